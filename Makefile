@@ -1,0 +1,43 @@
+# `make demo` and `make test` are all that a newcomer needs: Python 3.10 or newer, make, and access to PyPI.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint types docs clean
+
+demo: $(VENV)/demo
+	@$(BIN)/python docs/demo.py
+
+test: $(VENV)/test
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/types
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+docs: $(VENV)/docs
+	$(BIN)/mkdocs build --strict --quiet
+
+clean:
+	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade "pip>=25.1"
+
+$(VENV)/demo: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable . --group $(@F)
+	@touch $@

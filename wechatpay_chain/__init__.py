@@ -1,0 +1,72 @@
+"""WeChat Pay for Python: the chain of attributes is the URL, signed and verified, sync and async.
+
+    client.v3.pay.transactions.id._transaction_id_.get(transaction_id="4200…", params={"mchid": "1900…"})
+    await client.v3.pay.transactions.id._transaction_id_.get_async(transaction_id="4200…", params={"mchid": "1900…"})
+
+Names are imported when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wechatpay_chain._version import __version__
+
+if TYPE_CHECKING:
+    from wechatpay_chain.chain import Node
+    from wechatpay_chain.client import Client
+    from wechatpay_chain.errors import (
+        APIError,
+        ArgumentError,
+        ConfigurationError,
+        DecryptionError,
+        PathVariableError,
+        SignatureError,
+        TransportError,
+        WeChatPayError,
+    )
+    from wechatpay_chain.http import Request, Response
+
+_HOMES = {
+    "APIError": "errors",
+    "ArgumentError": "errors",
+    "Client": "client",
+    "ConfigurationError": "errors",
+    "DecryptionError": "errors",
+    "Node": "chain",
+    "PathVariableError": "errors",
+    "Request": "http",
+    "Response": "http",
+    "SignatureError": "errors",
+    "TransportError": "errors",
+    "WeChatPayError": "errors",
+}
+
+__all__ = [
+    "APIError",
+    "ArgumentError",
+    "Client",
+    "ConfigurationError",
+    "DecryptionError",
+    "Node",
+    "PathVariableError",
+    "Request",
+    "Response",
+    "SignatureError",
+    "TransportError",
+    "WeChatPayError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,241 @@
+"""The node of a chain: a path template with verbs at its end."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from wechatpay_chain.http import Response
+from wechatpay_chain.template import Params, PathValue, extend, literal
+
+__all__ = ["Draft", "Fields", "Node", "Seconds"]
+
+Seconds = float | tuple[float, float] | None
+"""A timeout: seconds to connect and seconds to wait for bytes, or one number for both; None for the client's."""
+
+Fields = Mapping[str, str] | None
+"""Headers that a call adds or replaces."""
+
+
+class Draft(NamedTuple):
+    """What a caller wants sent, before it is checked and encoded."""
+
+    method: str
+    template: str
+    variables: Mapping[str, object]
+    json: Any
+    params: Params
+    headers: Fields
+    timeout: Seconds
+
+
+class _Client(Protocol):
+    def _send(self, draft: Draft) -> Response: ...
+
+    async def _send_async(self, draft: Draft) -> Response: ...
+
+
+class Node:
+    """A path template that grows by attributes and is called by its verbs.
+
+    `node.pre_send_coupon` adds a segment, `node._openid_` a path variable, `node["a/{b}"]` a path as written. Nodes are
+    immutable; equal templates of one client are equal nodes; `str(node)` is the template.
+
+    Every verb takes the same keywords:
+
+    - `json`: the body, any value that JSON can write; None sends no body.
+    - `params`: the query; a list repeats its key, None is left out.
+    - `headers`: added to the request's own, or in their place.
+    - `timeout`: seconds.
+    - any other keyword: a path variable.
+
+    and raises:
+
+    - PathVariableError, ArgumentError: before anything is sent.
+    - TransportError: no whole answer came; its `sent` says whether the service may have acted.
+    - SignatureError: the answer is not proven to be WeChat Pay's.
+    - APIError: the service answered with a status other than 2xx; see its subclasses.
+    """
+
+    __slots__ = ("_client", "_template")
+
+    _client: _Client
+    _template: str
+
+    def __init__(self, client: _Client, template: str) -> None:
+        object.__setattr__(self, "_client", client)
+        object.__setattr__(self, "_template", template)
+
+    def __getattr__(self, attribute: str) -> Node:
+        return Node(self._client, extend(self._template, attribute))
+
+    def __getitem__(self, path: str) -> Node:
+        return self.chain(path)
+
+    def chain(self, path: str) -> Node:
+        """The node that a path as written leads to; `<name>` is another spelling of `{name}`."""
+        if not isinstance(path, str):
+            raise TypeError(f"{self!r}: came a {type(path).__name__} for a path; expected a text such as 'a/b/{{c}}'")
+        return Node(self._client, literal(self._template, path))
+
+    def get(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a GET."""
+        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout))
+
+    async def get_async(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a GET, awaiting the answer."""
+        return await self._client._send_async(Draft("GET", self._template, variables, json, params, headers, timeout))
+
+    def post(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a POST."""
+        return self._client._send(Draft("POST", self._template, variables, json, params, headers, timeout))
+
+    async def post_async(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a POST, awaiting the answer."""
+        return await self._client._send_async(Draft("POST", self._template, variables, json, params, headers, timeout))
+
+    def put(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a PUT."""
+        return self._client._send(Draft("PUT", self._template, variables, json, params, headers, timeout))
+
+    async def put_async(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a PUT, awaiting the answer."""
+        return await self._client._send_async(Draft("PUT", self._template, variables, json, params, headers, timeout))
+
+    def patch(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a PATCH."""
+        return self._client._send(Draft("PATCH", self._template, variables, json, params, headers, timeout))
+
+    async def patch_async(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a PATCH, awaiting the answer."""
+        return await self._client._send_async(Draft("PATCH", self._template, variables, json, params, headers, timeout))
+
+    def delete(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a DELETE."""
+        return self._client._send(Draft("DELETE", self._template, variables, json, params, headers, timeout))
+
+    async def delete_async(
+        self,
+        *,
+        json: Any = None,
+        params: Params = None,
+        headers: Fields = None,
+        timeout: Seconds = None,
+        **variables: PathValue,
+    ) -> Response:
+        """Sends a DELETE, awaiting the answer."""
+        return await self._client._send_async(
+            Draft("DELETE", self._template, variables, json, params, headers, timeout)
+        )
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        segment = self._template.rpartition("/")[2].replace("-", "_")
+        meant = next(iter(difflib.get_close_matches(segment, PUBLIC, cutoff=0.6)), None)
+        advice = f"did you mean .{meant}(…)?" if meant else "end the chain with a verb, such as .post(…)"
+        raise TypeError(f"{self!r} is a path, not a verb: {advice} The verbs are {', '.join(VERBS)}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} is immutable; {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} is immutable; {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return self._client is other._client and self._template == other._template
+
+    def __hash__(self) -> int:
+        return hash((id(self._client), self._template))
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Node:
+        return self
+
+    def __str__(self) -> str:
+        return self._template
+
+    def __repr__(self) -> str:
+        return f"<Node {self._template}>"
+
+    def __dir__(self) -> list[str]:
+        return list(PUBLIC)
+
+
+VERBS = tuple(f"{verb}{mode}" for verb in ("get", "post", "put", "patch", "delete") for mode in ("", "_async"))
+PUBLIC = ("chain", *VERBS)

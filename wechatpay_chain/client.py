@@ -1,0 +1,346 @@
+"""The client: its settings, its stack of middleware, its transports; here all is put together."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import platform
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from wechatpay_chain._version import __version__
+from wechatpay_chain.chain import Draft, Node
+from wechatpay_chain.crypto import (
+    APIV3_KEY_SIZE,
+    PrivateKeySource,
+    PublicKeySource,
+    load_private_key,
+    normalize_serial,
+)
+from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.flow import drive, drive_async, run
+from wechatpay_chain.http import Headers, Middleware, Request, Response, Timeout, json_bytes
+from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, Keyring
+from wechatpay_chain.middleware.errors import raise_for_status
+from wechatpay_chain.middleware.log import log
+from wechatpay_chain.middleware.sign import sign
+from wechatpay_chain.middleware.verify import verify
+from wechatpay_chain.template import expand
+from wechatpay_chain.transport import Route
+
+if TYPE_CHECKING:
+    import aiohttp
+    import requests
+
+    from wechatpay_chain.transport.aiohttp import AiohttpTransport
+    from wechatpay_chain.transport.requests import RequestsTransport
+
+__all__ = ["Client"]
+
+ROOTS = ("v2", "v3", "hk", "global_", "brand")
+"""The attributes at which a chain begins."""
+
+
+class Client:
+    """A signed, verified door to every operation of WeChat Pay.
+
+    The constructor opens no connection and starts no thread. One client serves any number of threads and event loops,
+    and goes on working in a forked child.
+
+    Args:
+        mchid: the merchant number that calls.
+        serial: the serial number of the merchant API certificate, in any notation.
+        private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, or a
+            loaded key.
+        certs: WeChat Pay's keys: each public key under its `PUB_KEY_ID_…`, each platform certificate under its serial
+            number; both kinds may be mixed.
+        apiv3_key: the APIv3 key, 32 bytes.
+        passphrase: of an encrypted private key.
+        base_url: scheme and host of the service; https, or http to this machine.
+        timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
+        proxies: proxy URLs by scheme, as requests takes them; None reads the environment, `{}` goes direct.
+        ca_bundle: a file or folder of certificate authorities to trust; None reads REQUESTS_CA_BUNDLE and SSL_CERT_FILE
+            from the environment, else trusts what the HTTP libraries trust.
+        allow_http: accept an http base_url on another machine, for an egress proxy of your own.
+        session: a requests.Session of your own, for its adapters and proxies. You close it, and after a fork you make
+            another.
+        async_session: an aiohttp.ClientSession of your own. You close it. Its client middlewares are not used.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong. The message names it, and never shows a secret.
+    """
+
+    # Defaults of "" and {} stand for "missing", so that a missing setting gets the same clear error as a wrong one.
+    def __init__(
+        self,
+        *,
+        mchid: str = "",
+        serial: str | int = "",
+        private_key: PrivateKeySource = "",
+        certs: Mapping[str, PublicKeySource] = {},  # noqa: B006 -- only ever read
+        apiv3_key: str | bytes | None = None,
+        passphrase: str | bytes | None = None,
+        base_url: str = "https://api.mch.weixin.qq.com/",
+        timeout: float | tuple[float, float] = (5.0, 30.0),
+        proxies: Mapping[str, str] | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        allow_http: bool = False,
+        session: requests.Session | None = None,
+        async_session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self.mchid = _mchid(mchid)
+        self.serial = _serial(serial)
+        if not private_key:
+            raise ConfigurationError(
+                "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
+            )
+        key = load_private_key(private_key, passphrase)
+        self._keyring = Keyring(certs)
+        if self.serial in self._keyring or self._keyring.holds(key.public_key()):
+            raise ConfigurationError(
+                f"certs: the merchant's own certificate {self.serial} is among them; expected WeChat Pay's keys only, "
+                "for a client must not believe answers that the merchant could have signed"
+            )
+        self._apiv3_key = _apiv3_key(apiv3_key)
+        self._origin = _origin(base_url, allow_http)
+        self._timeout = _timeout(timeout, ConfigurationError)
+        self._route = Route.to(self._origin, proxies, ca_bundle)
+        self._session, self._async_session = session, async_session
+        self._stack: tuple[Middleware, ...] = (
+            log,
+            raise_for_status,
+            verify(self._keyring),
+            sign(self.mchid, self.serial, key),
+        )
+        self._blocking_transport: RequestsTransport | None = None
+        self._awaiting_transport: AiohttpTransport | None = None
+        # Whoever brings a session has paid for the import of its library, so its faults can show at once.
+        if session is not None:
+            self._blocking()
+        if async_session is not None:
+            self._awaiting()
+
+    @property
+    def v2(self) -> Node:
+        """Where the chains of APIv2 begin."""
+        return Node(self, "v2")
+
+    @property
+    def v3(self) -> Node:
+        """Where the chains of APIv3 begin."""
+        return Node(self, "v3")
+
+    @property
+    def hk(self) -> Node:
+        """Where the chains of the older cross-border operations begin."""
+        return Node(self, "hk")
+
+    @property
+    def global_(self) -> Node:
+        """Where the chains of the global customs operations begin."""
+        return Node(self, "global")
+
+    @property
+    def brand(self) -> Node:
+        """Where the chains of brand merchants begin."""
+        return Node(self, "brand")
+
+    def chain(self, path: str) -> Node:
+        """The node of a path as written; `<name>` is another spelling of the variable `{name}`."""
+        return Node(self, "").chain(path)
+
+    def __getitem__(self, path: str) -> Node:
+        return self.chain(path)
+
+    if not TYPE_CHECKING:  # a type checker is to report a misspelt attribute by itself
+
+        def __getattr__(self, attribute: str) -> object:
+            meant = difflib.get_close_matches(attribute, [*ROOTS, *dir(type(self))], n=1)
+            raise AttributeError(
+                f"{attribute!r} is not an attribute of a client"
+                + (f"; did you mean {meant[0]!r}?" if meant else "")
+                + f' A chain begins at {", ".join(ROOTS)}, or anywhere with client["…"]'
+            )
+
+    def close(self) -> None:
+        """Closes the connections of the blocking calls. A later call opens new ones."""
+        if self._blocking_transport is not None:
+            self._blocking_transport.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of the blocking calls, and those of the awaited calls on the running event loop.
+
+        Those on other event loops are closed when their loop ends.
+        """
+        self.close()
+        if self._awaiting_transport is not None:
+            await self._awaiting_transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Client mchid={self.mchid} serial={self.serial} {self._origin} {self._keyring!r}>"
+
+    def _send(self, draft: Draft) -> Response:
+        transport = self._blocking()
+        return drive(run(self._stack, self._request(draft, transport.library)), transport.send)
+
+    async def _send_async(self, draft: Draft) -> Response:
+        transport = self._awaiting()
+        return await drive_async(run(self._stack, self._request(draft, transport.library)), transport.send)
+
+    def _blocking(self) -> RequestsTransport:
+        if self._blocking_transport is None:
+            from wechatpay_chain.transport.requests import RequestsTransport
+
+            self._blocking_transport = RequestsTransport(self._route, self._session)
+        return self._blocking_transport
+
+    def _awaiting(self) -> AiohttpTransport:
+        if self._awaiting_transport is None:
+            from wechatpay_chain.transport.aiohttp import AiohttpTransport
+
+            self._awaiting_transport = AiohttpTransport(self._route, self._async_session)
+        return self._awaiting_transport
+
+    def _request(self, draft: Draft, library: str) -> Request:
+        if draft.template.partition("/")[0] == "v2":
+            raise NotImplementedError(
+                f"{draft.template}: APIv2 speaks XML, which this version does not; signing it as APIv3 would be refused"
+            )
+        target = expand(draft.template, draft.variables, draft.params)
+        headers = Headers(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # what was signed is the body before any encoding
+                "Content-Type": "application/json",
+                "User-Agent": f"{_USER_AGENT} {library}",
+                # Names the key that the answer should be signed with: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
+                "Wechatpay-Serial": self._keyring.preferred,
+            }
+        )
+        return Request(
+            method=draft.method,
+            template=draft.template,
+            origin=self._origin,
+            target=target,
+            headers=headers | _fields(draft.headers) if draft.headers else headers,
+            body=b"" if draft.json is None else json_bytes(draft.json),
+            timeout=self._timeout if draft.timeout is None else _timeout(draft.timeout, ArgumentError),
+        )
+
+
+_USER_AGENT = (
+    f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"
+)
+
+# The signature, the framing of the message and the host are not the caller's to set.
+_RESERVED_FIELDS = {"authorization", "connection", "content-length", "host", "transfer-encoding"}
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+def _fields(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+            raise ArgumentError(f"headers: {name!r} is not a header's name")
+        if name.lower() in _RESERVED_FIELDS:
+            raise ArgumentError(f"headers: {name} is made by the client and cannot be set")
+        if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
+            raise ArgumentError(f"headers: the value of {name} is not a text of printable ASCII characters")
+    return headers
+
+
+def _mchid(mchid: object) -> str:
+    if isinstance(mchid, str) and re.fullmatch("[0-9]{1,32}", mchid):
+        return mchid
+    if not mchid:
+        came = "it is missing"
+    elif isinstance(mchid, str):
+        came = f"came {mchid!r}" if len(mchid) < 32 else f"came a text of {len(mchid)} characters"
+    else:
+        came = f"came a {type(mchid).__name__}"
+    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
+
+
+def _serial(serial: object) -> str:
+    if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
+        came = f"came a {type(serial).__name__}" if serial else "it is missing"
+        raise ConfigurationError(f"serial: {came}; expected the serial number of the merchant API certificate")
+    if isinstance(serial, str) and serial.startswith(PUBLIC_KEY_PREFIX):
+        raise ConfigurationError(
+            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
+            "merchant API certificate"
+        )
+    return normalize_serial(serial)
+
+
+def _apiv3_key(apiv3_key: object) -> bytes | None:
+    if apiv3_key is None:
+        return None
+    if not isinstance(apiv3_key, (str, bytes)):
+        raise ConfigurationError(
+            f"apiv3_key: came a {type(apiv3_key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes"
+        )
+    octets = apiv3_key.encode(errors="replace") if isinstance(apiv3_key, str) else apiv3_key
+    if len(octets) != APIV3_KEY_SIZE:
+        raise ConfigurationError(
+            f"apiv3_key: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
+        )
+    return octets
+
+
+def _origin(base_url: object, allow_http: bool) -> str:
+    expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url: came a {type(base_url).__name__}; {expected}")
+    try:
+        url = urlsplit(base_url)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url: {error}; {expected}") from None
+    if "@" in url.netloc:
+        raise ConfigurationError(f"base_url: it holds a user name or password; {expected}")
+    if url.scheme not in ("https", "http") or not host or url.path not in ("", "/") or url.query or url.fragment:
+        # A path in front of the service's own would be sent and not signed.
+        raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
+    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise ConfigurationError(
+            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
+            "for an egress proxy of your own"
+        )
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _timeout(timeout: object, error: type[ArgumentError] | type[ConfigurationError]) -> Timeout:
+    pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(pair) == 2 and all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 < x < 1e6 for x in pair):
+        return float(pair[0]), float(pair[1])
+    raise error(
+        f"timeout: came {timeout!r}; expected seconds above 0, or a pair of them: to connect and to wait for bytes"
+    )

@@ -1,0 +1,184 @@
+"""What can go wrong, as a tree.
+
+    WeChatPayError
+    ├── ConfigurationError      a setting of the client is missing, of a wrong kind or contradicts another
+    ├── PathVariableError       a path variable is missing, unknown or unsafe
+    ├── ArgumentError           a body, query, header or timeout that cannot be put on the wire
+    ├── TransportError          no whole answer came; `sent` says whether the service may have acted
+    ├── SignatureError          an answer came, and nothing proves that WeChat Pay wrote it
+    ├── DecryptionError         a ciphertext is not one, or not for this key
+    └── APIError                an answer with a status other than 2xx
+        ├── RedirectionError            3xx, never followed
+        ├── ClientError                 4xx
+        │   ├── BadRequestError         400
+        │   ├── AuthenticationError     401, the service refused our signature
+        │   ├── ForbiddenError          403
+        │   ├── NotFoundError           404
+        │   └── RateLimitError          429
+        └── ServerError                 5xx, the outcome is unknown
+
+The first three are raised before anything is sent.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wechatpay_chain.http import Response
+
+__all__ = [
+    "APIError",
+    "ArgumentError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientError",
+    "ConfigurationError",
+    "DecryptionError",
+    "ForbiddenError",
+    "NotFoundError",
+    "PathVariableError",
+    "RateLimitError",
+    "Reason",
+    "RedirectionError",
+    "ServerError",
+    "SignatureError",
+    "TransportError",
+    "WeChatPayError",
+]
+
+
+class WeChatPayError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class ConfigurationError(WeChatPayError, ValueError):
+    """A setting cannot be used. The message names the setting, what came and what is expected."""
+
+
+class PathVariableError(WeChatPayError, ValueError):
+    """A path variable is missing, unknown or unsafe, or a template is malformed. Nothing was sent."""
+
+
+class ArgumentError(WeChatPayError, ValueError):
+    """An argument of a call cannot be put on the wire as it is. Nothing was sent."""
+
+
+class TransportError(WeChatPayError):
+    """No whole answer came back.
+
+    Attributes:
+        sent: False only when the service cannot have received the request whole. When it is True the service may
+            have acted on it: ask for the outcome, or repeat with the very same order number, before anything else.
+    """
+
+    def __init__(self, message: str, sent: bool) -> None:
+        super().__init__(message, sent)
+        self.sent = sent
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Reason(str, enum.Enum):
+    """Why an answer is not proven to be WeChat Pay's."""
+
+    MISSING_HEADER = "missing header"
+    """One of Wechatpay-Timestamp, -Nonce, -Signature, -Serial is absent or empty."""
+    BAD_TIMESTAMP = "bad timestamp"
+    """Wechatpay-Timestamp is not a number of seconds."""
+    CLOCK_SKEW = "clock skew"
+    """Wechatpay-Timestamp is 300 seconds or more away from this machine's clock."""
+    UNKNOWN_SERIAL = "unknown serial"
+    """Wechatpay-Serial names a key that the client was not given."""
+    BAD_SIGNATURE = "bad signature"
+    """The signature does not fit the bytes that came, or is not one (a probe, for example)."""
+    DIGEST_MISMATCH = "digest mismatch"
+    """A statement is not the text whose digest was signed."""
+
+
+class SignatureError(WeChatPayError):
+    """An answer of status 2xx is not proven to be WeChat Pay's, so it is not believed.
+
+    What the request did is unknown: query before it is repeated.
+
+    Attributes:
+        reason: which check failed.
+        response: the answer as it came. Nothing in it can be trusted.
+    """
+
+    def __init__(self, message: str, reason: Reason, response: Response) -> None:
+        super().__init__(message, reason, response)
+        self.reason = reason
+        self.response = response
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DecryptionError(WeChatPayError):
+    """A ciphertext was altered, is not a ciphertext, or was made for another key."""
+
+
+class APIError(WeChatPayError):
+    """The service answered with a status other than 2xx.
+
+    Such an answer may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so take `code` and `message`
+    for hints: a 404 is no proof that an order was not made.
+
+    Attributes:
+        status_code: the HTTP status.
+        code: the service's error code, such as ``PARAM_ERROR``; empty where the answer has none.
+        message: the service's own words; empty where the answer has none.
+        detail: what the service adds, often an object with ``field``, ``value``, ``issue`` and ``location``; or None.
+        request_id: the Request-ID header, which WeChat Pay's support asks for; empty where the answer has none.
+        response: the whole answer.
+    """
+
+    def __init__(self, explanation: str, code: str, message: str, detail: Any, response: Response) -> None:
+        super().__init__(explanation, code, message, detail, response)
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.response = response
+        self.status_code = response.status_code
+        self.request_id = response.request_id
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class RedirectionError(APIError):
+    """3xx: a redirect, which is never followed, for it would carry the signature elsewhere."""
+
+
+class ClientError(APIError):
+    """4xx: the service refused the request."""
+
+
+class BadRequestError(ClientError):
+    """400: a parameter is wrong, or the state of things does not allow the operation."""
+
+
+class AuthenticationError(ClientError):
+    """401: the service did not accept the signature, the serial, the merchant number or the clock."""
+
+
+class ForbiddenError(ClientError):
+    """403: no permission, or a business rule forbids it."""
+
+
+class NotFoundError(ClientError):
+    """404: it does not exist, or does not exist yet."""
+
+
+class RateLimitError(ClientError):
+    """429: slow down, then repeat with the same parameters."""
+
+
+class ServerError(APIError):
+    """5xx: the outcome is unknown; query, or repeat with the very same parameters."""

@@ -1,0 +1,182 @@
+"""The values that travel: a request, a response, their headers, the messages that are signed.
+
+Nothing in here knows of requests, aiohttp or cryptography.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wechatpay_chain.errors import ArgumentError
+
+__all__ = [
+    "AUTHORIZATION_SCHEME",
+    "Headers",
+    "Middleware",
+    "Request",
+    "Response",
+    "Timeout",
+    "json_bytes",
+    "parse_authorization",
+    "request_message",
+    "response_message",
+]
+
+AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
+Timeout = tuple[float, float]
+"""Seconds to connect, and seconds to wait for the next bytes of the answer."""
+
+
+class Headers(Mapping[str, str]):
+    """Immutable HTTP headers, found by name in any case. Its repr shows names only, for values can be secret."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._items = {name.lower(): (name, value) for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __or__(self, other: Mapping[str, str]) -> Headers:
+        merged = Headers(other)
+        merged._items = {**self._items, **merged._items}
+        return merged
+
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(self)}>"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, complete but for what the middleware adds.
+
+    Attributes:
+        method: the verb in upper case.
+        template: the path template it came from, without a leading slash; safe to log.
+        origin: scheme, host and port, without a trailing slash.
+        target: path and query, percent-encoded: these very characters are signed and sent.
+        headers: what is sent besides the HTTP library's own.
+        body: the bytes that are signed and sent; empty when there is no body.
+        timeout: seconds to connect and to wait for bytes.
+    """
+
+    method: str
+    template: str
+    origin: str = field(repr=False)
+    target: str = field(repr=False)
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    timeout: Timeout = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The absolute URL that is called."""
+        return self.origin + self.target
+
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """The same request with headers added; one of the same name is replaced."""
+        return replace(self, headers=self.headers | headers)
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer, the same in both modes. When a verb returns it, its signature has been verified.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: found by name in any case.
+        content: the body's bytes.
+        request: what was sent.
+    """
+
+    status_code: int
+    headers: Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    request: Request
+
+    @property
+    def text(self) -> str:
+        """The body as text. The service writes UTF-8; what is not UTF-8 shows as U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body's JSON value.
+
+        Raises:
+            json.JSONDecodeError: the body is not JSON; of a 204, which has no body, too.
+        """
+        return json.loads(self.content)
+
+    @property
+    def request_id(self) -> str:
+        """The Request-ID header, which WeChat Pay's support asks for; empty where the answer has none."""
+        return self.headers.get("Request-ID", "")
+
+
+Middleware = Callable[[Request], Generator[Request, Response, Response]]
+"""Yields a request to pass it on, is resumed with the response (or the transport's error), returns a response."""
+
+
+def request_message(method: str, target: str, timestamp: int | str, nonce: str, body: bytes | str) -> bytes:
+    """The canonical message of a request: five lines, each ended by a line feed, the body's too.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
+
+    Args:
+        method: the verb.
+        target: path and query exactly as sent.
+        timestamp: Unix time in seconds.
+        nonce: the random text of the Authorization header.
+        body: exactly what is sent; empty when there is none.
+    """
+    return f"{method.upper()}\n{target}\n{timestamp}\n{nonce}\n".encode() + _octets(body) + b"\n"
+
+
+def response_message(timestamp: int | str, nonce: str, body: bytes | str) -> bytes:
+    """The canonical message of an answer or a notification: timestamp, nonce, raw body, each ended by a line feed.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053249
+    """
+    return f"{timestamp}\n{nonce}\n".encode() + _octets(body) + b"\n"
+
+
+def _octets(body: bytes | str) -> bytes:
+    return body.encode() if isinstance(body, str) else body
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as compact JSON in UTF-8, the bytes that are both signed and sent.
+
+    Raises:
+        ArgumentError: the value holds what JSON or UTF-8 cannot write: NaN, half of a surrogate pair, an object.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise ArgumentError("json: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"json: {error}; expected what JSON can write") from None
+
+
+_CREDENTIAL = re.compile(r'([a-z_]+)="([^"]*)"')
+_CREDENTIALS = re.compile(rf"{_CREDENTIAL.pattern}(?:,{_CREDENTIAL.pattern})*", re.ASCII)
+
+
+def parse_authorization(value: str) -> dict[str, str]:
+    """The items of an Authorization header of ours, in whatever order; empty for a header of any other form."""
+    scheme, _, credentials = value.partition(" ")
+    if scheme != AUTHORIZATION_SCHEME or not _CREDENTIALS.fullmatch(credentials.strip()):
+        return {}
+    return dict(_CREDENTIAL.findall(credentials))

@@ -1,0 +1,34 @@
+"""One line a call, at DEBUG, on the logger `wechatpay_chain`: never the filled path, a header or a body."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+
+from wechatpay_chain.errors import APIError, SignatureError
+from wechatpay_chain.http import Request, Response
+
+__all__ = ["log"]
+
+logger = logging.getLogger("wechatpay_chain")
+
+
+def log(request: Request) -> Generator[Request, Response, Response]:
+    """Writes method, template, status, request id and milliseconds of a call, or the kind of its failure."""
+    began = time.perf_counter()
+    try:
+        response = yield request
+    except (APIError, SignatureError) as error:
+        _line(request, f"{type(error).__name__} {error.response.status_code}", error.response.request_id, began)
+        raise
+    except BaseException as error:
+        _line(request, type(error).__name__, "", began)
+        raise
+    _line(request, str(response.status_code), response.request_id, began)
+    return response
+
+
+def _line(request: Request, outcome: str, request_id: str, began: float) -> None:
+    milliseconds = (time.perf_counter() - began) * 1000
+    logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id or "-", milliseconds)

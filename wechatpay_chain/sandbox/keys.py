@@ -1,0 +1,99 @@
+"""The keys of a sandbox, both sides of them, made as it starts and kept in memory only."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from datetime import datetime, timedelta, timezone
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.x509.oid import NameOID
+
+from wechatpay_chain import crypto
+
+__all__ = ["Keys", "Signer"]
+
+
+class Signer(str, enum.Enum):
+    """Which of the service's keys signs every answer."""
+
+    PUBLIC_KEY = "public-key"
+    CERTIFICATE = "certificate"
+
+
+class Keys:
+    """A merchant's credentials and the service's.
+
+    Attributes:
+        mchid: the merchant number.
+        serial: of the merchant API certificate.
+        merchant: the merchant's private key.
+        apiv3_key: shared by both.
+        certificate: the platform certificate.
+        ids: the id of each of the service's keys.
+    """
+
+    def __init__(self) -> None:
+        self.mchid = f"19{secrets.randbelow(10**8):08}"
+        self.serial = crypto.normalize_serial(x509.random_serial_number())
+        self.merchant = _new_key()
+        self.apiv3_key = secrets.token_hex(16)
+        self._private = {signer: _new_key() for signer in Signer}
+        self.certificate = _certificate(self._private[Signer.CERTIFICATE])
+        self.ids = {
+            Signer.PUBLIC_KEY: f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}",
+            Signer.CERTIFICATE: crypto.serial_number(self.certificate),
+        }
+
+    def private(self, signer: Signer) -> RSAPrivateKey:
+        """One of the service's private keys."""
+        return self._private[signer]
+
+    def named(self, key_id: str) -> Signer | None:
+        """The signer that an id names, or None."""
+        return next((signer for signer, its_id in self.ids.items() if its_id == key_id), None)
+
+    @property
+    def private_key(self) -> str:
+        """The merchant's private key as PEM."""
+        return self.merchant.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+
+    @property
+    def certs(self) -> dict[str, str]:
+        """What a client verifies answers with: PEM by id, one public key and one certificate."""
+        return {
+            self.ids[Signer.PUBLIC_KEY]: _pem(self._private[Signer.PUBLIC_KEY].public_key()),
+            self.ids[Signer.CERTIFICATE]: self.certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        }
+
+
+def _new_key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _pem(key: RSAPublicKey) -> str:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _certificate(key: RSAPrivateKey) -> x509.Certificate:
+    now = datetime.now(timezone.utc)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "wechatpay-chain sandbox"),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign"),
+        ]
+    )
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=5 * 365),
+    )
+    return builder.sign(key, hashes.SHA256())

@@ -1,0 +1,101 @@
+"""Checks what a merchant sends against a description of it, and says what is wrong in the service's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Fault", "Schema", "array", "check", "choice", "integer", "obj", "secret", "text"]
+
+Schema = Mapping[str, Any]
+Decrypt = Callable[[str], str | None]
+"""Opens what the merchant encrypted, or returns None."""
+
+
+class Fault(Exception):
+    """One thing that is wrong with a request.
+
+    Attributes:
+        field: a JSON Pointer in the body, or a parameter's name.
+        value: what came.
+        issue: what is wrong with it.
+    """
+
+    def __init__(self, field: str, value: object, issue: str) -> None:
+        super().__init__(field, value, issue)
+        self.field, self.value, self.issue = field, value, issue
+
+
+def text(most: int = 1 << 16, least: int = 1, pattern: str = "") -> Schema:
+    """A text of a length in characters."""
+    return {"type": "string", "maxLength": most, "minLength": least, "pattern": pattern}
+
+
+def secret() -> Schema:
+    """A text that travels encrypted."""
+    return {"type": "string", "encrypted": True}
+
+
+def choice(*values: str) -> Schema:
+    """One of some texts."""
+    return {"type": "string", "enum": values}
+
+
+def integer(least: int = 0) -> Schema:
+    """A whole number."""
+    return {"type": "integer", "minimum": least}
+
+
+def array(items: Schema) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items}
+
+
+def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object; members that are not described are let through, as the service does."""
+    return {"type": "object", "properties": {**required, **(optional or {})}, "required": tuple(required)}
+
+
+_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+
+
+def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
+    """The value with its secrets opened.
+
+    Raises:
+        Fault: it does not fit the schema.
+    """
+    kind = schema["type"]
+    if not isinstance(value, _TYPES[kind]) or (kind == "integer" and isinstance(value, bool)):
+        raise Fault(field, value, f"must be of type {kind}")
+    if kind == "object":
+        for name in schema["required"]:
+            if name not in value:
+                raise Fault(f"{field}/{name}", None, "is required and missing")
+        described = schema["properties"]
+        return {
+            name: check(member, described[name], decrypt, f"{field}/{name}") if name in described else member
+            for name, member in value.items()
+        }
+    if kind == "array":
+        return [check(item, schema["items"], decrypt, f"{field}/{index}") for index, item in enumerate(value)]
+    if schema.get("encrypted"):
+        opened = decrypt(value)
+        if opened is None:
+            raise Fault(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
+        return opened
+    if kind == "integer" and value < schema.get("minimum", value):
+        raise Fault(field, value, f"must be at least {schema['minimum']}")
+    if kind == "string":
+        _check_text(value, schema, field)
+    return value
+
+
+def _check_text(value: str, schema: Schema, field: str) -> None:
+    if "enum" in schema and value not in schema["enum"]:
+        raise Fault(field, value, f"must be one of {', '.join(schema['enum'])}")
+    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+        raise Fault(field, value, f"must have {schema['minLength']} to {schema['maxLength']} characters")
+    if (pattern := schema.get("pattern")) and not re.fullmatch(pattern, value):
+        raise Fault(field, value, f"must match {pattern}")

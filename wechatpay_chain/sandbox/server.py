@@ -1,0 +1,110 @@
+"""Carries the gateway's answers over HTTP, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from wechatpay_chain.client import Client
+from wechatpay_chain.http import Headers
+from wechatpay_chain.sandbox.gateway import Call, Gateway
+from wechatpay_chain.sandbox.keys import Keys, Signer
+
+__all__ = ["Sandbox"]
+
+logger = logging.getLogger("wechatpay_chain.sandbox")
+
+KEEPALIVE = 8.0
+"""Seconds that an idle connection is kept, as by the service."""
+
+
+class Sandbox:
+    """A WeChat Pay for one merchant on this machine, between `with` and the end of its block.
+
+    It makes the keys of both sides as it is created. What is ordered is forgotten when it ends.
+
+    Args:
+        host: the address to listen on.
+        port: the port, 0 for a free one.
+        sign_with: the key that signs every answer; None signs with the one that a call asks for by Wechatpay-Serial,
+            and with the certificate otherwise.
+
+    Attributes:
+        base_url: where it listens, once it does.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, sign_with: Signer | str | None = None) -> None:
+        self._host, self._port = host, port
+        self._keys = Keys()
+        self._gateway = Gateway(self._keys, None if sign_with is None else Signer(sign_with))
+        self._listening: Future[tuple[str, Callable[[], object]]] = Future()
+        self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
+        self.base_url = ""
+
+    def __enter__(self) -> Sandbox:
+        self._thread.start()
+        self.base_url, self._stop = self._listening.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+        self._thread.join()
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """What a merchant needs to call: base_url, mchid, serial, private_key, certs, apiv3_key, all JSON values."""
+        return {
+            "base_url": self.base_url,
+            "mchid": self._keys.mchid,
+            "serial": self._keys.serial,
+            "private_key": self._keys.private_key,
+            "certs": self._keys.certs,
+            "apiv3_key": self._keys.apiv3_key,
+        }
+
+    def client(self, **settings: Any) -> Client:
+        """A client with these credentials, directly connected.
+
+        Args:
+            **settings: of `Client`, added to the credentials or in their place.
+        """
+        return Client(**{"proxies": {}, **self.credentials, **settings})
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # whoever started the thread waits for this
+            self._listening.set_exception(error)
+
+    async def _serve(self) -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEPALIVE)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+            host, port = runner.addresses[0][:2]
+            netloc = f"[{host}]" if ":" in host else host
+            self._listening.set_result((f"http://{netloc}:{port}/", lambda: loop.call_soon_threadsafe(stopping.set)))
+            await stopping.wait()
+        finally:
+            await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        call = Call(request.method, request.raw_path, Headers(request.headers), await request.read())
+        try:
+            status, headers, body = self._gateway.answer(call)
+        except Exception:
+            # A fault of the sandbox's own is what a SYSTEM_ERROR is to its callers; its log says more.
+            logger.exception("%s failed", call.method)
+            status, headers, body = 500, {"Content-Type": "application/json"}, b'{"code":"SYSTEM_ERROR"}'
+        return web.Response(status=status, headers=headers, body=body)

@@ -1,0 +1,234 @@
+"""The grammar of the chain: an attribute becomes a path segment, a template becomes the target of a request.
+
+A template is a path without its leading slash in which `{name}` is a variable (RFC 6570). A target is the path and query
+of a request line, percent-encoded once and for all: what `expand` returns is signed and sent as it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
+
+import uritemplate
+
+from wechatpay_chain.errors import ArgumentError, PathVariableError
+from wechatpay_chain.http import json_bytes
+
+__all__ = ["Params", "PathValue", "expand", "extend", "literal"]
+
+PathValue = str | int | Sequence[str | int] | Mapping[str, str | int]
+"""What a path variable can be; lists and mappings are for RFC 6570's explode modifier."""
+
+Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
+"""Query parameters: a list repeats its key, None is left out, an object becomes its JSON text."""
+
+OPTIONS = ("json", "params", "headers", "timeout")
+"""The keywords of a verb that are not path variables."""
+
+# What newcomers from other libraries write for one of our options.
+_ALIASES = {"query": "params", "data": "json", "body": "json", "content": "json", "header": "headers"}
+
+# The places where the service itself writes an underscore and has no hyphenated twin: the plain name works there too.
+# `{}` stands for any variable. Found among the operations that the package iwechatpay/openapi describes.
+_UNDERSCORED = {
+    place.replace("_", "-"): place.rpartition("/")[2]
+    for place in (
+        "v2/face/get_wxpayface_authinfo",
+        "v2/mmpaymkttransfers/query_coupon_stock",
+        "v2/mmpaymkttransfers/send_coupon",
+        "v2/mmpaysptrans/pay_bank",
+        "v2/mmpaysptrans/query_bank",
+        "v3/aggracct-bc/wb-channel/account/mch_archives",
+        "v3/aggracct-bc/wb-channel/account/mch_media",
+        "v3/apply4sub/sub_merchants",
+        "v3/applyment4sub/applyment/applyment_id",
+        "v3/applyment4sub/applyment/business_code",
+        "v3/businesscircle/users/{}/points/commit_status",
+        "v3/funds-to-oversea/transactions/{}/available_abroad_amounts",
+        "v3/mch_operate",
+        "v3/merchant/media/video_upload",
+    )
+}
+
+_VARIABLE = re.compile(r"_([A-Za-z0-9](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
+_BOUNDARY = re.compile(r"(?P<underscore>__)|(?P<escape>_\Z)|_|(?<=[A-Za-z0-9])(?=[A-Z])")
+_BRACED = re.compile(r"\{[^{}]*\}")
+
+
+@lru_cache(maxsize=4096)
+def extend(template: str, attribute: str) -> str:
+    """The template that an attribute leads to.
+
+    `snake_case` and `camelCase` become `kebab-case`, `__` a literal underscore, one trailing `_` is dropped, `_name_`
+    is the variable `{name}`.
+
+    Raises:
+        AttributeError: the attribute is no segment.
+    """
+    if variable := _VARIABLE.fullmatch(attribute):
+        return _join(template, f"{{{variable[1]}}}")
+    if not _NAME.fullmatch(attribute):
+        raise AttributeError(
+            f"{attribute!r} is not a path segment: expected a name such as pre_send_coupon, a variable such as "
+            '_openid_, or ["…"] around anything else'
+        )
+    extended = _join(template, _BOUNDARY.sub(_boundary, attribute).lower())
+    if segment := _UNDERSCORED.get(_BRACED.sub("{}", extended)):
+        return _join(template, segment)
+    return extended
+
+
+def _boundary(match: re.Match[str]) -> str:
+    if match["underscore"]:
+        return "_"
+    return "" if match["escape"] else "-"
+
+
+@lru_cache(maxsize=4096)
+def literal(template: str, path: str) -> str:
+    """The template that a path as written leads to; `<name>` is another spelling of `{name}`."""
+    return _join(template, re.sub(r"<([^<>{}/]+)>", r"{\1}", path.lstrip("/")))
+
+
+def _join(parent: str, child: str) -> str:
+    return f"{parent.removesuffix('/')}/{child}" if parent else child
+
+
+def expand(template: str, variables: Mapping[str, object], params: Params = None) -> str:
+    """The target of a request: path and query, percent-encoded.
+
+    Args:
+        template: as `extend` and `literal` make it.
+        variables: a value for each path variable.
+        params: the query, added to whatever query the template brings.
+
+    Raises:
+        PathVariableError: the template is malformed; a variable is missing or unknown; a value is None, empty, `.`,
+            `..`, holds a NUL, CR or LF, or is of a kind that a path cannot hold.
+        ArgumentError: a query parameter cannot be written.
+    """
+    parsed = _parse(template)
+    if not parsed.required <= variables.keys() or not variables.keys() <= parsed.names:
+        raise PathVariableError(_mismatch(template, parsed, variables))
+    values = {name: _path_value(template, name, value) for name, value in variables.items()}
+    target = "/" + _normalize(parsed.uri.expand(values))
+    if _DOT_SEGMENT.search(target.partition("?")[0]):
+        raise PathVariableError(
+            f"{template}: a segment of the path would be '.' or '..', which servers and proxies rewrite"
+        )
+    query = "&".join(_query(params)) if params else ""
+    return f"{target}{'&' if '?' in target else '?'}{query}" if query else target
+
+
+class _Template(NamedTuple):
+    uri: uritemplate.URITemplate
+    names: frozenset[str]
+    required: frozenset[str]
+
+
+# RFC 6570, 2.2 to 2.4, without the fragment operator: a fragment is never sent.
+_VARSPEC = r"(?:\w|%[0-9A-Fa-f]{2})(?:\.?(?:\w|%[0-9A-Fa-f]{2}))*(?:\*|:[1-9][0-9]{0,3})?"
+_EXPRESSION = re.compile(rf"\{{([+./;?&]?)({_VARSPEC}(?:,{_VARSPEC})*)\}}", re.ASCII)
+_MALFORMED = re.compile(r"[{}<>#\\\x00-\x1f\x7f\ud800-\udfff]|%(?![0-9A-Fa-f]{2})|^[^/?]*://|^\Z")
+
+
+@lru_cache(maxsize=4096)
+def _parse(template: str) -> _Template:
+    if fault := _MALFORMED.search(_EXPRESSION.sub("*", template)):
+        raise PathVariableError(
+            f"{template!r} is not a template: {fault[0]!r} cannot stand there; expected a path such as "
+            "v3/pay/transactions/id/{transaction_id}, its variables as in RFC 6570"
+        )
+    names, required = set[str](), set[str]()
+    for operator, specs in _EXPRESSION.findall(template):
+        found = {re.split(r"[:*]", spec)[0] for spec in specs.split(",")}
+        names |= found
+        if operator not in ("?", "&"):  # a query variable that is not given is left out: RFC 6570, 3.2.8
+            required |= found
+    return _Template(uritemplate.URITemplate(template), frozenset(names), frozenset(required - {_EMPTY}))
+
+
+# `{empty}` is how the PHP original's documentation writes a trailing slash.
+_EMPTY = "empty"
+
+
+def _mismatch(template: str, parsed: _Template, variables: Mapping[str, object]) -> str:
+    names = sorted(parsed.names)
+    has = f"its path variables are {', '.join(names)}" if names else "it has no path variables"
+    faults = [f"{name} is missing" for name in names if name in parsed.required - variables.keys()]
+    for name in sorted(variables.keys() - parsed.names):
+        meant = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, [*names, *OPTIONS], cutoff=0.5)), None)
+        faults.append(f"{name} is not one of them" + (f" (did you mean {meant}=?)" if meant else ""))
+    return f"{template}: {has}; {'; '.join(faults)}"
+
+
+def _path_value(template: str, name: str, value: object) -> object:
+    """A value in the form that uritemplate takes, numbers as text."""
+    fault: str | None = None
+    if isinstance(value, str):
+        if not value and name != _EMPTY:
+            fault = "is empty"
+        elif value in (".", ".."):
+            fault = f"is {value!r}, which servers and proxies rewrite"
+        elif re.search(r"[\x00\r\n]", value):
+            fault = "holds a NUL, CR or LF"
+        elif re.search(r"[\ud800-\udfff]", value):
+            fault = "holds half of a surrogate pair, which UTF-8 cannot write"
+        else:
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    elif isinstance(value, Mapping) and value:
+        return {_path_value(template, name, key): _path_value(template, name, item) for key, item in value.items()}
+    elif isinstance(value, (list, tuple)) and value:
+        return [_path_value(template, name, item) for item in value]
+    raise PathVariableError(
+        f"{template}: {name} {fault or 'is of type ' + type(value).__name__}; expected a text or an int that is not empty"
+    )
+
+
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")
+# RFC 3986, 3.3 and 3.4: what a path and a query may hold besides letters, digits and percent-encoded octets.
+_URI_SAFE = "-._~!$&'()*+,;=:@/?%"
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
+
+
+def _normalize(expanded: str) -> str:
+    """Encodes what RFC 3986 does not allow in a path or a query, and writes every escape in upper case (6.2.2.1).
+
+    An HTTP library would do the same, but after the target is signed.
+    """
+    return _ESCAPE.sub(lambda escape: escape[0].upper() if escape[1] else "%25", quote(expanded, _URI_SAFE))
+
+
+def _query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> Iterator[str]:
+    for key, value in params.items() if isinstance(params, Mapping) else params:
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if item is not None:
+                yield f"{_query_part(key, key)}={_query_part(key, item)}"
+
+
+def _query_part(key: object, value: object) -> str:
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case str():
+            text = value
+        case int():
+            text = str(int(value))
+        case float() | Mapping():
+            text = json_bytes(value).decode()
+        case _:
+            raise ArgumentError(
+                f"params: {key!r} is of type {type(value).__name__}; expected a text, a number, a bool, an object, a "
+                "list of these, or None"
+            )
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise ArgumentError("params: one holds half of a surrogate pair, which UTF-8 cannot write") from None

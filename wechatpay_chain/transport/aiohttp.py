@@ -1,0 +1,127 @@
+"""Sends a signed request with aiohttp, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from wechatpay_chain.errors import ConfigurationError, TransportError
+from wechatpay_chain.http import Headers, Request, Response
+from wechatpay_chain.transport import POOL_SIZE, Route
+
+__all__ = ["AiohttpTransport"]
+
+KEEPALIVE = 7.0
+"""Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
+
+_ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+# These are raised while a connection is made, so that nothing has been sent.
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
+
+class AiohttpTransport:
+    """The awaiting transport: a session for each event loop, closed with its loop.
+
+    Args:
+        route: proxy and certificate authorities.
+        session: one of the user's own, which belongs to one loop and which the user closes.
+
+    Raises:
+        ConfigurationError: the session is not one, or the certificate authorities cannot be read.
+    """
+
+    library = f"aiohttp/{aiohttp.__version__}"
+
+    def __init__(self, route: Route, session: aiohttp.ClientSession | None = None) -> None:
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            raise ConfigurationError(f"async_session: came a {type(session).__name__}; expected aiohttp.ClientSession")
+        self._proxy = route.proxy
+        # The connector of the user's session may have been told not to verify; the context of a call overrides it.
+        self._ssl = _context(route.ca_bundle) if route.ca_bundle or session is not None else True
+        self._given = session
+        self._opened: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]] = {}
+
+    async def send(self, request: Request) -> Response:
+        """Sends a request and reads its whole answer. Redirects are not followed.
+
+        Raises:
+            TransportError: no whole answer came.
+        """
+        session = self._given or await self._session()
+        connect, read = request.timeout
+
+        async def once(outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            # aiohttp would send a PUT or a DELETE again when a kept connection breaks. An error that is not its own
+            # passes by that.
+            try:
+                return await handler(outgoing)
+            except _ERRORS as error:
+                raise _broken(request, error) from error
+
+        try:
+            async with session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                data=request.body or None,
+                headers=request.headers,
+                allow_redirects=False,
+                auto_decompress=True,
+                proxy=self._proxy,
+                ssl=self._ssl,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
+                middlewares=(once,),
+            ) as answer:
+                content = await answer.read()
+        except _ERRORS as error:
+            raise _broken(request, error) from error
+        headers = {name: ", ".join(answer.headers.getall(name)) for name in answer.headers}
+        return Response(answer.status, Headers(headers), content, request)
+
+    async def close(self) -> None:
+        """Closes the connections that were opened on the running loop. A later call opens new ones."""
+        if opened := self._opened.get(asyncio.get_running_loop()):
+            await opened[1].aclose()
+
+    async def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        opened = self._opened.get(loop)
+        if opened is None:
+            for closed in [other for other in list(self._opened) if other.is_closed()]:
+                self._opened.pop(closed, None)
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            opened = self._opened[loop] = session, self._close_with(loop, session)
+            await anext(opened[1])
+        return opened[0]
+
+    async def _close_with(
+        self, loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession
+    ) -> AsyncGenerator[None]:
+        # A loop that ends (asyncio.run does it) first closes the asynchronous generators that were begun on it, and so
+        # this one: the only way to be told in time to close sockets properly.
+        try:
+            yield
+        finally:
+            self._opened.pop(loop, None)
+            await session.close()
+
+
+def _context(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        if ca_bundle and Path(ca_bundle).is_dir():
+            return ssl.create_default_context(capath=ca_bundle)
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"ca_bundle: {ca_bundle!r}: {error}; expected a file of PEM certificates") from None
+
+
+def _broken(request: Request, error: BaseException) -> TransportError:
+    template = f"{request.method} {request.template}"
+    return TransportError(f"{template}: {type(error).__name__}: {error}", not isinstance(error, _NOT_SENT))
