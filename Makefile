@@ -21,7 +21,7 @@ lint: $(VENV)/lint
 
 types: $(VENV)/types
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet

@@ -201,11 +201,12 @@ class Node:
             Draft("DELETE", self._template, variables, json, params, headers, timeout)
         )
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        """Always a mistake: a segment was taken for a verb."""
         segment = self._template.rpartition("/")[2].replace("-", "_")
         meant = next(iter(difflib.get_close_matches(segment, PUBLIC, cutoff=0.6)), None)
-        advice = f"did you mean .{meant}(…)?" if meant else "end the chain with a verb, such as .post(…)"
-        raise TypeError(f"{self!r} is a path, not a verb: {advice} The verbs are {', '.join(VERBS)}")
+        advice = f"did you mean .{meant}(…)?" if meant else f"end the chain with one of {', '.join(VERBS)}"
+        raise TypeError(f"{self!r} is a path, not a verb: {advice}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{self!r} is immutable; {name} cannot be set")

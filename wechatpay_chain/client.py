@@ -9,7 +9,7 @@ import platform
 import re
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import urlsplit
 
 from wechatpay_chain._version import __version__
@@ -35,6 +35,7 @@ from wechatpay_chain.transport import Route
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from typing_extensions import Self
 
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
     from wechatpay_chain.transport.requests import RequestsTransport
@@ -81,7 +82,7 @@ class Client:
         mchid: str = "",
         serial: str | int = "",
         private_key: PrivateKeySource = "",
-        certs: Mapping[str, PublicKeySource] = {},  # noqa: B006 -- only ever read
+        certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
         passphrase: str | bytes | None = None,
         base_url: str = "https://api.mch.weixin.qq.com/",
@@ -180,7 +181,7 @@ class Client:
         if self._awaiting_transport is not None:
             await self._awaiting_transport.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -188,7 +189,7 @@ class Client:
     ) -> None:
         self.close()
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -337,10 +338,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _timeout(timeout: object, error: type[ArgumentError] | type[ConfigurationError]) -> Timeout:
-    pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(pair) == 2 and all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 < x < 1e6 for x in pair):
-        return float(pair[0]), float(pair[1])
+def _timeout(timeout: object, error: type[ArgumentError | ConfigurationError]) -> Timeout:
+    connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
+    if _is_seconds(connect) and _is_seconds(read):
+        return float(connect), float(read)
     raise error(
         f"timeout: came {timeout!r}; expected seconds above 0, or a pair of them: to connect and to wait for bytes"
     )
+
+
+def _is_seconds(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

@@ -54,7 +54,7 @@ _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
 # The service asks for SHA-1 in both places: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-_OAEP_OVERHEAD = 2 * hashes.SHA1.digest_size + 2  # RFC 8017, 7.1.1
+_OAEP_OVERHEAD = 2 * 20 + 2  # two SHA-1 digests and two bytes: RFC 8017, 7.1.1
 
 
 def sign(message: bytes, key: RSAPrivateKey) -> str:

@@ -37,6 +37,7 @@ class Keyring:
                 "under its serial number"
             )
         self._keys: dict[str, RSAPublicKey] = {}
+        self.preferred = ""
         newest: datetime | None = None
         for given_id, source in certs.items():
             key_id = _normalize_id(given_id)
@@ -56,7 +57,7 @@ class Keyring:
         # Naming the public key is what moves a merchant from certificates to it:
         # https://pay.weixin.qq.com/doc/v3/merchant/4012154180
         if public_keys or newest is None:
-            self.preferred: str = next(iter(public_keys or self._keys))
+            self.preferred = next(iter(public_keys or self._keys))
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """The key of that id, or None. Serial numbers are found in either case."""

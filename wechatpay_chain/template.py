@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import uritemplate
+from uritemplate.variable import VariableValue
 
 from wechatpay_chain.errors import ArgumentError, PathVariableError
 from wechatpay_chain.http import json_bytes
@@ -167,29 +168,34 @@ def _mismatch(template: str, parsed: _Template, variables: Mapping[str, object])
     return f"{template}: {has}; {'; '.join(faults)}"
 
 
-def _path_value(template: str, name: str, value: object) -> object:
-    """A value in the form that uritemplate takes, numbers as text."""
-    fault: str | None = None
-    if isinstance(value, str):
-        if not value and name != _EMPTY:
+def _path_value(template: str, name: str, value: object) -> VariableValue:
+    """A value in the form that uritemplate takes, checked, its numbers as text."""
+    if isinstance(value, Mapping) and value:
+        return {_path_text(template, name, key): _path_text(template, name, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and value:
+        return [_path_text(template, name, item) for item in value]
+    return _path_text(template, name, value)
+
+
+def _path_text(template: str, name: str, value: object) -> str:
+    match value:
+        case bool():
+            fault = "is of type bool"
+        case int():
+            return str(int(value))
+        case "" if name != _EMPTY:
             fault = "is empty"
-        elif value in (".", ".."):
+        case "." | "..":
             fault = f"is {value!r}, which servers and proxies rewrite"
-        elif re.search(r"[\x00\r\n]", value):
+        case str() if re.search(r"[\x00\r\n]", value):
             fault = "holds a NUL, CR or LF"
-        elif re.search(r"[\ud800-\udfff]", value):
+        case str() if re.search(r"[\ud800-\udfff]", value):
             fault = "holds half of a surrogate pair, which UTF-8 cannot write"
-        else:
+        case str():
             return value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
-    elif isinstance(value, Mapping) and value:
-        return {_path_value(template, name, key): _path_value(template, name, item) for key, item in value.items()}
-    elif isinstance(value, (list, tuple)) and value:
-        return [_path_value(template, name, item) for item in value]
-    raise PathVariableError(
-        f"{template}: {name} {fault or 'is of type ' + type(value).__name__}; expected a text or an int that is not empty"
-    )
+        case _:
+            fault = f"is of type {type(value).__name__}"
+    raise PathVariableError(f"{template}: {name} {fault}; expected a text that is not empty, or an int")
 
 
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")

@@ -81,10 +81,7 @@ class Gateway:
             asked = self._read(call, operation, {name: unquote(value) for name, value in found.groupdict().items()})
             status, result = operation.handle(self._account, asked)
         except Refusal as refusal:
-            status = refusal.status
-            result = {"code": refusal.code, "message": refusal.message}
-            if refusal.detail is not None:
-                result["detail"] = refusal.detail
+            status, result = refusal.status, refusal.answer
         body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode()
         if body:
             headers["Content-Type"] = "application/json; charset=utf-8"

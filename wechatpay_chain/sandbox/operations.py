@@ -23,7 +23,8 @@ class Refusal(Exception):
 
     def __init__(self, status: int, code: str, message: str, detail: Mapping[str, Any] | None = None) -> None:
         super().__init__(status, code, message)
-        self.status, self.code, self.message, self.detail = status, code, message, detail
+        self.status = status
+        self.answer: dict[str, Any] = {"code": code, "message": message, **({"detail": detail} if detail else {})}
 
 
 class Asked(NamedTuple):

@@ -57,38 +57,39 @@ def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = 
     return {"type": "object", "properties": {**required, **(optional or {})}, "required": tuple(required)}
 
 
-_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
-
-
 def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
     """The value with its secrets opened.
 
     Raises:
         Fault: it does not fit the schema.
     """
-    kind = schema["type"]
-    if not isinstance(value, _TYPES[kind]) or (kind == "integer" and isinstance(value, bool)):
-        raise Fault(field, value, f"must be of type {kind}")
-    if kind == "object":
-        for name in schema["required"]:
-            if name not in value:
-                raise Fault(f"{field}/{name}", None, "is required and missing")
-        described = schema["properties"]
-        return {
-            name: check(member, described[name], decrypt, f"{field}/{name}") if name in described else member
-            for name, member in value.items()
-        }
-    if kind == "array":
-        return [check(item, schema["items"], decrypt, f"{field}/{index}") for index, item in enumerate(value)]
-    if schema.get("encrypted"):
-        opened = decrypt(value)
-        if opened is None:
-            raise Fault(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
-        return opened
-    if kind == "integer" and value < schema.get("minimum", value):
-        raise Fault(field, value, f"must be at least {schema['minimum']}")
-    if kind == "string":
-        _check_text(value, schema, field)
+    kind: str = schema["type"]
+    match kind, value:
+        case "object", dict():
+            for name in schema["required"]:
+                if name not in value:
+                    raise Fault(f"{field}/{name}", None, "is required and missing")
+            described = schema["properties"]
+            return {
+                name: check(member, described[name], decrypt, f"{field}/{name}") if name in described else member
+                for name, member in value.items()
+            }
+        case "array", list():
+            return [check(item, schema["items"], decrypt, f"{field}/{index}") for index, item in enumerate(value)]
+        case "string", str() if schema.get("encrypted"):
+            opened = decrypt(value)
+            if opened is None:
+                raise Fault(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
+            return opened
+        case "string", str():
+            _check_text(value, schema, field)
+        case "boolean", bool():
+            pass
+        case "integer", int() if not isinstance(value, bool):
+            if value < schema["minimum"]:
+                raise Fault(field, value, f"must be at least {schema['minimum']}")
+        case _:
+            raise Fault(field, value, f"must be of type {kind}")
     return value
 
 

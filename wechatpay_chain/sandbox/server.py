@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -16,6 +16,9 @@ from wechatpay_chain.client import Client
 from wechatpay_chain.http import Headers
 from wechatpay_chain.sandbox.gateway import Call, Gateway
 from wechatpay_chain.sandbox.keys import Keys, Signer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Sandbox"]
 
@@ -48,7 +51,7 @@ class Sandbox:
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
         self.base_url = ""
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self._thread.start()
         self.base_url, self._stop = self._listening.result()
         return self
