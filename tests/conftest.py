@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.service import Service, Wire
+from wechatpay_chain import Client, Response
+from wechatpay_chain.sandbox import Sandbox
+
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+Send = Callable[..., Response]
+
+
+@pytest.fixture(scope="session")
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def wire(service: Service) -> Iterator[Wire]:
+    with Wire(lambda received: service.signed()) as wire:
+        yield wire
+
+
+@pytest.fixture
+def client(service: Service, wire: Wire) -> Iterator[Client]:
+    with Client(**service.settings(wire.base_url)) as client:
+        yield client
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    """Sends in either mode: send(node, "post", json=…)."""
+
+    def blocking(node, verb, **arguments):
+        return getattr(node, verb)(**arguments)
+
+    def awaiting(node, verb, **arguments):
+        return asyncio.run(getattr(node, f"{verb}_async")(**arguments))
+
+    return blocking if request.param == "sync" else awaiting
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -1,0 +1,245 @@
+"""A service to test against that shares no code with the package: keys, signatures, and a plain socket that answers."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import secrets
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+MCHID = "1900007291"
+SERIAL = "408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB"
+PUBLIC_KEY_ID = "PUB_KEY_ID_0114232134912410000000000000"
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def new_certificate(key, serial=None, days=365, host="localhost"):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = [x509.DNSName("localhost"), x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))]
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(serial or x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def private_pem(key, encryption=None, form=serialization.PrivateFormat.PKCS8) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, form, encryption or serialization.NoEncryption()
+    ).decode()
+
+
+def public_pem(key, form=serialization.PublicFormat.SubjectPublicKeyInfo) -> str:
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def certificate_pem(certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def rsa_sign(key, message: bytes) -> str:
+    return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+def rsa_verifies(key, signature: str, message: bytes) -> bool:
+    try:
+        key.public_key().verify(base64.b64decode(signature), message, padding.PKCS1v15(), hashes.SHA256())
+    except Exception:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as the socket got it."""
+
+    line: bytes
+    headers: list[tuple[str, str]]
+    body: bytes
+    peer: int
+    """The port at the other end, which tells connections apart."""
+
+    @property
+    def method(self) -> str:
+        return self.line.split(b" ")[0].decode("ascii")
+
+    @property
+    def target(self) -> str:
+        return self.line.split(b" ")[1].decode("ascii")
+
+    def header(self, name: str) -> str | None:
+        found = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(found) < 2, f"{name} was sent {len(found)} times"
+        return found[0] if found else None
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        scheme, _, items = self.header("Authorization").partition(" ")
+        assert scheme == "WECHATPAY2-SHA256-RSA2048"
+        return {key: value.strip('"') for key, _, value in (item.partition("=") for item in items.split(","))}
+
+    def is_signed_by(self, key) -> bool:
+        """Whether the signature fits the very bytes that came."""
+        credentials = self.credentials
+        message = b"".join(
+            part + b"\n"
+            for part in (
+                self.method.encode(),
+                self.target.encode(),
+                credentials["timestamp"].encode(),
+                credentials["nonce_str"].encode(),
+                self.body,
+            )
+        )
+        return rsa_verifies(key, credentials["signature"], message)
+
+
+@dataclass
+class Service:
+    """The keys of both sides, made once for all tests."""
+
+    merchant: rsa.RSAPrivateKey = field(default_factory=new_key)
+    public_key: rsa.RSAPrivateKey = field(default_factory=new_key)
+    platform: rsa.RSAPrivateKey = field(default_factory=new_key)
+
+    def __post_init__(self) -> None:
+        self.certificate = new_certificate(self.platform)
+        self.platform_serial = f"{self.certificate.serial_number:040X}"
+
+    @property
+    def certs(self) -> dict[str, str]:
+        return {PUBLIC_KEY_ID: public_pem(self.public_key), self.platform_serial: certificate_pem(self.certificate)}
+
+    def settings(self, base_url: str) -> dict[str, object]:
+        return {
+            "mchid": MCHID,
+            "serial": SERIAL,
+            "private_key": self.merchant,
+            "certs": self.certs,
+            "base_url": base_url,
+        }
+
+    def signature(self, body: bytes, *, key=None, serial=PUBLIC_KEY_ID, timestamp=None, nonce=None) -> dict[str, str]:
+        timestamp = str(int(time.time()) if timestamp is None else timestamp)
+        nonce = secrets.token_hex(16) if nonce is None else nonce
+        message = timestamp.encode() + b"\n" + nonce.encode() + b"\n" + body + b"\n"
+        return {
+            "Wechatpay-Timestamp": timestamp,
+            "Wechatpay-Nonce": nonce,
+            "Wechatpay-Serial": serial,
+            "Wechatpay-Signature": rsa_sign(key or self.public_key, message),
+        }
+
+    def signed(self, body: bytes = b"{}", status: int = 200, **how) -> Reply:
+        headers = {"Content-Type": "application/json", "Request-ID": "08E2-0", **self.signature(body, **how)}
+        return Reply(status, headers, body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def without(self, name: str) -> Reply:
+        return Reply(self.status, {k: v for k, v in self.headers.items() if k != name}, self.body)
+
+    def having(self, **headers: str) -> Reply:
+        return Reply(self.status, {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}, self.body)
+
+    @property
+    def octets(self) -> bytes:
+        head = [f"HTTP/1.1 {self.status} X", *(f"{name}: {value}" for name, value in self.headers.items())]
+        if self.status != 204 and "Content-Length" not in self.headers:
+            head.append(f"Content-Length: {len(self.body)}")
+        return "\r\n".join([*head, "", ""]).encode("latin-1") + self.body
+
+
+class Wire:
+    """A plain socket that writes down what it receives and answers what it is told, or what `answer` makes.
+
+    An answer is a Reply, raw bytes, or None, which drops the connection.
+    """
+
+    def __init__(self, answer: Callable[[Received], Reply | bytes | None], tls: ssl.SSLContext | None = None) -> None:
+        self.answer = answer
+        self.received: list[Received] = []
+        wire = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while True:
+                    line = self.rfile.readline().rstrip(b"\r\n")
+                    if not line:
+                        return
+                    headers = []
+                    while header := self.rfile.readline().rstrip(b"\r\n"):
+                        name, _, value = header.decode("latin-1").partition(":")
+                        headers.append((name, value.strip()))
+                    length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+                    received = Received(line, headers, self.rfile.read(length), self.client_address[1])
+                    wire.received.append(received)
+                    answer = wire.answer(received)
+                    if answer is None:
+                        return
+                    self.wfile.write(answer.octets if isinstance(answer, Reply) else answer)
+                    if not isinstance(answer, Reply):
+                        return
+
+            def finish(self) -> None:
+                try:
+                    super().finish()
+                except OSError:
+                    pass  # the client went first
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def get_request(self) -> tuple[socket.socket, object]:
+                accepted, address = super().get_request()
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                accepted.settimeout(30)
+                return (tls.wrap_socket(accepted, server_side=True) if tls else accepted), address
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # a client that hangs up is what some tests are about
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self.base_url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/"
+
+    def __enter__(self) -> Wire:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def json_body(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
