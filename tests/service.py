@@ -47,9 +47,7 @@ def new_certificate(key, serial=None, days=365, host="localhost"):
 
 
 def private_pem(key, encryption=None, form=serialization.PrivateFormat.PKCS8) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, form, encryption or serialization.NoEncryption()
-    ).decode()
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption or serialization.NoEncryption()).decode()
 
 
 def public_pem(key, form=serialization.PublicFormat.SubjectPublicKeyInfo) -> str:

@@ -12,13 +12,41 @@ import requests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, Reply, Wire, certificate_pem, new_certificate, new_key, private_pem
+from tests.service import (
+    MCHID,
+    PUBLIC_KEY_ID,
+    SERIAL,
+    Reply,
+    Wire,
+    certificate_pem,
+    new_certificate,
+    new_key,
+    private_pem,
+)
 from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError, SignatureError, TransportError
 
 TRAPS = " |%+~*';,:@!$&()=[]{}<>\"^`\\/?#.-_中文😀éÄ"
-TEXTS = st.text(alphabet=st.one_of(st.sampled_from(TRAPS), st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n")))
+TEXTS = st.text(
+    alphabet=st.one_of(st.sampled_from(TRAPS), st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"))
+)
 PATH_TEXTS = TEXTS.filter(lambda text: text not in ("", ".", ".."))
-ESCAPES = ["%2F", "%2f", "%41", "%7E", "%2C%3A", "a/../b", "..a", "a b", "a|b", "a+b", "100%", "中", "😀", "~*';,:@", "%"]
+ESCAPES = [
+    "%2F",
+    "%2f",
+    "%41",
+    "%7E",
+    "%2C%3A",
+    "a/../b",
+    "..a",
+    "a b",
+    "a|b",
+    "a+b",
+    "100%",
+    "中",
+    "😀",
+    "~*';,:@",
+    "%",
+]
 
 
 def examples(test):
@@ -276,7 +304,9 @@ def test_proxies_of_the_environment(wire, service, send, monkeypatch, name):
 
 def test_a_proxy_with_a_password(wire, service, send):
     proxy = wire.base_url.replace("http://", "http://user:p%40ss@").removesuffix("/")
-    with Client(**{**service.settings("http://shop.example/"), "allow_http": True, "proxies": {"all": proxy}}) as client:
+    with Client(
+        **{**service.settings("http://shop.example/"), "allow_http": True, "proxies": {"all": proxy}}
+    ) as client:
         send(client.v3.x, "get")
     assert wire.received[0].header("Proxy-Authorization") == "Basic dXNlcjpwQHNz"
 
@@ -317,7 +347,9 @@ def test_an_authority_of_ones_own(tls_wire, service, authority, send, monkeypatc
     without_bundles(monkeypatch)
     with Client(**service.settings(tls_wire.base_url), ca_bundle=authority[1]) as client:
         assert send(client.v3.x, "get").status_code == 200
-    with Client(**service.settings(tls_wire.base_url.replace("127.0.0.1", "localhost")), ca_bundle=str(authority[1])) as client:
+    with Client(
+        **service.settings(tls_wire.base_url.replace("127.0.0.1", "localhost")), ca_bundle=str(authority[1])
+    ) as client:
         assert send(client.v3.x, "get").status_code == 200
 
 
@@ -344,7 +376,10 @@ def test_a_bundle_that_is_none(tls_wire, service, tmp_path, send):
 
 
 def test_a_folder_of_authorities(tls_wire, service, tmp_path, send):
-    with Client(**service.settings(tls_wire.base_url), ca_bundle=tmp_path) as client, pytest.raises(TransportError) as caught:
+    with (
+        Client(**service.settings(tls_wire.base_url), ca_bundle=tmp_path) as client,
+        pytest.raises(TransportError) as caught,
+    ):
         send(client.v3.x, "get")
     assert caught.value.sent is False
 

@@ -1,0 +1,394 @@
+"""The grammar of the chain and the expansion of templates."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import keyword
+import pickle
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.data.derive_operations import derive
+from tests.service import Service
+from wechatpay_chain import Client, Node, PathVariableError
+
+OPERATIONS = Path(__file__).parent / "data" / "operations.txt"
+PATHS = sorted({line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")})
+PARTS = {part for path in PATHS for part in path.strip("/").split("/")}
+VARIABLES = sorted(part[1:-1] for part in PARTS if part.startswith("{"))
+SEGMENTS = sorted(part for part in PARTS if not part.startswith("{") and part != "v2")
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Client:
+    return Client(**service.settings("http://127.0.0.1:9/"))
+
+
+def snake(segment: str) -> str:
+    """A segment as an attribute, an underscore of the service's own escaped."""
+    name = segment.replace("_", "__").replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) or name in VERBS else name
+
+
+def plain(segment: str) -> str:
+    """A segment as somebody writes it who does not know about the escape."""
+    name = segment.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) or name in VERBS else name
+
+
+def camel(segment: str) -> str:
+    name = re.sub("-(.)", lambda match: match[1].upper(), segment.replace("_", "__"))
+    return f"{name}_" if keyword.iskeyword(name) or name in VERBS else name
+
+
+def pascal(segment: str) -> str:
+    return camel(segment)[0].upper() + camel(segment)[1:]
+
+
+def walk(client: Client, path: str, spell) -> Node:
+    node: Node | Client = client
+    for part in path.strip("/").split("/"):
+        if node is client:
+            node = getattr(client, {"global": "global_"}.get(part, part))
+        else:
+            node = getattr(node, f"_{part[1:-1]}_" if part.startswith("{") else spell(part))
+    return node
+
+
+def test_the_facts_that_the_walk_rests_on():
+    assert len(SEGMENTS) + 1 == 738, "the empty segment of a trailing slash is one more"
+    assert len(VARIABLES) == 106
+
+
+def test_the_operations_are_those_of_the_table():
+    table = OPERATIONS.parents[3] / "shared" / "catalogue" / "operations.json"
+    if not table.exists():
+        pytest.skip("the table of operations does not lie beside this clone")
+    assert derive(table.read_bytes()) == OPERATIONS.read_text()
+
+
+@pytest.mark.parametrize("spell", [snake, camel, pascal], ids=lambda spell: spell.__name__)
+def test_every_segment_in_every_spelling(client, spell):
+    for segment in SEGMENTS:
+        if segment.lower() == segment:
+            assert str(getattr(client.v3, spell(segment))) == f"v3/{segment}"
+        assert str(client.v3[segment]) == f"v3/{segment}"
+
+
+def test_every_variable(client):
+    for name in VARIABLES:
+        node = getattr(client.v3, f"_{name}_")
+        assert str(node) == f"v3/{{{name}}}"
+        assert node == client.v3[f"{{{name}}}"] == client.v3[f"<{name}>"]
+
+
+# Written by the service in two spellings, of which the plain name is the hyphenated one.
+TWINS = {"/v3/papay/insurance-sign/policy_periods/plan-id/{plan_id}/out-contract-code/{out_contract_code}"}
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.split("/")[1] in ("v2", "v3", "hk", "global")])
+def test_every_path_in_every_spelling(client, path):
+    written = path.strip("/")
+    assert str(client[path]) == path.removeprefix("/")
+    if written.lower() != written:
+        return
+    for spell in [snake, camel] + ([plain] if path not in TWINS else []):
+        assert str(walk(client, path, spell)) == written
+
+
+@pytest.mark.parametrize(
+    ("attribute", "segment"),
+    [
+        ("preSendCoupon", "pre-send-coupon"),
+        ("PreSendCoupon", "pre-send-coupon"),
+        ("pre_send_coupon", "pre-send-coupon"),
+        ("Pre_Send_coupon", "pre-send-coupon"),
+        ("sub__merchants", "sub_merchants"),
+        ("subMerchants__x", "sub-merchants_x"),
+        ("return_", "return"),
+        ("import_", "import"),
+        ("delete_", "delete"),
+        ("getAsync_", "get-async"),
+        ("chain_", "chain"),
+        ("complaintsV2", "complaints-v2"),
+        ("h5PreEntrustSign", "h5-pre-entrust-sign"),
+        ("nQualifications", "n-qualifications"),
+        ("applyment4sub", "applyment4sub"),
+        ("_openid_", "{openid}"),
+        ("_out_trade_no_", "{out_trade_no}"),
+        ("_outTradeNo_", "{outTradeNo}"),
+    ],
+)
+def test_an_attribute_is_a_segment(client, attribute, segment):
+    assert str(getattr(client.v3, attribute)) == f"v3/{segment}"
+
+
+@pytest.mark.parametrize(
+    "attribute", ["_private", "__len__", "__class_getitem__", "_", "__", "___", "_x", "名", "_名_", "a-b", ""]
+)
+def test_an_attribute_that_is_no_segment(client, attribute):
+    with pytest.raises(AttributeError):
+        getattr(client.v3, attribute)
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [
+        ("v3/A_b/{c}/", "v3/A_b/{c}/"),
+        ("/v3/a", "v3/a"),
+        ("v3/<openid>/x", "v3/{openid}/x"),
+        ("v3/<+rest>", "v3/{+rest}"),
+        ("v3/{+rest}", "v3/{+rest}"),
+        ("v3/x{?a,b}", "v3/x{?a,b}"),
+    ],
+)
+def test_a_path_as_written(client, path, template):
+    assert str(client[path]) == template
+    assert client[path] == client.chain(path)
+    assert str(client.v3["x"][path]) == f"v3/x/{template}"
+
+
+def test_where_chains_begin(client):
+    roots = {name: str(getattr(client, name)) for name in ("v2", "v3", "hk", "global_", "brand")}
+    assert roots == {"v2": "v2", "v3": "v3", "hk": "hk", "global_": "global", "brand": "brand"}
+    for name in ("v4", "notifications_", "pay", "V3", "postAsync", "_v3_"):
+        with pytest.raises(AttributeError, match="v2, v3, hk, global_, brand"):
+            getattr(client, name)
+    with pytest.raises(AttributeError, match="did you mean 'close'"):
+        client.closed  # noqa: B018
+
+
+def test_a_trailing_slash_is_not_doubled(client):
+    assert str(client["v3/a/"].b) == str(client["v3/a/"]["/b"]) == "v3/a/b"
+
+
+def test_public_names(client):
+    verbs = {f"{verb}{mode}" for verb in VERBS for mode in ("", "_async")}
+    assert set(dir(client.v3)) == {"chain", *verbs}
+    public = {name for name in vars(Node) if not name.startswith("_")}
+    assert public == {"chain", *verbs}
+
+
+def test_a_node_is_immutable_hashable_and_its_own_copy(client, service):
+    node = client.v3.pay._x_
+    assert node == client["v3/pay/{x}"]
+    assert hash(node) == hash(client["v3/pay/<x>"])
+    assert node != client.v3.pay
+    assert node != "v3/pay/{x}"
+    assert node != Client(**service.settings("http://127.0.0.1:9/")).v3.pay._x_
+    assert copy.copy(node) is node
+    assert copy.deepcopy(node) is node
+    assert repr(node) == "<Node v3/pay/{x}>"
+    assert len({node: 1, client["v3/pay/{x}"]: 2}) == 1
+    for change in (
+        lambda: setattr(node, "x", 1),
+        lambda: setattr(node, "_template", "y"),
+        lambda: delattr(node, "_client"),
+    ):
+        with pytest.raises(AttributeError, match="immutable"):
+            change()
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        pickle.dumps(node)
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (lambda client: client.v3.x.postAsync(json={}), "post_async"),
+        (lambda client: client.v3.x.getAsync(), "get_async"),
+        (lambda client: client.v3.x.Get(), r"\.get\("),
+        (lambda client: client.v3.x.delete_async_(), "delete_async"),
+        (lambda client: client.v3.pre_send_coupon(openid="x"), "post"),
+    ],
+)
+def test_a_node_that_is_called(client, call, advice):
+    with pytest.raises(TypeError, match=advice):
+        call(client)
+
+
+def test_a_path_that_is_no_text(client):
+    for path in (1, None, b"v3", ("v3",)):
+        with pytest.raises(TypeError, match="expected a text"):
+            client[path]
+    with pytest.raises(TypeError):
+        list(client.v3)
+
+
+def raised(client, template, **variables) -> str:
+    """What both modes say of a call that must not be sent; port 9 of this machine would give another error."""
+    with pytest.raises(PathVariableError) as caught:
+        client[template].post(**variables)
+    with pytest.raises(PathVariableError) as awaited:
+        asyncio.run(client[template].post_async(**variables))
+    assert str(caught.value) == str(awaited.value)
+    return str(caught.value)
+
+
+def test_variables_that_do_not_fit(client):
+    message = raised(client, "v3/users/{openid}/x/{coupon_code}", open_id="x", coupon_code="c")
+    assert "coupon_code, openid" in message
+    assert "openid is missing" in message
+    assert "did you mean openid=?" in message
+    assert "params" in raised(client, "v3/x", query={"a": 1})
+    assert "json" in raised(client, "v3/x", data={"a": 1})
+    assert "json" in raised(client, "v3/x", jsn={"a": 1})
+    assert "is missing" in raised(client, "v3/{a}")
+    assert "is not one of them" in raised(client, "v3/{a}", a="x", zzzz="y")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        ".",
+        "..",
+        "a\0",
+        "a\rb",
+        "\n",
+        "\ud800",
+        True,
+        1.5,
+        b"x",
+        object(),
+        [],
+        {},
+        (),
+        [""],
+        ["."],
+        {"": "x"},
+        {"a": None},
+        [None],
+    ],
+)
+def test_values_that_are_unsafe(client, value):
+    assert "v3/{a}: a " in raised(client, "v3/{a}", a=value)
+
+
+@pytest.mark.parametrize(
+    ("template", "variables"),
+    [
+        ("v3/{+a}", {"a": "x/../y"}),
+        ("v3/{+a}", {"a": "./y"}),
+        ("v3/{+a}/z", {"a": "%2e%2E"}),
+        ("v3/.{a:1}", {"a": ".x"}),
+        ("v3/../x", {}),
+        ("v3/%2e/x", {}),
+        ("v3/.", {}),
+    ],
+)
+def test_segments_that_servers_would_fold(client, template, variables):
+    assert "'.'" in raised(client, template, **variables)
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["v3/{", "v3/}", "v3/{}", "v3/{a", "v3/{{a}}", "v3/{#a}", "v3/{=a}", "v3/{a b}", "v3/#x", "v3/%zz", "v3/a\\b", "v3/a\nb",
+     "v3/<a", "v3/\ud800", "https://api.mch.weixin.qq.com/v3/x", "", "/", "v3/{a:0}", "v3/{a=b}"],
+)  # fmt: skip
+def test_templates_that_are_malformed(client, template):
+    assert "is not a template" in raised(client, template)
+
+
+def expanded(client, template, **variables) -> str:
+    from wechatpay_chain.template import expand
+
+    return expand(str(client[template]), variables)
+
+
+def test_a_trailing_slash_by_the_empty_variable(client):
+    for variables in ({}, {"empty": ""}):
+        assert expanded(client, "v3/ecommerce/applyments/{empty}", **variables) == "/v3/ecommerce/applyments/"
+        assert str(client.v3.ecommerce.applyments._empty_) == "v3/ecommerce/applyments/{empty}"
+
+
+# RFC 6570, 1.2 and 3.2, for the operators that a request target can hold, without the values that are refused here.
+RFC = {
+    "var": "value",
+    "hello": "Hello World!",
+    "path": "/foo/bar",
+    "half": "50%",
+    "who": "fred",
+    "base": "http://example.com/home/",
+    "dub": "me/too",
+    "v": 6,
+    "x": 1024,
+    "y": 768,
+    "list": ["red", "green", "blue"],
+    "keys": {"comma": ","},
+    "count": ("one", "two"),
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "target"),
+    [
+        ("{var}", "value"),
+        ("{hello}", "Hello%20World%21"),
+        ("{half}", "50%25"),
+        ("O{x}X", "O1024X"),
+        ("{x,y}", "1024,768"),
+        ("{x,hello,y}", "1024,Hello%20World%21,768"),
+        ("{var:3}", "val"),
+        ("{var:30}", "value"),
+        ("{list}", "red,green,blue"),
+        ("{list*}", "red,green,blue"),
+        ("{keys}", "comma,%2C"),
+        ("{keys*}", "comma=%2C"),
+        ("{+var}", "value"),
+        ("{+hello}", "Hello%20World!"),
+        ("{+half}", "50%25"),
+        ("{base}index", "http%3A%2F%2Fexample.com%2Fhome%2Findex"),
+        ("{+base}index", "http://example.com/home/index"),
+        ("{+path}/here", "/foo/bar/here"),
+        ("here?ref={+path}", "here?ref=/foo/bar"),
+        ("up{+path}{var}/here", "up/foo/barvalue/here"),
+        ("{+x,hello,y}", "1024,Hello%20World!,768"),
+        ("{+path:6}/here", "/foo/b/here"),
+        ("{+list}", "red,green,blue"),
+        ("X{.var}", "X.value"),
+        ("X{.x,y}", "X.1024.768"),
+        ("www{.list*}", "www.red.green.blue"),
+        ("{/who}", "/fred"),
+        ("{/half,who}", "/50%25/fred"),
+        ("{/who,dub}", "/fred/me%2Ftoo"),
+        ("{/var,x}/here", "/value/1024/here"),
+        ("{/var:1,var}", "/v/value"),
+        ("{/list*}", "/red/green/blue"),
+        ("{;who}", ";who=fred"),
+        ("{;half}", ";half=50%25"),
+        ("{;v,who}", ";v=6;who=fred"),
+        ("{;list*}", ";list=red;list=green;list=blue"),
+        ("{?who}", "?who=fred"),
+        ("{?x,y}", "?x=1024&y=768"),
+        ("{?count*}", "?count=one&count=two"),
+        ("?fixed=yes{&x}", "?fixed=yes&x=1024"),
+        ("{&var:3}", "&var=val"),
+    ],
+)
+def test_rfc_6570(client, template, target):
+    names = set(re.findall(r"[a-z]+(?=[,:*}])", "".join(re.findall(r"\{[^}]*\}", template))))
+    assert expanded(client, f"v3/-{template}", **{name: RFC[name] for name in names}) == f"/v3/-{target}"
+
+
+def test_query_variables_may_be_left_out(client):
+    assert expanded(client, "v3/x{?a,b}", b=0) == "/v3/x?b=0"
+    assert expanded(client, "v3/x{?a,b}") == "/v3/x"
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"), min_size=1))
+def test_one_segment_in_one_segment_out(client, value):
+    if value in (".", ".."):
+        return
+    target = expanded(client, "v3/{a}/z", a=value)
+    assert target.isascii()
+    *before, segment, after = target.split("/")
+    assert (before, after) == (["", "v3"], "z")
+    assert unquote(segment, errors="strict") == value
