@@ -61,7 +61,7 @@ class AiohttpTransport:
             try:
                 return await handler(outgoing)
             except _ERRORS as error:
-                raise _broken(request, error) from error
+                raise _broken(request, error) from error.__cause__
 
         try:
             async with session.request(
@@ -78,7 +78,7 @@ class AiohttpTransport:
             ) as answer:
                 content = await answer.read()
         except _ERRORS as error:
-            raise _broken(request, error) from error
+            raise _broken(request, error) from error.__cause__
         headers = {name: ", ".join(answer.headers.getall(name)) for name in answer.headers}
         return Response(answer.status, Headers(headers), content, request)
 
@@ -123,5 +123,8 @@ def _context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def _broken(request: Request, error: BaseException) -> TransportError:
-    template = f"{request.method} {request.template}"
-    return TransportError(f"{template}: {type(error).__name__}: {error}", not isinstance(error, _NOT_SENT))
+    # Some of aiohttp's texts hold the filled path. For that reason they are not chained either.
+    text = str(error).replace(request.url, f"{request.origin}/{request.template}")
+    return TransportError(
+        f"{request.method} {request.template}: {type(error).__name__}: {text}", not isinstance(error, _NOT_SENT)
+    )

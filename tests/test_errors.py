@@ -1,0 +1,346 @@
+"""What the service refuses, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import socket
+import threading
+import time
+import traceback
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.service import MCHID, Reply, Wire, json_body
+from wechatpay_chain import APIError, Client, TransportError, WeChatPayError, errors
+
+OPENID = "-".join(["oh", "394z"])  # not as one text, for a traceback shows the lines that it passed
+
+STATUSES = {
+    400: "BadRequestError", 401: "AuthenticationError", 403: "ForbiddenError", 404: "NotFoundError", 409: "ClientError",
+    429: "RateLimitError", 500: "ServerError", 502: "ServerError", 503: "ServerError", 304: "RedirectionError",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "kind"), STATUSES.items())
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_error_answer_is_raised_by_its_status(client, wire, service, send, status, kind, signed):
+    detail = {"field": "/amount/currency", "value": "XYZ", "issue": "Currency code is invalid", "location": "body"}
+    body = json_body({"code": "PARAM_ERROR", "message": "参数错误", "detail": detail})
+    reply = Reply(
+        status, {"Request-ID": "08E2-1", **(service.signature(body) if signed else {})}, b"" if status == 304 else body
+    )
+    wire.answer = lambda received: reply
+    with pytest.raises(APIError) as caught:
+        send(client["v3/users/{openid}"], "post", openid=OPENID)
+    error = caught.value
+    assert type(error).__name__ == kind
+    assert error.status_code == status
+    assert error.request_id == "08E2-1"
+    assert error.response.content == reply.body
+    assert "v3/users/{openid}" in str(error)
+    assert "08E2-1" in str(error)
+    if status != 401:  # whose canonical message has the path as it was signed
+        assert OPENID not in f"{error}{error!r}"
+    if status != 304:
+        assert (error.code, error.message, error.detail) == ("PARAM_ERROR", "参数错误", detail)
+        assert "参数错误" in str(error)
+        assert "/amount/currency" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>502</html>",
+        b"null",
+        b"[1]",
+        b'"x"',
+        b"{",
+        b'{"code":1,"message":null}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"detail":"x"}',
+    ],
+)
+@pytest.mark.parametrize("status", [401, 404, 502])
+def test_an_error_answer_of_any_body(client, wire, send, body, status):
+    wire.answer = lambda received: Reply(status, {"Content-Type": "text/html"}, body)
+    with pytest.raises(APIError) as caught:
+        send(client.v3.x, "get")
+    assert (caught.value.status_code, caught.value.code, caught.value.message) == (status, "", "")
+    assert caught.value.request_id == ""
+
+
+@given(st.binary(max_size=200), st.sampled_from([400, 401, 404, 500]))
+@settings(max_examples=60)
+def test_whatever_the_body_only_our_error_goes(client, wire, send, body, status):
+    wire.answer = lambda received: Reply(status, {}, body)
+    with pytest.raises(APIError):
+        send(client.v3.x, "get")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "code",
+                    "message",
+                    "detail",
+                    "sign_information",
+                    "truncated_sign_message",
+                    "sign_message_length",
+                    "field",
+                    "issue",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+)
+
+
+@given(JSON)
+@settings(max_examples=100)
+def test_whatever_the_json_only_our_error_goes(client, wire, send, value):
+    wire.answer = lambda received: Reply(401, {}, json.dumps({"code": "SIGN_ERROR", "detail": value}).encode())
+    with pytest.raises(errors.AuthenticationError):
+        send(client.v3.x, "post", json={})
+
+
+def test_a_refused_signature_explains_itself(client, wire, send):
+    def answer(received):
+        ours = f"POST\n{received.target}\n{received.credentials['timestamp']}\n{received.credentials['nonce_str']}\n"
+        information = {
+            "method": "POST",
+            "url": "/v3/other",
+            "truncated_sign_message": ours.replace("/v3/x", "/v3/other") + '{"card\n',
+            "sign_message_length": 157,
+        }
+        detail = {
+            "field": "signature",
+            "issue": "sign not match",
+            "location": "authorization",
+            "sign_information": information,
+        }
+        return Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "错误的签名，验签失败", "detail": detail}))
+
+    wire.answer = answer
+    with pytest.raises(errors.AuthenticationError) as caught:
+        send(client.v3.x, "post", json={"card": "6222000000000000", "name": "张三"})
+    said = str(caught.value)
+    received = wire.received[0]
+    length = (
+        len(
+            f"POST\n/v3/x\n{received.credentials['timestamp']}\n{received.credentials['nonce_str']}\n".encode()
+            + received.body
+        )
+        + 1
+    )
+    assert f"we signed, {length} bytes: 'POST\\n/v3/x\\n{received.credentials['timestamp']}" in said
+    assert "they verified, 157 bytes: 'POST\\n/v3/other\\n" in said
+    assert received.credentials["signature"] not in said
+    assert "6222" not in said
+    assert "张三" not in said
+
+
+def test_a_refused_signature_without_details(client, wire, send):
+    wire.answer = lambda received: Reply(
+        401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误", "detail": {}})
+    )
+    with pytest.raises(errors.AuthenticationError) as caught:
+        send(client.v3.x, "post", json={"name": "secret-name"})
+    assert "we signed" in str(caught.value)
+    assert "secret-name" not in str(caught.value)
+
+
+def test_the_tree():
+    tree = {
+        "ConfigurationError": "WeChatPayError", "PathVariableError": "WeChatPayError", "ArgumentError": "WeChatPayError",
+        "TransportError": "WeChatPayError", "SignatureError": "WeChatPayError", "DecryptionError": "WeChatPayError",
+        "APIError": "WeChatPayError", "RedirectionError": "APIError", "ClientError": "APIError", "ServerError": "APIError",
+        "BadRequestError": "ClientError", "AuthenticationError": "ClientError", "ForbiddenError": "ClientError",
+        "NotFoundError": "ClientError", "RateLimitError": "ClientError", "WeChatPayError": "Exception",
+    }  # fmt: skip
+    exported = {name: getattr(errors, name) for name in errors.__all__ if name != "Reason"}
+    assert {name: kind.__bases__[0].__name__ for name, kind in exported.items()} == tree
+    for name in tree:
+        assert name in errors.__doc__
+
+
+def test_errors_survive_a_process_boundary(client, wire, service):
+    wire.answer = lambda received: Reply(
+        404, {"Request-ID": "1-2"}, json_body({"code": "ORDER_NOT_EXIST", "message": "无"})
+    )
+    for fault in (Reply(404, {}, json_body({"code": "X", "message": "y"})), Reply(200, {}, b"")):
+        wire.answer = lambda received, fault=fault: fault
+        with pytest.raises(WeChatPayError) as caught:
+            client.v3.x.get()
+        for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+            assert str(again) == str(caught.value)
+            assert again.response.status_code == fault.status
+    again = pickle.loads(pickle.dumps(TransportError("x", True)))
+    assert (str(again), again.sent) == ("x", True)
+
+
+# What goes wrong on the way: `sent` is False only where the service cannot have received the whole request.
+
+
+def broken(service, send, base_url, verb="post", **settings) -> TransportError:
+    with Client(**{**service.settings(base_url), "timeout": (0.5, 0.5), **settings}) as client:
+        with pytest.raises(TransportError) as caught:
+            arguments = {"json": {"a": 1}} if verb == "post" else {}
+            send(client["v3/users/{openid}"], verb, openid=OPENID, **arguments)
+    error = caught.value
+    assert "v3/users/{openid}" in str(error)
+    assert OPENID not in "".join(traceback.format_exception(error))
+    return error
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "delete"])
+def test_a_refused_connection_was_not_sent(service, send, verb):
+    assert broken(service, send, f"http://127.0.0.1:{free_port()}/", verb).sent is False
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_a_name_that_does_not_resolve_was_not_sent(service, send, verb):
+    assert broken(service, send, "https://name.invalid/", verb, proxies={}).sent is False
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_a_proxy_that_refuses_was_not_sent(service, send, verb):
+    proxy = f"http://127.0.0.1:{free_port()}"
+    assert broken(service, send, "https://name.invalid/", verb, proxies={"https": proxy}).sent is False
+    with Wire(lambda received: Reply(403, {}, b"")) as wire:
+        assert broken(service, send, "https://name.invalid/", verb, proxies={"https": wire.base_url}).sent is False
+        assert wire.received[0].method == "CONNECT"
+
+
+@pytest.mark.parametrize("verb", ["post"])
+def test_a_server_that_speaks_no_tls_was_not_sent(service, send, verb, wire):
+    assert broken(service, send, wire.base_url.replace("http://", "https://"), verb).sent is False
+
+
+def test_a_connection_that_nobody_accepts_was_not_sent(service, send):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = []
+        for _ in range(4):  # until the queue is full, so that a handshake is never answered
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+            fillers.append(filler)
+        time.sleep(0.05)
+        try:
+            assert broken(service, send, f"http://127.0.0.1:{port}/").sent is False
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "delete"])
+def test_a_dropped_connection_may_have_been_sent(service, send, wire, verb):
+    wire.answer = lambda received: None
+    assert broken(service, send, wire.base_url, verb).sent is True
+    assert len(wire.received) == 1
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_silence_may_have_been_sent(service, send, wire, verb):
+    release = threading.Event()
+    wire.answer = lambda received: release.wait(5) and None
+    began = time.monotonic()
+    assert broken(service, send, wire.base_url, verb).sent is True
+    assert time.monotonic() - began < 3
+    release.set()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\n\r\nabc",
+        b"HTTP/1.1 2",
+    ],
+)
+def test_a_broken_answer_may_have_been_sent(service, send, wire, octets):
+    wire.answer = lambda received: octets
+    assert broken(service, send, wire.base_url).sent is True
+
+
+@pytest.mark.parametrize("verb", ["put", "delete", "post", "get"])
+def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
+    """aiohttp repeats a PUT or a DELETE by itself when a kept connection breaks."""
+    drop = []
+    wire.answer = lambda received: None if drop else service.signed()
+
+    async def awaited(client):
+        await client.v3.first.get_async()
+        drop.append(True)
+        with pytest.raises(TransportError) as caught:
+            await getattr(client.v3.second, f"{verb}_async")()
+        return caught.value
+
+    with Client(**service.settings(wire.base_url)) as client:
+        error = asyncio.run(awaited(client))
+        assert error.sent is True
+        assert [received.target for received in wire.received] == ["/v3/first", "/v3/second"]
+        drop.clear()
+        wire.received.clear()
+        client.v3.first.get()
+        drop.append(True)
+        with pytest.raises(TransportError) as caught:
+            getattr(client.v3.second, verb)()
+        assert caught.value.sent is True
+        assert [received.target for received in wire.received] == ["/v3/first", "/v3/second"]
+
+
+def test_a_timeout_of_one_call(client, wire, send):
+    release = threading.Event()
+    wire.answer = lambda received: release.wait(5) and None
+    began = time.monotonic()
+    with pytest.raises(TransportError):
+        send(client.v3.x, "get", timeout=0.2)
+    assert time.monotonic() - began < 2
+    release.set()
+    for timeout in (0, -1, True, "1", float("nan"), float("inf"), (1,), (1, 0), (1, 2, 3)):
+        with pytest.raises(errors.ArgumentError, match="timeout"):
+            send(client.v3.x, "get", timeout=timeout)
+
+
+def test_a_cancelled_call_stops(client, wire):
+    release = threading.Event()
+    wire.answer = lambda received: release.wait(5) and None
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.v3.x.get_async(), 0.2)
+
+    began = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - began < 2
+    release.set()
+
+
+def test_v2_is_not_signed_as_v3(client, wire, send):
+    with pytest.raises(NotImplementedError, match="XML"):
+        send(client.v2.pay.unifiedorder, "post", json={"mch_id": MCHID})
+    assert not wire.received

@@ -1,0 +1,335 @@
+"""An answer is believed only when WeChat Pay's signature proves it, in both modes."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import inspect
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
+from wechatpay_chain import Client, SignatureError, WeChatPayError, errors
+from wechatpay_chain.errors import Reason
+from wechatpay_chain.middleware import verify as verify_module
+
+BODY = '{"code_url":"weixin://wxpay/中"}'.encode()
+
+
+def refused(client, wire, send, reply: Reply, verb: str = "post", path: str = "v3/pay/transactions/native") -> Reason:
+    wire.answer = lambda received: reply
+    with pytest.raises(SignatureError) as caught:
+        send(client[path], verb)
+    error = caught.value
+    assert error.response.content == reply.body
+    assert error.response.status_code == reply.status
+    signature = reply.headers.get("Wechatpay-Signature", "")
+    assert not signature or signature not in f"{error!s}{error!r}"
+    return error.reason
+
+
+def test_a_proven_answer(client, wire, service, send):
+    wire.answer = lambda received: service.signed(BODY)
+    response = send(client.v3.x, "get")
+    assert response.json() == {"code_url": "weixin://wxpay/中"}
+    assert response.content == BODY
+    assert response.text == BODY.decode()
+    assert response.request_id == "08E2-0"
+    assert response.headers["wechatpay-SERIAL"] == PUBLIC_KEY_ID
+    assert response.headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
+    assert "x-unknown" not in response.headers
+    assert response.request.method == "GET"
+    assert response.request.target == "/v3/x"
+    assert response.request.url == f"{wire.base_url}v3/x"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"a\n", b" {} "])
+def test_any_body_is_verified_as_raw_bytes(client, wire, service, send, body):
+    wire.answer = lambda received: service.signed(body)
+    assert send(client.v3.x, "get").content == body
+
+
+def test_no_content(client, wire, service, send):
+    wire.answer = lambda received: service.signed(b"", 204)
+    response = send(client.v3.x, "post", json={})
+    assert (response.status_code, response.content) == (204, b"")
+    with pytest.raises(ValueError):
+        response.json()
+
+
+def test_202_is_verified_too(client, wire, service, send):
+    wire.answer = lambda received: service.signed(b"{}", 202)
+    assert send(client.v3.x, "post").status_code == 202
+    assert refused(client, wire, send, Reply(202, {}, b"{}")) is Reason.MISSING_HEADER
+
+
+def test_the_certificate_verifies_as_well(client, wire, service, send):
+    for serial in (service.platform_serial, service.platform_serial.lower()):
+        wire.answer = lambda received, serial=serial: service.signed(BODY, key=service.platform, serial=serial)
+        assert send(client.v3.x, "get").content == BODY
+
+
+@pytest.mark.parametrize("name", ["Timestamp", "Nonce", "Signature", "Serial"])
+def test_a_header_that_is_missing_or_empty(client, wire, service, send, name):
+    reply = service.signed(BODY)
+    assert refused(client, wire, send, reply.without(f"Wechatpay-{name}")) is Reason.MISSING_HEADER
+    assert refused(client, wire, send, reply.having(**{f"Wechatpay_{name}": ""})) is Reason.MISSING_HEADER
+    assert refused(client, wire, send, reply.having(**{f"Wechatpay_{name}": "  "})) is Reason.MISSING_HEADER
+
+
+def test_nothing_signed_at_all(client, wire, send):
+    assert refused(client, wire, send, Reply(200, {}, BODY)) is Reason.MISSING_HEADER
+
+
+@pytest.mark.parametrize("offset", [-86400, -310, -301, 301, 310, 86400, -30 * 86400])
+def test_a_clock_that_is_off(client, wire, service, send, offset):
+    assert refused(client, wire, send, service.signed(BODY, timestamp=int(time.time()) + offset)) is Reason.CLOCK_SKEW
+
+
+@pytest.mark.parametrize("offset", [-295, 0, 295])
+def test_a_clock_that_is_near_enough(client, wire, service, send, offset):
+    wire.answer = lambda received: service.signed(BODY, timestamp=int(time.time()) + offset)
+    assert send(client.v3.x, "get").content == BODY
+
+
+@pytest.mark.parametrize("offset", [-300, 300])
+def test_the_clock_at_the_very_limit(client, wire, service, send, offset, monkeypatch):
+    frozen = int(time.time())
+    monkeypatch.setattr(verify_module.time, "time", lambda: frozen + 0.5)
+    assert refused(client, wire, send, service.signed(BODY, timestamp=frozen + offset)) is Reason.CLOCK_SKEW
+    wire.answer = lambda received: service.signed(BODY, timestamp=frozen + offset - offset // abs(offset))
+    assert send(client.v3.x, "get").content == BODY
+
+
+@pytest.mark.parametrize("stamp", ["now", "1e9", "+{}", "-{}", "{}.0", "0x65", "{}_0", "{}{}", "{},{}"])
+def test_a_timestamp_that_is_none(client, wire, service, send, stamp):
+    now = int(time.time())
+    reply = service.signed(BODY, timestamp=stamp.format(now, now))
+    assert refused(client, wire, send, reply) is Reason.BAD_TIMESTAMP
+
+
+@pytest.mark.parametrize("serial", ["PUB_KEY_ID_01", "0" * 40, SERIAL, "x", "%s "])
+def test_an_unknown_serial(client, wire, service, send, serial):
+    reply = service.signed(BODY, key=service.merchant, serial=serial)
+    assert refused(client, wire, send, reply) is Reason.UNKNOWN_SERIAL
+
+
+def test_the_key_of_another_serial(client, wire, service, send):
+    for key, serial in (
+        (service.platform, PUBLIC_KEY_ID),
+        (service.public_key, service.platform_serial),
+        (new_key(), PUBLIC_KEY_ID),
+    ):
+        assert refused(client, wire, send, service.signed(BODY, key=key, serial=serial)) is Reason.BAD_SIGNATURE
+
+
+def test_what_is_altered(client, wire, service, send):
+    reply = service.signed(BODY)
+    signature = reply.headers["Wechatpay-Signature"]
+    for altered in (
+        Reply(200, reply.headers, BODY + b" "),
+        Reply(200, reply.headers, BODY.replace(b"weixin", b"weIxin")),
+        Reply(200, reply.headers, b""),
+        reply.having(Wechatpay_Nonce="0" * 32),
+        reply.having(Wechatpay_Timestamp=str(int(time.time()) - 9)),
+        reply.having(Wechatpay_Signature=f"WECHATPAY/SIGNTEST/{signature}"),
+        reply.having(Wechatpay_Signature="WECHATPAY/SIGNTEST/AAAA"),
+        reply.having(Wechatpay_Signature=signature.replace("=", "")),
+        reply.having(Wechatpay_Signature=signature[:-4]),
+        reply.having(Wechatpay_Signature=f"{signature}, {signature}"),
+        reply.having(Wechatpay_Signature="x"),
+    ):
+        assert refused(client, wire, send, altered) is Reason.BAD_SIGNATURE
+
+
+def test_two_signatures_are_none(client, wire, service, send):
+    octets = service.signed(BODY).octets
+    forged = octets.replace(b"Wechatpay-Signature: ", b"Wechatpay-Signature: AAAA\r\nWechatpay-Signature: ")
+    wire.answer = lambda received: forged
+    with pytest.raises(SignatureError):
+        send(client.v3.x, "get")
+
+
+def test_the_signature_type_may_be_absent_and_decides_nothing(client, wire, service, send):
+    wire.answer = lambda received: service.signed(BODY).having(Wechatpay_Signature_Type="WECHATPAY2-SHA256-RSA2048")
+    assert send(client.v3.x, "get").content == BODY
+    reply = Reply(200, {**service.signature(BODY), "Wechatpay-Signature": "", "Wechatpay-Signature-Type": "none"}, BODY)
+    assert refused(client, wire, send, reply) is Reason.MISSING_HEADER
+
+
+UNSIGNED = [
+    "v3/billdownload/file",
+    "v3/merchant-service/images/ChsyMDAw%2FMjYyNA==",
+    "v3/global/merchant-service/images/{media_id}",
+    "v3/transferdownload/elecvoucherfile",
+    "v3/transferdownload/signfile",
+    "v3/new-tax-control-fapiao/download",
+]
+
+
+@pytest.mark.parametrize("path", UNSIGNED)
+def test_downloads_that_the_service_does_not_sign(client, wire, send, path):
+    wire.answer = lambda received: Reply(200, {"Content-Type": "text/plain"}, b"\x1f\x8b file")
+    variables = {"media_id": "a/b"} if "{" in path else {}
+    assert send(client[path], "get", params={"token": "x"}, **variables).content == b"\x1f\x8b file"
+    assert (
+        refused(client, wire, send, Reply(200, {}, b"x"), verb="post", path=path.replace("{media_id}", "a"))
+        is Reason.MISSING_HEADER
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "v3/merchant-service/images/upload/x", "v3/merchant-service/images/", "v3/merchant-service/images/a/b",
+        "v3/billdownload/file/", "v3/billdownload/files", "v3/BillDownload/file", "x/v3/billdownload/file",
+        "v3/x?/v3/billdownload/file", "v3/billdownload%2Ffile", "hk/v3/billdownload/file", "v3/billdownload",
+        "v3/merchant-service/images", "v3/global/billdownload/file", "v3/statements",
+    ],
+)  # fmt: skip
+def test_paths_that_only_look_like_downloads(client, wire, send, path):
+    assert refused(client, wire, send, Reply(200, {}, b"x"), verb="get", path=path) is Reason.MISSING_HEADER
+
+
+def test_a_variable_cannot_make_a_download_of_a_call(client, wire, send):
+    wire.answer = lambda received: Reply(200, {}, b"{}")
+    for value in ("billdownload/file", "../billdownload/file", "billdownload/file?x="):
+        with pytest.raises(SignatureError):
+            send(client["v3/{x}"], "get", x=value)
+
+
+STATEMENT = "“日期”,`1\r\n".encode()
+
+
+def statement(service, text=STATEMENT, digest=None, **how) -> Reply:
+    digest = digest or hashlib.sha1(text).hexdigest()
+    signed = service.signature(b'{"sha1":"%s"}' % digest.encode(), **how)
+    return Reply(200, {**signed, "Wechatpay-Statement-Sha1": digest}, text)
+
+
+@pytest.mark.parametrize("path", ["hk/v3/statements", "v3/global/statements"])
+def test_statements_are_verified_by_their_digest(client, wire, service, send, path):
+    wire.answer = lambda received: statement(service)
+    assert send(client[path], "get", params={"date": "2026-01-01"}).content == STATEMENT
+    packed = Reply(200, {**statement(service).headers, "Content-Encoding": "gzip"}, gzip.compress(STATEMENT))
+    wire.answer = lambda received: packed
+    assert send(client[path], "get", headers={"Accept-Encoding": "gzip"}).content == STATEMENT
+    wire.answer = lambda received: service.signed(STATEMENT)  # without the header it is an answer like any other
+    assert send(client[path], "get").content == STATEMENT
+    reply = statement(service)
+    altered = Reply(200, reply.headers, STATEMENT.replace(b"1", b"9"))
+    assert refused(client, wire, send, altered, "get", path) is Reason.DIGEST_MISMATCH
+    other = statement(service).having(Wechatpay_Statement_Sha1=hashlib.sha1(b"x").hexdigest())
+    assert refused(client, wire, send, other, "get", path) is Reason.BAD_SIGNATURE
+    assert refused(client, wire, send, reply.without("Wechatpay-Signature"), "get", path) is Reason.MISSING_HEADER
+    assert refused(client, wire, send, Reply(200, {}, STATEMENT), "get", path) is Reason.MISSING_HEADER
+    assert refused(client, wire, send, statement(service, digest="x"), "get", path) is Reason.DIGEST_MISMATCH
+    old = statement(service, timestamp=int(time.time()) - 400)
+    assert refused(client, wire, send, old, "get", path) is Reason.CLOCK_SKEW
+
+
+def test_a_digest_elsewhere_proves_nothing(client, wire, service, send):
+    assert refused(client, wire, send, statement(service), "get", "v3/statements") is Reason.BAD_SIGNATURE
+    assert refused(client, wire, send, statement(service), "post", "v3/global/statements") is Reason.BAD_SIGNATURE
+
+
+def test_nothing_turns_verification_off(service, wire, send, monkeypatch):
+    """CVE-2026-33661: a library that trusted whatever claimed to come from localhost."""
+    for name in ("PYTHONHTTPSVERIFY", "WECHATPAY_VERIFY", "DEBUG"):
+        monkeypatch.setenv(name, "0")
+    wire.answer = lambda received: Reply(200, {"Host": "localhost", "X-Skip-Verify": "1"}, BODY)
+    for host in ("127.0.0.1", "localhost"):
+        with (
+            Client(**service.settings(wire.base_url.replace("127.0.0.1", host))) as client,
+            pytest.raises(SignatureError),
+        ):
+            send(client.v3.x, "get", headers={"X-Skip-Verify": "true"})
+    parameters = inspect.signature(Client).parameters
+    assert not [name for name in parameters if "verif" in name or "skip" in name or "insecure" in name]
+
+
+HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
+
+
+@given(HEADER, HEADER, HEADER, HEADER, st.binary(max_size=40))
+@settings(max_examples=60)
+def test_whatever_comes_only_our_errors_go(client, wire, send, timestamp, nonce, signature, serial, body):
+    headers = {
+        "Wechatpay-Timestamp": timestamp, "Wechatpay-Nonce": nonce, "Wechatpay-Signature": signature,
+        "Wechatpay-Serial": serial,
+    }  # fmt: skip
+    wire.answer = lambda received: Reply(200, headers, body)
+    with pytest.raises(SignatureError):
+        send(client.v3.x, "get")
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_one_flipped_bit_anywhere_is_refused(client, wire, service, send, data):
+    reply = service.signed(BODY, timestamp=int(time.time()))
+    where = data.draw(st.sampled_from(["body", "Wechatpay-Signature", "Wechatpay-Nonce"]))
+    if where == "body":
+        octets = bytearray(BODY)
+        position = data.draw(st.integers(0, len(octets) * 8 - 1))
+        octets[position // 8] ^= 1 << position % 8
+        reply = Reply(200, reply.headers, bytes(octets))
+    elif where == "Wechatpay-Signature":
+        raw = bytearray(base64.b64decode(reply.headers[where]))
+        position = data.draw(st.integers(0, len(raw) * 8 - 1))
+        raw[position // 8] ^= 1 << position % 8
+        reply = reply.having(Wechatpay_Signature=base64.b64encode(raw).decode())
+    else:
+        value = reply.headers[where]
+        position = data.draw(st.integers(0, len(value) - 1))
+        reply = reply.having(Wechatpay_Nonce=value[:position] + "g" + value[position + 1 :])
+    assert refused(client, wire, send, reply) is Reason.BAD_SIGNATURE
+
+
+def test_a_certificate_that_lost_its_zeros_still_verifies(service, wire, send):
+    certificate = new_certificate(service.platform, serial=0xABC)
+    settings = {**service.settings(wire.base_url), "certs": {"abc": certificate}}
+    wire.answer = lambda received: service.signed(BODY, key=service.platform, serial=f"{0xABC:040X}")
+    with Client(**settings) as client:
+        assert send(client.v3.x, "get").content == BODY
+    assert wire.received[0].header("Wechatpay-Serial") == f"{0xABC:040X}"
+
+
+def test_the_newest_certificate_is_preferred_and_a_public_key_above_all(service, wire, send):
+    old, new = new_certificate(new_key()), new_certificate(service.platform)
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    key = new_key()
+    older = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime.datetime(2020, 1, 1))
+        .not_valid_after(datetime.datetime(2040, 1, 1))
+        .sign(key, hashes.SHA256())
+    )
+    serial = f"{new.serial_number:040X}"
+    for certs in ({serial: new, 7: older}, {7: older, serial: new}):
+        with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
+            with pytest.raises(WeChatPayError):
+                send(client.v3.x, "get")
+        assert wire.received[-1].header("Wechatpay-Serial") == serial
+    with Client(
+        **{**service.settings(wire.base_url), "certs": {serial: new, PUBLIC_KEY_ID: public_pem(service.public_key)}}
+    ) as client:
+        send(client.v3.x, "get")
+    assert wire.received[-1].header("Wechatpay-Serial") == PUBLIC_KEY_ID
+
+
+def test_every_reason_can_happen():
+    assert {reason.name for reason in errors.Reason} == {
+        "MISSING_HEADER", "BAD_TIMESTAMP", "CLOCK_SKEW", "UNKNOWN_SERIAL", "BAD_SIGNATURE", "DIGEST_MISMATCH",
+    }  # fmt: skip
