@@ -377,7 +377,7 @@ def test_the_rewritten_key_is_one_when_nothing_is_changed(service):
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("flip", [2, 4, 1 << 8, 1 << 15])
 def test_a_damaged_number_is_found(service, name, flip):
-    with pytest.raises(ConfigurationError, match="private_key: .*damaged"):
+    with pytest.raises(ConfigurationError, match=r"private_key: .*damaged"):
         crypto.load_private_key(rewritten(service.merchant, name, flip))
 
 

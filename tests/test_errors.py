@@ -196,8 +196,8 @@ def test_errors_survive_a_process_boundary(client, wire, service):
 
 def broken(service, send, base_url, verb="post", **settings) -> TransportError:
     with Client(**{**service.settings(base_url), "timeout": (0.5, 0.5), **settings}) as client:
+        arguments = {"json": {"a": 1}} if verb == "post" else {}
         with pytest.raises(TransportError) as caught:
-            arguments = {"json": {"a": 1}} if verb == "post" else {}
             send(client["v3/users/{openid}"], verb, openid=OPENID, **arguments)
     error = caught.value
     assert "v3/users/{openid}" in str(error)

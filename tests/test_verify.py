@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
-from wechatpay_chain import Client, SignatureError, WeChatPayError, errors
+from wechatpay_chain import Client, SignatureError, errors
 from wechatpay_chain.errors import Reason
 from wechatpay_chain.middleware import verify as verify_module
 
@@ -299,32 +299,14 @@ def test_a_certificate_that_lost_its_zeros_still_verifies(service, wire, send):
 
 
 def test_the_newest_certificate_is_preferred_and_a_public_key_above_all(service, wire, send):
-    old, new = new_certificate(new_key()), new_certificate(service.platform)
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-
-    key = new_key()
-    older = (
-        x509.CertificateBuilder()
-        .subject_name(old.subject)
-        .issuer_name(old.subject)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(datetime.datetime(2020, 1, 1))
-        .not_valid_after(datetime.datetime(2040, 1, 1))
-        .sign(key, hashes.SHA256())
-    )
-    serial = f"{new.serial_number:040X}"
-    for certs in ({serial: new, 7: older}, {7: older, serial: new}):
+    newer, older = new_certificate(service.platform, serial=8), new_certificate(new_key(), serial=7, age=900)
+    wire.answer = lambda received: service.signed(BODY, key=service.platform, serial=f"{8:040}")
+    for certs in ({8: newer, 7: older}, {7: older, 8: newer}):
         with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
-            with pytest.raises(WeChatPayError):
-                send(client.v3.x, "get")
-        assert wire.received[-1].header("Wechatpay-Serial") == serial
-    with Client(
-        **{**service.settings(wire.base_url), "certs": {serial: new, PUBLIC_KEY_ID: public_pem(service.public_key)}}
-    ) as client:
+            send(client.v3.x, "get")
+        assert wire.received[-1].header("Wechatpay-Serial") == f"{8:040}"
+    certs = {8: newer, PUBLIC_KEY_ID: public_pem(service.public_key)}
+    with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
         send(client.v3.x, "get")
     assert wire.received[-1].header("Wechatpay-Serial") == PUBLIC_KEY_ID
 

@@ -35,7 +35,7 @@ class Route:
         """The route to an origin, from the settings and, where they are None, from the environment.
 
         Raises:
-            ConfigurationError: the certificate authorities are not there.
+            ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
         """
         return cls(_proxy(origin, proxies), _ca_bundle(ca_bundle))
 
@@ -43,6 +43,11 @@ class Route:
 def _proxy(origin: str, proxies: Mapping[str, str] | None) -> str | None:
     # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come netrc
     # files, whose entries replace the Authorization header.
+    if proxies is not None and not (isinstance(proxies, Mapping) and all(isinstance(v, str) for v in proxies.values())):
+        raise ConfigurationError(
+            f"proxies: came a {type(proxies).__name__}; expected a mapping from scheme to the proxy's URL, such as "
+            "{'https': 'http://127.0.0.1:3128'}"
+        )
     url = urlsplit(origin)
     host = url.hostname or ""
     if proxies is None:

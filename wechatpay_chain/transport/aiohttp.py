@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ __all__ = ["AiohttpTransport"]
 
 KEEPALIVE = 7.0
 """Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
+
+_Opened = dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]]
 
 _ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 # These are raised while a connection is made, so that nothing has been sent.
@@ -44,7 +47,8 @@ class AiohttpTransport:
         # The connector of the user's session may have been told not to verify; the context of a call overrides it.
         self._ssl = _context(route.ca_bundle) if route.ca_bundle or session is not None else True
         self._given = session
-        self._opened: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]] = {}
+        self._opened: _Opened = {}
+        weakref.finalize(self, _forget, self._opened).atexit = False
 
     async def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.
@@ -97,20 +101,31 @@ class AiohttpTransport:
                 connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            opened = self._opened[loop] = session, self._close_with(loop, session)
+            opened = self._opened[loop] = session, _closing(self._opened, loop, session)
             await anext(opened[1])
         return opened[0]
 
-    async def _close_with(
-        self, loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession
-    ) -> AsyncGenerator[None]:
-        # A loop that ends (asyncio.run does it) first closes the asynchronous generators that were begun on it, and so
-        # this one: the only way to be told in time to close sockets properly.
-        try:
-            yield
-        finally:
-            self._opened.pop(loop, None)
-            await session.close()
+
+async def _closing(
+    opened: _Opened, loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession
+) -> AsyncGenerator[None]:
+    """Closes a session when it is closed itself.
+
+    A loop that ends (asyncio.run sees to it) first closes the asynchronous generators that were begun on it, and so this
+    one: it is the only way to be told while sockets can still be closed properly.
+    """
+    try:
+        yield
+    finally:
+        opened.pop(loop, None)
+        await session.close()
+
+
+def _forget(opened: _Opened) -> None:
+    """Closes the sessions of a transport that nobody holds any more."""
+    for loop, (_, closing) in list(opened.items()):
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(loop.create_task, closing.aclose())
 
 
 def _context(ca_bundle: str | None) -> ssl.SSLContext:

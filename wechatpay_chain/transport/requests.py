@@ -62,7 +62,7 @@ class RequestsTransport:
             answer = session.get_adapter(request.origin).send(
                 self._prepared(request, body),
                 timeout=request.timeout,
-                verify=self._route.ca_bundle or (session.verify if isinstance(session.verify, str) else True),
+                verify=session.verify if isinstance(session.verify, str) else self._route.ca_bundle or True,
                 cert=session.cert,
                 proxies={scheme: proxy} if proxy else session.proxies,
             )

@@ -1,0 +1,193 @@
+"""One client in many threads, tasks, event loops and processes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.service import Received, Reply, json_body
+from wechatpay_chain import Client
+
+
+@pytest.fixture
+def echo(wire, service):
+    """A service that answers with what it was asked for."""
+
+    def answer(received: Received) -> Reply:
+        return service.signed(json_body({"target": received.target, "body": received.body.decode()}))
+
+    wire.answer = answer
+    return wire
+
+
+def belongs(response, number: int) -> bool:
+    answer = response.json()
+    return answer == {"target": f"/v3/orders/{number}", "body": json.dumps({"n": number}, separators=(",", ":"))}
+
+
+def test_32_threads_of_100_calls(client, echo, service):
+    def work(thread: int) -> bool:
+        numbers = range(thread * 100, thread * 100 + 100)
+        return all(belongs(client.v3.orders._n_.post(n=n, json={"n": n}), n) for n in numbers)
+
+    with ThreadPoolExecutor(32) as threads:
+        assert all(threads.map(work, range(32)))
+    assert len(echo.received) == 3200
+    assert all(received.is_signed_by(service.merchant) for received in echo.received[::50])
+    assert len({received.credentials["nonce_str"] for received in echo.received}) == 3200
+
+
+def test_500_tasks_in_one_loop(client, echo):
+    async def main() -> list[bool]:
+        async def one(n: int) -> bool:
+            return belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+
+        return await asyncio.gather(*map(one, range(500)))
+
+    assert all(asyncio.run(main()))
+    assert len(echo.received) == 500
+
+
+def test_loops_one_after_another_and_at_once(client, echo):
+    async def main(n: int) -> bool:
+        first = belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+        await asyncio.sleep(0.02)
+        return first and belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+
+    assert asyncio.run(main(1))
+    assert asyncio.run(main(2))
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(lambda n: asyncio.run(main(n)), range(8)))
+    peers: dict[str, set[int]] = {}
+    for received in echo.received[:4]:
+        peers.setdefault(received.target, set()).add(received.peer)
+    assert [len(ports) for ports in peers.values()] == [1, 1], "each loop keeps one connection"
+
+
+def test_a_client_that_is_never_closed_is_silent(service, echo, recwarn):
+    def forget() -> None:
+        client = Client(**service.settings(echo.base_url))
+        client.v3.x.get()
+        asyncio.run(client.v3.x.get_async())
+
+    forget()
+    gc.collect()
+    assert not list(recwarn)
+
+
+def test_a_client_forgotten_inside_a_loop_is_silent(service, echo, caplog, recwarn):
+    async def main() -> None:
+        await Client(**service.settings(echo.base_url)).v3.x.get_async()
+        gc.collect()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    gc.collect()
+    assert not list(recwarn)
+    assert not caplog.records
+
+
+def test_a_loop_that_is_closed_by_hand(client, echo):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.v3.x.get_async())
+    loop.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # whoever skips shutdown_asyncgens leaves sockets to the collector
+        asyncio.run(client.v3.x.get_async())
+        gc.collect()
+    assert len(echo.received) == 2
+
+
+def test_a_with_block_closes_what_was_opened(service, echo):
+    with Client(**service.settings(echo.base_url)) as client:
+        client.v3.x.get()
+    client.v3.x.get()
+    client.close()
+    client.close()
+    assert len({received.peer for received in echo.received}) == 2, "a later call opens anew"
+
+    async def main() -> None:
+        async with Client(**service.settings(echo.base_url)) as client:
+            client.v3.x.get()
+            await client.v3.x.get_async()
+        await client.v3.x.get_async()
+        await client.aclose()
+        await client.aclose()
+
+    echo.received.clear()
+    asyncio.run(main())
+    assert len({received.peer for received in echo.received}) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_sockets_of_its_own(client, echo, mode):
+    def call(name: str) -> int:
+        if mode == "sync":
+            return client.v3[name].get().status_code
+        return asyncio.run(client.v3[name].get_async()).status_code
+
+    assert call("before") == 200
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if call("child") == call("again") == 200 else 1)
+        except BaseException:
+            os._exit(2)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert call("after") == 200
+    peers = {received.target: received.peer for received in echo.received}
+    if mode == "sync":
+        assert peers["/v3/before"] == peers["/v3/after"], "the parent's connection outlives the child"
+        assert peers["/v3/child"] == peers["/v3/again"]
+    assert peers["/v3/child"] not in (peers["/v3/before"], peers["/v3/after"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_inside_a_running_loop(client, echo):
+    async def main() -> None:
+        await client.v3.before.get_async()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                answers: list[int] = []
+                # A thread of its own, for the child is still inside the parent's loop.
+                thread = threading.Thread(
+                    target=lambda: answers.append(asyncio.run(client.v3.child.get_async()).status_code)
+                )
+                thread.start()
+                thread.join()
+                os._exit(0 if answers == [200] else 1)
+            except BaseException:
+                os._exit(2)
+        _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        await client.v3.after.get_async()
+
+    asyncio.run(main())
+    peers = {received.target: received.peer for received in echo.received}
+    assert peers["/v3/before"] == peers["/v3/after"] != peers["/v3/child"]
+
+
+def test_threads_that_begin_together_share_a_pool(client, echo):
+    barrier = threading.Barrier(16)
+
+    def first(_: int) -> int:
+        barrier.wait()
+        return client.v3.x.get().status_code
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(first, range(16))) == {200}
+    assert len(client._blocking()._opened) == 1

@@ -1,0 +1,436 @@
+"""The WeChat Pay on this machine: as strict as the real one, signed like the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import secrets
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.service import rsa_sign
+from wechatpay_chain import APIError, Client, crypto, errors
+from wechatpay_chain.sandbox import Sandbox, Signer
+
+COUPON = {
+    "brand_id": "120344",
+    "product_coupon_id": "1000000013",
+    "stock_id": "1000000013001",
+    "coupon_code": "123446565767",
+    "appid": "wx233544546545989",
+    "send_request_no": "34657_20250101_123456",
+    "attach": "example_attach",
+}
+PRE_SEND = "v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon"
+
+
+@pytest.fixture
+def client(sandbox):
+    with sandbox.client() as client:
+        yield client
+
+
+@pytest.fixture
+def order(client):
+    return {
+        "appid": "wxd678efh567hg6787",
+        "mchid": client.mchid,
+        "description": "Image形象店-深圳腾大-QQ公仔",
+        "out_trade_no": secrets.token_hex(12),
+        "notify_url": "https://www.weixin.qq.com/wxpay/pay.php",
+        "amount": {"total": 100, "currency": "CNY"},
+    }
+
+
+def test_six_styles(client, send):
+    tokens = [
+        send(node, "post", openid="oh-394z-6CGkNoJrsDLTTUKiAnp4", json=COUPON).json()["token"]
+        for node in (
+            client.v3.marketing.partner.product_coupon.users._openid_.pre_send_coupon,
+            client.v3.marketing.partner.productCoupon.users._openid_.preSendCoupon,
+            client.chain(PRE_SEND),
+            client[PRE_SEND],
+            client[PRE_SEND.replace("{openid}", "<openid>")],
+        )
+    ]
+    assert len(set(tokens)) == 1, "the same parameters give the same token"
+    other = send(client[PRE_SEND], "post", openid="another", json=COUPON).json()["token"]
+    assert other != tokens[0]
+
+
+def test_an_order_from_first_to_last(client, send, order):
+    number, caller = order["out_trade_no"], {"mchid": client.mchid}
+    transactions = client.v3.pay.transactions
+    code_url = send(transactions.native, "post", json=order).json()["code_url"]
+    assert code_url.startswith("weixin://wxpay/bizpayurl?pr=")
+    assert send(transactions.native, "post", json=order).json()["code_url"] == code_url
+    by_number = transactions.out_trade_no._out_trade_no_
+    found = send(by_number, "get", out_trade_no=number, params=caller).json()
+    assert found["trade_state"] == "NOTPAY"
+    assert found["amount"]["total"] == 100
+    by_id = send(transactions.id._transaction_id_, "get", transaction_id=found["transaction_id"], params=caller)
+    assert by_id.json() == found
+    with pytest.raises(errors.ForbiddenError) as used:
+        send(transactions.native, "post", json={**order, "amount": {"total": 200}})
+    assert used.value.code == "OUT_TRADE_NO_USED"
+    with pytest.raises(errors.ForbiddenError):
+        send(transactions.jsapi, "post", json={**order, "payer": {"openid": "oUpF8"}})
+    assert send(by_number.close, "post", out_trade_no=number, json=caller).status_code == 204
+    assert send(by_number.close, "post", out_trade_no=number, json=caller).status_code == 204
+    assert send(by_number, "get", out_trade_no=number, params=caller).json()["trade_state"] == "CLOSED"
+    with pytest.raises(errors.BadRequestError) as closed:
+        send(transactions.native, "post", json=order)
+    assert closed.value.code == "ORDER_CLOSED"
+
+
+def test_a_jsapi_order(client, send, order):
+    response = send(client.v3.pay.transactions.jsapi, "post", json={**order, "payer": {"openid": "oUpF8uMuAJO"}})
+    assert response.json()["prepay_id"].startswith("wx")
+
+
+@pytest.mark.parametrize("number", ["none", "a b", "a|b", "中文", "a/b", "%2F", "a?b=c"])
+def test_an_order_that_does_not_exist(client, send, number):
+    transactions, caller = client.v3.pay.transactions, {"mchid": client.mchid}
+    for node, verb, more in (
+        (transactions.out_trade_no._number_, "get", {"params": caller}),
+        (transactions.id._number_, "get", {"params": caller}),
+        (transactions.out_trade_no._number_.close, "post", {"json": caller}),
+    ):
+        with pytest.raises(errors.NotFoundError) as caught:
+            send(node, verb, number=number, **more)
+        assert caught.value.code == "ORDER_NOT_EXIST"
+        assert "Wechatpay-Signature" in caught.value.response.headers
+
+
+def test_certificates(client, sandbox, send):
+    (listed,) = send(client.v3.certificates, "get", params={"algorithm_type": "RSA"}).json()["data"]
+    sealed = listed["encrypt_certificate"]
+    assert sealed["algorithm"] == "AEAD_AES_256_GCM"
+    pem = crypto.aes_gcm_decrypt(
+        sealed["ciphertext"], sandbox.credentials["apiv3_key"].encode(), sealed["nonce"], sealed["associated_data"]
+    )
+    assert crypto.serial_number(pem) == listed["serial_no"]
+    assert sandbox.credentials["certs"][listed["serial_no"]] == pem.decode()
+    for name in ("effective_time", "expire_time"):
+        assert listed[name].endswith("+08:00")
+
+
+def test_echo_with_a_secret(client, sandbox, send):
+    merchant = crypto.load_private_key(sandbox.credentials["private_key"])
+    for key_id, pem in sandbox.credentials["certs"].items():
+        sealed = crypto.encrypt("张三", crypto.load_public_key(pem))
+        body = {"echo_message": "hello", "encrypted_echo_message": sealed}
+        answer = send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": key_id})
+        assert answer.headers["Wechatpay-Serial"] == key_id
+        assert answer.json()["echo_message"] == "hello"
+        assert crypto.decrypt(answer.json()["encrypted_echo_message"], merchant) == "张三"
+    other = next(key_id for key_id in sandbox.credentials["certs"] if key_id != answer.headers["Wechatpay-Serial"])
+    with pytest.raises(errors.BadRequestError, match="decrypt"):
+        send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": other})
+
+
+def raw(sandbox, method, target, body=b"", headers=None, **credentials):
+    """A call made by hand, so that anything can be wrong with it."""
+    known = sandbox.credentials
+    nonce, timestamp = (
+        credentials.pop("nonce_str", secrets.token_hex(16)),
+        credentials.pop("timestamp", str(int(time.time()))),
+    )
+    message = f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
+    items = {
+        "mchid": known["mchid"],
+        "nonce_str": nonce,
+        "timestamp": timestamp,
+        "serial_no": known["serial"],
+        "signature": rsa_sign(crypto.load_private_key(known["private_key"]), message),
+        **credentials,
+    }
+    sent = {
+        "Accept": "application/json",
+        "User-Agent": "by hand",
+        "Content-Type": "application/json",
+        "Authorization": "WECHATPAY2-SHA256-RSA2048 "
+        + ",".join(f'{k}="{v}"' for k, v in items.items() if v is not None),
+        **(headers or {}),
+    }
+    host = sandbox.base_url.split("/")[2]
+    connection = http.client.HTTPConnection(host)
+    connection.request(method, target, body or None, {k: v for k, v in sent.items() if v is not None})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, dict(answer.getheaders()), json.loads(content) if content else None
+
+
+def test_an_answer_is_signed_by_the_key_that_the_call_names(sandbox):
+    public_key_id, serial = sandbox.credentials["certs"]
+    assert raw(sandbox, "GET", "/v3/certificates")[1]["Wechatpay-Serial"] == serial
+    for key_id in (public_key_id, serial):
+        _, headers, _ = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
+        assert headers["Wechatpay-Serial"] == key_id
+        assert headers["Wechatpay-Signature-Type"] == "WECHATPAY2-SHA256-RSA2048"
+        assert headers["Request-ID"].endswith("-0")
+    status, headers, answer = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "A" * 40})
+    assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "header")
+
+
+@pytest.mark.parametrize("signer", Signer)
+def test_one_key_may_sign_everything(signer):
+    with Sandbox(sign_with=signer.value) as sandbox:
+        wanted = dict(zip(Signer, sandbox.credentials["certs"], strict=True))[signer]
+        for key_id in (None, *sandbox.credentials["certs"]):
+            _, headers, _ = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
+            assert headers["Wechatpay-Serial"] == wanted
+        with sandbox.client() as client:
+            assert client.v3.certificates.get().headers["Wechatpay-Serial"] == wanted
+    with pytest.raises(ValueError):
+        Sandbox(sign_with="nothing")
+
+
+ECHO = b'{"echo_message":"x"}'
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"headers": {"Authorization": None}}, "格式错误"),
+        ({"headers": {"Authorization": "Bearer x"}}, "认证类型"),
+        ({"headers": {"Authorization": "WECHATPAY2-SHA256-RSA2048 mchid=1"}}, "格式错误"),
+        ({"nonce_str": None}, "格式错误"),
+        ({"serial_no": None}, "格式错误"),
+        ({"timestamp": str(int(time.time()) - 400)}, "timestamp"),
+        ({"timestamp": str(int(time.time()) + 4000)}, "timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp"),
+        ({"serial_no": "0" * 40}, "序列号"),
+        ({"mchid": "1900000000"}, "序列号"),
+        ({"signature": "AAAA"}, "验签失败"),
+        ({"signature": base64.b64encode(bytes(256)).decode()}, "验签失败"),
+    ],
+)
+def test_what_is_not_signed_right(sandbox, wrong, message):
+    status, headers, answer = raw(sandbox, "POST", "/v3/security/echo", ECHO, **wrong)
+    assert (status, answer["code"]) == (401, "SIGN_ERROR")
+    assert message in answer["message"]
+    assert "Wechatpay-Signature" not in headers
+    if message == "验签失败":
+        information = answer["detail"]["sign_information"]
+        assert (information["method"], information["url"]) == ("POST", "/v3/security/echo")
+        shown = information["truncated_sign_message"]
+        assert shown.startswith("POST\n/v3/security/echo\n")
+        assert shown.endswith('{"echo_m\n')
+        assert information["sign_message_length"] > len(shown)
+
+
+def test_the_body_and_the_query_are_signed(sandbox, client):
+    good = raw(sandbox, "POST", "/v3/security/echo", ECHO)
+    assert good[0] == 200
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with sandbox.client(private_key=other) as stranger, pytest.raises(errors.AuthenticationError) as caught:
+        stranger.v3.security.echo.post(json={"echo_message": "x"})
+    assert "Where both are the same, the private key" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Accept", "User-Agent"])
+def test_headers_that_must_be_there(sandbox, name):
+    status, headers, answer = raw(sandbox, "GET", "/v3/certificates", headers={name: ""})
+    assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+    assert "Wechatpay-Signature" not in headers
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_must_be_json(sandbox, content_type):
+    status, _, answer = raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": content_type})
+    assert (status, answer["detail"]["location"]) == (400, "header")
+    for body in (b"", b"{", b"[]", b"1", b"\xff"):
+        status, _, answer = raw(sandbox, "POST", "/v3/security/echo", body)
+        assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "body")
+    assert (
+        raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": "application/json; charset=UTF-8"})[0] == 200
+    )
+
+
+def test_what_it_does_not_know(sandbox):
+    assert raw(sandbox, "GET", "/v3/nothing")[::2] == (404, None)
+    assert raw(sandbox, "GET", "/v3/pay/transactions/native")[::2] == (405, None)
+    assert raw(sandbox, "GET", "/v3/certificates/")[::2] == (404, None)
+    assert raw(sandbox, "GET", "/v3/pay/transactions/id/a/b")[::2] == (404, None)
+
+
+WRONG = [
+    ("/appid", None, "missing"),
+    ("/mchid", None, "missing"),
+    ("/description", None, "missing"),
+    ("/out_trade_no", None, "missing"),
+    ("/notify_url", None, "missing"),
+    ("/amount", None, "missing"),
+    ("/amount/total", None, "missing"),
+    ("/amount/total", "100", "integer"),
+    ("/amount/total", True, "integer"),
+    ("/amount/total", 0, "at least 1"),
+    ("/amount/total", 1.5, "integer"),
+    ("/amount/currency", "XYZ", "one of"),
+    ("/amount", [], "object"),
+    ("/description", "长" * 128, "characters"),
+    ("/description", "", "characters"),
+    ("/out_trade_no", "a b c d e f", "match"),
+    ("/out_trade_no", "12345", "characters"),
+    ("/notify_url", "https://a.b/c?d=e", "match"),
+    ("/support_fapiao", "yes", "boolean"),
+    ("/detail/goods_detail", {}, "array"),
+    ("/detail/goods_detail/0/quantity", None, "missing"),
+    ("/payer/identity/name", "张三", "decrypt"),
+]
+
+
+@pytest.mark.parametrize(("pointer", "value", "issue"), WRONG)
+def test_fields_that_are_wrong(client, send, order, pointer, value, issue):
+    order["detail"] = {"goods_detail": [{"merchant_goods_id": "a", "quantity": 1, "unit_price": 1}]}
+    order["payer"] = {"identity": {"type": "IDCARD", "number": sealed(client, "1"), "name": sealed(client, "a")}}
+    place = order
+    *parents, last = pointer.strip("/").split("/")
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    with pytest.raises(errors.BadRequestError) as caught:
+        send(client.v3.pay.transactions.native, "post", json=order)
+    assert caught.value.code == "PARAM_ERROR"
+    assert caught.value.detail["field"] == pointer
+    assert caught.value.detail["location"] == "body"
+    assert issue in caught.value.detail["issue"]
+
+
+def sealed(client, text):
+    keyring = client._keyring
+    return crypto.encrypt(text, keyring.find(keyring.preferred))
+
+
+def test_a_whole_order_is_accepted(client, send, order):
+    order.update(
+        time_expire="2026-06-08T10:34:56+08:00",
+        attach="自定义数据",
+        goods_tag="WXG",
+        support_fapiao=True,
+        detail={
+            "cost_price": 1,
+            "invoice_id": "微信123",
+            "goods_detail": [{"merchant_goods_id": "a", "quantity": 1, "unit_price": 1}],
+        },
+        scene_info={
+            "payer_client_ip": "14.23.150.211",
+            "device_id": "1",
+            "store_info": {"id": "0001", "name": "腾讯大厦分店"},
+        },
+        settle_info={"profit_sharing": False},
+        payer={"identity": {"type": "IDCARD", "number": sealed(client, "1"), "name": sealed(client, "张三")}},
+        unknown="ignored",
+    )
+    assert send(client.v3.pay.transactions.native, "post", json=order).status_code == 200
+
+
+def test_query_fields_and_the_merchants_own_number(client, send, order):
+    node = client.v3.pay.transactions.out_trade_no._n_
+    with pytest.raises(errors.BadRequestError) as caught:
+        send(node, "get", n="123456")
+    assert (caught.value.detail["field"], caught.value.detail["location"]) == ("mchid", "query")
+    for call in (
+        lambda: send(node, "get", n="123456", params={"mchid": "1"}),
+        lambda: send(client.v3.pay.transactions.native, "post", json={**order, "mchid": "1"}),
+    ):
+        with pytest.raises(errors.BadRequestError, match="mchid"):
+            call()
+    with pytest.raises(errors.BadRequestError, match="algorithm_type"):
+        send(client.v3.certificates, "get", params={"algorithm_type": "X"})
+
+
+def test_every_operation_answers_both_modes_alike(client, send):
+    with pytest.raises(APIError):
+        send(client.v3.security.echo, "post", json={})
+    assert send(client.v3.security.echo, "post", json={"echo_message": "你好 😀"}).json() == {"echo_message": "你好 😀"}
+
+
+def test_an_idle_sandbox_stops_at_once():
+    with Sandbox() as sandbox, sandbox.client() as client:
+        client.v3.certificates.get()
+        asyncio.run(client.v3.certificates.get_async())
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    with pytest.raises(errors.TransportError):
+        client.v3.certificates.get()
+
+
+def test_a_port_that_is_taken(sandbox):
+    port = int(sandbox.base_url.split(":")[2].strip("/"))
+    with pytest.raises(OSError), Sandbox(port=port):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign_with", [[], ["--sign-with", "public-key"], ["--sign-with", "certificate"]])
+def test_the_command(tmp_path, number, sign_with):
+    file = tmp_path / "merchant.json"
+    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", str(file), *sign_with]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        credentials = json.loads(file.read_text())
+        assert credentials["base_url"] in line
+        assert credentials["private_key"] not in line
+        assert set(credentials) == {"base_url", "mchid", "serial", "private_key", "certs", "apiv3_key"}
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert [path.name for path in tmp_path.iterdir()] == ["merchant.json"]
+        with Client(**credentials, proxies={}) as client:
+            response = client.v3.certificates.get()
+            kinds = {"public-key": 0, "certificate": 1}
+            wanted = list(credentials["certs"])[kinds[sign_with[1]] if sign_with else 0]
+            assert response.headers["Wechatpay-Serial"] == wanted
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_the_command_that_cannot(tmp_path, sandbox, capsys):
+    from wechatpay_chain.cli import main
+
+    port = sandbox.base_url.split(":")[2].strip("/")
+    run = [sys.executable, "-m", "wechatpay_chain"]
+    taken = subprocess.run([*run, "sandbox", "--port", port], capture_output=True, text=True, timeout=20, check=False)
+    assert taken.returncode == 1
+    assert taken.stderr.startswith("sandbox: ")
+    nowhere = subprocess.run(
+        [*run, "sandbox", "--credentials", str(tmp_path / "no" / "file")],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert nowhere.returncode == 1
+    assert "Traceback" not in nowhere.stderr
+    for arguments in ([], ["nothing"], ["sandbox", "--sign-with", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    capsys.readouterr()
+
+
+def test_no_key_is_kept_in_the_project():
+    root = Path(__file__).parents[1]
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.split("\0")
+    marker = "-----BEGIN " + "PRIVATE KEY"
+    for name in filter(None, tracked):
+        assert marker not in (root / name).read_text(encoding="utf-8", errors="replace"), name

@@ -1,0 +1,362 @@
+"""The settings of a client: what each refuses, in which words, and what is never shown."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import aiohttp
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+
+from tests.service import (
+    MCHID,
+    PUBLIC_KEY_ID,
+    SERIAL,
+    certificate_pem,
+    new_certificate,
+    new_key,
+    private_pem,
+    public_pem,
+)
+from wechatpay_chain import Client, ConfigurationError
+
+HOST = "http://127.0.0.1:9/"
+APIV3_KEY = "an-APIv3-key-that-nobody-may-see"
+
+
+def refusal(service, **settings) -> str:
+    """What is said of settings that cannot be used; no secret is in it."""
+    with pytest.raises(ConfigurationError) as caught:
+        Client(**{**service.settings(HOST), **settings})
+    message = f"{caught.value}{caught.value!r}{caught.value.__cause__!r}"
+    for line in private_pem(service.merchant).splitlines()[1:-2]:
+        assert line not in message
+    assert APIV3_KEY not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["mchid", "serial", "private_key", "certs"])
+def test_a_setting_that_is_missing(service, name):
+    settings = service.settings(HOST)
+    settings.pop(name)
+    with pytest.raises(ConfigurationError, match=f"^{name}: .*expected"):
+        Client(**settings)
+    for nothing in ("", None, b"", {}):
+        assert refusal(service, **{name: nothing}).startswith(name)
+
+
+@pytest.mark.parametrize("mchid", [1900007291, "wx8888888888888888", "1900-1", ["1"], "1" * 33, "１９", "1\n"])
+def test_a_mchid_that_is_none(service, mchid):
+    assert "expected the merchant number" in refusal(service, mchid=mchid)
+
+
+@pytest.mark.parametrize("serial", ["xyz", PUBLIC_KEY_ID, 1.5, True, b"ab", "A" * 41])
+def test_a_serial_that_is_none(service, serial):
+    assert "serial: " in refusal(service, serial=serial)
+
+
+def test_private_keys_that_are_none(service, tmp_path):
+    certificate = certificate_pem(new_certificate(service.merchant))
+    assert "came a public key or a certificate" in refusal(service, private_key=public_pem(service.merchant))
+    assert "came a public key or a certificate" in refusal(service, private_key=certificate)
+    assert "private_key" in refusal(service, private_key=tmp_path)
+    assert "missing.pem" in refusal(service, private_key=tmp_path / "missing.pem")
+    assert "private_key" in refusal(service, private_key="missing.pem")
+    assert "private_key: came a int" in refusal(service, private_key=5)
+    assert "RSAPublicKey" in refusal(service, private_key=service.merchant.public_key())
+    base64_alone = "".join(private_pem(service.merchant).splitlines()[1:-1])
+    assert "not PEM" in refusal(service, private_key=base64_alone)
+
+
+def test_an_encrypted_key_needs_its_passphrase(service):
+    locked = private_pem(service.merchant, serialization.BestAvailableEncryption(b"open sesame"))
+    assert "passphrase=" in refusal(service, private_key=locked)
+    message = refusal(service, private_key=locked, passphrase="open barley")
+    assert "passphrase" in message
+    assert "barley" not in message
+    Client(**{**service.settings(HOST), "private_key": locked, "passphrase": "open sesame"})
+
+
+def test_certs_that_are_none(service, tmp_path):
+    public, certificate = public_pem(service.public_key), certificate_pem(service.certificate)
+    serial = service.platform_serial
+    assert "came a list" in refusal(service, certs=[public])
+    assert "came a str" in refusal(service, certs=public)
+    assert f"certs['{PUBLIC_KEY_ID}']" in refusal(service, certs={PUBLIC_KEY_ID: private_pem(service.merchant)})
+    assert "came a private key" in refusal(service, certs={PUBLIC_KEY_ID: private_pem(service.merchant)})
+    assert "NoneType" in refusal(service, certs={PUBLIC_KEY_ID: None})
+    assert serial in refusal(service, certs={PUBLIC_KEY_ID: certificate}), "a certificate is not filed under a key's id"
+    assert serial in refusal(service, certs={"A" * 40: certificate})
+    assert "'nonsense'" in refusal(service, certs={"nonsense": public})
+    assert "NoneType" in refusal(service, certs={None: public})
+    assert "certs: came the id a str" in refusal(service, certs={private_pem(service.merchant): public})
+    assert "directory" in refusal(service, certs={PUBLIC_KEY_ID: tmp_path})
+
+
+def test_the_merchants_own_key_is_not_among_certs(service):
+    own = new_certificate(service.merchant, serial=int(SERIAL, 16))
+    for certs in (
+        {SERIAL: own},
+        {SERIAL.lower(): own},
+        {PUBLIC_KEY_ID: public_pem(service.merchant)},
+        {**service.certs, SERIAL: public_pem(service.platform)},
+        {
+            f"{new_certificate(service.merchant, serial=77).serial_number:X}": new_certificate(
+                service.merchant, serial=77
+            )
+        },
+    ):
+        assert "the merchant's own" in refusal(service, certs=certs)
+
+
+@pytest.mark.parametrize(
+    "spelling", [str.lower, lambda s: ":".join(s[i : i + 2] for i in range(0, 40, 2)), lambda s: int(s, 16)]
+)
+def test_serials_of_any_notation(service, spelling):
+    serial = service.platform_serial
+    client = Client(
+        **{**service.settings(HOST), "serial": spelling(SERIAL), "certs": {spelling(serial): service.certificate}}
+    )
+    assert client.serial == SERIAL
+    assert serial in repr(client)
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 33, b"x" * 31, 5, "中" * 32, ""])
+def test_an_apiv3_key_that_is_none(service, key):
+    message = refusal(service, apiv3_key=key)
+    assert "apiv3_key" in message
+    assert "32" in message
+    assert "xxx" not in message
+
+
+@pytest.mark.parametrize("key", [APIV3_KEY, APIV3_KEY.encode(), None])
+def test_an_apiv3_key(service, key):
+    Client(**{**service.settings(HOST), "apiv3_key": key})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://api.mch.weixin.qq.com/",
+        "http://10.0.0.1/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example",
+        "http://[::2]/",
+    ],
+)
+def test_http_is_for_this_machine(service, base_url):
+    assert "allow_http" in refusal(service, base_url=base_url)
+    Client(**{**service.settings(base_url), "allow_http": True})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://127.0.0.1:8080",
+        "http://127.1.2.3/",
+        "http://localhost:1/",
+        "http://[::1]:5/",
+        "https://apihk.mch.weixin.qq.com",
+    ],
+)
+def test_base_urls(service, base_url):
+    assert base_url.rstrip("/") in repr(Client(**service.settings(base_url)))
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "api.mch.weixin.qq.com",
+        "ftp://x/",
+        "https://",
+        "https:///v3",
+        "https://x/v3/",
+        "https://x/?a=b",
+        "https://x/#a",
+        "https://u:secret@x/",
+        "https://x:port/",
+        "https://[x/",
+        5,
+        None,
+        "",
+    ],
+)
+def test_a_base_url_that_is_none(service, base_url):
+    message = refusal(service, base_url=base_url)
+    assert "base_url" in message
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", (1,), (1, 0), (1, 2, 3), None, float("nan"), float("inf")])
+def test_a_timeout_that_is_none(service, timeout):
+    assert "timeout" in refusal(service, timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [1, 0.5, (1, 2.5)])
+def test_timeouts(service, timeout):
+    Client(**service.settings(HOST), timeout=timeout)
+
+
+def test_sessions_that_are_none(service):
+    assert "session" in refusal(service, session=object())
+    assert "async_session" in refusal(service, async_session=requests.Session())
+    careless = requests.Session()
+    careless.verify = False
+    assert "TLS is always verified" in refusal(service, session=careless)
+
+
+@pytest.mark.parametrize("proxies", ["http://x", ["http://x"], {"http": 5}])
+def test_proxies_that_are_none(service, proxies):
+    assert "proxies" in refusal(service, proxies=proxies)
+
+
+def test_nothing_secret_is_shown(service, wire, send, caplog):
+    settings = {**service.settings(wire.base_url), "private_key": private_pem(service.merchant), "apiv3_key": APIV3_KEY}
+    with caplog.at_level(logging.DEBUG, "wechatpay_chain"), Client(**settings) as client:
+        response = send(client["v3/users/{openid}"], "post", openid="oh-394z", json={"name": "张三"})
+        shown = [repr(client), str(client.v3), repr(client.v3), repr(response), repr(response.request), str(response)]
+        shown += [repr(response.headers), repr(response.request.headers), repr(client._keyring), caplog.text]
+    signature = wire.received[0].credentials["signature"]
+    text = "\n".join(shown)
+    for secret in (APIV3_KEY, signature, response.headers["Wechatpay-Signature"], "张三", "oh-394z"):
+        assert secret not in text
+    for line in private_pem(service.merchant).splitlines()[1:-1]:
+        assert line not in text
+
+
+def test_one_line_a_call(client, wire, service, send, caplog):
+    with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
+        send(client["v3/users/{openid}"], "post", openid="oh-394z")
+        wire.answer = lambda received: service.signed(b"", 429)
+        for answer in (service.signed(b"", 429), service.signed(b"x").without("Wechatpay-Nonce"), None):
+            wire.answer = lambda received, answer=answer: answer
+            with pytest.raises(Exception, match="v3/users"):
+                send(client["v3/users/{openid}"], "get", openid="oh-394z")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("wechatpay_chain")]
+    patterns = [
+        r"POST v3/users/\{openid\} 200 08E2-0 [0-9.]+ ms",
+        r"GET v3/users/\{openid\} RateLimitError 429 08E2-0 [0-9.]+ ms",
+        r"GET v3/users/\{openid\} SignatureError 200 08E2-0 [0-9.]+ ms",
+        r"GET v3/users/\{openid\} TransportError - [0-9.]+ ms",
+    ]
+    assert len(lines) == len(patterns)
+    import re
+
+    assert [bool(re.fullmatch(pattern, line)) for pattern, line in zip(patterns, lines, strict=True)] == [True] * 4
+
+
+def test_the_constructor_opens_nothing(service, monkeypatch):
+    import socket
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("the constructor touched the network")
+
+    before = threading.active_count()
+    monkeypatch.setattr(socket, "socket", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    Client(**service.settings("https://api.mch.weixin.qq.com/"))
+    assert threading.active_count() == before
+
+
+def test_a_client_is_quickly_made(service):
+    import time
+
+    settings = {**service.settings(HOST), "private_key": private_pem(service.merchant)}
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        Client(**settings)
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(20)) < 0.004
+
+
+def test_the_readme_example_of_settings(service, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("apiclient_key.pem").write_text(private_pem(service.merchant))
+    Path("pub_key.pem").write_text(public_pem(service.public_key))
+    client = Client(
+        mchid=MCHID,
+        serial=SERIAL,
+        private_key=Path("apiclient_key.pem"),
+        certs={PUBLIC_KEY_ID: Path("pub_key.pem"), service.platform_serial: certificate_pem(service.certificate)},
+        apiv3_key=None,
+        base_url="https://api.mch.weixin.qq.com/",
+        timeout=10,
+        proxies={"https": "http://proxy.example:3128"},
+    )
+    assert client.mchid == MCHID
+
+
+def test_keys_of_any_kind_may_be_mixed(service):
+    other = new_key()
+    Client(
+        **{
+            **service.settings(HOST),
+            "certs": {
+                PUBLIC_KEY_ID: public_pem(service.public_key).encode(),
+                service.platform_serial: service.certificate,
+                "AB" * 20: other.public_key(),
+            },
+        }
+    )
+
+
+def test_sessions_of_ones_own(service, wire):
+    import asyncio
+
+    session = requests.Session()
+    client = Client(**service.settings(wire.base_url), session=session)
+    client.v3.x.get()
+    client.close()
+    client.v3.x.get()
+    assert len({received.peer for received in wire.received}) == 1, "the user's session stays open"
+    session.close()
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            client = Client(**service.settings(wire.base_url), async_session=session)
+            await client.v3.x.get_async()
+            await client.aclose()
+            assert not session.closed
+            await client.v3.x.get_async()
+
+    asyncio.run(main())
+    assert len({received.peer for received in wire.received}) == 2
+    assert all(received.is_signed_by(service.merchant) for received in wire.received)
+
+
+def test_a_session_of_ones_own_does_not_weaken_tls(service, tmp_path):
+    """A connector that was told not to verify, or a session whose proxies and netrc would interfere."""
+    import asyncio
+    import ssl
+
+    from tests.service import Wire
+    from wechatpay_chain import TransportError
+
+    key = new_key()
+    (tmp_path / "key.pem").write_text(private_pem(key))
+    (tmp_path / "ca.pem").write_text(certificate_pem(new_certificate(key)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+
+    with Wire(lambda received: service.signed(), context) as wire:
+
+        async def main() -> None:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
+                client = Client(**service.settings(wire.base_url), async_session=session)
+                with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await client.v3.x.get_async()
+
+        asyncio.run(main())
+        session = requests.Session()
+        client = Client(**service.settings(wire.base_url), session=session)
+        session.verify = False
+        with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+            client.v3.x.get()
+        session.verify = str(tmp_path / "ca.pem")
+        assert client.v3.x.get().status_code == 200
+        session.close()
