@@ -1,0 +1,115 @@
+"""Other people's SDKs, unmodified, find the sandbox to be a WeChat Pay."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from wechatpayv3 import WeChatPay, WeChatPayType
+
+from wechatpay_chain.sandbox import Sandbox
+
+AXIOS_PLUGIN = "wechatpay-axios-plugin@0.9.6"
+
+
+@pytest.fixture(params=["certificate", "public-key", None])
+def wechatpayv3(request, tmp_path):
+    with Sandbox(sign_with=request.param) as sandbox:
+        known = sandbox.credentials
+        (public_key_id, public_key), (serial, certificate) = known["certs"].items()
+        (tmp_path / f"{serial}.pem").write_text(certificate)
+        keys = {"cert_dir": str(tmp_path)}
+        if request.param == "public-key":
+            keys = {"public_key": public_key, "public_key_id": public_key_id}
+        client = WeChatPay(
+            wechatpay_type=WeChatPayType.NATIVE,
+            mchid=known["mchid"],
+            private_key=known["private_key"],
+            cert_serial_no=known["serial"],
+            appid="wxd678efh567hg6787",
+            apiv3_key=known["apiv3_key"],
+            notify_url="https://www.weixin.qq.com/wxpay/pay.php",
+            logger=logging.getLogger("wechatpayv3"),
+            timeout=(5, 5),
+            **keys,
+        )
+        client._core._gate_way = sandbox.base_url.rstrip("/")
+        yield client
+
+
+def test_wechatpayv3(wechatpayv3):
+    number = f"py-{secrets.token_hex(8)}"
+
+    def pay(number, **more):
+        status, text = wechatpayv3.pay(description="公仔", out_trade_no=number, amount={"total": 1}, **more)
+        return status, json.loads(text)
+
+    status, order = pay(number)
+    assert (status, list(order)) == (200, ["code_url"])
+    status, order = pay(f"{number}-j", payer={"openid": "oUpF8"}, pay_type=WeChatPayType.JSAPI)
+    assert (status, list(order)) == (200, ["prepay_id"])
+    status, text = wechatpayv3.query(out_trade_no=number)
+    found = json.loads(text)
+    assert (status, found["trade_state"]) == (200, "NOTPAY")
+    status, text = wechatpayv3.query(transaction_id=found["transaction_id"])
+    assert (status, json.loads(text)) == (200, found)
+    assert wechatpayv3.close(out_trade_no=number)[0] == 204
+    assert json.loads(wechatpayv3.query(out_trade_no=number)[1])["trade_state"] == "CLOSED"
+    assert wechatpayv3.query(out_trade_no="none-of-ours")[0] == 404
+
+
+def test_wechatpayv3_fetches_certificates(sandbox, monkeypatch):
+    """Its constructor downloads them, decrypts them, and verifies later answers with them."""
+    from wechatpayv3.core import Core
+
+    gate_way = property(lambda core: sandbox.base_url.rstrip("/"), lambda core, value: None)
+    monkeypatch.setattr(Core, "_gate_way", gate_way, raising=False)
+    known = sandbox.credentials
+    client = WeChatPay(
+        wechatpay_type=WeChatPayType.NATIVE, mchid=known["mchid"], private_key=known["private_key"],
+        cert_serial_no=known["serial"], appid="wx", apiv3_key=known["apiv3_key"], notify_url="https://weixin.qq.com/",
+    )  # fmt: skip
+    assert client.pay(description="x", out_trade_no=secrets.token_hex(8), amount={"total": 1})[0] == 200
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory):
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed")
+    folder = tmp_path_factory.mktemp("node")
+    command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), AXIOS_PLUGIN]
+    installed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if installed.returncode:
+        pytest.skip(f"npm does not reach a registry that has {AXIOS_PLUGIN}")
+    return folder
+
+
+@pytest.mark.parametrize("sign_with", ["certificate", "public-key", None])
+def test_wechatpay_axios_plugin(node_modules, tmp_path, sign_with):
+    script = shutil.copy(Path(__file__).parent / "peers" / "orders.js", node_modules / "orders.js")
+    with Sandbox(sign_with=sign_with) as sandbox:
+        (tmp_path / "merchant.json").write_text(json.dumps(sandbox.credentials))
+        run = subprocess.run(
+            ["node", str(script), str(tmp_path / "merchant.json")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert result["native"]["code_url"].startswith("weixin://")
+    assert result["jsapi"]["prepay_id"].startswith("wx")
+    assert result["order"]["trade_state"] == "NOTPAY"
+    assert result["byId"] == result["order"]
+    assert result["close"] == 204
+    assert result["token"]
+    assert result["certificates"] == 1
+    assert result["echo"] == {"echo_message": "你好"}
+    assert result["refused"] == {"status": 400, "code": "PARAM_ERROR"}
