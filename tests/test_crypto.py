@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from pathlib import Path
 
@@ -349,11 +350,15 @@ NUMBERS = ("n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp")
 
 
 def rewritten(key: RSAPrivateKey, name: str, flip: int) -> bytes:
-    """The key in PKCS#1 with one of its numbers changed, its length kept."""
+    """The key in PKCS#1 with one of its numbers changed."""
     numbers = key.private_numbers()
-    values = [0, numbers.public_numbers.n, numbers.public_numbers.e]
+    values = [numbers.public_numbers.n, numbers.public_numbers.e]
     values += [numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp]
-    values[1 + NUMBERS.index(name)] ^= flip
+    values[NUMBERS.index(name)] ^= flip
+    return pkcs1(values)
+
+
+def pkcs1(values: list[int]) -> bytes:
 
     def der(tag: int, content: bytes) -> bytes:
         size = len(content)
@@ -366,7 +371,7 @@ def rewritten(key: RSAPrivateKey, name: str, flip: int) -> bytes:
         )
         return bytes([tag]) + length + content
 
-    integers = b"".join(der(2, value.to_bytes(value.bit_length() // 8 + 1, "big")) for value in values)
+    integers = b"".join(der(2, value.to_bytes(value.bit_length() // 8 + 1, "big")) for value in [0, *values])
     return der(0x30, integers)
 
 
@@ -386,6 +391,16 @@ def test_another_keys_half(service):
     mixed = service.merchant.private_numbers().public_numbers.n ^ service.platform.private_numbers().public_numbers.n
     with pytest.raises(ConfigurationError, match="damaged"):
         crypto.load_private_key(rewritten(service.merchant, "n", mixed))
+
+
+def test_a_factor_that_is_not_prime_is_found(service):
+    """A key whose numbers satisfy every equation, one factor being itself a product."""
+    one, other = service.merchant.private_numbers(), service.platform.private_numbers()
+    e = 65537
+    p, q = one.p * one.q, other.p
+    d = pow(e, -1, math.lcm(p - 1, q - 1))
+    with pytest.raises(ConfigurationError, match="damaged"):
+        crypto.load_private_key(pkcs1([p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]))
 
 
 @given(st.data())

@@ -236,7 +236,9 @@ def test_the_body_and_the_query_are_signed(sandbox, client):
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     with sandbox.client(private_key=other) as stranger, pytest.raises(errors.AuthenticationError) as caught:
         stranger.v3.security.echo.post(json={"echo_message": "x"})
-    assert "Where both are the same, the private key" in str(caught.value)
+    _, ours, theirs, advice = str(caught.value).splitlines()
+    assert ours.partition(": ")[2] == theirs.partition(": ")[2]
+    assert "Where both are the same, the private key" in advice
 
 
 @pytest.mark.parametrize("name", ["Accept", "User-Agent"])
@@ -399,6 +401,16 @@ def test_the_command(tmp_path, number, sign_with):
         assert (process.returncode, out, err) == (0, "", "")
 
 
+def test_the_command_without_a_file():
+    with subprocess.Popen(
+        [sys.executable, "-m", "wechatpay_chain", "sandbox"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert "http://127.0.0.1:" in process.stdout.readline()
+        assert "--credentials" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+
+
 def test_the_command_that_cannot(tmp_path, sandbox, capsys):
     from wechatpay_chain.cli import main
 
@@ -416,6 +428,16 @@ def test_the_command_that_cannot(tmp_path, sandbox, capsys):
     )
     assert nowhere.returncode == 1
     assert "Traceback" not in nowhere.stderr
+    (tmp_path / "folder").mkdir()
+    in_the_way = subprocess.run(
+        [*run, "sandbox", "--credentials", str(tmp_path / "folder")],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert in_the_way.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"], "no half-written file stays"
     for arguments in ([], ["nothing"], ["sandbox", "--sign-with", "x"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)

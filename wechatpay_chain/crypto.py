@@ -167,10 +167,11 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
     """Loads an RSA private key, PKCS#1 or PKCS#8.
 
     OpenSSL's validation of a private key proves both primes anew and costs 41 ms. It is left out and replaced by what
-    detects every damage for a hundredth of that: the eight numbers of the key must satisfy the equations that bind
-    them (RFC 8017, 3.2), and one signature made with the key must verify with its public half. What this does not
-    detect is a key made on purpose from numbers that are not prime; only its owner could make it, and the service
-    knows the owner by the certificate of the public half.
+    finds a damage for a hundredth of that: the eight numbers of the key must satisfy the equations that bind them
+    (RFC 8017, 3.2), and one signature made with the key must verify with its public half. No damage of fewer than all
+    numbers passes the equations, and with a factor that is not prime the signature fails. The validation guards
+    against keys that somebody else made to do harm; this key is the merchant's own, whose public half the service
+    knows.
 
     Args:
         source: a path, PEM text, PEM or DER bytes; a loaded key is returned as it is.
@@ -366,7 +367,4 @@ def _is_whole(key: RSAPrivateKey) -> bool:
     ):
         return False
     message = b"one signature, made and verified"
-    try:
-        return verify(message, sign(message, key), key.public_key())
-    except ValueError:  # OpenSSL could not sign at all
-        return False
+    return verify(message, sign(message, key), key.public_key())

@@ -1,0 +1,76 @@
+"""Programs that a type checker must accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import assert_type
+
+from wechatpay_chain import APIError, Client, Node, Response, SignatureError, TransportError, crypto
+from wechatpay_chain.errors import Reason
+from wechatpay_chain.http import request_message, response_message
+from wechatpay_chain.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+client = Client(
+    mchid="1900007291",
+    serial="408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB",
+    private_key=Path("apiclient_key.pem"),
+    certs={"PUB_KEY_ID_01": Path("pub_key.pem"), "5157F09E": "-----BEGIN CERTIFICATE-----"},
+    apiv3_key=None,
+    timeout=(5, 30),
+    proxies={"https": "http://127.0.0.1:3128"},
+    ca_bundle=Path("ca.pem"),
+)
+assert_type(client.v3.pay.transactions._id_, Node)
+assert_type(client["v3/certificates"], Node)
+assert_type(client.chain("v3/{a}").chain("b")["c"], Node)
+response = client.v3.pay.get(
+    params={"a": [1, "b"], "c": None}, headers={"Accept-Language": "zh-CN"}, timeout=3, a="x", b=1
+)
+assert_type(response, Response)
+assert_type(response.status_code, int)
+assert_type(response.content, bytes)
+assert_type(response.text, str)
+assert_type(response.request_id, str)
+assert_type(response.headers["Request-ID"], str)
+assert_type(response.json(), Any)
+
+
+async def main() -> None:
+    async with client as entered:
+        assert_type(entered, Client)
+        assert_type(await entered.v3.x.delete_async(json={"a": [1, {"b": None}]}), Response)
+
+
+try:
+    client.v3.x.post(json=[1])
+except SignatureError as error:
+    assert_type(error.reason, Reason)
+except TransportError as error:
+    assert_type(error.sent, bool)
+except APIError as error:
+    assert_type(error.code, str)
+    assert_type(error.response, Response)
+
+
+def algorithms(private: RSAPrivateKey, public: RSAPublicKey) -> None:
+    assert_type(crypto.sign(b"m", private), str)
+    assert_type(crypto.verify(b"m", "s", public), bool)
+    assert_type(crypto.encrypt("p", public), str)
+    assert_type(crypto.decrypt("c", private), str)
+    assert_type(crypto.aes_gcm_decrypt("c", b"k", "n", "a"), bytes)
+    assert_type(crypto.aes_gcm_encrypt(b"p", b"k", "n"), str)
+    assert_type(crypto.load_private_key(Path("k"), passphrase="p"), "RSAPrivateKey")
+    assert_type(crypto.load_public_key(b"k"), "RSAPublicKey")
+    assert_type(crypto.serial_number("c"), str)
+    assert_type(crypto.nonce(12), str)
+    assert_type(request_message("GET", "/v3/x", 1, "n", b""), bytes)
+    assert_type(response_message("1", "n", b""), bytes)
+
+
+with Sandbox(sign_with="certificate") as sandbox, sandbox.client(timeout=1) as tester:
+    assert_type(tester, Client)

@@ -64,18 +64,18 @@ def api_error(response: Response) -> APIError:
 def _signed_messages(request: Request, reported: object) -> str:
     """What we signed beside what the service says it verified, so that the difference can be seen.
 
-    Of our body no more is shown than the service itself shows of what it received.
+    Of our body no more is shown than the service itself shows of what it received:
+    https://pay.weixin.qq.com/doc/v3/merchant/4012072670
     """
     credentials = parse_authorization(request.headers.get("Authorization", ""))
-    if not credentials:
-        return ""
     timestamp, nonce = credentials.get("timestamp", ""), credentials.get("nonce_str", "")
     ours = request_message(request.method, request.target, timestamp, nonce, request.body)
     report = reported if isinstance(reported, dict) else {}
     theirs = _text(report.get("truncated_sign_message"))
-    shown = max(len(theirs.encode(errors="replace")), len(ours) - len(request.body) - 1)
+    head = len(ours) - len(request.body) - 1
+    shown = ours[:head] + request.body[: max(len(theirs.encode(errors="replace")) - head - 1, 0)] + b"\n"
     return (
-        f"\n  we signed, {len(ours)} bytes: {ours[:shown].decode(errors='replace')!r}"
+        f"\n  we signed, {len(ours)} bytes: {shown.decode(errors='replace')!r}"
         f"\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs!r}"
         "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
     )

@@ -1,0 +1,90 @@
+"""Every piece of Python in the README and in docs/ runs, against a WeChat Pay on this machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.service import MCHID, PUBLIC_KEY_ID
+from wechatpay_chain import Client
+from wechatpay_chain.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+ORDER = {
+    "appid": "wxd678efh567hg6787",
+    "description": "Image形象店-深圳腾大-QQ公仔",
+    "out_trade_no": "1217752501201407033233368018",
+    "notify_url": "https://www.weixin.qq.com/wxpay/pay.php",
+    "amount": {"total": 100, "currency": "CNY"},
+}
+
+
+def pieces(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    with Sandbox() as sandbox, sandbox.client() as client:
+        known = sandbox.credentials
+        public_key, certificate = known["certs"].values()
+        files = {
+            "apiclient_key.pem": known["private_key"],
+            "pub_key.pem": public_key,
+            "wechatpay_5157F09E.pem": certificate,
+        }
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        monkeypatch.chdir(tmp_path)
+        # A reader has credentials of his own and calls the real service; here both are the sandbox's.
+        ours = {"mchid": known["mchid"], "serial": known["serial"], "base_url": known["base_url"], "proxies": {}}
+        original = Client.__init__
+
+        def with_our_credentials(self, **settings):
+            if settings["mchid"] == MCHID:
+                ids = dict(
+                    zip([PUBLIC_KEY_ID, "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"], known["certs"], strict=True)
+                )
+                settings["certs"] = {ids[key_id]: source for key_id, source in settings["certs"].items()}
+                settings.update(ours)
+            original(self, **settings)
+
+        client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
+        monkeypatch.setattr(Client, "__init__", with_our_credentials)
+        scope = {
+            "client": client,
+            "sandbox": sandbox,
+            "__name__": "page",
+        }
+        for piece in pieces(page):
+            exec(compile(piece, str(page), "exec"), scope)
+    capsys.readouterr()
+
+
+def test_there_are_pieces_to_run():
+    assert sum(len(pieces(page)) for page in PAGES) > 15
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_demo():
+    run = subprocess.run(
+        [sys.executable, ROOT / "docs" / "demo.py"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (
+        run.stdout.count("POST /v3/marketing/partner/product-coupon/users/oh-394z-6CGkNoJrsDLTTUKiAnp4/pre-send-coupon")
+        == 8
+    )
+    assert "8 of 8 calls answered and verified." in run.stdout

@@ -1,0 +1,80 @@
+"""Each of these changes to what proves an answer makes a test fail.
+
+A change is a file, a text that stands in it once, and what takes its place. The tests of algorithms and verification run
+against a copy of the package with that one change.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CRYPTO, VERIFY = "crypto.py", "middleware/verify.py"
+
+MUTANTS = {
+    "a wrong signature is good": (CRYPTO, "except InvalidSignature:\n        return False", "except InvalidSignature:\n        return True"),
+    "base64 is taken leniently": (CRYPTO, "return raw if base64.b64encode(raw).decode() == text else None", "return raw"),
+    "another hash is signed": (CRYPTO, "_SHA256 = hashes.SHA256()", "_SHA256 = hashes.SHA512()"),
+    "another hash pads personal data": (CRYPTO, "padding.MGF1(hashes.SHA1())", "padding.MGF1(hashes.SHA256())"),
+    "associated data is not bound": (CRYPTO, "cipher.decrypt(nonce.encode(), raw, associated_data.encode())", 'cipher.decrypt(nonce.encode(), raw, b"")'),
+    "a nonce is always the same": (CRYPTO, "secrets.token_hex((size + 1) // 2)", '("0" * (size + 1))'),
+    "a serial loses its zeros": (CRYPTO, "return text.zfill(40)", "return text"),
+    "a damaged key is taken": (CRYPTO, "p * q == public.n\n        and", "True\n        or"),
+    "a key is not tried": (CRYPTO, "return verify(message, sign(message, key), key.public_key())", "return True"),
+    "only 200 is verified": (VERIFY, "200 <= response.status_code < 300", "response.status_code == 200"),
+    "an old answer is fresh": (VERIFY, "abs(skew) >= WINDOW", "skew >= WINDOW"),
+    "the window is a second wider": (VERIFY, "WINDOW = 300", "WINDOW = 301"),
+    "a timestamp may be any number": (VERIFY, '"[0-9]{1,12}"', '"[0-9_+]{1,12}"'),
+    "an unknown serial gets the preferred key": (VERIFY, "key = keyring.find(serial)", "key = keyring.find(serial) or keyring.find(keyring.preferred)"),
+    "whatever begins like a download is one": (VERIFY, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
+    "a download may lie deeper": (VERIFY, '"[^/]+"', '".+"'),
+    "the digest of a statement is not checked": (VERIFY, "if digest is not None and not _is_sha1", "if digest == 1 and not _is_sha1"),
+    "a digest proves any answer": (VERIFY, "if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None", ""),
+    "an empty header is there": (VERIFY, "if not value:", "if name not in response.headers:"),
+    "the body is stripped before it is verified": (VERIFY, "body = response.content\n", "body = response.content.strip()\n"),
+}  # fmt: skip
+
+
+TESTS = {CRYPTO: "tests/test_crypto.py", VERIFY: "tests/test_verify.py"}
+
+
+def fails(folder: Path, *tests: str) -> bool:
+    """Whether a test fails, of those that need just one mode."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-cov", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    run = subprocess.run(
+        [*command, "-k", "not async", *tests],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    return run.returncode == 1
+
+
+@pytest.fixture
+def copied(tmp_path):
+    for name in ("wechatpay_chain", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_nothing_fails_without_a_change(copied):
+    assert not fails(copied, *TESTS.values())
+
+
+@pytest.mark.parametrize("change", MUTANTS)
+def test_a_change_is_noticed(copied, change):
+    name, original, mutated = MUTANTS[change]
+    file = copied / "wechatpay_chain" / name
+    text = file.read_text()
+    assert text.count(original) == 1
+    file.write_text(text.replace(original, mutated))
+    assert fails(copied, TESTS[name])

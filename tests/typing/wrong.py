@@ -1,0 +1,31 @@
+"""Programs that a type checker must refuse. Where one is accepted, the comment that expects its error is an error."""
+
+from __future__ import annotations
+
+from wechatpay_chain import Client, crypto
+
+client = Client(
+    mchid="1900007291", serial="408B", private_key="apiclient_key.pem", certs={"PUB_KEY_ID_01": "pub_key.pem"}
+)
+
+Client(mchid=1900007291)  # type: ignore[arg-type]
+Client("1900007291")  # type: ignore[call-arg]
+Client(private_key=5)  # type: ignore[arg-type]
+Client(certs=["pub_key.pem"])  # type: ignore[arg-type]
+Client(verify=False)  # type: ignore[call-arg]
+client.notifications_  # type: ignore[attr-defined]
+client.v4  # type: ignore[attr-defined]
+client[5]  # type: ignore[index]
+client.v3.x.post({"a": 1})  # type: ignore[call-arg]
+client.v3.x.post(openid=None)  # type: ignore[arg-type]
+client.v3.x.get(timeout="5")  # type: ignore[arg-type]
+client.v3.x.get(headers={"Accept": 5})  # type: ignore[dict-item]
+client.v3.x.get().text = ""  # type: ignore[misc]
+client.v3.x.get().body  # type: ignore[attr-defined]
+crypto.sign("text", crypto.load_private_key("k"))  # type: ignore[arg-type]
+crypto.verify(b"m", "s", crypto.load_private_key("k"))  # type: ignore[arg-type]
+crypto.aes_gcm_decrypt("c", "a text", "n")  # type: ignore[arg-type]
+
+
+async def main() -> None:
+    client.v3.x.get_async().json()  # type: ignore[attr-defined]
