@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         for piece in pieces(page):
             exec(compile(piece, str(page), "exec"), scope)
     capsys.readouterr()
+    logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)  # a page shows how to turn it on
 
 
 def test_there_are_pieces_to_run():
