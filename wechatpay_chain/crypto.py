@@ -189,8 +189,8 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
         key = load(octets, password, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         _refuse_passphrase(passphrase)
-    except Exception as error:  # cryptography raises half a dozen kinds for what cannot be parsed
-        _refuse_private_key(octets, error)
+    except Exception:  # cryptography raises half a dozen kinds for what cannot be parsed
+        _refuse_private_key(octets, passphrase)
     if not isinstance(key, RSAPrivateKey):
         raise ConfigurationError(f"private_key: came a {type(key).__name__}; expected an RSA private key")
     if not _is_whole(key):
@@ -337,13 +337,13 @@ def _refuse_passphrase(passphrase: str | bytes | None) -> NoReturn:
     raise ConfigurationError("passphrase: the private key is not encrypted; leave the passphrase out") from None
 
 
-def _refuse_private_key(octets: bytes, error: Exception) -> NoReturn:
-    # The cause is left out of the chain on purpose: parsers may quote what they could not parse.
-    if b"ENCRYPTED" in octets or "password" in str(error).lower():
-        raise ConfigurationError("passphrase: it does not open the private key, or the key is damaged") from None
+def _refuse_private_key(octets: bytes, passphrase: str | bytes | None) -> NoReturn:
+    # What could not be parsed is left out of the chain of causes: its text may quote the key.
     try:
         load_public(octets)
     except ConfigurationError:
+        if passphrase is not None:
+            raise ConfigurationError("passphrase: it does not open the private key, or the key is damaged") from None
         what = f"{len(octets)} bytes that are not one or are damaged"
     else:
         what = "a public key or a certificate"
