@@ -208,7 +208,7 @@ def test_sessions_that_are_none(service):
     assert "TLS is always verified" in refusal(service, session=careless)
 
 
-@pytest.mark.parametrize("proxies", ["http://x", ["http://x"], {"http": 5}])
+@pytest.mark.parametrize("proxies", ["http://x", ["http://x"], {"http": 5}, {"all": "socks5://127.0.0.1:1080"}])
 def test_proxies_that_are_none(service, proxies):
     assert "proxies" in refusal(service, proxies=proxies)
 

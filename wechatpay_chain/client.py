@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import platform
-import re
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeGuard
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node
-from wechatpay_chain.crypto import (
-    APIV3_KEY_SIZE,
-    PrivateKeySource,
-    PublicKeySource,
-    load_private_key,
-    normalize_serial,
-)
+from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 from wechatpay_chain.flow import drive, drive_async, run
-from wechatpay_chain.http import Headers, Middleware, Request, Response, Timeout, json_bytes
-from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, Keyring
+from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
+from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
+from wechatpay_chain.settings import apiv3_key_octets, merchant_number, merchant_serial, origin, seconds
 from wechatpay_chain.template import expand
 from wechatpay_chain.transport import Route
 
@@ -93,8 +85,8 @@ class Client:
         session: requests.Session | None = None,
         async_session: aiohttp.ClientSession | None = None,
     ) -> None:
-        self.mchid = _mchid(mchid)
-        self.serial = _serial(serial)
+        self.mchid = merchant_number(mchid)
+        self.serial = merchant_serial(serial)
         if not private_key:
             raise ConfigurationError(
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
@@ -106,9 +98,9 @@ class Client:
                 f"certs: the merchant's own certificate {self.serial} is among them; expected WeChat Pay's keys only, "
                 "for a client must not believe answers that the merchant could have signed"
             )
-        self._apiv3_key = _apiv3_key(apiv3_key)
-        self._origin = _origin(base_url, allow_http)
-        self._timeout = _timeout(timeout, ConfigurationError)
+        self._apiv3_key = apiv3_key_octets(apiv3_key)
+        self._origin = origin(base_url, allow_http)
+        self._timeout = seconds(timeout, ConfigurationError)
         self._route = Route.to(self._origin, proxies, ca_bundle)
         self._session, self._async_session = session, async_session
         self._stack: tuple[Middleware, ...] = (
@@ -243,109 +235,12 @@ class Client:
             template=draft.template,
             origin=self._origin,
             target=target,
-            headers=headers | _fields(draft.headers) if draft.headers else headers,
+            headers=headers | check_fields(draft.headers) if draft.headers else headers,
             body=b"" if draft.json is None else json_bytes(draft.json),
-            timeout=self._timeout if draft.timeout is None else _timeout(draft.timeout, ArgumentError),
+            timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
         )
 
 
 _USER_AGENT = (
     f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"
 )
-
-# The signature, the framing of the message and the host are not the caller's to set.
-_RESERVED_FIELDS = {"authorization", "connection", "content-length", "host", "transfer-encoding"}
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
-
-
-def _fields(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
-            raise ArgumentError(f"headers: {name!r} is not a header's name")
-        if name.lower() in _RESERVED_FIELDS:
-            raise ArgumentError(f"headers: {name} is made by the client and cannot be set")
-        if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
-            raise ArgumentError(f"headers: the value of {name} is not a text of printable ASCII characters")
-    return headers
-
-
-def _mchid(mchid: object) -> str:
-    if isinstance(mchid, str) and re.fullmatch("[0-9]{1,32}", mchid):
-        return mchid
-    if not mchid:
-        came = "it is missing"
-    elif isinstance(mchid, str):
-        came = f"came {mchid!r}" if len(mchid) < 32 else f"came a text of {len(mchid)} characters"
-    else:
-        came = f"came a {type(mchid).__name__}"
-    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
-
-
-def _serial(serial: object) -> str:
-    if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
-        came = f"came a {type(serial).__name__}" if serial else "it is missing"
-        raise ConfigurationError(f"serial: {came}; expected the serial number of the merchant API certificate")
-    if isinstance(serial, str) and serial.startswith(PUBLIC_KEY_PREFIX):
-        raise ConfigurationError(
-            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
-            "merchant API certificate"
-        )
-    return normalize_serial(serial)
-
-
-def _apiv3_key(apiv3_key: object) -> bytes | None:
-    if apiv3_key is None:
-        return None
-    if not isinstance(apiv3_key, (str, bytes)):
-        raise ConfigurationError(
-            f"apiv3_key: came a {type(apiv3_key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes"
-        )
-    octets = apiv3_key.encode(errors="replace") if isinstance(apiv3_key, str) else apiv3_key
-    if len(octets) != APIV3_KEY_SIZE:
-        raise ConfigurationError(
-            f"apiv3_key: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
-        )
-    return octets
-
-
-def _origin(base_url: object, allow_http: bool) -> str:
-    expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
-    if not isinstance(base_url, str):
-        raise ConfigurationError(f"base_url: came a {type(base_url).__name__}; {expected}")
-    try:
-        url = urlsplit(base_url)
-        host, _ = url.hostname, url.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url: {error}; {expected}") from None
-    if "@" in url.netloc:
-        raise ConfigurationError(f"base_url: it holds a user name or password; {expected}")
-    if url.scheme not in ("https", "http") or not host or url.path not in ("", "/") or url.query or url.fragment:
-        # A path in front of the service's own would be sent and not signed.
-        raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
-    if url.scheme == "http" and not allow_http and not _is_loopback(host):
-        raise ConfigurationError(
-            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
-            "for an egress proxy of your own"
-        )
-    return f"{url.scheme}://{url.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _timeout(timeout: object, error: type[ArgumentError | ConfigurationError]) -> Timeout:
-    connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
-    if _is_seconds(connect) and _is_seconds(read):
-        return float(connect), float(read)
-    raise error(
-        f"timeout: came {timeout!r}; expected seconds above 0, or a pair of them: to connect and to wait for bytes"
-    )
-
-
-def _is_seconds(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

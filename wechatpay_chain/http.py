@@ -20,6 +20,7 @@ __all__ = [
     "Request",
     "Response",
     "Timeout",
+    "check_fields",
     "json_bytes",
     "parse_authorization",
     "request_message",
@@ -168,6 +169,28 @@ def json_bytes(value: object) -> bytes:
         raise ArgumentError("json: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError(f"json: {error}; expected what JSON can write") from None
+
+
+# The signature, the framing of the message and the host are not the caller's to set.
+_RESERVED_FIELDS = {"authorization", "connection", "content-length", "host", "transfer-encoding"}
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+def check_fields(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers that a caller adds, if they can be sent and are his to set.
+
+    Raises:
+        ArgumentError: one cannot, or is not.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+            raise ArgumentError(f"headers: {name!r} is not a header's name")
+        if name.lower() in _RESERVED_FIELDS:
+            raise ArgumentError(f"headers: {name} is made by the client and cannot be set")
+        if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
+            raise ArgumentError(f"headers: the value of {name} is not a text of printable ASCII characters")
+    return headers
 
 
 _CREDENTIAL = re.compile(r'([a-z_]+)="([^"]*)"')

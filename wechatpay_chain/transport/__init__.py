@@ -58,8 +58,18 @@ def _proxy(origin: str, proxies: Mapping[str, str] | None) -> str | None:
         proxies = getproxies()
     for key in (f"{url.scheme}://{host}", url.scheme, "all"):
         if proxy := proxies.get(key):
-            return proxy if "://" in proxy else f"http://{proxy}"
+            return _http_proxy(proxy if "://" in proxy else f"http://{proxy}")
     return None
+
+
+def _http_proxy(proxy: str) -> str:
+    scheme = proxy.partition("://")[0]
+    if scheme.lower() not in ("http", "https"):
+        raise ConfigurationError(
+            f"proxies: came a proxy of scheme {scheme!r}; expected http or https, which both modes speak. Where the "
+            "environment names it (ALL_PROXY, say), proxies={} goes direct"
+        )
+    return proxy
 
 
 def _ca_bundle(ca_bundle: str | os.PathLike[str] | None) -> str | None:

@@ -1,0 +1,104 @@
+"""What each setting of a client may be. Whatever it may not be is a ConfigurationError that names it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TypeGuard
+from urllib.parse import urlsplit
+
+from wechatpay_chain.crypto import APIV3_KEY_SIZE, normalize_serial
+from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.http import Timeout
+from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX
+
+__all__ = ["apiv3_key_octets", "merchant_number", "merchant_serial", "origin", "seconds"]
+
+
+def merchant_number(mchid: object) -> str:
+    """The merchant number, a text of digits."""
+    if isinstance(mchid, str) and re.fullmatch("[0-9]{1,32}", mchid):
+        return mchid
+    if not mchid:
+        came = "it is missing"
+    elif isinstance(mchid, str):
+        came = f"came {mchid!r}" if len(mchid) < 32 else f"came a text of {len(mchid)} characters"
+    else:
+        came = f"came a {type(mchid).__name__}"
+    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
+
+
+def merchant_serial(serial: object) -> str:
+    """The serial number of the merchant API certificate, as the service writes it."""
+    if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
+        came = f"came a {type(serial).__name__}" if serial else "it is missing"
+        raise ConfigurationError(f"serial: {came}; expected the serial number of the merchant API certificate")
+    if isinstance(serial, str) and serial.startswith(PUBLIC_KEY_PREFIX):
+        raise ConfigurationError(
+            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
+            "merchant API certificate"
+        )
+    return normalize_serial(serial)
+
+
+def apiv3_key_octets(apiv3_key: object) -> bytes | None:
+    """The APIv3 key as bytes.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053267
+    """
+    if apiv3_key is None:
+        return None
+    if not isinstance(apiv3_key, (str, bytes)):
+        raise ConfigurationError(
+            f"apiv3_key: came a {type(apiv3_key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes"
+        )
+    octets = apiv3_key.encode(errors="replace") if isinstance(apiv3_key, str) else apiv3_key
+    if len(octets) != APIV3_KEY_SIZE:
+        raise ConfigurationError(
+            f"apiv3_key: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
+        )
+    return octets
+
+
+def origin(base_url: object, allow_http: bool) -> str:
+    """Scheme, host and port of the service, without a trailing slash."""
+    expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url: came a {type(base_url).__name__}; {expected}")
+    try:
+        url = urlsplit(base_url)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url: {error}; {expected}") from None
+    if "@" in url.netloc:
+        raise ConfigurationError(f"base_url: it holds a user name or password; {expected}")
+    if url.scheme not in ("https", "http") or not host or url.path not in ("", "/") or url.query or url.fragment:
+        # A path in front of the service's own would be sent and not signed.
+        raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
+    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise ConfigurationError(
+            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
+            "for an egress proxy of your own"
+        )
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) -> Timeout:
+    """The seconds to connect and to wait for bytes; raises the error of whoever gave the timeout."""
+    connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
+    if _is_seconds(connect) and _is_seconds(read):
+        return float(connect), float(read)
+    raise error(
+        f"timeout: came {timeout!r}; expected seconds above 0, or a pair of them: to connect and to wait for bytes"
+    )
+
+
+def _is_seconds(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
