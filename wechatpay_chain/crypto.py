@@ -183,7 +183,7 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
     if isinstance(source, RSAPrivateKey):
         return source
     octets = _read("private_key", source)
-    password = passphrase.encode() if isinstance(passphrase, str) else passphrase
+    password = _password(passphrase)
     load = serialization.load_pem_private_key if _is_pem(octets) else serialization.load_der_private_key
     try:
         key = load(octets, password, unsafe_skip_rsa_key_validation=True)
@@ -319,7 +319,8 @@ def _read(setting: str, source: object) -> bytes:
             return source.encode(errors="replace")
         shown = f"a text of {len(source)} characters, which is not PEM and so was taken for a path"
     elif isinstance(source, os.PathLike):
-        shown = f"the path {os.fspath(source)!r}"
+        path = os.fspath(source)
+        shown = f"the path {path!r}" if len(path) < 256 and "\n" not in path else f"a path of {len(path)} characters"
     else:
         raise ConfigurationError(
             f"{setting}: came a {type(source).__name__}; expected a path, PEM text, PEM or DER bytes, or a loaded key"
@@ -329,6 +330,17 @@ def _read(setting: str, source: object) -> bytes:
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or "no such file"
         raise ConfigurationError(f"{setting}: came {shown}: {cause}; expected a readable PEM or DER file") from None
+
+
+def _password(passphrase: object) -> bytes | None:
+    if passphrase is None:
+        return None
+    octets = passphrase.encode(errors="replace") if isinstance(passphrase, str) else passphrase
+    if not isinstance(octets, bytes) or not octets:
+        raise ConfigurationError(
+            f"passphrase: came a {type(passphrase).__name__} of no use; expected a text or bytes that are not empty"
+        )
+    return octets
 
 
 def _refuse_passphrase(passphrase: str | bytes | None) -> NoReturn:
@@ -359,6 +371,7 @@ def _is_whole(key: RSAPrivateKey) -> bool:
     public = numbers.public_numbers
     if not (
         p * q == public.n
+        and min(p, q, public.e) > 2
         and public.e * d % (p - 1) == 1
         and public.e * d % (q - 1) == 1
         and numbers.dmp1 == d % (p - 1)
@@ -367,4 +380,7 @@ def _is_whole(key: RSAPrivateKey) -> bool:
     ):
         return False
     message = b"one signature, made and verified"
-    return verify(message, sign(message, key), key.public_key())
+    try:
+        return verify(message, sign(message, key), key.public_key())
+    except ValueError:  # the key is too short to sign with
+        return False

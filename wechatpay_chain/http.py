@@ -5,16 +5,19 @@ Nothing in here knows of requests, aiohttp or cryptography.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ArgumentError
 
 __all__ = [
     "AUTHORIZATION_SCHEME",
+    "RESERVED_FIELDS",
     "Headers",
     "Middleware",
     "Request",
@@ -25,6 +28,7 @@ __all__ = [
     "parse_authorization",
     "request_message",
     "response_message",
+    "split_origin",
 ]
 
 AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -172,7 +176,7 @@ def json_bytes(value: object) -> bytes:
 
 
 # The signature, the framing of the message and the host are not the caller's to set.
-_RESERVED_FIELDS = {"authorization", "connection", "content-length", "host", "transfer-encoding"}
+RESERVED_FIELDS = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -186,7 +190,7 @@ def check_fields(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ArgumentError(f"headers: {name!r} is not a header's name")
-        if name.lower() in _RESERVED_FIELDS:
+        if name.lower() in RESERVED_FIELDS:
             raise ArgumentError(f"headers: {name} is made by the client and cannot be set")
         if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
             raise ArgumentError(f"headers: the value of {name} is not a text of printable ASCII characters")
@@ -200,6 +204,25 @@ _CREDENTIALS = re.compile(rf"{_CREDENTIAL.pattern}(?:,{_CREDENTIAL.pattern})*", 
 def parse_authorization(value: str) -> dict[str, str]:
     """The items of an Authorization header of ours, in whatever order; empty for a header of any other form."""
     scheme, _, credentials = value.partition(" ")
-    if scheme != AUTHORIZATION_SCHEME or not _CREDENTIALS.fullmatch(credentials.strip()):
+    if scheme != AUTHORIZATION_SCHEME or not _CREDENTIALS.fullmatch(credentials):
         return {}
-    return dict(_CREDENTIAL.findall(credentials))
+    items = _CREDENTIAL.findall(credentials)
+    return dict(items) if len(dict(items)) == len(items) else {}
+
+
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+
+
+def split_origin(url: str) -> tuple[str, str]:
+    """Scheme and host of a URL.
+
+    Raises:
+        ValueError: it has no host that a connection could be made to.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
+        ipaddress.IPv6Address(host)
+    if parts.port == 0:
+        raise ValueError("port 0 is none")
+    return parts.scheme, host

@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 
 from wechatpay_chain.crypto import APIV3_KEY_SIZE, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.http import Timeout
+from wechatpay_chain.http import Timeout, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX
+
+MOST_SECONDS = 10**6
+"""What every system's timers can count."""
 
 __all__ = ["apiv3_key_octets", "merchant_number", "merchant_serial", "origin", "seconds"]
 
@@ -65,22 +68,23 @@ def origin(base_url: object, allow_http: bool) -> str:
     expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url: came a {type(base_url).__name__}; {expected}")
+    url = urlsplit("")
     try:
         url = urlsplit(base_url)
-        host, _ = url.hostname, url.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url: {error}; {expected}") from None
+        scheme, host = split_origin(base_url)
+    except ValueError:
+        scheme, host = "", ""
     if "@" in url.netloc:
         raise ConfigurationError(f"base_url: it holds a user name or password; {expected}")
-    if url.scheme not in ("https", "http") or not host or url.path not in ("", "/") or url.query or url.fragment:
+    if scheme not in ("https", "http") or url.path not in ("", "/") or url.query or url.fragment:
         # A path in front of the service's own would be sent and not signed.
         raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
-    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+    if scheme == "http" and not allow_http and not _is_loopback(host):
         raise ConfigurationError(
             f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
             "for an egress proxy of your own"
         )
-    return f"{url.scheme}://{url.netloc}"
+    return f"{scheme}://{url.netloc}"
 
 
 def _is_loopback(host: str) -> bool:
@@ -96,9 +100,9 @@ def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) ->
     if _is_seconds(connect) and _is_seconds(read):
         return float(connect), float(read)
     raise error(
-        f"timeout: came {timeout!r}; expected seconds above 0, or a pair of them: to connect and to wait for bytes"
+        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or a pair of them: to connect and to wait for bytes"
     )
 
 
 def _is_seconds(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MOST_SECONDS

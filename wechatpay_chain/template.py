@@ -117,13 +117,15 @@ def expand(template: str, variables: Mapping[str, object], params: Params = None
     if not parsed.required <= variables.keys() or not variables.keys() <= parsed.names:
         raise PathVariableError(_mismatch(template, parsed, variables))
     values = {name: _path_value(template, name, value) for name, value in variables.items()}
-    target = "/" + _normalize(parsed.uri.expand(values))
-    if _DOT_SEGMENT.search(target.partition("?")[0]):
+    path, _, query = f"/{_normalize(parsed.uri.expand(values))}".partition("?")
+    if _DOT_SEGMENT.search(path):
         raise PathVariableError(
             f"{template}: a segment of the path would be '.' or '..', which servers and proxies rewrite"
         )
-    query = "&".join(_query(params)) if params else ""
-    return f"{target}{'&' if '?' in target else '?'}{query}" if query else target
+    # HTTP libraries drop an empty query and, on the way to a proxy, an empty parameter at the end of a path.
+    path = f"{path[:-1]}%3B" if path.endswith(";") else path
+    query = "&".join(part for part in (query, *_query(params)) if part)
+    return f"{path}?{query}" if query else path
 
 
 class _Template(NamedTuple):
@@ -181,7 +183,7 @@ def _path_text(template: str, name: str, value: object) -> str:
     match value:
         case bool():
             fault = "is of type bool"
-        case int():
+        case int() if abs(value) < 10**_MOST_DIGITS:
             return str(int(value))
         case "" if name != _EMPTY:
             fault = "is empty"
@@ -198,6 +200,8 @@ def _path_text(template: str, name: str, value: object) -> str:
     raise PathVariableError(f"{template}: {name} {fault}; expected a text that is not empty, or an int")
 
 
+_MOST_DIGITS = 100  # Python refuses to write a number of some thousands
+
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")
 # RFC 3986, 3.3 and 3.4: what a path and a query may hold besides letters, digits and percent-encoded octets.
 _URI_SAFE = "-._~!$&'()*+,;=:@/?%"
@@ -212,11 +216,22 @@ def _normalize(expanded: str) -> str:
     return _ESCAPE.sub(lambda escape: escape[0].upper() if escape[1] else "%25", quote(expanded, _URI_SAFE))
 
 
-def _query(params: Mapping[str, object] | Iterable[tuple[str, object]]) -> Iterator[str]:
-    for key, value in params.items() if isinstance(params, Mapping) else params:
+def _query(params: Params) -> Iterator[str]:
+    for key, value in _pairs(params):
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if item is not None:
                 yield f"{_query_part(key, key)}={_query_part(key, item)}"
+
+
+def _pairs(params: Params) -> list[tuple[str, object]]:
+    if params is None:
+        return []
+    if not isinstance(params, (str, bytes)):
+        try:
+            return [(key, value) for key, value in (params.items() if isinstance(params, Mapping) else params)]
+        except (TypeError, ValueError):
+            pass
+    raise ArgumentError(f"params: came a {type(params).__name__}; expected a mapping, or pairs of a name and a value")
 
 
 def _query_part(key: object, value: object) -> str:
@@ -225,7 +240,7 @@ def _query_part(key: object, value: object) -> str:
             text = "true" if value else "false"
         case str():
             text = value
-        case int():
+        case int() if abs(value) < 10**_MOST_DIGITS:
             text = str(int(value))
         case float() | Mapping():
             text = json_bytes(value).decode()

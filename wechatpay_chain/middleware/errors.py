@@ -21,6 +21,9 @@ from wechatpay_chain.http import Request, Response, parse_authorization, request
 
 __all__ = ["raise_for_status"]
 
+SHOWN_OF_BODY = 8
+"""Bytes of a body that a message may repeat, which is about what the service repeats."""
+
 _BY_STATUS = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -49,12 +52,13 @@ def api_error(response: Response) -> APIError:
     problem = _object(response.content)
     code, message = _text(problem.get("code")), _text(problem.get("message"))
     detail = problem.get("detail")
-    explanation = " ".join(part for part in (str(status), code, message) if part)
+    # What the other side wrote is quoted, so that it cannot forge lines of a log.
+    explanation = " ".join((str(status), *(repr(part) for part in (code, message) if part)))
     if not problem:
         explanation += f" with {len(response.content)} bytes that are not the service's JSON"
     if isinstance(detail, dict):
         explanation += "".join(f", {name} {detail[name]!r}" for name in ("field", "issue") if _text(detail.get(name)))
-    explanation += f" (request id {response.request_id or 'none'})"
+    explanation += f" (request id {response.request_id!r})"
     if status == 401 and isinstance(detail, dict):
         explanation += _signed_messages(response.request, detail.get("sign_information"))
     template = f"{response.request.method} {response.request.template}"
@@ -64,8 +68,7 @@ def api_error(response: Response) -> APIError:
 def _signed_messages(request: Request, reported: object) -> str:
     """What we signed beside what the service says it verified, so that the difference can be seen.
 
-    Of our body no more is shown than the service itself shows of what it received:
-    https://pay.weixin.qq.com/doc/v3/merchant/4012072670
+    Of our body no more is shown than the service itself shows: https://pay.weixin.qq.com/doc/v3/merchant/4012072670
     """
     credentials = parse_authorization(request.headers.get("Authorization", ""))
     timestamp, nonce = credentials.get("timestamp", ""), credentials.get("nonce_str", "")
@@ -73,10 +76,11 @@ def _signed_messages(request: Request, reported: object) -> str:
     report = reported if isinstance(reported, dict) else {}
     theirs = _text(report.get("truncated_sign_message"))
     head = len(ours) - len(request.body) - 1
-    shown = ours[:head] + request.body[: max(len(theirs.encode(errors="replace")) - head - 1, 0)] + b"\n"
+    of_body = min(max(len(theirs.encode(errors="replace")) - head - 1, 0), SHOWN_OF_BODY)
+    shown = ours[:head] + request.body[:of_body] + b"\n"
     return (
         f"\n  we signed, {len(ours)} bytes: {shown.decode(errors='replace')!r}"
-        f"\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs!r}"
+        f"\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs[: len(ours)]!r}"
         "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
     )
 

@@ -23,7 +23,7 @@ WINDOW = 300
 """Seconds that an answer's clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
 
 # Downloads of files, which the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
-# Each `{}` is one path segment.
+# Each `{}` is one path segment, in which no server could find its way up.
 _UNSIGNED = (
     ("GET", "/v3/billdownload/file"),
     ("GET", "/v3/merchant-service/images/{}"),
@@ -42,12 +42,15 @@ _DIGEST_HEADER = "Wechatpay-Statement-Sha1"
 
 
 def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(f"{method} {path}").replace(r"\{\}", "[^/]+") for method, path in operations))
+    return re.compile(
+        "|".join(re.escape(f"{method} {path}").replace(r"\{\}", r"(?![^/]*\.\.)[^/]+") for method, path in operations)
+    )
 
 
 _UNSIGNED_OPERATION = _matcher(_UNSIGNED)
 _DIGEST_SIGNED_OPERATION = _matcher(_DIGEST_SIGNED)
 _SECONDS = re.compile("[0-9]{1,12}")
+_PLAIN = re.compile("[!-~]+")
 
 
 def verify(keyring: Keyring) -> Middleware:
@@ -95,9 +98,11 @@ def _check(response: Response, keyring: Keyring) -> None:
         )
     body = response.content
     digest = headers.get(_DIGEST_HEADER) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
-    if digest is not None:
+    # What is no plain text could move the borders between the lines of the message.
+    plain = _PLAIN.fullmatch(nonce) and (digest is None or _PLAIN.fullmatch(digest))
+    if digest is not None and plain:
         body = f'{{"sha1":"{digest}"}}'.encode()
-    if not crypto.verify(response_message(timestamp, nonce, body), signature, key):
+    if not plain or not crypto.verify(response_message(timestamp, nonce, body), signature, key):
         raise _refused(response, Reason.BAD_SIGNATURE, "its signature does not fit its content")
     if digest is not None and not _is_sha1(response.content, digest):
         raise _refused(response, Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
@@ -119,7 +124,7 @@ def _refused(response: Response, reason: Reason, why: str) -> SignatureError:
     request = response.request
     return SignatureError(
         f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
-        f"{why}. What the request did is unknown (request id {response.request_id or 'none'})",
+        f"{why}. What the request did is unknown (request id {response.request_id!r})",
         reason,
         response,
     )

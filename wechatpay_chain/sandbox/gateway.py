@@ -15,7 +15,14 @@ from urllib.parse import parse_qsl, unquote
 
 from wechatpay_chain import crypto
 from wechatpay_chain.errors import DecryptionError
-from wechatpay_chain.http import AUTHORIZATION_SCHEME, Headers, parse_authorization, request_message, response_message
+from wechatpay_chain.http import (
+    AUTHORIZATION_SCHEME,
+    Headers,
+    json_bytes,
+    parse_authorization,
+    request_message,
+    response_message,
+)
 from wechatpay_chain.sandbox.keys import Keys, Signer
 from wechatpay_chain.sandbox.operations import OPERATIONS, Account, Asked, Operation, Refusal
 from wechatpay_chain.sandbox.schema import Fault, Schema, check
@@ -82,7 +89,7 @@ class Gateway:
             status, result = operation.handle(self._account, asked)
         except Refusal as refusal:
             status, result = refusal.status, refusal.answer
-        body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode()
+        body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode(errors="replace")
         if body:
             headers["Content-Type"] = "application/json; charset=utf-8"
         return Answer(status, {**headers, **self._signature(call, body)} if signed else headers, body)
@@ -94,10 +101,11 @@ class Gateway:
         if header and not header.startswith(f"{AUTHORIZATION_SCHEME} "):
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization认证类型不正确")
         credentials = parse_authorization(header)
-        if set(credentials) != {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}:
+        items = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
+        if set(credentials) != items or not re.fullmatch("[!-~]+", credentials["nonce_str"]):
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
         timestamp = credentials["timestamp"]
-        if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(int(timestamp) - self._clock()) > CLOCK_WINDOW:
+        if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(int(timestamp) - int(self._clock())) >= CLOCK_WINDOW:
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
         if credentials["mchid"] != self._keys.mchid or credentials["serial_no"] != self._keys.serial:
             raise Refusal(401, "SIGN_ERROR", "商户证书序列号有误。请使用签名私钥匹配的证书序列号")
@@ -163,9 +171,11 @@ def _json_body(call: Call) -> Any:
     if content_type != "application/json":
         raise _param_error(Fault("Content-Type", content_type, "must be application/json"), "header")
     try:
-        return json.loads(call.body)
-    except ValueError:
-        raise _param_error(Fault("", None, "is not JSON"), "body") from None
+        value = json.loads(call.body.decode())
+        json_bytes(value)  # refuses what JSON has no word for, which Python reads all the same
+    except (ValueError, RecursionError):
+        raise _param_error(Fault("", None, "is not JSON in UTF-8"), "body") from None
+    return value
 
 
 def _checked(value: Any, schema: Schema, decrypt: Callable[[str], str | None], location: str) -> Any:

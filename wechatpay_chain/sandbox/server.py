@@ -87,7 +87,8 @@ class Sandbox:
 
     async def _serve(self) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEPALIVE)
+        # What is signed is the body as it is sent, so a body that is compressed is not opened here.
+        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEPALIVE, auto_decompress=False)
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -100,6 +101,7 @@ class Sandbox:
             await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        call = Call(request.method, request.raw_path, Headers(request.headers), await request.read())
-        status, headers, body = self._gateway.answer(call)
-        return web.Response(status=status, headers=headers, body=body)
+        headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
+        call = Call(request.method, request.raw_path, Headers(headers), await request.read())
+        answer = self._gateway.answer(call)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.http import split_origin
 
 __all__ = ["POOL_SIZE", "Route"]
 
@@ -27,7 +28,7 @@ class Route:
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
     """
 
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     ca_bundle: str | None
 
     @classmethod
@@ -63,10 +64,14 @@ def _proxy(origin: str, proxies: Mapping[str, str] | None) -> str | None:
 
 
 def _http_proxy(proxy: str) -> str:
-    scheme = proxy.partition("://")[0]
-    if scheme.lower() not in ("http", "https"):
+    try:
+        scheme, _ = split_origin(proxy)
+    except ValueError:
+        scheme = ""
+    if scheme not in ("http", "https"):
+        # The proxy itself is not shown, for its URL may hold a password.
         raise ConfigurationError(
-            f"proxies: came a proxy of scheme {scheme!r}; expected http or https, which both modes speak. Where the "
+            "proxies: came a proxy that is not http://host:port or https://host:port, which both modes speak. Where the "
             "environment names it (ALL_PROXY, say), proxies={} goes direct"
         )
     return proxy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 import weakref
 from collections.abc import AsyncGenerator
@@ -12,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
-from wechatpay_chain.http import Headers, Request, Response
+from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response
 from wechatpay_chain.transport import POOL_SIZE, Route
 
 __all__ = ["AiohttpTransport"]
@@ -25,6 +26,9 @@ _Opened = dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGene
 _ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 # These are raised while a connection is made, so that nothing has been sent.
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
+LARGE = 1 << 20
+"""Bytes from which aiohttp wants a body in pieces, so that the loop is not held up."""
 
 
 class AiohttpTransport:
@@ -43,6 +47,13 @@ class AiohttpTransport:
     def __init__(self, route: Route, session: aiohttp.ClientSession | None = None) -> None:
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise ConfigurationError(f"async_session: came a {type(session).__name__}; expected aiohttp.ClientSession")
+        if session is not None and (
+            session.auth is not None or RESERVED_FIELDS & {name.lower() for name in session.headers}
+        ):
+            raise ConfigurationError(
+                "async_session: it has auth= or default headers that the client makes itself, such as Authorization or "
+                "Content-Length; expected a session without them"
+            )
         self._proxy = route.proxy
         # The connector of the user's session may have been told not to verify; the context of a call overrides it.
         self._ssl = _context(route.ca_bundle) if route.ca_bundle or session is not None else True
@@ -65,16 +76,17 @@ class AiohttpTransport:
             try:
                 return await handler(outgoing)
             except _ERRORS as error:
-                raise _broken(request, error) from error.__cause__
+                raise _broken(request, error) from _chained(error)
 
         try:
             async with session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                data=request.body or None,
+                data=io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None,
                 headers=request.headers,
                 allow_redirects=False,
                 auto_decompress=True,
+                raise_for_status=False,
                 proxy=self._proxy,
                 ssl=self._ssl,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
@@ -82,7 +94,15 @@ class AiohttpTransport:
             ) as answer:
                 content = await answer.read()
         except _ERRORS as error:
-            raise _broken(request, error) from error.__cause__
+            raise _broken(request, error) from _chained(error)
+        except (RuntimeError, ValueError) as error:
+            if self._given is None:
+                raise
+            raise ConfigurationError(
+                f"async_session: {error}; expected an open session of the running loop, which reads no netrc file"
+            ) from None
+        if answer.status < 200:
+            raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
         headers = {name: ", ".join(answer.headers.getall(name)) for name in answer.headers}
         return Response(answer.status, Headers(headers), content, request)
 
@@ -137,9 +157,13 @@ def _context(ca_bundle: str | None) -> ssl.SSLContext:
         raise ConfigurationError(f"ca_bundle: {ca_bundle!r}: {error}; expected a file of PEM certificates") from None
 
 
+def _chained(error: BaseException) -> BaseException | None:
+    return error if isinstance(error, aiohttp.ClientOSError) else None
+
+
 def _broken(request: Request, error: BaseException) -> TransportError:
-    # Some of aiohttp's texts hold the filled path. For that reason they are not chained either.
-    text = str(error).replace(request.url, f"{request.origin}/{request.template}")
+    # Texts of this class name hosts and ports at most. Others repeat the filled path, or what the other side wrote.
+    said = f": {error}" if isinstance(error, aiohttp.ClientOSError) else ""
     return TransportError(
-        f"{request.method} {request.template}: {type(error).__name__}: {text}", not isinstance(error, _NOT_SENT)
+        f"{request.method} {request.template}: {type(error).__name__}{said}", not isinstance(error, _NOT_SENT)
     )

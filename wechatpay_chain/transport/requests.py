@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
@@ -18,7 +19,25 @@ from wechatpay_chain.transport import POOL_SIZE, Route
 __all__ = ["RequestsTransport"]
 
 # These are raised while a connection is made, so that nothing has been sent.
-_NOT_SENT = (ConnectTimeoutError, ProxyError, ssl.SSLCertVerificationError)
+_NOT_SENT = (ConnectTimeoutError, ssl.SSLCertVerificationError)
+# Texts of these name hosts and ports at most. Others repeat the filled path, or what the other side wrote.
+_SPEAKABLE = (OSError, ConnectTimeoutError)
+# A line break in a header is a space: RFC 9112, 5.2. http.client keeps it.
+_FOLD = re.compile(r"\s*[\r\n]\s*")
+
+
+class _Process:
+    """Which process this is: one object for each, also where a process number comes again."""
+
+    current = object()
+
+
+def _begin_process() -> None:
+    _Process.current = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_process)
 
 
 class RequestsTransport:
@@ -46,7 +65,7 @@ class RequestsTransport:
         self._given = session
         # By process, so that a forked child never writes to its parent's sockets. The parent's entry stays in the child:
         # closing it would take locks that a thread of the parent may have held at the fork.
-        self._opened: dict[int, requests.Session] = {}
+        self._opened: dict[object, requests.Session] = {}
 
     def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.
@@ -57,7 +76,8 @@ class RequestsTransport:
         session = self._given or self._session()
         proxy = self._route.proxy
         scheme = request.origin.partition("://")[0]
-        body = _Body(request.body) if request.body else None
+        # A GET has no body that could tell how far it went.
+        body = _Body(request.body) if request.body or request.method != "GET" else None
         try:
             answer = session.get_adapter(request.origin).send(
                 self._prepared(request, body),
@@ -68,31 +88,35 @@ class RequestsTransport:
             )
         except (OSError, HTTPError) as error:
             cause = _root(error)
-            sent = body.taken if body else not isinstance(cause, _NOT_SENT)
-            raise _broken(request, cause, sent) from cause
+            raise _broken(request, cause, body.taken if body else _may_be_sent(cause)) from _chained(cause)
         try:
+            if answer.status_code < 200:
+                # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
+                # this connection must not be used again; closing the unread answer closes it.
+                raise TransportError(f"{request.method} {request.template}: came an interim {answer.status_code}", True)
             content = answer.content
         except (OSError, HTTPError) as error:
             cause = _root(error)
-            raise _broken(request, cause, True) from cause
+            raise _broken(request, cause, True) from _chained(cause)
         finally:
             answer.close()
-        return Response(answer.status_code, Headers(answer.headers), content, request)
+        headers = {name: _FOLD.sub(" ", value) for name, value in answer.headers.items()}
+        return Response(answer.status_code, Headers(headers), content, request)
 
     def close(self) -> None:
         """Closes the connections that this process opened. A later call opens new ones."""
-        if session := self._opened.pop(os.getpid(), None):
+        if session := self._opened.pop(_Process.current, None):
             session.close()
 
     def _session(self) -> requests.Session:
-        pid = os.getpid()
-        session = self._opened.get(pid)
+        process = _Process.current
+        session = self._opened.get(process)
         if session is None:
             session = requests.Session()
             for scheme in ("https://", "http://"):
                 session.mount(scheme, HTTPAdapter(pool_maxsize=POOL_SIZE))
             # Two threads may come here at once; setdefault gives both the same one.
-            session = self._opened.setdefault(pid, session)
+            session = self._opened.setdefault(process, session)
         return session
 
     @staticmethod
@@ -104,8 +128,6 @@ class RequestsTransport:
         if body is not None:
             prepared.headers["Content-Length"] = str(len(request.body))
             prepared.body = body  # type: ignore[assignment]  # any iterable of bytes is sent, the stubs know fewer
-        elif request.method != "GET":
-            prepared.headers["Content-Length"] = "0"
         return prepared
 
 
@@ -126,13 +148,24 @@ class _Body:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What lies under the wrappings, whose texts hold the filled path."""
+    """What lies under the wrappings of requests and urllib3."""
     while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
+        wrapped = (getattr(error, "reason", None), *error.args)
+        inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
+        if inner is None:
             return error
         error = inner
 
 
+def _may_be_sent(cause: BaseException) -> bool:
+    refused_by_proxy = isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed")
+    return not isinstance(cause, _NOT_SENT) and not refused_by_proxy
+
+
+def _chained(cause: BaseException) -> BaseException | None:
+    return cause if isinstance(cause, _SPEAKABLE) else None
+
+
 def _broken(request: Request, cause: BaseException, sent: bool) -> TransportError:
-    return TransportError(f"{request.method} {request.template}: {type(cause).__name__}: {cause}", sent)
+    said = f": {cause}" if isinstance(cause, _SPEAKABLE) else ""
+    return TransportError(f"{request.method} {request.template}: {type(cause).__name__}{said}", sent)
