@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.service import Service, Wire
+from tests.service import Service, Wire, certificate_pem, new_certificate, new_key, private_pem
 from wechatpay_chain import Client, Response
 from wechatpay_chain.sandbox import Sandbox
 
@@ -52,3 +53,15 @@ def send(request: pytest.FixtureRequest) -> Send:
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A TLS server's context, and the file of the certificate that it shows."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = new_key()
+    (folder / "key.pem").write_text(private_pem(key))
+    (folder / "ca.pem").write_text(certificate_pem(new_certificate(key)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context, folder / "ca.pem"

@@ -8,6 +8,7 @@ import datetime
 import ipaddress
 import json
 import secrets
+import select
 import socket
 import socketserver
 import ssl
@@ -231,6 +232,38 @@ class Wire:
         self.base_url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/"
 
     def __enter__(self) -> Wire:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Tunnel:
+    """A proxy that opens every CONNECT to one port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    head += self.request.recv(1)
+                with socket.create_connection(("127.0.0.1", port)) as service, contextlib.suppress(OSError):
+                    self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    ends = {self.request: service, service: self.request}
+                    while True:
+                        for end in select.select(list(ends), [], [], 10)[0]:
+                            octets = end.recv(65536)
+                            if not octets:
+                                return
+                            ends[end].sendall(octets)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Tunnel:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import json
 import pickle
 import socket
+import socketserver
 import threading
 import time
 import traceback
+import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.service import MCHID, Reply, Wire, json_body
+from tests.service import MCHID, Reply, Tunnel, Wire, json_body
 from wechatpay_chain import APIError, Client, TransportError, WeChatPayError, errors
 
 OPENID = "-".join(["oh", "394z"])  # not as one text, for a traceback shows the lines that it passed
@@ -149,6 +152,13 @@ def test_a_refused_signature_explains_itself(client, wire, send):
     assert "they verified, 157 bytes: 'POST\\n/v3/other\\n" in said
     assert received.credentials["signature"] not in said
     assert "6222" not in said
+    wire.answer = lambda received: Reply(
+        401, {}, json_body({"detail": {"sign_information": {"truncated_sign_message": "A" * 5000}}})
+    )
+    with pytest.raises(errors.AuthenticationError) as caught:
+        send(client.v3.x, "post", json={"card": "6222000000000000", "name": "张三"})
+    assert "6222" not in str(caught.value)
+    assert len(str(caught.value)) < 2000
     assert "张三" not in said
 
 
@@ -162,9 +172,19 @@ def test_a_refused_signature_without_details(client, wire, send):
     assert "secret-name" not in str(caught.value)
 
 
+def test_what_the_service_writes_cannot_forge_a_line(client, wire, send):
+    problem = json.dumps({"code": "A\nERROR root", "message": "\x1b[31m\ud800"}).encode()
+    wire.answer = lambda received: Reply(400, {"Request-ID": "1"}, problem)
+    with pytest.raises(APIError) as caught:
+        send(client.v3.x, "get")
+    assert str(caught.value).isprintable()
+    str(caught.value).encode()
+
+
 def test_the_tree():
     tree = {
         "ConfigurationError": "WeChatPayError", "PathVariableError": "WeChatPayError", "ArgumentError": "WeChatPayError",
+        "UnsupportedError": "WeChatPayError",
         "TransportError": "WeChatPayError", "SignatureError": "WeChatPayError", "DecryptionError": "WeChatPayError",
         "APIError": "WeChatPayError", "RedirectionError": "APIError", "ClientError": "APIError", "ServerError": "APIError",
         "BadRequestError": "ClientError", "AuthenticationError": "ClientError", "ForbiddenError": "ClientError",
@@ -230,9 +250,19 @@ def test_a_proxy_that_refuses_was_not_sent(service, send, verb):
         assert wire.received[0].method == "CONNECT"
 
 
-@pytest.mark.parametrize("verb", ["post"])
-def test_a_server_that_speaks_no_tls_was_not_sent(service, send, verb, wire):
-    assert broken(service, send, wire.base_url.replace("http://", "https://"), verb).sent is False
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_a_server_that_speaks_no_tls_was_not_sent(service, send, verb):
+    class Plain(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"HTTP/1.1 400 plain\r\n\r\n")
+            self.request.recv(65536)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        error = broken(service, send, f"https://127.0.0.1:{server.server_address[1]}/", verb)
+        server.shutdown()
+    assert error.sent is False
+    assert "SSL" in str(error)
 
 
 def test_a_connection_that_nobody_accepts_was_not_sent(service, send):
@@ -313,6 +343,77 @@ def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
         assert [received.target for received in wire.received] == ["/v3/first", "/v3/second"]
 
 
+@pytest.mark.parametrize("verb", ["get", "post", "delete"])
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_a_connection_dropped_behind_a_proxy_may_have_been_sent(service, send, verb, tunnel, authority):
+    """urllib3 takes this for a proxy that could not be reached."""
+    with Wire(lambda received: None, authority[0] if tunnel else None) as wire, Tunnel(wire.port) as proxy:
+        settings = {"proxies": {"all": proxy.url if tunnel else wire.base_url}, "ca_bundle": authority[1]}
+        with Client(**service.settings("https://localhost/" if tunnel else "http://localhost/"), **settings) as client:
+            for arguments in ({}, {"json": {"a": 1}}):
+                wire.received.clear()
+                with pytest.raises(TransportError) as caught:
+                    send(client.v3.x, verb, **arguments)
+                assert len(wire.received) == 1
+                assert caught.value.sent is True
+
+
+@pytest.mark.parametrize("status", [101, 102, 103, 199])
+def test_an_interim_answer_is_not_taken_for_the_answer(client, wire, service, status):
+    """The true answer comes later, on a connection that must not be used for another call."""
+    first = service.signed(b'{"to":"first"}')
+    wire.answer = lambda received: Reply(status, {}, b"") if received.target == "/v3/first" else first
+    with pytest.raises(TransportError) as caught:
+        client.v3.first.get()
+    assert caught.value.sent is True
+    client.v3.second.get()
+    assert len({received.peer for received in wire.received}) == 2
+
+
+@pytest.mark.parametrize(
+    "octets", [b"GET /v3/users/oh-394z HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab"]
+)
+@pytest.mark.parametrize("port", ["", ":80"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # urllib3 leaves such an answer to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_answer_that_repeats_the_request_is_not_repeated(service, send, octets, port):
+    with Wire(lambda received: octets) as wire:
+        proxied = {"proxies": {"http": wire.base_url}}
+        error = broken(service, send, f"http://localhost{port}/", "get", **proxied)
+    assert error.sent is True
+    del error
+    gc.collect()
+
+
+def test_a_proxys_password_is_not_shown(service, send):
+    with Wire(lambda received: Reply(407, {}, b"")) as wire:
+        proxy = wire.base_url.replace("http://", "http://user:open-sesame@")
+        error = broken(service, send, "https://name.invalid/", proxies={"https": proxy})
+        client = Client(**service.settings("https://name.invalid/"), proxies={"https": proxy})
+    assert "sesame" not in "".join(traceback.format_exception(error))
+    assert "sesame" not in repr(client._route)
+
+
+def test_an_error_does_not_outlive_its_handling(client, wire):
+    wire.answer = lambda received: Reply(400, {}, b"{}")
+
+    async def main() -> None:
+        for call in (client.v3.x.get, client.v3.x.get_async):
+            try:
+                called = call()
+                await called  # type: ignore[misc]
+            except APIError as error:
+                remembered = weakref.ref(error)
+            assert remembered() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
 def test_a_timeout_of_one_call(client, wire, send):
     release = threading.Event()
     wire.answer = lambda received: release.wait(5) and None
@@ -321,7 +422,7 @@ def test_a_timeout_of_one_call(client, wire, send):
         send(client.v3.x, "get", timeout=0.2)
     assert time.monotonic() - began < 2
     release.set()
-    for timeout in (0, -1, True, "1", float("nan"), float("inf"), (1,), (1, 0), (1, 2, 3)):
+    for timeout in (0, -1, True, "1", float("nan"), float("inf"), 1e7, 10**400, (1,), (1, 0), (1, 2, 3)):
         with pytest.raises(errors.ArgumentError, match="timeout"):
             send(client.v3.x, "get", timeout=timeout)
 
@@ -341,6 +442,6 @@ def test_a_cancelled_call_stops(client, wire):
 
 
 def test_v2_is_not_signed_as_v3(client, wire, send):
-    with pytest.raises(NotImplementedError, match="XML"):
+    with pytest.raises(errors.UnsupportedError, match="XML"):
         send(client.v2.pay.unifiedorder, "post", json={"mch_id": MCHID})
     assert not wire.received

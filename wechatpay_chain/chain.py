@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from wechatpay_chain.http import Response
 from wechatpay_chain.template import Params, PathValue, extend, literal
@@ -76,11 +76,12 @@ class Node:
     def chain(self, path: str) -> Node:
         """The node that a path as written leads to; `<name>` is another spelling of `{name}`."""
         if not isinstance(path, str):
-            raise TypeError(f"{self!r}: came a {type(path).__name__} for a path; expected a text such as 'a/b/{{c}}'")
+            raise TypeError(f"a path in brackets is a text such as 'a/b/{{c}}'; came one of type {type(path).__name__}")
         return Node(self._client, literal(self._template, path))
 
     def get(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -88,11 +89,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a GET."""
+        """Sends a GET; `Node` says what it takes and raises."""
         return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout))
 
     async def get_async(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -100,11 +102,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a GET, awaiting the answer."""
+        """Sends a GET and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(Draft("GET", self._template, variables, json, params, headers, timeout))
 
     def post(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -112,11 +115,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a POST."""
+        """Sends a POST; `Node` says what it takes and raises."""
         return self._client._send(Draft("POST", self._template, variables, json, params, headers, timeout))
 
     async def post_async(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -124,11 +128,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a POST, awaiting the answer."""
+        """Sends a POST and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(Draft("POST", self._template, variables, json, params, headers, timeout))
 
     def put(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -136,11 +141,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a PUT."""
+        """Sends a PUT; `Node` says what it takes and raises."""
         return self._client._send(Draft("PUT", self._template, variables, json, params, headers, timeout))
 
     async def put_async(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -148,11 +154,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a PUT, awaiting the answer."""
+        """Sends a PUT and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(Draft("PUT", self._template, variables, json, params, headers, timeout))
 
     def patch(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -160,11 +167,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a PATCH."""
+        """Sends a PATCH; `Node` says what it takes and raises."""
         return self._client._send(Draft("PATCH", self._template, variables, json, params, headers, timeout))
 
     async def patch_async(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -172,11 +180,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a PATCH, awaiting the answer."""
+        """Sends a PATCH and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(Draft("PATCH", self._template, variables, json, params, headers, timeout))
 
     def delete(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -184,11 +193,12 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a DELETE."""
+        """Sends a DELETE; `Node` says what it takes and raises."""
         return self._client._send(Draft("DELETE", self._template, variables, json, params, headers, timeout))
 
     async def delete_async(
         self,
+        /,
         *,
         json: Any = None,
         params: Params = None,
@@ -196,17 +206,19 @@ class Node:
         timeout: Seconds = None,
         **variables: PathValue,
     ) -> Response:
-        """Sends a DELETE, awaiting the answer."""
+        """Sends a DELETE and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
             Draft("DELETE", self._template, variables, json, params, headers, timeout)
         )
 
-    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
-        """Always a mistake: a segment was taken for a verb."""
-        segment = self._template.rpartition("/")[2].replace("-", "_")
-        meant = next(iter(difflib.get_close_matches(segment, PUBLIC, cutoff=0.6)), None)
-        advice = f"did you mean .{meant}(…)?" if meant else f"end the chain with one of {', '.join(VERBS)}"
-        raise TypeError(f"{self!r} is a path, not a verb: {advice}")
+    if not TYPE_CHECKING:  # a type checker is to report a node that is called
+
+        def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+            """Always a mistake: a segment was taken for a verb."""
+            segment = self._template.rpartition("/")[2].replace("-", "_")
+            meant = next(iter(difflib.get_close_matches(segment, PUBLIC, cutoff=0.6)), None)
+            advice = f"did you mean .{meant}(…)?" if meant else f"end the chain with one of {', '.join(VERBS)}"
+            raise TypeError(f"{self!r} is a path, not a verb: {advice}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{self!r} is immutable; {name} cannot be set")

@@ -7,12 +7,12 @@ import os
 import platform
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, load_private_key
-from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, UnsupportedError
 from wechatpay_chain.flow import drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
 from wechatpay_chain.keyring import Keyring
@@ -21,7 +21,7 @@ from wechatpay_chain.middleware.log import log
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
 from wechatpay_chain.settings import apiv3_key_octets, merchant_number, merchant_serial, origin, seconds
-from wechatpay_chain.template import expand
+from wechatpay_chain.template import expand, without_query
 from wechatpay_chain.transport import Route
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
     from wechatpay_chain.transport.requests import RequestsTransport
+
+    class _Transports(TypedDict, total=False):
+        requests: RequestsTransport
+        aiohttp: AiohttpTransport
+
 
 __all__ = ["Client"]
 
@@ -86,17 +91,22 @@ class Client:
         async_session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.mchid = merchant_number(mchid)
-        self.serial = merchant_serial(serial)
+        self.serial = merchant_serial(serial, self.mchid)
         if not private_key:
             raise ConfigurationError(
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
         key = load_private_key(private_key, passphrase)
         self._keyring = Keyring(certs)
-        if self.serial in self._keyring or self._keyring.holds(key.public_key()):
+        if self.serial in self._keyring:
             raise ConfigurationError(
-                f"certs: the merchant's own certificate {self.serial} is among them; expected WeChat Pay's keys only, "
-                "for a client must not believe answers that the merchant could have signed"
+                f"certs: the merchant's own serial {self.serial} is among them, or serial= is not the merchant's; expected "
+                "WeChat Pay's keys in certs=, and in serial= the serial number of the merchant API certificate"
+            )
+        if own := self._keyring.id_of(key.public_key()):
+            raise ConfigurationError(
+                f"certs[{own!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not believe answers "
+                "that the merchant could have signed"
             )
         self._apiv3_key = apiv3_key_octets(apiv3_key)
         self._origin = origin(base_url, allow_http)
@@ -109,8 +119,7 @@ class Client:
             verify(self._keyring),
             sign(self.mchid, self.serial, key),
         )
-        self._blocking_transport: RequestsTransport | None = None
-        self._awaiting_transport: AiohttpTransport | None = None
+        self._transports: _Transports = {}
         # Whoever brings a session has paid for the import of its library, so its faults can show at once.
         if session is not None:
             self._blocking()
@@ -152,17 +161,18 @@ class Client:
     if not TYPE_CHECKING:  # a type checker is to report a misspelt attribute by itself
 
         def __getattr__(self, attribute: str) -> object:
-            meant = difflib.get_close_matches(attribute, [*ROOTS, *dir(type(self))], n=1)
+            public = [name for name in dir(type(self)) if not name.startswith("_")]
+            meant = difflib.get_close_matches(attribute.lower(), public, n=1)
             raise AttributeError(
                 f"{attribute!r} is not an attribute of a client"
-                + (f"; did you mean {meant[0]!r}?" if meant else "")
+                + (f"; did you mean {meant[0]!r}?" if meant else ".")
                 + f' A chain begins at {", ".join(ROOTS)}, or anywhere with client["…"]'
             )
 
     def close(self) -> None:
         """Closes the connections of the blocking calls. A later call opens new ones."""
-        if self._blocking_transport is not None:
-            self._blocking_transport.close()
+        if "requests" in self._transports:
+            self._blocking().close()
 
     async def aclose(self) -> None:
         """Closes the connections of the blocking calls, and those of the awaited calls on the running event loop.
@@ -170,8 +180,8 @@ class Client:
         Those on other event loops are closed when their loop ends.
         """
         self.close()
-        if self._awaiting_transport is not None:
-            await self._awaiting_transport.close()
+        if "aiohttp" in self._transports:
+            await self._awaiting().close()
 
     def __enter__(self) -> Self:
         return self
@@ -200,24 +210,28 @@ class Client:
         transport = self._awaiting()
         return await drive_async(run(self._stack, self._request(draft, transport.library)), transport.send)
 
+    # Two threads may come here at once; setdefault gives both the same transport.
+
     def _blocking(self) -> RequestsTransport:
-        if self._blocking_transport is None:
+        transport = self._transports.get("requests")
+        if transport is None:
             from wechatpay_chain.transport.requests import RequestsTransport
 
-            self._blocking_transport = RequestsTransport(self._route, self._session)
-        return self._blocking_transport
+            transport = self._transports.setdefault("requests", RequestsTransport(self._route, self._session))
+        return transport
 
     def _awaiting(self) -> AiohttpTransport:
-        if self._awaiting_transport is None:
+        transport = self._transports.get("aiohttp")
+        if transport is None:
             from wechatpay_chain.transport.aiohttp import AiohttpTransport
 
-            self._awaiting_transport = AiohttpTransport(self._route, self._async_session)
-        return self._awaiting_transport
+            transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._async_session))
+        return transport
 
     def _request(self, draft: Draft, library: str) -> Request:
         if draft.template.partition("/")[0] == "v2":
-            raise NotImplementedError(
-                f"{draft.template}: APIv2 speaks XML, which this version does not; signing it as APIv3 would be refused"
+            raise UnsupportedError(
+                f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"
             )
         target = expand(draft.template, draft.variables, draft.params)
         headers = Headers(
@@ -232,7 +246,7 @@ class Client:
         )
         return Request(
             method=draft.method,
-            template=draft.template,
+            template=without_query(draft.template),
             origin=self._origin,
             target=target,
             headers=headers | check_fields(draft.headers) if draft.headers else headers,

@@ -4,6 +4,7 @@
     ├── ConfigurationError      a setting of the client is missing, of a wrong kind or contradicts another
     ├── PathVariableError       a path variable is missing, unknown or unsafe
     ├── ArgumentError           a body, query, header or timeout that cannot be put on the wire
+    ├── UnsupportedError        a part of the protocol that this version does not speak
     ├── TransportError          no whole answer came; `sent` says whether the service may have acted
     ├── SignatureError          an answer came, and nothing proves that WeChat Pay wrote it
     ├── DecryptionError         a ciphertext is not one, or not for this key
@@ -17,7 +18,7 @@
         │   └── RateLimitError          429
         └── ServerError                 5xx, the outcome is unknown
 
-The first three are raised before anything is sent.
+The first four are raised before anything is sent.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ __all__ = [
     "ServerError",
     "SignatureError",
     "TransportError",
+    "UnsupportedError",
     "WeChatPayError",
 ]
 
@@ -65,6 +67,10 @@ class ArgumentError(WeChatPayError, ValueError):
     """An argument of a call cannot be put on the wire as it is. Nothing was sent."""
 
 
+class UnsupportedError(WeChatPayError, NotImplementedError):
+    """The call belongs to a part of the protocol that this version does not speak. Nothing was sent."""
+
+
 class TransportError(WeChatPayError):
     """No whole answer came back.
 
@@ -83,6 +89,8 @@ class TransportError(WeChatPayError):
 
 class Reason(str, enum.Enum):
     """Why an answer is not proven to be WeChat Pay's."""
+
+    __str__ = str.__str__
 
     MISSING_HEADER = "missing header"
     """One of Wechatpay-Timestamp, -Nonce, -Signature, -Serial is absent or empty."""

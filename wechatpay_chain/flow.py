@@ -8,6 +8,7 @@ the caller waits or awaits.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import cast
 
 from wechatpay_chain.http import Middleware, Request, Response
 
@@ -16,60 +17,50 @@ __all__ = ["Flow", "drive", "drive_async", "run"]
 Flow = Generator[Request, Response, Response]
 """A call under way: yields the next request to send, returns the response."""
 
-_Outcome = Response | BaseException | None
-_START: _Outcome = None
-
-
-def _resume(flow: Flow, outcome: _Outcome) -> Request:
-    """Tells a flow what became of its last request (None at its start) and runs it to its next one."""
-    if isinstance(outcome, BaseException):
-        return flow.throw(outcome)
-    # A generator that has not begun takes None only, which Generator's type cannot say.
-    return flow.send(outcome)  # type: ignore[arg-type]
-
 
 def run(stack: Sequence[Middleware], request: Request) -> Flow:
     """Passes a request through a stack, outermost first, and its response back."""
     if not stack:
         return (yield request)
-    layer, outcome = stack[0](request), _START
-    while True:
-        try:
-            passed_on = _resume(layer, outcome)
-        except StopIteration as stop:
-            response: Response = stop.value
-            return response
-        try:
-            outcome = yield from run(stack[1:], passed_on)
-        except BaseException as error:
-            outcome = error
+    layer = stack[0](request)
+    try:
+        passed_on = next(layer)
+        while True:
+            try:
+                response = yield from run(stack[1:], passed_on)
+            except BaseException as error:
+                passed_on = layer.throw(error)
+            else:
+                passed_on = layer.send(response)
+    except StopIteration as stop:
+        return cast("Response", stop.value)
 
 
 def drive(flow: Flow, send: Callable[[Request], Response]) -> Response:
     """Sends what the flow yields, blocking, until it returns. What `send` raises is thrown into the flow."""
-    outcome = _START
-    while True:
-        try:
-            request = _resume(flow, outcome)
-        except StopIteration as stop:
-            response: Response = stop.value
-            return response
-        try:
-            outcome = send(request)
-        except BaseException as error:
-            outcome = error
+    try:
+        request = next(flow)
+        while True:
+            try:
+                response = send(request)
+            except BaseException as error:
+                request = flow.throw(error)
+            else:
+                request = flow.send(response)
+    except StopIteration as stop:
+        return cast("Response", stop.value)
 
 
 async def drive_async(flow: Flow, send: Callable[[Request], Awaitable[Response]]) -> Response:
     """The same, awaiting."""
-    outcome = _START
-    while True:
-        try:
-            request = _resume(flow, outcome)
-        except StopIteration as stop:
-            response: Response = stop.value
-            return response
-        try:
-            outcome = await send(request)
-        except BaseException as error:
-            outcome = error
+    try:
+        request = next(flow)
+        while True:
+            try:
+                response = await send(request)
+            except BaseException as error:
+                request = flow.throw(error)
+            else:
+                request = flow.send(response)
+    except StopIteration as stop:
+        return cast("Response", stop.value)

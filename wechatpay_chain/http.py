@@ -69,7 +69,7 @@ class Request:
 
     Attributes:
         method: the verb in upper case.
-        template: the path template it came from, without a leading slash; safe to log.
+        template: the path template it came from, without its query; for logs and errors.
         origin: scheme, host and port, without a trailing slash.
         target: path and query, percent-encoded: these very characters are signed and sent.
         headers: what is sent besides the HTTP library's own.
@@ -110,6 +110,11 @@ class Response:
     headers: Headers = field(repr=False)
     content: bytes = field(repr=False)
     request: Request
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code < 300
 
     @property
     def text(self) -> str:
@@ -161,7 +166,7 @@ def _octets(body: bytes | str) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
 
-def json_bytes(value: object) -> bytes:
+def json_bytes(value: object, argument: str = "json") -> bytes:
     """A value as compact JSON in UTF-8, the bytes that are both signed and sent.
 
     Raises:
@@ -170,13 +175,26 @@ def json_bytes(value: object) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        raise ArgumentError("json: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
+        raise ArgumentError(f"{argument}: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"json: {error}; expected what JSON can write") from None
+        raise ArgumentError(f"{argument}: {error}; expected what JSON can write") from None
 
 
 # The signature, the framing of the message and the host are not the caller's to set.
-RESERVED_FIELDS = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
+RESERVED_FIELDS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -187,6 +205,8 @@ def check_fields(headers: Mapping[str, str]) -> Mapping[str, str]:
     Raises:
         ArgumentError: one cannot, or is not.
     """
+    if not isinstance(headers, Mapping):
+        raise ArgumentError(f"headers: came a {type(headers).__name__}; expected a mapping from names to texts")
     for name, value in headers.items():
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ArgumentError(f"headers: {name!r} is not a header's name")

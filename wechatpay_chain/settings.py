@@ -31,7 +31,7 @@ def merchant_number(mchid: object) -> str:
     raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
 
 
-def merchant_serial(serial: object) -> str:
+def merchant_serial(serial: object, mchid: str) -> str:
     """The serial number of the merchant API certificate, as the service writes it."""
     if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
         came = f"came a {type(serial).__name__}" if serial else "it is missing"
@@ -40,6 +40,10 @@ def merchant_serial(serial: object) -> str:
         raise ConfigurationError(
             "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
             "merchant API certificate"
+        )
+    if str(serial).strip() == mchid:
+        raise ConfigurationError(
+            "serial: came the merchant number; expected the serial number of the merchant API certificate"
         )
     return normalize_serial(serial)
 

@@ -19,7 +19,7 @@ from uritemplate.variable import VariableValue
 from wechatpay_chain.errors import ArgumentError, PathVariableError
 from wechatpay_chain.http import json_bytes
 
-__all__ = ["Params", "PathValue", "expand", "extend", "literal"]
+__all__ = ["Params", "PathValue", "expand", "extend", "literal", "without_query"]
 
 PathValue = str | int | Sequence[str | int] | Mapping[str, str | int]
 """What a path variable can be; lists and mappings are for RFC 6570's explode modifier."""
@@ -128,6 +128,12 @@ def expand(template: str, variables: Mapping[str, object], params: Params = None
     return f"{path}?{query}" if query else path
 
 
+@lru_cache(maxsize=4096)
+def without_query(template: str) -> str:
+    """A template for logs and errors: what is written as its query, a download's token say, is left out."""
+    return re.split(r"\?(?![^{}]*\})", template, maxsplit=1)[0]
+
+
 class _Template(NamedTuple):
     uri: uritemplate.URITemplate
     names: frozenset[str]
@@ -153,6 +159,10 @@ def _parse(template: str) -> _Template:
         names |= found
         if operator not in ("?", "&"):  # a query variable that is not given is left out: RFC 6570, 3.2.8
             required |= found
+    if reserved := names.intersection(OPTIONS):
+        raise PathVariableError(
+            f"{template}: {min(reserved)} is a keyword of the verbs; give the path variable another name"
+        )
     return _Template(uritemplate.URITemplate(template), frozenset(names), frozenset(required - {_EMPTY}))
 
 
@@ -197,7 +207,7 @@ def _path_text(template: str, name: str, value: object) -> str:
             return value
         case _:
             fault = f"is of type {type(value).__name__}"
-    raise PathVariableError(f"{template}: {name} {fault}; expected a text that is not empty, or an int")
+    raise PathVariableError(f"{template}: {name} {fault}; expected the text or int of one path segment")
 
 
 _MOST_DIGITS = 100  # Python refuses to write a number of some thousands
@@ -223,7 +233,7 @@ def _query(params: Params) -> Iterator[str]:
                 yield f"{_query_part(key, key)}={_query_part(key, item)}"
 
 
-def _pairs(params: Params) -> list[tuple[str, object]]:
+def _pairs(params: Params) -> list[tuple[object, object]]:
     if params is None:
         return []
     if not isinstance(params, (str, bytes)):
@@ -243,7 +253,7 @@ def _query_part(key: object, value: object) -> str:
         case int() if abs(value) < 10**_MOST_DIGITS:
             text = str(int(value))
         case float() | Mapping():
-            text = json_bytes(value).decode()
+            text = json_bytes(value, "params").decode()
         case _:
             raise ArgumentError(
                 f"params: {key!r} is of type {type(value).__name__}; expected a text, a number, a bool, an object, a "

@@ -37,12 +37,12 @@ _BY_FAMILY = {3: RedirectionError, 4: ClientError, 5: ServerError}
 def raise_for_status(request: Request) -> Generator[Request, Response, Response]:
     """Raises the APIError of an answer that is not 2xx, signed or not, whatever its body holds."""
     response = yield request
-    if 200 <= response.status_code < 300:
+    if response.ok:
         return response
-    raise api_error(response)
+    raise _api_error(response)
 
 
-def api_error(response: Response) -> APIError:
+def _api_error(response: Response) -> APIError:
     """The error that an answer stands for.
 
     Source of the body's shape: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
@@ -59,8 +59,9 @@ def api_error(response: Response) -> APIError:
     if isinstance(detail, dict):
         explanation += "".join(f", {name} {detail[name]!r}" for name in ("field", "issue") if _text(detail.get(name)))
     explanation += f" (request id {response.request_id!r})"
-    if status == 401 and isinstance(detail, dict):
-        explanation += _signed_messages(response.request, detail.get("sign_information"))
+    if status == 401:
+        information = detail.get("sign_information") if isinstance(detail, dict) else None
+        explanation += _signed_messages(response.request, information)
     template = f"{response.request.method} {response.request.template}"
     return kind(f"{template}: {explanation}", code, message, detail, response)
 
@@ -78,9 +79,11 @@ def _signed_messages(request: Request, reported: object) -> str:
     head = len(ours) - len(request.body) - 1
     of_body = min(max(len(theirs.encode(errors="replace")) - head - 1, 0), SHOWN_OF_BODY)
     shown = ours[:head] + request.body[:of_body] + b"\n"
+    we_signed = f"\n  we signed, {len(ours)} bytes: {shown.decode(errors='replace')!r}"
+    if not theirs:
+        return we_signed
     return (
-        f"\n  we signed, {len(ours)} bytes: {shown.decode(errors='replace')!r}"
-        f"\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs[: len(ours)]!r}"
+        f"{we_signed}\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs[: len(ours)]!r}"
         "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
     )
 

@@ -66,7 +66,7 @@ def verify(keyring: Keyring) -> Middleware:
 
     def verified(request: Request) -> Generator[Request, Response, Response]:
         response = yield request
-        if 200 <= response.status_code < 300:
+        if response.ok:
             _check(response, keyring)
         return response
 

@@ -19,6 +19,8 @@ __all__ = ["Keys", "Signer"]
 class Signer(str, enum.Enum):
     """Which of the service's keys signs every answer."""
 
+    __str__ = str.__str__
+
     PUBLIC_KEY = "public-key"
     CERTIFICATE = "certificate"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,26 @@ from urllib.parse import urlsplit
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
 
-__all__ = ["POOL_SIZE", "Route"]
+__all__ = ["POOL_SIZE", "Process", "Route"]
 
 POOL_SIZE = 100
 """Connections kept to one host."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class Process:
+    """Which process this is: `current` is one object for each, other than process numbers, which come again."""
+
+    current = object()
+
+
+def _begin_process() -> None:
+    Process.current = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_process)
 
 
 @dataclass(frozen=True)
@@ -42,28 +57,34 @@ class Route:
 
 
 def _proxy(origin: str, proxies: Mapping[str, str] | None) -> str | None:
-    # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come netrc
-    # files, whose entries replace the Authorization header.
-    if proxies is not None and not (isinstance(proxies, Mapping) and all(isinstance(v, str) for v in proxies.values())):
-        raise ConfigurationError(
-            f"proxies: came a {type(proxies).__name__}; expected a mapping from scheme to the proxy's URL, such as "
-            "{'https': 'http://127.0.0.1:3128'}"
-        )
     url = urlsplit(origin)
-    host = url.hostname or ""
     if proxies is None:
+        # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
+        # netrc files, whose entries replace the Authorization header.
         from urllib.request import getproxies, proxy_bypass
 
         if proxy_bypass(url.netloc):
             return None
         proxies = getproxies()
-    for key in (f"{url.scheme}://{host}", url.scheme, "all"):
-        if proxy := proxies.get(key):
-            return _http_proxy(proxy if "://" in proxy else f"http://{proxy}")
+    elif not isinstance(proxies, Mapping):
+        raise ConfigurationError(f"proxies: came a {type(proxies).__name__}; {_EXPECTED}")
+    else:
+        for key, proxy in proxies.items():
+            if not isinstance(key, str) or not re.fullmatch("(https?|all)(://.+)?", key) or not isinstance(proxy, str):
+                raise ConfigurationError(f"proxies: came {key!r} for a {type(proxy).__name__}; {_EXPECTED}")
+    for key in (f"{url.scheme}://{url.hostname}", url.scheme, "all"):
+        if (found := proxies.get(key)) is not None:
+            return _http_proxy(found)
     return None
 
 
+_EXPECTED = (
+    "expected a mapping from http, https or all to the URL of a proxy, such as {'https': 'http://127.0.0.1:3128'}"
+)
+
+
 def _http_proxy(proxy: str) -> str:
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:
         scheme, _ = split_origin(proxy)
     except ValueError:
@@ -79,14 +100,25 @@ def _http_proxy(proxy: str) -> str:
 
 def _ca_bundle(ca_bundle: str | os.PathLike[str] | None) -> str | None:
     if ca_bundle is not None:
-        return _existing("ca_bundle", os.fspath(ca_bundle))
+        return _authorities("ca_bundle", ca_bundle)
     for name in _CA_VARIABLES:
         if path := os.environ.get(name):
-            return _existing(f"the environment variable {name}", path)
+            return _authorities(f"the environment variable {name}", path)
     return None
 
 
-def _existing(setting: str, path: str) -> str:
-    if not Path(path).exists():
-        raise ConfigurationError(f"{setting}: came {path!r}, which does not exist; expected a file of PEM certificates")
-    return path
+def _authorities(setting: str, path: object) -> str:
+    expected = "expected a file of PEM certificates, or a folder of them"
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigurationError(f"{setting}: came a {type(path).__name__}; {expected}")
+    place = Path(path)
+    try:
+        # Reading the file is cheap, making a context of it is not: that is left to the first call.
+        fits = str(path) and (place.is_dir() or b"-----BEGIN " in place.read_bytes())
+    except (OSError, ValueError):
+        fits = False
+    if not fits:
+        raise ConfigurationError(
+            f"{setting}: came {str(path)!r}, which is not there or holds no certificate; {expected}"
+        )
+    return str(place)

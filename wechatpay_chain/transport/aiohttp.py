@@ -14,14 +14,17 @@ from yarl import URL
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response
-from wechatpay_chain.transport import POOL_SIZE, Route
+from wechatpay_chain.transport import POOL_SIZE, Process, Route
 
 __all__ = ["AiohttpTransport"]
 
 KEEPALIVE = 7.0
 """Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
 
-_Opened = dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]]
+_Place = tuple[object, asyncio.AbstractEventLoop]
+"""A process, and a loop in it: a forked child can go on with its parent's loop."""
+
+_Opened = dict[_Place, tuple[aiohttp.ClientSession, AsyncGenerator[None]]]
 
 _ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 # These are raised while a connection is made, so that nothing has been sent.
@@ -103,32 +106,30 @@ class AiohttpTransport:
             ) from None
         if answer.status < 200:
             raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-        headers = {name: ", ".join(answer.headers.getall(name)) for name in answer.headers}
+        headers = {name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers}
         return Response(answer.status, Headers(headers), content, request)
 
     async def close(self) -> None:
         """Closes the connections that were opened on the running loop. A later call opens new ones."""
-        if opened := self._opened.get(asyncio.get_running_loop()):
+        if opened := self._opened.get((Process.current, asyncio.get_running_loop())):
             await opened[1].aclose()
 
     async def _session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        opened = self._opened.get(loop)
+        place = Process.current, asyncio.get_running_loop()
+        opened = self._opened.get(place)
         if opened is None:
-            for closed in [other for other in list(self._opened) if other.is_closed()]:
+            for closed in [other for other in list(self._opened) if other[1].is_closed()]:
                 self._opened.pop(closed, None)
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            opened = self._opened[loop] = session, _closing(self._opened, loop, session)
+            opened = self._opened[place] = session, _closing(self._opened, place, session)
             await anext(opened[1])
         return opened[0]
 
 
-async def _closing(
-    opened: _Opened, loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession
-) -> AsyncGenerator[None]:
+async def _closing(opened: _Opened, place: _Place, session: aiohttp.ClientSession) -> AsyncGenerator[None]:
     """Closes a session when it is closed itself.
 
     A loop that ends (asyncio.run sees to it) first closes the asynchronous generators that were begun on it, and so this
@@ -137,14 +138,14 @@ async def _closing(
     try:
         yield
     finally:
-        opened.pop(loop, None)
+        opened.pop(place, None)
         await session.close()
 
 
 def _forget(opened: _Opened) -> None:
     """Closes the sessions of a transport that nobody holds any more."""
-    for loop, (_, closing) in list(opened.items()):
-        if not loop.is_closed():
+    for (process, loop), (_, closing) in list(opened.items()):
+        if process is Process.current and not loop.is_closed():
             loop.call_soon_threadsafe(loop.create_task, closing.aclose())
 
 
@@ -157,13 +158,22 @@ def _context(ca_bundle: str | None) -> ssl.SSLContext:
         raise ConfigurationError(f"ca_bundle: {ca_bundle!r}: {error}; expected a file of PEM certificates") from None
 
 
+def _latin(value: str) -> str:
+    """A header's octets as text the way that requests has them, so that both modes see the same."""
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 def _chained(error: BaseException) -> BaseException | None:
+    """The error, if its text names hosts and ports at most; others repeat the filled path, or what the service wrote."""
     return error if isinstance(error, aiohttp.ClientOSError) else None
 
 
 def _broken(request: Request, error: BaseException) -> TransportError:
-    # Texts of this class name hosts and ports at most. Others repeat the filled path, or what the other side wrote.
-    said = f": {error}" if isinstance(error, aiohttp.ClientOSError) else ""
+    said = ""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        said = f": {error.host}:{error.port}: {error.os_error}"
+    elif _chained(error):
+        said = f": {error}"
     return TransportError(
         f"{request.method} {request.template}: {type(error).__name__}{said}", not isinstance(error, _NOT_SENT)
     )

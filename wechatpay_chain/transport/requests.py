@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -14,30 +13,16 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
-from wechatpay_chain.transport import POOL_SIZE, Route
+from wechatpay_chain.transport import POOL_SIZE, Process, Route
 
 __all__ = ["RequestsTransport"]
 
-# These are raised while a connection is made, so that nothing has been sent.
-_NOT_SENT = (ConnectTimeoutError, ssl.SSLCertVerificationError)
-# Texts of these name hosts and ports at most. Others repeat the filled path, or what the other side wrote.
-_SPEAKABLE = (OSError, ConnectTimeoutError)
+# These are raised while a connection is made, so that nothing has been sent; but for an end of the stream, which can
+# come later too.
+_NOT_SENT = (ConnectTimeoutError, ssl.SSLError)
+_ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # A line break in a header is a space: RFC 9112, 5.2. http.client keeps it.
 _FOLD = re.compile(r"\s*[\r\n]\s*")
-
-
-class _Process:
-    """Which process this is: one object for each, also where a process number comes again."""
-
-    current = object()
-
-
-def _begin_process() -> None:
-    _Process.current = object()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_process)
 
 
 class RequestsTransport:
@@ -87,8 +72,9 @@ class RequestsTransport:
                 proxies={scheme: proxy} if proxy else session.proxies,
             )
         except (OSError, HTTPError) as error:
-            cause = _root(error)
-            raise _broken(request, cause, body.taken if body else _may_be_sent(cause)) from _chained(cause)
+            raise _broken(request, error, body.taken if body else _may_be_sent(error)) from _speakable(error)
+        # urllib3 1.26 would take half an answer for a whole one.
+        answer.raw.enforce_content_length = True
         try:
             if answer.status_code < 200:
                 # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
@@ -96,8 +82,7 @@ class RequestsTransport:
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status_code}", True)
             content = answer.content
         except (OSError, HTTPError) as error:
-            cause = _root(error)
-            raise _broken(request, cause, True) from _chained(cause)
+            raise _broken(request, error, True) from _speakable(error)
         finally:
             answer.close()
         headers = {name: _FOLD.sub(" ", value) for name, value in answer.headers.items()}
@@ -105,11 +90,11 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Closes the connections that this process opened. A later call opens new ones."""
-        if session := self._opened.pop(_Process.current, None):
+        if session := self._opened.pop(Process.current, None):
             session.close()
 
     def _session(self) -> requests.Session:
-        process = _Process.current
+        process = Process.current
         session = self._opened.get(process)
         if session is None:
             session = requests.Session()
@@ -157,15 +142,20 @@ def _root(error: BaseException) -> BaseException:
         error = inner
 
 
-def _may_be_sent(cause: BaseException) -> bool:
+def _may_be_sent(error: BaseException) -> bool:
+    cause = _root(error)
     refused_by_proxy = isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed")
-    return not isinstance(cause, _NOT_SENT) and not refused_by_proxy
+    while_connecting = isinstance(cause, _NOT_SENT) and not isinstance(cause, _ENDS)
+    return not (refused_by_proxy or while_connecting)
 
 
-def _chained(cause: BaseException) -> BaseException | None:
-    return cause if isinstance(cause, _SPEAKABLE) else None
+def _speakable(error: BaseException) -> BaseException | None:
+    """The cause, if its text names hosts and ports at most; others repeat the filled path, or what the service wrote."""
+    cause = _root(error)
+    return cause if isinstance(cause, (OSError, ConnectTimeoutError)) else None
 
 
-def _broken(request: Request, cause: BaseException, sent: bool) -> TransportError:
-    said = f": {cause}" if isinstance(cause, _SPEAKABLE) else ""
-    return TransportError(f"{request.method} {request.template}: {type(cause).__name__}{said}", sent)
+def _broken(request: Request, error: BaseException, sent: bool) -> TransportError:
+    cause = _speakable(error)
+    what = f"{type(_root(error)).__name__}{f': {cause}' if cause else ''}"
+    return TransportError(f"{request.method} {request.template}: {what}", sent)
