@@ -170,6 +170,7 @@ def test_what_else_does_not_decrypt():
     ):
         with pytest.raises(DecryptionError):
             crypto.aes_gcm_decrypt(*arguments)
+    assert crypto.aes_gcm_decrypt(crypto.aes_gcm_encrypt("x", KEY, "0123456789ab"), KEY, "0123456789ab", None) == b"x"
     for key in (b"", KEY[:31], KEY + b"x", KEY[:16]):
         with pytest.raises(ConfigurationError, match="32"):
             crypto.aes_gcm_decrypt(sealed, key, "0123456789ab", "a")
@@ -261,6 +262,7 @@ SERIAL = 0x0408B07E79B8269FEC3D5D3E6AB8ED163A6A380D
         "04:08:B0:7E:79:B8:26:9F:EC:3D:5D:3E:6A:B8:ED:16:3A:6A:38:0D",
         " 0408b07e 79b8269f ec3d5d3e 6ab8ed16 3a6a380d\n",
         "0x408b07e79b8269fec3d5d3e6ab8ed163a6a380d",
+        "serial=0408B07E79B8269FEC3D5D3E6AB8ED163A6A380D\n",
         SERIAL,
         str(SERIAL),
     ],
@@ -401,6 +403,20 @@ def test_a_factor_that_is_not_prime_is_found(service):
     d = pow(e, -1, math.lcm(p - 1, q - 1))
     with pytest.raises(ConfigurationError, match="damaged"):
         crypto.load_private_key(pkcs1([p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]))
+
+
+def test_numbers_that_are_no_key(service):
+    one = service.merchant.private_numbers()
+    n, p, q = one.public_numbers.n, one.p, one.q
+    for values in (
+        [n, 65537, 1, 1, n, 0, 1, 0],
+        [n, 65537, 1, n, 1, 1, 0, 1],
+        [n, 1, 1, p, q, 1, 1, one.iqmp],
+        [15, 3, 3, 3, 5, 1, 3, 2],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ):
+        with pytest.raises(ConfigurationError, match="damaged"):
+            crypto.load_private_key(pkcs1(values))
 
 
 @given(st.data())

@@ -182,6 +182,25 @@ def test_a_fork_inside_a_running_loop(client, echo):
     assert peers["/v3/before"] == peers["/v3/after"] != peers["/v3/child"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_that_goes_on_with_its_parents_loop(client, echo):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.v3.before.get_async())
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if loop.run_until_complete(client.v3.child.get_async()).status_code == 200 else 1)
+        except BaseException:
+            os._exit(2)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    loop.run_until_complete(client.aclose())
+    loop.close()
+    peers = {received.target: received.peer for received in echo.received}
+    assert peers["/v3/before"] != peers["/v3/child"]
+
+
 def test_threads_that_begin_together_share_a_pool(client, echo):
     barrier = threading.Barrier(16)
 
@@ -191,4 +210,7 @@ def test_threads_that_begin_together_share_a_pool(client, echo):
 
     with ThreadPoolExecutor(16) as threads:
         assert set(threads.map(first, range(16))) == {200}
-    assert len(client._blocking()._opened) == 1
+    # A second round finds what the first left: no more than 16 connections, so one pool.
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(first, range(16))) == {200}
+    assert len({received.peer for received in echo.received}) <= 20

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import http.client
 import json
+import re
 import secrets
 import signal
 import stat
@@ -18,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.service import rsa_sign
-from wechatpay_chain import APIError, Client, crypto, errors
+from wechatpay_chain import APIError, Client, ConfigurationError, crypto, errors
 from wechatpay_chain.sandbox import Sandbox, Signer
 
 COUPON = {
@@ -181,6 +183,7 @@ def test_an_answer_is_signed_by_the_key_that_the_call_names(sandbox):
         assert headers["Request-ID"].endswith("-0")
     status, headers, answer = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "A" * 40})
     assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "header")
+    assert raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "\xff"})[0] == 400
 
 
 @pytest.mark.parametrize("signer", Signer)
@@ -192,7 +195,7 @@ def test_one_key_may_sign_everything(signer):
             assert headers["Wechatpay-Serial"] == wanted
         with sandbox.client() as client:
             assert client.v3.certificates.get().headers["Wechatpay-Serial"] == wanted
-    with pytest.raises(ValueError):
+    with pytest.raises(ConfigurationError, match="public-key or certificate"):
         Sandbox(sign_with="nothing")
 
 
@@ -211,7 +214,10 @@ ECHO = b'{"echo_message":"x"}'
         ({"timestamp": str(int(time.time()) + 4000)}, "timestamp"),
         ({"timestamp": "yesterday"}, "timestamp"),
         ({"serial_no": "0" * 40}, "序列号"),
-        ({"mchid": "1900000000"}, "序列号"),
+        ({"mchid": "1900000000"}, "商户号"),
+        ({"nonce_str": ""}, "格式错误"),
+        ({"nonce_str": "a b"}, "格式错误"),
+        ({"nonce_str": "\xff"}, "格式错误"),
         ({"signature": "AAAA"}, "验签失败"),
         ({"signature": base64.b64encode(bytes(256)).decode()}, "验签失败"),
     ],
@@ -252,7 +258,21 @@ def test_headers_that_must_be_there(sandbox, name):
 def test_a_body_must_be_json(sandbox, content_type):
     status, _, answer = raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": content_type})
     assert (status, answer["detail"]["location"]) == (400, "header")
-    for body in (b"", b"{", b"[]", b"1", b"\xff"):
+    deep, emoji = b"[" * 100_000, '{"echo_message":"😀"}'.encode()
+    for body in (
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b"\xff",
+        deep,
+        emoji,
+        b'{"echo_message":NaN}',
+        b'{"echo_message":"\\ud800"}',
+        b'{"echo_message":1e400}',
+        '{"echo_message":"x"}'.encode("utf-16"),
+        gzip.compress(ECHO),
+    ):
         status, _, answer = raw(sandbox, "POST", "/v3/security/echo", body)
         assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "body")
     assert (
@@ -352,14 +372,14 @@ def test_query_fields_and_the_merchants_own_number(client, send, order):
     ):
         with pytest.raises(errors.BadRequestError, match="mchid"):
             call()
-    with pytest.raises(errors.BadRequestError, match="algorithm_type"):
+    with pytest.raises(errors.BadRequestError, match="must be one of RSA"):
         send(client.v3.certificates, "get", params={"algorithm_type": "X"})
 
 
 def test_every_operation_answers_both_modes_alike(client, send):
     with pytest.raises(APIError):
         send(client.v3.security.echo, "post", json={})
-    assert send(client.v3.security.echo, "post", json={"echo_message": "你好 😀"}).json() == {"echo_message": "你好 😀"}
+    assert send(client.v3.security.echo, "post", json={"echo_message": "你好"}).json() == {"echo_message": "你好"}
 
 
 def test_an_idle_sandbox_stops_at_once():
@@ -370,6 +390,29 @@ def test_an_idle_sandbox_stops_at_once():
     assert time.monotonic() - began < 2
     with pytest.raises(errors.TransportError):
         client.v3.certificates.get()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "localhost"])
+def test_other_addresses(host):
+    with Sandbox(host=host) as sandbox, sandbox.client() as client:
+        assert client.v3.certificates.get().status_code == 200
+        assert sandbox.base_url in repr(sandbox)
+
+
+def test_two_authorizations_are_none(sandbox):
+    host = sandbox.base_url.split("/")[2]
+    connection = http.client.HTTPConnection(host)
+    connection.putrequest("GET", "/v3/certificates")
+    for name, value in (
+        ("Accept", "*/*"),
+        ("User-Agent", "x"),
+        ("Authorization", "Basic x"),
+        ("Authorization", "Basic y"),
+    ):
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 401
+    connection.close()
 
 
 def test_a_port_that_is_taken(sandbox):
@@ -427,6 +470,7 @@ def test_the_command_that_cannot(tmp_path, sandbox, capsys):
         check=False,
     )
     assert nowhere.returncode == 1
+    assert "--credentials" in nowhere.stderr
     assert "Traceback" not in nowhere.stderr
     (tmp_path / "folder").mkdir()
     in_the_way = subprocess.run(
@@ -438,7 +482,13 @@ def test_the_command_that_cannot(tmp_path, sandbox, capsys):
     )
     assert in_the_way.returncode == 1
     assert [path.name for path in tmp_path.iterdir()] == ["folder"], "no half-written file stays"
-    for arguments in ([], ["nothing"], ["sandbox", "--sign-with", "x"]):
+    for arguments in (
+        [],
+        ["nothing"],
+        ["sandbox", "--sign-with", "x"],
+        ["sandbox", "--port", "70000"],
+        ["sandbox", "--port", "x"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2
@@ -453,6 +503,8 @@ def test_no_key_is_kept_in_the_project():
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False
     ).stdout.split("\0")
-    marker = "-----BEGIN " + "PRIVATE KEY"
-    for name in filter(None, tracked):
-        assert marker not in (root / name).read_text(encoding="utf-8", errors="replace"), name
+    files = [root / name for name in tracked if name] or [path for path in root.rglob("*.*") if path.is_file()]
+    assert len(files) > 20
+    for file in files:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        assert not re.search("-----BEGIN [A-Z ]*PRIVATE" + " KEY-----\\s+[A-Za-z0-9+/]{20}", text), file

@@ -15,13 +15,14 @@ from tests.service import (
     MCHID,
     PUBLIC_KEY_ID,
     SERIAL,
+    Reply,
     certificate_pem,
     new_certificate,
     new_key,
     private_pem,
     public_pem,
 )
-from wechatpay_chain import Client, ConfigurationError
+from wechatpay_chain import BadRequestError, Client, ConfigurationError
 
 HOST = "http://127.0.0.1:9/"
 APIV3_KEY = "an-APIv3-key-that-nobody-may-see"
@@ -53,7 +54,7 @@ def test_a_mchid_that_is_none(service, mchid):
     assert "expected the merchant number" in refusal(service, mchid=mchid)
 
 
-@pytest.mark.parametrize("serial", ["xyz", PUBLIC_KEY_ID, 1.5, True, b"ab", "A" * 41])
+@pytest.mark.parametrize("serial", ["xyz", PUBLIC_KEY_ID, MCHID, 1.5, True, b"ab", "A" * 41])
 def test_a_serial_that_is_none(service, serial):
     assert "serial: " in refusal(service, serial=serial)
 
@@ -69,6 +70,10 @@ def test_private_keys_that_are_none(service, tmp_path):
     assert "RSAPublicKey" in refusal(service, private_key=service.merchant.public_key())
     base64_alone = "".join(private_pem(service.merchant).splitlines()[1:-1])
     assert "not PEM" in refusal(service, private_key=base64_alone)
+    for path in (private_pem(service.merchant), base64_alone):
+        assert "a path of" in refusal(service, private_key=Path(path))
+    assert "backslash" in refusal(service, private_key=private_pem(service.merchant).replace("\n", "\\n"))
+    assert "'apiclient_key.pem'" in refusal(service, private_key="apiclient_key.pem")
 
 
 def test_an_encrypted_key_needs_its_passphrase(service):
@@ -78,6 +83,9 @@ def test_an_encrypted_key_needs_its_passphrase(service):
     assert "passphrase" in message
     assert "barley" not in message
     Client(**{**service.settings(HOST), "private_key": locked, "passphrase": "open sesame"})
+    for passphrase in ("", b"", 5):
+        assert "passphrase: came a" in refusal(service, private_key=locked, passphrase=passphrase)
+    assert "sesame" not in refusal(service, private_key=locked, passphrase="sesame\ud800")
 
 
 def test_certs_that_are_none(service, tmp_path):
@@ -94,6 +102,11 @@ def test_certs_that_are_none(service, tmp_path):
     assert "NoneType" in refusal(service, certs={None: public})
     assert "certs: came the id a str" in refusal(service, certs={private_pem(service.merchant): public})
     assert "directory" in refusal(service, certs={PUBLIC_KEY_ID: tmp_path})
+    assert "PUB_KEY_ID_ and digits" in refusal(service, certs={PUBLIC_KEY_ID.removeprefix("PUB_KEY_ID_"): public})
+    assert "came twice" in refusal(service, certs={serial: certificate, serial.lower(): certificate})
+    for key_id in ("PUB_KEY_ID_", "PUB_KEY_ID_公", "PUB_KEY_ID_0 1"):
+        assert "certs" in refusal(service, certs={key_id: public})
+    Client(**{**service.settings(HOST), "certs": {f"{PUBLIC_KEY_ID}\n": public}})
 
 
 def test_the_merchants_own_key_is_not_among_certs(service):
@@ -109,7 +122,9 @@ def test_the_merchants_own_key_is_not_among_certs(service):
             )
         },
     ):
-        assert "the merchant's own" in refusal(service, certs=certs)
+        message = refusal(service, certs=certs)
+        assert "the merchant's own" in message
+        assert message.startswith("certs")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +194,14 @@ def test_base_urls(service, base_url):
         "https://u:secret@x/",
         "https://x:port/",
         "https://[x/",
+        "https://a..b/",
+        "https://./",
+        "https://" + "a" * 70,
+        "https://a b/",
+        "https://a\\b/",
+        "https://微信/",
+        "https://\ud800/",
+        "https://x:0/",
         5,
         None,
         "",
@@ -190,7 +213,9 @@ def test_a_base_url_that_is_none(service, base_url):
     assert "secret" not in message
 
 
-@pytest.mark.parametrize("timeout", [0, -1, True, "5", (1,), (1, 0), (1, 2, 3), None, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "timeout", [0, -1, True, "5", (1,), (1, 0), (1, 2, 3), None, float("nan"), float("inf"), 1e7, 10**400]
+)
 def test_a_timeout_that_is_none(service, timeout):
     assert "timeout" in refusal(service, timeout=timeout)
 
@@ -208,7 +233,22 @@ def test_sessions_that_are_none(service):
     assert "TLS is always verified" in refusal(service, session=careless)
 
 
-@pytest.mark.parametrize("proxies", ["http://x", ["http://x"], {"http": 5}, {"all": "socks5://127.0.0.1:1080"}])
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        "http://x",
+        ["http://x"],
+        {"http": 5},
+        {"http": None},
+        {"HTTP": "http://x"},
+        {"http://": "x"},
+        {"all": "socks5://127.0.0.1:1080"},
+        {"all": "http://"},
+        {"all": "http://a..b:1"},
+        {"all": "http://x:port"},
+        {"all": "not a url"},
+    ],
+)
 def test_proxies_that_are_none(service, proxies):
     assert "proxies" in refusal(service, proxies=proxies)
 
@@ -229,7 +269,7 @@ def test_nothing_secret_is_shown(service, wire, send, caplog):
 
 def test_one_line_a_call(client, wire, service, send, caplog):
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
-        send(client["v3/users/{openid}"], "post", openid="oh-394z")
+        send(client["v3/users/{openid}?token=sesame"], "post", openid="oh-394z")
         wire.answer = lambda received: service.signed(b"", 429)
         for answer in (service.signed(b"", 429), service.signed(b"x").without("Wechatpay-Nonce"), None):
             wire.answer = lambda received, answer=answer: answer
@@ -271,7 +311,7 @@ def test_a_client_is_quickly_made(service):
         Client(**settings)
         return time.perf_counter() - began
 
-    assert min(seconds() for _ in range(20)) < 0.004
+    assert min(seconds() for _ in range(20)) < 0.002
 
 
 def test_the_readme_example_of_settings(service, tmp_path, monkeypatch):
@@ -327,6 +367,52 @@ def test_sessions_of_ones_own(service, wire):
     asyncio.run(main())
     assert len({received.peer for received in wire.received}) == 2
     assert all(received.is_signed_by(service.merchant) for received in wire.received)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_async_session_keeps_its_own_ways_to_itself(service, wire):
+    import asyncio
+
+    async def session_that(**ways):
+        return aiohttp.ClientSession(**ways)
+
+    async def main() -> None:
+        wire.answer = lambda received: Reply(400, {}, b"{}")
+        async with await session_that(raise_for_status=True) as session:
+            with pytest.raises(BadRequestError):
+                await Client(**service.settings(wire.base_url), async_session=session).v3.x.get_async()
+        for ways in (
+            {"headers": {"Content-Length": "3"}},
+            {"headers": {"host": "evil"}},
+            {"headers": {"Authorization": "x"}},
+            {"auth": aiohttp.BasicAuth("user", "password")},
+        ):
+            async with await session_that(**ways) as session:
+                assert "async_session" in refusal(service, async_session=session)
+        with pytest.raises(ConfigurationError, match="async_session: Session is closed"):
+            await Client(**service.settings(wire.base_url), async_session=closed).v3.x.get_async()
+
+    closed = asyncio.run(session_that())
+    asyncio.run(closed.close())
+    asyncio.run(main())
+    assert len(wire.received) == 1
+
+
+def test_an_async_session_that_reads_netrc(service, wire, tmp_path, monkeypatch):
+    import asyncio
+
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    async def main() -> None:
+        async with aiohttp.ClientSession(trust_env=True) as session:
+            with pytest.raises(ConfigurationError, match="netrc"):
+                await Client(**service.settings(wire.base_url), async_session=session).v3.x.get_async()
+
+    asyncio.run(main())
+    assert not wire.received
 
 
 def test_a_session_of_ones_own_does_not_weaken_tls(service, tmp_path):

@@ -297,6 +297,16 @@ def test_templates_that_are_malformed(client, template):
     assert "is not a template" in raised(client, template)
 
 
+def test_names_that_the_verbs_keep_for_themselves(client):
+    for name in ("json", "params", "headers", "timeout"):
+        assert "is a keyword of the verbs" in raised(client, f"v3/{{{name}}}")
+    assert expanded(client, "v3/{self}", self="x") == "/v3/x"
+
+
+def test_a_number_that_is_too_long(client):
+    assert "is of type int" in raised(client, "v3/{a}", a=10**5000)
+
+
 def expanded(client, template, **variables) -> str:
     from wechatpay_chain.template import expand
 

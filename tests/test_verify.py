@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
-from wechatpay_chain import Client, SignatureError, errors
+from wechatpay_chain import Client, ConfigurationError, SignatureError, TransportError
 from wechatpay_chain.errors import Reason
 from wechatpay_chain.middleware import verify as verify_module
 
@@ -185,6 +185,7 @@ def test_downloads_that_the_service_does_not_sign(client, wire, send, path):
 @pytest.mark.parametrize(
     "path",
     [
+        "v3/merchant-service/images/..%2F..%2Fpay%2Ftransactions",
         "v3/merchant-service/images/upload/x", "v3/merchant-service/images/", "v3/merchant-service/images/a/b",
         "v3/billdownload/file/", "v3/billdownload/files", "v3/BillDownload/file", "x/v3/billdownload/file",
         "v3/x?/v3/billdownload/file", "v3/billdownload%2Ffile", "hk/v3/billdownload/file", "v3/billdownload",
@@ -311,7 +312,41 @@ def test_the_newest_certificate_is_preferred_and_a_public_key_above_all(service,
     assert wire.received[-1].header("Wechatpay-Serial") == PUBLIC_KEY_ID
 
 
-def test_every_reason_can_happen():
-    assert {reason.name for reason in errors.Reason} == {
-        "MISSING_HEADER", "BAD_TIMESTAMP", "CLOCK_SKEW", "UNKNOWN_SERIAL", "BAD_SIGNATURE", "DIGEST_MISMATCH",
-    }  # fmt: skip
+def test_the_borders_of_the_signed_lines_cannot_be_moved(client, wire, service, send):
+    """A folded header could take a line of the body's; http.client keeps the line break."""
+    signed = b' note\n{"state":"SUCCESS"}'
+    head, _, _ = service.signed(signed).octets.partition(b"\r\n\r\n")
+    nonce = next(line for line in head.split(b"\r\n") if line.startswith(b"Wechatpay-Nonce"))
+    body = b'{"state":"SUCCESS"}'
+    for fold in (b"\n note", b"\r\n note", b"\r\n\tnote"):
+        forged = head.replace(nonce, nonce + fold).replace(
+            b"Content-Length: %d" % len(signed), b"Content-Length: %d" % len(body)
+        )
+        wire.answer = lambda received, forged=forged: forged + b"\r\n\r\n" + body
+        with pytest.raises((SignatureError, TransportError)):
+            send(client.v3.x, "get")
+
+
+@given(
+    st.binary(min_size=1, max_size=20), st.sampled_from(["Timestamp", "Nonce", "Signature", "Serial", "Statement-Sha1"])
+)
+@settings(max_examples=80)
+def test_any_octets_in_a_header_give_our_errors(client, wire, service, send, octets, name):
+    octets = octets.replace(b"\r", b"").replace(b"\n", b"") + b"\xff"
+    reply = service.signed(BODY).having(**{f"Wechatpay_{name.replace('-', '_')}": "PLACE"})
+    wire.answer = lambda received: reply.octets.replace(b"PLACE", octets)
+    with pytest.raises((SignatureError, TransportError)):
+        send(client.v3["global/statements"], "get")
+
+
+def test_a_certificate_out_of_its_time_verifies_nothing(service, wire, send):
+    past = new_certificate(service.platform, serial=5, age=400, days=-5)
+    future = new_certificate(service.platform, serial=6, age=-5, days=30)
+    for certificate in (past, future):
+        serial = f"{certificate.serial_number:040X}"
+        certs = {serial: certificate, PUBLIC_KEY_ID: public_pem(service.public_key)}
+        with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
+            reply = service.signed(BODY, key=service.platform, serial=serial)
+            assert refused(client, wire, send, reply) is Reason.UNKNOWN_SERIAL
+        with pytest.raises(ConfigurationError, match="expired"):
+            Client(**{**service.settings(wire.base_url), "certs": {serial: certificate}})

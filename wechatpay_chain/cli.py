@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Serves a WeChat Pay on this machine until interrupted. It makes its keys as it starts.",
     )
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    sandbox.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
+    sandbox.add_argument("--port", type=_port, default=0, help="the port (default: a free one)")
     sandbox.add_argument(
         "--credentials", type=Path, metavar="FILE", help="where to write the merchant's credentials, as JSON"
     )
@@ -54,8 +54,8 @@ def _sandbox(host: str, port: int, credentials: Path | None, sign_with: str | No
         signal.signal(number, lambda *_: interrupted.set())
     try:
         with Sandbox(host=host, port=port, sign_with=sign_with) as sandbox:
-            if credentials is not None:
-                _write_whole(credentials, sandbox.credentials)
+            if credentials is not None and not _write_whole(credentials, sandbox.credentials):
+                return 1
             print(f"WeChat Pay sandbox at {sandbox.base_url}, merchant {sandbox.credentials['mchid']}", flush=True)
             if credentials is None:
                 print("Its credentials are in memory only; write them to a file with --credentials FILE.", flush=True)
@@ -66,13 +66,23 @@ def _sandbox(host: str, port: int, credentials: Path | None, sign_with: str | No
     return 0
 
 
-def _write_whole(path: Path, value: Mapping[str, Any]) -> None:
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"came {text!r}; expected a number from 0 to 65535")
+
+
+def _write_whole(path: Path, value: Mapping[str, Any]) -> bool:
     """Writes JSON so that whoever sees the file sees all of it; only its owner may read it, for it holds a key."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    name = None
     try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file, indent=2)
         Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        if name is not None:
+            Path(name).unlink()
+        print(f"sandbox: --credentials {str(path)!r} cannot be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True

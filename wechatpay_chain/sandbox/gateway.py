@@ -32,6 +32,9 @@ __all__ = ["Answer", "Call", "Gateway"]
 CLOCK_WINDOW = 300
 """Seconds that a merchant's clock may be off."""
 
+REFUSED = 268435457
+"""The number at the end of a Request-ID when a call was refused; 0 when it was not."""
+
 SHOWN_OF_BODY = 8
 """Characters of the body that a SIGN_ERROR repeats."""
 
@@ -73,7 +76,8 @@ class Gateway:
 
     def answer(self, call: Call) -> Answer:
         """The answer to a call. Refusals before the merchant is known are not signed, as the service does not."""
-        headers = {"Request-ID": f"{crypto.nonce(20).upper()}-0"}
+        request_id = crypto.nonce(20).upper()
+        headers = {"Request-ID": f"{request_id}-{REFUSED}"}
         path = call.target.partition("?")[0]
         routes = {
             operation.method: (operation, found) for operation in OPERATIONS if (found := _match(operation, path))
@@ -89,6 +93,8 @@ class Gateway:
             status, result = operation.handle(self._account, asked)
         except Refusal as refusal:
             status, result = refusal.status, refusal.answer
+        if status < 300:
+            headers["Request-ID"] = f"{request_id}-0"
         body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode(errors="replace")
         if body:
             headers["Content-Type"] = "application/json; charset=utf-8"
@@ -107,7 +113,9 @@ class Gateway:
         timestamp = credentials["timestamp"]
         if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(int(timestamp) - int(self._clock())) >= CLOCK_WINDOW:
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
-        if credentials["mchid"] != self._keys.mchid or credentials["serial_no"] != self._keys.serial:
+        if credentials["mchid"] != self._keys.mchid:
+            raise Refusal(401, "SIGN_ERROR", "商户号与商户证书不匹配")
+        if credentials["serial_no"] != self._keys.serial:
             raise Refusal(401, "SIGN_ERROR", "商户证书序列号有误。请使用签名私钥匹配的证书序列号")
         message = request_message(call.method, call.target, timestamp, credentials["nonce_str"], call.body)
         if not crypto.verify(message, credentials["signature"], self._public_key):
@@ -172,9 +180,11 @@ def _json_body(call: Call) -> Any:
         raise _param_error(Fault("Content-Type", content_type, "must be application/json"), "header")
     try:
         value = json.loads(call.body.decode())
-        json_bytes(value)  # refuses what JSON has no word for, which Python reads all the same
+        written = json_bytes(value).decode()  # refuses what JSON has no word for, which Python reads all the same
     except (ValueError, RecursionError):
         raise _param_error(Fault("", None, "is not JSON in UTF-8"), "body") from None
+    if max(written) > "\uffff":
+        raise _param_error(Fault("", None, "holds a character of four bytes in UTF-8, such as an emoji"), "body")
     return value
 
 
@@ -188,4 +198,4 @@ def _checked(value: Any, schema: Schema, decrypt: Callable[[str], str | None], l
 def _param_error(fault: Fault, location: str) -> Refusal:
     named = fault.field if location == "body" else fault.field.removeprefix("/")
     detail = {"field": named, "value": fault.value, "issue": fault.issue, "location": location}
-    return Refusal(400, "PARAM_ERROR", f"参数错误：{named} {fault.issue}", detail)
+    return Refusal(400, "PARAM_ERROR", "参数错误", detail)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from wechatpay_chain.client import Client
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import Headers
 from wechatpay_chain.sandbox.gateway import Call, Gateway
 from wechatpay_chain.sandbox.keys import Keys, Signer
@@ -23,6 +24,10 @@ __all__ = ["Sandbox"]
 
 KEEPALIVE = 8.0
 """Seconds that an idle connection is kept, as by the service."""
+
+
+_FROM_HERE: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""Where this machine reaches a server that listens on all addresses."""
 
 
 class Sandbox:
@@ -37,16 +42,25 @@ class Sandbox:
             and with the certificate otherwise.
 
     Attributes:
-        base_url: where it listens, once it does.
+        base_url: where it can be reached from this machine, once it listens.
+
+    Raises:
+        ConfigurationError: sign_with names no key.
+        OSError: by `with`, when it cannot listen there.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, sign_with: Signer | str | None = None) -> None:
         self._host, self._port = host, port
         self._keys = Keys()
+        if sign_with is not None and sign_with not in tuple(Signer):
+            raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
         self._gateway = Gateway(self._keys, None if sign_with is None else Signer(sign_with))
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
         self.base_url = ""
+
+    def __repr__(self) -> str:
+        return f"<Sandbox {self.base_url or 'not begun'} mchid={self._keys.mchid}>"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -93,7 +107,8 @@ class Sandbox:
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
-            host, port = runner.addresses[0][:2]
+            listening, port = runner.addresses[0][:2]
+            host = _FROM_HERE.get(listening) or str(listening)
             netloc = f"[{host}]" if ":" in host else host
             self._listening.set_result((f"http://{netloc}:{port}/", lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()
