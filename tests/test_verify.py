@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
-from wechatpay_chain import Client, ConfigurationError, SignatureError, TransportError
+from wechatpay_chain import Client, ConfigurationError, Request, Response, SignatureError, TransportError
 from wechatpay_chain.errors import Reason
+from wechatpay_chain.http import Headers
+from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.middleware import verify as verify_module
 
 BODY = '{"code_url":"weixin://wxpay/中"}'.encode()
@@ -325,6 +327,16 @@ def test_the_borders_of_the_signed_lines_cannot_be_moved(client, wire, service, 
         wire.answer = lambda received, forged=forged: forged + b"\r\n\r\n" + body
         with pytest.raises((SignatureError, TransportError)):
             send(client.v3.x, "get")
+
+
+def test_a_line_break_in_a_nonce_is_refused_whatever_the_transport_lets_through(service):
+    reply = service.signed(b'moved\n{"state":"SUCCESS"}', nonce="n")
+    headers = Headers({**reply.headers, "Wechatpay-Nonce": "n\nmoved"})
+    request = Request("GET", "v3/x", "https://x", "/v3/x", Headers({}), b"", (1, 1))
+    flow = verify_module.verify(Keyring(service.certs))(request)
+    assert next(flow) is request
+    with pytest.raises(SignatureError):
+        flow.send(Response(200, headers, b'{"state":"SUCCESS"}', request))
 
 
 @given(
