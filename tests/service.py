@@ -31,21 +31,25 @@ def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def new_certificate(key, serial=None, age=1, days=365, host="localhost"):
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+def new_certificate(key, serial=None, age=1, days=365, subject="localhost", issuer=None, issuer_key=None):
+    """A certificate that began some days ago and ends in some; self-signed, or signed with an issuer's key."""
+
+    def named(common_name):
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
     now = datetime.datetime.now(datetime.timezone.utc)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(named(subject))
+        .issuer_name(named(issuer or subject))
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=age))
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .sign(issuer_key or key, hashes.SHA256())
     )
 
 

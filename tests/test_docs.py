@@ -41,6 +41,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             "apiclient_key.pem": known["private_key"],
             "pub_key.pem": public_key,
             "wechatpay_5157F09E.pem": certificate,
+            "apiv3_key.txt": known["apiv3_key"],
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)

@@ -1,4 +1,4 @@
-"""The command line: `python -m wechatpay_chain sandbox` serves a WeChat Pay on this machine."""
+"""The command line: `sandbox` serves a WeChat Pay on this machine, `certificates` fetches the platform certificates."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wechatpay_chain._version import __version__
+from wechatpay_chain.files import write_whole
 
 __all__ = ["main"]
+
+APIV3_KEY_VARIABLE = "WECHATPAY_APIV3_KEY"
+PASSPHRASE_VARIABLE = "WECHATPAY_PASSPHRASE"  # noqa: S105 -- the name of a variable
+DEFAULT_BASE_URL = "https://api.mch.weixin.qq.com/"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,8 +46,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=["public-key", "certificate"],
         help="the key that signs every answer (default: the one that a call names in Wechatpay-Serial)",
     )
+    certificates = commands.add_parser(
+        "certificates",
+        help="fetch WeChat Pay's platform certificates",
+        description="Fetches WeChat Pay's platform certificates, checks them, and prints serial and validity of each. The "
+        f"APIv3 key is read from the environment variable {APIV3_KEY_VARIABLE}, and a passphrase of the private key from "
+        f"{PASSPHRASE_VARIABLE}, for other users of a machine can read a command line.",
+    )
+    certificates.add_argument("--mchid", required=True, help="the merchant number")
+    certificates.add_argument("--serial", required=True, help="the serial number of the merchant API certificate")
+    certificates.add_argument("--private-key", required=True, type=Path, metavar="FILE", help="apiclient_key.pem")
+    certificates.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="where to write SERIAL.pem of each"
+    )
+    certificates.add_argument("--base-url", default=DEFAULT_BASE_URL, help="the service (default: %(default)s)")
+    certificates.add_argument(
+        "--trust-anchor",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a certificate that must have issued them",
+    )
     options = parser.parse_args(arguments)
+    if options.command == "certificates":
+        return _certificates(options)
     return _sandbox(options.host, options.port, options.credentials, options.sign_with)
+
+
+def _certificates(options: argparse.Namespace) -> int:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from wechatpay_chain.client import Client
+    from wechatpay_chain.errors import WeChatPayError
+
+    try:
+        with Client(
+            mchid=options.mchid,
+            serial=options.serial,
+            private_key=options.private_key,
+            passphrase=os.environ.get(PASSPHRASE_VARIABLE),
+            apiv3_key=os.environ.get(APIV3_KEY_VARIABLE, ""),
+            base_url=options.base_url,
+            trust_anchors=options.trust_anchor,
+        ) as client:
+            fetched = client.platform_certificates()
+        options.output.mkdir(parents=True, exist_ok=True)
+        for serial, certificate in fetched.items():
+            path = options.output / f"{serial}.pem"
+            path.write_bytes(certificate.public_bytes(Encoding.PEM))
+            begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+            print(f"{serial} valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d} in {path}")
+    except (WeChatPayError, OSError) as error:
+        print(f"certificates: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _sandbox(host: str, port: int, credentials: Path | None, sign_with: str | None) -> int:
@@ -54,7 +111,7 @@ def _sandbox(host: str, port: int, credentials: Path | None, sign_with: str | No
         signal.signal(number, lambda *_: interrupted.set())
     try:
         with Sandbox(host=host, port=port, sign_with=sign_with) as sandbox:
-            if credentials is not None and not _write_whole(credentials, sandbox.credentials):
+            if credentials is not None and not _write(credentials, sandbox.credentials):
                 return 1
             print(f"WeChat Pay sandbox at {sandbox.base_url}, merchant {sandbox.credentials['mchid']}", flush=True)
             if credentials is None:
@@ -72,17 +129,10 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"came {text!r}; expected a number from 0 to 65535")
 
 
-def _write_whole(path: Path, value: Mapping[str, Any]) -> bool:
-    """Writes JSON so that whoever sees the file sees all of it; only its owner may read it, for it holds a key."""
-    name = None
+def _write(path: Path, value: Mapping[str, Any]) -> bool:
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2)
-        Path(name).replace(path)
+        write_whole(path, json.dumps(value, indent=2).encode())
     except OSError as error:
-        if name is not None:
-            Path(name).unlink()
         print(f"sandbox: --credentials {str(path)!r} cannot be written: {error.strerror}", file=sys.stderr)
         return False
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
@@ -15,18 +15,28 @@ from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, load_priva
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, UnsupportedError
 from wechatpay_chain.flow import drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
-from wechatpay_chain.keyring import Keyring
+from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
+from wechatpay_chain.middleware.rotate import rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
-from wechatpay_chain.settings import apiv3_key_octets, merchant_number, merchant_serial, origin, seconds
+from wechatpay_chain.settings import (
+    apiv3_key_octets,
+    certificates,
+    kept_certificates,
+    merchant_number,
+    merchant_serial,
+    origin,
+    seconds,
+)
 from wechatpay_chain.template import expand, without_query
 from wechatpay_chain.transport import Route
 
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from cryptography import x509
     from typing_extensions import Self
 
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
@@ -56,7 +66,12 @@ class Client:
             loaded key.
         certs: WeChat Pay's keys: each public key under its `PUB_KEY_ID_…`, each platform certificate under its serial
             number; both kinds may be mixed.
-        apiv3_key: the APIv3 key, 32 bytes.
+        apiv3_key: the APIv3 key, 32 bytes. With it, platform certificates are fetched at the first need, for an
+            unknown serial, and every 12 hours in use; unless `certs` holds public keys alone. Then `certs` may be
+            left out.
+        certificate_cache: a file, or an object with `load` and `save`, that keeps fetched certificates for the next
+            process.
+        trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
         passphrase: of an encrypted private key.
         base_url: scheme and host of the service; https, or http to this machine.
         timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
@@ -81,6 +96,8 @@ class Client:
         private_key: PrivateKeySource = "",
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
+        certificate_cache: str | os.PathLike[str] | CertificateCache | None = None,
+        trust_anchors: Sequence[PublicKeySource] = (),
         passphrase: str | bytes | None = None,
         base_url: str = "https://api.mch.weixin.qq.com/",
         timeout: float | tuple[float, float] = (5.0, 30.0),
@@ -97,7 +114,9 @@ class Client:
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
         key = load_private_key(private_key, passphrase)
-        self._keyring = Keyring(certs)
+        self._keyring = Keyring(
+            certs, apiv3_key_octets(apiv3_key), certificates(trust_anchors), kept_certificates(certificate_cache)
+        )
         if self.serial in self._keyring:
             raise ConfigurationError(
                 f"certs: the merchant's own serial {self.serial} is among them, or serial= is not the merchant's; expected "
@@ -108,7 +127,6 @@ class Client:
                 f"certs[{own!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not believe answers "
                 "that the merchant could have signed"
             )
-        self._apiv3_key = apiv3_key_octets(apiv3_key)
         self._origin = origin(base_url, allow_http)
         self._timeout = seconds(timeout, ConfigurationError)
         self._route = Route.to(self._origin, proxies, ca_bundle)
@@ -117,6 +135,7 @@ class Client:
             log,
             raise_for_status,
             verify(self._keyring),
+            rotate(self._keyring),
             sign(self.mchid, self.serial, key),
         )
         self._transports: _Transports = {}
@@ -168,6 +187,18 @@ class Client:
                 + (f"; did you mean {meant[0]!r}?" if meant else ".")
                 + f' A chain begins at {", ".join(ROOTS)}, or anywhere with client["…"]'
             )
+
+    def platform_certificates(self) -> dict[str, x509.Certificate]:
+        """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
+
+        Calls do this by themselves where they need it; this is for programs that hand them to others.
+
+        Raises:
+            ConfigurationError: `apiv3_key` is missing, or the list is not what it should be.
+            DecryptionError: `apiv3_key` is not the one that the list was encrypted with.
+            TransportError, SignatureError, APIError: as of any call.
+        """
+        return self._keyring.opened(self.v3.certificates.get().content)
 
     def close(self) -> None:
         """Closes the connections of the blocking calls. A later call opens new ones."""
@@ -241,7 +272,7 @@ class Client:
                 "Content-Type": "application/json",
                 "User-Agent": f"{_USER_AGENT} {library}",
                 # Names the key that the answer should be signed with: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
-                "Wechatpay-Serial": self._keyring.preferred,
+                **({"Wechatpay-Serial": preferred} if (preferred := self._keyring.preferred) else {}),
             }
         )
         return Request(

@@ -7,60 +7,73 @@ the caller waits or awaits.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import cast
+import concurrent.futures
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
-from wechatpay_chain.http import Middleware, Request, Response
+from wechatpay_chain.http import Flow, Middleware, Request, Response, Wait
 
-__all__ = ["Flow", "drive", "drive_async", "run"]
-
-Flow = Generator[Request, Response, Response]
-"""A call under way: yields the next request to send, returns the response."""
+__all__ = ["drive", "drive_async", "run"]
 
 
 def run(stack: Sequence[Middleware], request: Request) -> Flow:
-    """Passes a request through a stack, outermost first, and its response back."""
+    """Passes a request through a stack, outermost first, and its response back. Effects go on to the driver."""
     if not stack:
-        return (yield request)
+        response: Response = yield request
+        return response
     layer = stack[0](request)
+    outcome: Any
     try:
-        passed_on = next(layer)
+        step = next(layer)
         while True:
             try:
-                response = yield from run(stack[1:], passed_on)
+                outcome = (yield from run(stack[1:], step)) if isinstance(step, Request) else (yield step)
             except BaseException as error:
-                passed_on = layer.throw(error)
+                step = layer.throw(error)
             else:
-                passed_on = layer.send(response)
+                step = layer.send(outcome)
     except StopIteration as stop:
         return cast("Response", stop.value)
 
 
 def drive(flow: Flow, send: Callable[[Request], Response]) -> Response:
-    """Sends what the flow yields, blocking, until it returns. What `send` raises is thrown into the flow."""
+    """Does what the flow yields, blocking, until it returns. What `send` raises is thrown into the flow."""
+    outcome: Any
     try:
-        request = next(flow)
+        step = next(flow)
         while True:
             try:
-                response = send(request)
+                outcome = send(step) if isinstance(step, Request) else _perform(step)
             except BaseException as error:
-                request = flow.throw(error)
+                step = flow.throw(error)
             else:
-                request = flow.send(response)
+                step = flow.send(outcome)
     except StopIteration as stop:
         return cast("Response", stop.value)
 
 
 async def drive_async(flow: Flow, send: Callable[[Request], Awaitable[Response]]) -> Response:
     """The same, awaiting."""
+    outcome: Any
     try:
-        request = next(flow)
+        step = next(flow)
         while True:
             try:
-                response = await send(request)
+                outcome = await (send(step) if isinstance(step, Request) else _perform_async(step))
             except BaseException as error:
-                request = flow.throw(error)
+                step = flow.throw(error)
             else:
-                request = flow.send(response)
+                step = flow.send(outcome)
     except StopIteration as stop:
         return cast("Response", stop.value)
+
+
+def _perform(effect: Wait) -> object:
+    return concurrent.futures.wait([effect.future], effect.seconds)
+
+
+async def _perform_async(effect: Wait) -> None:
+    import asyncio
+
+    # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait for it too.
+    await asyncio.wait([asyncio.wrap_future(effect.future)], timeout=effect.seconds)

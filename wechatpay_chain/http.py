@@ -10,19 +10,24 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 __all__ = [
     "AUTHORIZATION_SCHEME",
     "RESERVED_FIELDS",
+    "Flow",
     "Headers",
     "Middleware",
     "Request",
     "Response",
     "Timeout",
+    "Wait",
     "check_fields",
     "json_bytes",
     "parse_authorization",
@@ -135,8 +140,25 @@ class Response:
         return self.headers.get("Request-ID", "")
 
 
-Middleware = Callable[[Request], Generator[Request, Response, Response]]
-"""Yields a request to pass it on, is resumed with the response (or the transport's error), returns a response."""
+@dataclass(frozen=True)
+class Wait:
+    """An effect: go on when somebody else has finished, or after some seconds, whichever is first.
+
+    Attributes:
+        future: what is waited for. Its result is not asked for.
+        seconds: how long at the most.
+    """
+
+    future: Future[None]
+    seconds: float
+
+
+Flow = Generator[Request | Wait, Any, Response]
+"""A call under way. It yields a request and is resumed with its response, or has the transport's error thrown into it; it
+yields an effect and is resumed with None, which no type can tell apart; it returns the response."""
+
+Middleware = Callable[[Request], Flow]
+"""Begins a flow that passes its request on by yielding it."""
 
 
 def request_message(method: str, target: str, timestamp: int | str, nonce: str, body: bytes | str) -> bytes:

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Protocol
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.oid import NameOID
 
-from wechatpay_chain.crypto import PublicKeySource, load_public, load_public_key, normalize_serial, serial_number
-from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.crypto import (
+    PublicKeySource,
+    aes_gcm_decrypt,
+    load_public,
+    load_public_key,
+    normalize_serial,
+    serial_number,
+)
+from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 
-__all__ = ["Keyring"]
+__all__ = ["CertificateCache", "Keyring"]
+
+REFRESH_EVERY = 12 * 3600
+"""Seconds in use after which certificates are fetched anew: https://pay.weixin.qq.com/doc/v3/merchant/4012551764"""
+
+REFRESH_BEFORE_END = 24 * 3600
+"""Seconds before the end of a certificate from which a newer one is looked for."""
+
+RETRY_AFTER = 60
+"""Seconds between two downloads, however many answers name an unknown serial."""
+
+ISSUER = "Tenpay.com Root CA"
+"""The common name of whoever issues platform certificates."""
+
+
+class CertificateCache(Protocol):
+    """A place where fetched certificates are kept for the next process, encrypted as they came.
+
+    It is asked seldom: once before the first download of a process, and after each.
+    """
+
+    def load(self) -> bytes | None:
+        """What was saved last, or None. It is checked as if it had just been downloaded."""
+
+    def save(self, answer: bytes) -> None:
+        """Keeps an answer that has been proven."""
+
 
 PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"
 _PUBLIC_KEY_ID = re.compile(rf"{PUBLIC_KEY_PREFIX}[0-9A-Za-z]+")
@@ -32,51 +71,175 @@ class _Entry(NamedTuple):
 class Keyring:
     """The keys that answers are verified with.
 
+    Given keys stay. Platform certificates that were fetched stand beside them, and each set of fetched ones replaces the
+    one before as a whole. It does no I/O: `middleware/rotate.py` fetches.
+
     Args:
         certs: keys and certificates by their ids.
+        apiv3_key: what fetched certificates are encrypted with. Certificates are fetched when this is given, unless
+            public keys alone are given: to go on asking for certificates would keep a merchant that has moved to the
+            public key from ever being done with it (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
+        trust_anchors: the certificates that a fetched one must have been issued by; none asks for the issuer's name only.
+        cache: where fetched certificates are kept for the next process.
 
     Raises:
-        ConfigurationError: there is none of use, one cannot be loaded, or one is filed under an id that is not its own.
-
-    Attributes:
-        preferred: the id of the key to encrypt with and to ask for: a public key before any certificate
-            (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), else the newest certificate.
+        ConfigurationError: there is no key of use and no way to fetch one, one cannot be loaded, or one is filed under
+            an id that is not its own.
     """
 
-    def __init__(self, certs: Mapping[str, PublicKeySource]) -> None:
+    def __init__(
+        self,
+        certs: Mapping[str, PublicKeySource],
+        apiv3_key: bytes | None = None,
+        trust_anchors: Sequence[x509.Certificate] = (),
+        cache: CertificateCache | None = None,
+    ) -> None:
         if certs is not None and not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {_EXPECTED}")
-        if not certs:
-            raise ConfigurationError(f"certs: none came; {_EXPECTED}")
-        self._entries: dict[str, _Entry] = {}
-        for given_id, source in certs.items():
-            key_id = _normalize_id(given_id)
-            if key_id in self._entries:
-                raise ConfigurationError(f"certs[{key_id!r}]: came twice, in two spellings; expected it once")
-            try:
-                self._entries[key_id] = _entry(key_id, given_id, source)
-            except ConfigurationError as error:
-                raise ConfigurationError(f"certs[{key_id!r}]: {error}") from None
-        valid = {key_id: entry for key_id, entry in self._entries.items() if entry.is_valid}
-        if not valid:
+        if not certs and apiv3_key is None:
+            raise ConfigurationError(f"certs: none came, and no apiv3_key to fetch certificates with; {_EXPECTED}")
+        self._given = _entries(certs or {})
+        self._fetched: dict[str, _Entry] = {}
+        self._apiv3_key = apiv3_key
+        self._trust_anchors = tuple(trust_anchors)
+        self.cache = cache
+        only_public_keys = self._given and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given)
+        self._fetches = apiv3_key is not None and not only_public_keys
+        if not self._fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
+        self._lock = threading.Lock()
+        self._refresh: Future[None] | None = None
+        self._tried = self._adopted = float("-inf")
+        self.trouble = ""
+        """Why the last refresh failed; empty when it did not."""
+
+    @property
+    def preferred(self) -> str | None:
+        """The id of the key to encrypt with and to ask for, or None before certificates are fetched.
+
+        A public key comes before any certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and the newest
+        certificate before the others.
+        """
+        valid = {key_id: entry for key_id, entry in self._all.items() if entry.is_valid}
         public_key_ids = [key_id for key_id in valid if key_id.startswith(PUBLIC_KEY_PREFIX)]
-        self.preferred = min(public_key_ids) if public_key_ids else max(valid, key=lambda key_id: valid[key_id].begins)
+        if public_key_ids:
+            return min(public_key_ids)
+        return max(valid, key=lambda key_id: valid[key_id].begins, default=None)
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """The key of that id, in either case, if there is one and it is valid now."""
-        entry = self._entries.get(key_id) or self._entries.get(key_id.upper())
+        entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
 
     def id_of(self, key: RSAPublicKey) -> str | None:
         """The id under which a key is here, or None."""
-        return next((key_id for key_id, entry in self._entries.items() if entry.key == key), None)
+        return next((key_id for key_id, entry in self._all.items() if entry.key == key), None)
+
+    def needs_refresh(self, key_id: str) -> bool:
+        """Whether certificates should be fetched before an answer that names this key is judged."""
+        if not self._fetches:
+            return False
+        unknown = key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
+        ends = min((entry.ends for entry in self._fetched.values()), default=float("inf"))
+        return (
+            bool(unknown)
+            or time.monotonic() - self._adopted >= REFRESH_EVERY
+            or ends - time.time() < REFRESH_BEFORE_END
+        )
+
+    def begin_refresh(self) -> tuple[Future[None] | None, bool]:
+        """The refresh to take part in, and whether the caller has to do it; none where one was tried just now.
+
+        Whoever has to do it calls `end_refresh`, whatever happens.
+        """
+        with self._lock:
+            if self._refresh is not None:
+                return self._refresh, False
+            if time.monotonic() - self._tried < RETRY_AFTER:
+                return None, False
+            self._tried = time.monotonic()
+            self._refresh = Future()
+            self._refresh.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
+            return self._refresh, True
+
+    def end_refresh(self, refresh: Future[None], trouble: str) -> None:
+        """Ends a refresh and wakes whoever waits for it."""
+        with self._lock:
+            self._refresh = None
+            self.trouble = trouble
+        refresh.set_result(None)
+
+    def opened(self, answer: bytes) -> dict[str, x509.Certificate]:
+        """The valid certificates in an answer to GET v3/certificates by serial number, decrypted and checked one by one.
+
+        That an answer can be opened proves that its certificates come from somebody who has the APIv3 key. Source:
+        https://pay.weixin.qq.com/doc/v3/merchant/4012551764
+
+        Raises:
+            DecryptionError: a certificate was not encrypted with the APIv3 key.
+            ConfigurationError: the answer or a certificate is not what it should be.
+        """
+        try:
+            certificates = [self._open(listed) for listed in json.loads(answer)["data"]]
+        except WeChatPayError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise ConfigurationError("apiv3_key: the list of certificates cannot be read") from None
+        valid = {serial: certificate for serial, certificate in certificates if _entry_of(certificate).is_valid}
+        if not valid:
+            raise ConfigurationError("apiv3_key: the list holds no certificate that is valid now")
+        return valid
+
+    def adopt(self, fetched: Keyring) -> None:
+        """Takes a set of certificates in place of those fetched before."""
+        self._fetched = fetched._given
+        self._adopted = time.monotonic()
+
+    def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
+        sealed = listed["encrypt_certificate"]
+        if sealed["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
+            raise ConfigurationError(f"apiv3_key: a certificate is encrypted with {sealed['algorithm']!r}")
+        pem = aes_gcm_decrypt(sealed["ciphertext"], self._apiv3_key, sealed["nonce"], sealed.get("associated_data"))
+        certificate = load_public(pem)
+        if not isinstance(certificate, x509.Certificate) or serial_number(certificate) != listed["serial_no"]:
+            raise ConfigurationError("apiv3_key: a certificate came under another serial number than its own")
+        common_names = [name.value for name in certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        if common_names != [ISSUER]:
+            raise ConfigurationError(f"apiv3_key: a certificate is issued by {common_names!r}; expected {ISSUER!r}")
+        if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
+            raise ConfigurationError("trust_anchors: a certificate is issued by none of them")
+        return listed["serial_no"], certificate
+
+    @property
+    def _all(self) -> Mapping[str, _Entry]:
+        return {**self._fetched, **self._given} if self._fetched else self._given
 
     def __contains__(self, key_id: object) -> bool:
-        return key_id in self._entries
+        return key_id in self._all
 
     def __repr__(self) -> str:
-        return f"<Keyring {', '.join(self._entries)}>"
+        return f"<Keyring {', '.join(self._all) or 'empty'}>"
+
+
+def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(anchor)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
+    for given_id, source in certs.items():
+        key_id = _normalize_id(given_id)
+        if key_id in entries:
+            raise ConfigurationError(f"certs[{key_id!r}]: came twice, in two spellings; expected it once")
+        try:
+            entries[key_id] = _entry(key_id, given_id, source)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"certs[{key_id!r}]: {error}") from None
+    return entries
 
 
 _EXPECTED = (
@@ -98,9 +261,12 @@ def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
             f"came a certificate whose serial number is {serial}; expected the key of that id, or the certificate under its "
             "own serial number, if it is WeChat Pay's"
         )
-    return _Entry(
-        load_public_key(loaded), loaded.not_valid_before_utc.timestamp(), loaded.not_valid_after_utc.timestamp()
-    )
+    return _entry_of(loaded)
+
+
+def _entry_of(certificate: x509.Certificate) -> _Entry:
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return _Entry(load_public_key(certificate), begins.timestamp(), ends.timestamp())
 
 
 def _normalize_id(key_id: object) -> str:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from typing import TypeGuard
+from collections.abc import Iterable
+from typing import TypeGuard, cast
 from urllib.parse import urlsplit
 
-from wechatpay_chain.crypto import APIV3_KEY_SIZE, normalize_serial
+from cryptography import x509
+
+from wechatpay_chain.crypto import APIV3_KEY_SIZE, PublicKeySource, load_public, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.files import CertificateFile
 from wechatpay_chain.http import Timeout, split_origin
-from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX
+from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
 
 MOST_SECONDS = 10**6
 """What every system's timers can count."""
 
-__all__ = ["apiv3_key_octets", "merchant_number", "merchant_serial", "origin", "seconds"]
+__all__ = [
+    "apiv3_key_octets",
+    "certificates",
+    "kept_certificates",
+    "merchant_number",
+    "merchant_serial",
+    "origin",
+    "seconds",
+]
 
 
 def merchant_number(mchid: object) -> str:
@@ -65,6 +78,37 @@ def apiv3_key_octets(apiv3_key: object) -> bytes | None:
             f"apiv3_key: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
         )
     return octets
+
+
+def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
+    """The certificates that fetched ones must have been issued by."""
+    if isinstance(trust_anchors, (str, bytes)) or not isinstance(trust_anchors, Iterable):
+        raise ConfigurationError(
+            f"trust_anchors: came a {type(trust_anchors).__name__}; expected a list of certificates"
+        )
+    loaded: list[x509.Certificate] = []
+    for source in trust_anchors:
+        try:
+            anchor = load_public(source)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"trust_anchors: {error}") from None
+        if not isinstance(anchor, x509.Certificate):
+            raise ConfigurationError("trust_anchors: came a bare public key; expected certificates")
+        loaded.append(anchor)
+    return loaded
+
+
+def kept_certificates(cache: object) -> CertificateCache | None:
+    """Where fetched certificates are kept."""
+    if cache is None:
+        return None
+    if isinstance(cache, (str, os.PathLike)):
+        return CertificateFile(cache)
+    if callable(getattr(cache, "load", None)) and callable(getattr(cache, "save", None)):
+        return cast("CertificateCache", cache)
+    raise ConfigurationError(
+        f"certificate_cache: came a {type(cache).__name__}; expected a path, or an object with load() and save(answer)"
+    )
 
 
 def origin(base_url: object, allow_http: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from typing import Any
 
 from wechatpay_chain.errors import (
@@ -17,7 +16,7 @@ from wechatpay_chain.errors import (
     RedirectionError,
     ServerError,
 )
-from wechatpay_chain.http import Request, Response, parse_authorization, request_message
+from wechatpay_chain.http import Flow, Request, Response, parse_authorization, request_message
 
 __all__ = ["raise_for_status"]
 
@@ -34,9 +33,9 @@ _BY_STATUS = {
 _BY_FAMILY = {3: RedirectionError, 4: ClientError, 5: ServerError}
 
 
-def raise_for_status(request: Request) -> Generator[Request, Response, Response]:
+def raise_for_status(request: Request) -> Flow:
     """Raises the APIError of an answer that is not 2xx, signed or not, whatever its body holds."""
-    response = yield request
+    response: Response = yield request
     if response.ok:
         return response
     raise _api_error(response)

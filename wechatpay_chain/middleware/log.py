@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
 
 from wechatpay_chain.errors import APIError, SignatureError
-from wechatpay_chain.http import Request, Response
+from wechatpay_chain.http import Flow, Request, Response
 
 __all__ = ["log"]
 
 logger = logging.getLogger("wechatpay_chain")
 
 
-def log(request: Request) -> Generator[Request, Response, Response]:
+def log(request: Request) -> Flow:
     """Writes method, template, status, request id and milliseconds of a call, or the kind of its failure."""
     began = time.perf_counter()
     try:
-        response = yield request
+        response: Response = yield request
     except (APIError, SignatureError) as error:
         _line(request, f"{type(error).__name__} {error.response.status_code}", error.response.request_id, began)
         raise

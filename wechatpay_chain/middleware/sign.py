@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain import crypto
-from wechatpay_chain.http import AUTHORIZATION_SCHEME, Headers, Middleware, Request, Response, request_message
+from wechatpay_chain.http import AUTHORIZATION_SCHEME, Flow, Headers, Middleware, Request, Response, request_message
 
 __all__ = ["sign"]
 
@@ -24,7 +23,7 @@ def sign(mchid: str, serial: str, private_key: RSAPrivateKey) -> Middleware:
         private_key: of that certificate.
     """
 
-    def signed(request: Request) -> Generator[Request, Response, Response]:
+    def signed(request: Request) -> Flow:
         timestamp, nonce = int(time.time()), crypto.nonce()
         message = request_message(request.method, request.target, timestamp, nonce, request.body)
         authorization = Headers(
@@ -33,6 +32,7 @@ def sign(mchid: str, serial: str, private_key: RSAPrivateKey) -> Middleware:
                 f'signature="{crypto.sign(message, private_key)}",timestamp="{timestamp}",serial_no="{serial}"'
             }
         )
-        return (yield request.with_headers(authorization))
+        response: Response = yield request.with_headers(authorization)
+        return response
 
     return signed

@@ -10,14 +10,13 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Generator
 
 from wechatpay_chain import crypto
 from wechatpay_chain.errors import Reason, SignatureError
-from wechatpay_chain.http import Middleware, Request, Response, response_message
+from wechatpay_chain.http import Flow, Middleware, Request, Response, response_message
 from wechatpay_chain.keyring import Keyring
 
-__all__ = ["verify"]
+__all__ = ["check", "verify"]
 
 WINDOW = 300
 """Seconds that an answer's clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
@@ -64,16 +63,17 @@ def verify(keyring: Keyring) -> Middleware:
         SignatureError: in the flow; see `Reason` for the causes.
     """
 
-    def verified(request: Request) -> Generator[Request, Response, Response]:
-        response = yield request
+    def verified(request: Request) -> Flow:
+        response: Response = yield request
         if response.ok:
-            _check(response, keyring)
+            check(response, keyring)
         return response
 
     return verified
 
 
-def _check(response: Response, keyring: Keyring) -> None:
+def check(response: Response, keyring: Keyring) -> None:
+    """Raises a SignatureError unless a key of the keyring proves a 2xx answer."""
     request, headers = response.request, response.headers
     operation = f"{request.method} {request.target.partition('?')[0]}"
     if _UNSIGNED_OPERATION.fullmatch(operation):
@@ -94,7 +94,8 @@ def _check(response: Response, keyring: Keyring) -> None:
         raise _refused(
             response,
             Reason.UNKNOWN_SERIAL,
-            f"it names the key {serial!r}, and the client has {keyring!r}; add that key to certs=",
+            f"it names the key {serial!r}, and the client has {keyring!r}; add that key to certs="
+            + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else ""),
         )
     body = response.content
     digest = headers.get(_DIGEST_HEADER) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None

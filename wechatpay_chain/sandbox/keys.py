@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509.oid import NameOID
 
 from wechatpay_chain import crypto
+from wechatpay_chain.keyring import ISSUER
 
 __all__ = ["Keys", "Signer"]
 
@@ -90,8 +91,10 @@ def _certificate(key: RSAPrivateKey) -> x509.Certificate:
             x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign"),
         ]
     )
+    # Nobody asks for the chain of this certificate; the name of its issuer is asked for.
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ISSUER)])
     builder = x509.CertificateBuilder(
-        issuer_name=name,
+        issuer_name=issuer,
         subject_name=name,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),

@@ -1,0 +1,429 @@
+"""Platform certificates that are fetched by themselves: checked, once for many, and never at the cost of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, Received, Reply, certificate_pem, json_body, new_key, public_pem
+from tests.service import new_certificate as any_certificate
+from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto, keyring
+from wechatpay_chain.cli import main
+from wechatpay_chain.sandbox import Sandbox
+
+APIV3_KEY = "0123456789abcdef0123456789ABCDEF"
+
+
+def new_certificate(key, **how):
+    return any_certificate(key, issuer="Tenpay.com Root CA", **how)
+
+
+class Authority:
+    """What a service does that rotates its certificates; each can be told to err."""
+
+    def __init__(self, service) -> None:
+        self.service = service
+        self.key = service.platform
+        self.listed = [new_certificate(service.platform)]
+        self.signer = self.listed[0]
+        self.downloads = 0
+        self.fault = None
+
+    @property
+    def serial(self) -> str:
+        return f"{self.signer.serial_number:040X}"
+
+    def listing(self) -> bytes:
+        entries = []
+        for certificate in self.listed:
+            nonce = crypto.nonce(12)
+            sealed = crypto.aes_gcm_encrypt(certificate_pem(certificate), APIV3_KEY.encode(), nonce, "certificate")
+            entries.append(
+                {
+                    "serial_no": f"{certificate.serial_number:040X}",
+                    "effective_time": "2018-06-08T10:34:56+08:00",
+                    "expire_time": "2028-12-08T10:34:56+08:00",
+                    "encrypt_certificate": {
+                        "algorithm": "AEAD_AES_256_GCM",
+                        "nonce": nonce,
+                        "associated_data": "certificate",
+                        "ciphertext": sealed,
+                    },
+                }
+            )
+        return json_body({"data": entries})
+
+    def __call__(self, received: Received) -> Reply | bytes | None:
+        if received.target == "/v3/certificates":
+            self.downloads += 1
+            if self.fault is not None:
+                return self.fault(self) if callable(self.fault) else self.fault
+            return self.service.signed(self.listing(), key=self.key, serial=self.serial)
+        return self.service.signed(b'{"a":1}', key=self.key, serial=self.serial)
+
+    def rotate(self) -> None:
+        self.key = new_key()
+        self.signer = new_certificate(self.key)
+        self.listed = [*self.listed, self.signer]
+
+
+@pytest.fixture
+def authority(service, wire):
+    wire.answer = Authority(service)
+    return wire.answer
+
+
+@pytest.fixture
+def alone(service, wire, authority):
+    """Settings of a client that has the APIv3 key and nothing else to verify with."""
+    return {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    """As if a minute passed between any two downloads."""
+    monkeypatch.setattr(keyring, "RETRY_AFTER", 0)
+
+
+def test_the_first_need_fetches(alone, wire, authority, send):
+    with Client(**alone) as client:
+        assert not wire.received, "not in the constructor"
+        assert send(client.v3.x, "post", json={}).json() == {"a": 1}
+        assert send(client.v3.y, "post", json={}).json() == {"a": 1}
+    assert [received.target for received in wire.received] == ["/v3/x", "/v3/certificates", "/v3/y"]
+    first, download, second = wire.received
+    assert first.header("Wechatpay-Serial") is None
+    assert download.header("Wechatpay-Serial") is None, "so that a certificate signs the answer"
+    assert download.body == b""
+    assert second.header("Wechatpay-Serial") == authority.serial
+
+
+def test_an_explicit_download_is_not_made_twice(alone, wire, authority, send):
+    with Client(**alone) as client:
+        assert send(client.v3.certificates, "get").json()["data"]
+    assert authority.downloads == 1
+
+
+def test_a_rotation_refreshes_once(alone, authority, send, no_pause):
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        authority.rotate()
+        assert send(client.v3.x, "get").json() == {"a": 1}
+        assert send(client.v3.x, "get").json() == {"a": 1}
+    assert authority.downloads == 2
+
+
+def test_certificates_given_are_refreshed_too(service, wire, authority, send):
+    given = any_certificate(new_key())
+    certs = {f"{given.serial_number:040X}": given}
+    with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
+        assert send(client.v3.x, "get").json() == {"a": 1}
+    assert authority.downloads == 1
+
+
+def test_public_keys_alone_are_never_refreshed(service, wire, authority, send):
+    """To go on asking for certificates would keep a merchant from ever being done with them."""
+    certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
+    with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
+        with pytest.raises(SignatureError):
+            send(client.v3.x, "get")
+    assert authority.downloads == 0
+
+
+def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authority, send):
+    with Client(**alone) as client:
+        wire.answer = lambda received: service.signed(b"{}", serial="PUB_KEY_ID_99")
+        with pytest.raises(SignatureError):
+            send(client.v3.x, "get")
+    assert authority.downloads == 0
+
+
+def test_32_threads_make_one_download(alone, authority):
+    with Client(**alone) as client, ThreadPoolExecutor(32) as threads:
+        barrier = threading.Barrier(32)
+
+        def call(_: int) -> int:
+            barrier.wait()
+            return client.v3.x.get().status_code
+
+        assert list(threads.map(call, range(32))) == [200] * 32
+    assert authority.downloads == 1
+
+
+def test_32_tasks_make_one_download(alone, authority):
+    async def main() -> list[int]:
+        async with Client(**alone) as client:
+            answers = await asyncio.gather(*(client.v3.x.get_async() for _ in range(32)))
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(main()) == [200] * 32
+    assert authority.downloads == 1
+
+
+def test_a_cancelled_download_wakes_those_who_wait(alone, authority, no_pause):
+    release, asked = threading.Event(), threading.Event()
+
+    def slow(authority):
+        asked.set()
+        release.wait(5)
+        return authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial)
+
+    async def main() -> None:
+        async with Client(**alone) as client:
+            authority.fault = slow
+            first = asyncio.create_task(client.v3.x.get_async())
+            await asyncio.to_thread(asked.wait, 5)
+            second = asyncio.create_task(client.v3.x.get_async())
+            await asyncio.sleep(0.1)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            with pytest.raises(SignatureError):
+                await asyncio.wait_for(second, 3)
+            release.set()
+            authority.fault = None
+            assert (await client.v3.x.get_async()).status_code == 200
+
+    asyncio.run(main())
+
+
+def test_twenty_forged_serials_make_one_download(alone, wire, service, authority, send):
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        known = wire.answer
+        for number in range(20):
+            forged = service.signed(b"{}", serial=f"{number:040X}")
+            wire.answer = lambda received, forged=forged: (
+                known(received) if "certificates" in received.target else forged
+            )
+            with pytest.raises(SignatureError):
+                send(client.v3.x, "get")
+        wire.answer = known
+        assert send(client.v3.x, "get").status_code == 200
+    assert authority.downloads == 1
+
+
+FAULTS = {
+    "404": Reply(404, {}, json_body({"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书"})),
+    "500": Reply(500, {}, b"<html>"),
+    "dropped": lambda authority: None,
+    "unsigned": lambda authority: Reply(200, {}, authority.listing()),
+    "signed by a stranger": lambda authority: authority.service.signed(
+        authority.listing(), key=authority.service.merchant, serial=authority.serial
+    ),
+    "old": lambda authority: authority.service.signed(
+        authority.listing(), key=authority.key, serial=authority.serial, timestamp=int(time.time()) - 400
+    ),
+    "altered": lambda authority: authority.service.signed(
+        authority.listing().replace(b'"ciphertext": "', b'"ciphertext": "AAAA'),
+        key=authority.key,
+        serial=authority.serial,
+    ),
+    "empty": lambda authority: authority.service.signed(b'{"data":[]}', key=authority.key, serial=authority.serial),
+    "no list": lambda authority: authority.service.signed(b"[1]", key=authority.key, serial=authority.serial),
+    "no JSON": lambda authority: authority.service.signed(b"\xff", key=authority.key, serial=authority.serial),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_download_that_fails_leaves_the_old_set_and_does_not_repeat_the_call(
+    alone, wire, authority, send, no_pause, fault
+):
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        old, old_key = authority.signer, authority.key
+        authority.rotate()
+        authority.fault = FAULTS[fault]
+        wire.received.clear()
+        with pytest.raises(SignatureError, match="fetching certificates failed"):
+            send(client.v3.pay, "post", json={"once": True})
+        assert [received.target for received in wire.received].count("/v3/pay") == 1
+        authority.signer, authority.key = old, old_key
+        assert send(client.v3.x, "get").status_code == 200, "the old certificate still verifies"
+
+
+def bad_listing(service, wire, authority, send, alone, **settings) -> str:
+    with Client(**{**alone, **settings}) as client, pytest.raises(SignatureError) as caught:
+        send(client.v3.x, "get")
+    assert authority.downloads == 1
+    return str(caught.value)
+
+
+def test_each_certificate_is_checked(service, wire, authority, send, alone):
+    key, good = service.platform, authority.listed
+    authority.listed = [any_certificate(key)]
+    assert "Tenpay.com Root CA" in bad_listing(service, wire, authority, send, alone)
+    authority.downloads, authority.listed = 0, [new_certificate(key, age=90, days=-1)]
+    assert "valid now" in bad_listing(service, wire, authority, send, alone)
+    authority.downloads, authority.listed = 0, [new_certificate(key, age=-1, days=9)]
+    assert "valid now" in bad_listing(service, wire, authority, send, alone)
+    authority.downloads, authority.listed = 0, good
+    assert "was altered" in bad_listing(service, wire, authority, send, alone, apiv3_key="x" * 32)
+    listing = authority.listing().replace(authority.serial.encode(), b"A" * 40)
+    authority.downloads = 0
+    authority.fault = service.signed(listing, key=key, serial=authority.serial)
+    assert "another serial number" in bad_listing(service, wire, authority, send, alone)
+    authority.downloads = 0
+    authority.fault = service.signed(authority.listing().replace(b"AES_256", b"SM4_"), key=key, serial=authority.serial)
+    assert "is encrypted with" in bad_listing(service, wire, authority, send, alone)
+
+
+def test_trust_anchors(service, wire, authority, send, alone):
+    root_key = new_key()
+    root = new_certificate(root_key)
+    with pytest.raises(ConfigurationError, match="trust_anchors"):
+        Client(**alone, trust_anchors=[public_pem(root_key)])
+    for wrong in ("root.pem", 5, ["nothing"]):
+        with pytest.raises(ConfigurationError, match="trust_anchors"):
+            Client(**alone, trust_anchors=wrong)
+    assert "trust_anchors" in bad_listing(service, wire, authority, send, alone, trust_anchors=[certificate_pem(root)])
+    root = any_certificate(root_key, subject="Tenpay.com Root CA", issuer="Tenpay.com Root CA")
+    issued = new_certificate(service.platform, issuer_key=root_key)
+    authority.listed, authority.signer, authority.downloads = [issued], issued, 0
+    with Client(**alone, trust_anchors=[certificate_pem(root)]) as client:
+        assert send(client.v3.x, "get").status_code == 200
+
+
+def test_every_twelve_hours_in_use(alone, authority, send, no_pause, monkeypatch):
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        send(client.v3.x, "get")
+        assert authority.downloads == 1
+        now = time.monotonic()
+        monkeypatch.setattr(keyring.time, "monotonic", lambda: now + 12 * 3600 + 1)
+        send(client.v3.x, "get")
+        send(client.v3.x, "get")
+    assert authority.downloads == 2
+
+
+def test_before_a_certificate_ends(alone, service, authority, send, no_pause):
+    authority.listed = [new_certificate(service.platform, age=300, days=0.5)]
+    authority.signer = authority.listed[0]
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        send(client.v3.x, "get")
+    assert authority.downloads == 2
+
+
+def test_a_cache_spares_the_next_process_the_download(alone, wire, authority, send, tmp_path):
+    file = tmp_path / "certificates.json"
+    with Client(**alone, certificate_cache=file) as client:
+        send(client.v3.x, "get")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["certificates.json"]
+    assert b"BEGIN" not in file.read_bytes()
+    with Client(**alone, certificate_cache=str(file)) as client:
+        assert send(client.v3.x, "get").status_code == 200
+    assert authority.downloads == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b"{}", b'{"data":[{}]}', b"\xff", b"[" * 9000])
+def test_a_cache_that_lies_is_not_believed(alone, authority, send, tmp_path, content):
+    file = tmp_path / "certificates.json"
+    file.write_bytes(content)
+    with Client(**alone, certificate_cache=file) as client:
+        assert send(client.v3.x, "get").status_code == 200
+    assert authority.downloads == 1
+    assert json.loads(file.read_bytes())["data"], "and is replaced"
+
+
+def test_a_cache_that_is_out_of_date_is_replaced(alone, authority, send, no_pause, tmp_path):
+    file = tmp_path / "certificates.json"
+    with Client(**alone, certificate_cache=file) as client:
+        send(client.v3.x, "get")
+    authority.rotate()
+    with Client(**alone, certificate_cache=file) as client:
+        assert send(client.v3.x, "get").status_code == 200
+    assert authority.downloads == 2
+
+
+def test_a_cache_of_ones_own(alone, authority, send):
+    class Shelf:
+        kept: bytes | None = None
+
+        def load(self) -> bytes | None:
+            return self.kept
+
+        def save(self, answer: bytes) -> None:
+            self.kept = answer
+
+    shelf = Shelf()
+    for _ in range(2):
+        with Client(**alone, certificate_cache=shelf) as client:
+            send(client.v3.x, "get")
+    assert authority.downloads == 1
+    with pytest.raises(ConfigurationError, match="certificate_cache"):
+        Client(**alone, certificate_cache=object())
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["data", "serial_no", "encrypt_certificate", "algorithm", "nonce", "ciphertext", "associated_data"]
+                ),
+                inner,
+                max_size=6,
+            )
+        ),
+    )
+)
+@settings(max_examples=150)
+def test_whatever_the_list_holds_only_our_errors_go(service, value):
+    ring = keyring.Keyring({}, APIV3_KEY.encode())
+    with pytest.raises(WeChatPayError):
+        ring.opened(json.dumps({"data": [value]}).encode())
+
+
+def certificates(sandbox, folder, monkeypatch, *more, apiv3_key=None, **options) -> int:
+    known = sandbox.credentials
+    (folder / "key.pem").write_text(known["private_key"])
+    given = {
+        "mchid": known["mchid"],
+        "serial": known["serial"],
+        "private-key": folder / "key.pem",
+        "output": folder / "out",
+    }
+    given |= {"base-url": known["base_url"], **options}
+    monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"] if apiv3_key is None else apiv3_key)
+    monkeypatch.setenv("NO_PROXY", "*")
+    return main(["certificates", *(part for name, value in given.items() for part in (f"--{name}", str(value))), *more])
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    with Sandbox() as sandbox:
+        _, (serial, pem) = sandbox.credentials["certs"].items()
+        assert certificates(sandbox, tmp_path, monkeypatch) == 0
+        said = capsys.readouterr().out
+        assert (tmp_path / "out" / f"{serial}.pem").read_text() == pem
+        assert said.startswith(f"{serial} valid from 2")
+        for wrong in ({"apiv3_key": "x" * 32}, {"apiv3_key": ""}, {"serial": "A" * 40}, {"private-key": tmp_path / "no.pem"},
+                      {"output": tmp_path / "key.pem"}):  # fmt: skip
+            assert certificates(sandbox, tmp_path, monkeypatch, **wrong) == 1
+            error = capsys.readouterr().err
+            assert error.startswith("certificates: ")
+            assert sandbox.credentials["apiv3_key"] not in error
+        (tmp_path / "other.pem").write_text(certificate_pem(any_certificate(new_key())))
+        assert certificates(sandbox, tmp_path, monkeypatch, "--trust-anchor", str(tmp_path / "other.pem")) == 1
+
+
+def test_the_sandbox_gives_certificates_to_whoever_has_the_key(send):
+    with Sandbox() as sandbox, sandbox.client(certs={}) as client:
+        assert send(client.v3.security.echo, "post", json={"echo_message": "x"}).status_code == 200
+        assert send(client.v3.security.echo, "post", json={"echo_message": "x"}).status_code == 200
+
+
+def test_neither_a_key_nor_a_way_to_one(service):
+    with pytest.raises(ConfigurationError, match="certs: none came, and no apiv3_key"):
+        Client(mchid=MCHID, serial=SERIAL, private_key=service.merchant)
