@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
-from wechatpay_chain import Client, ConfigurationError, Request, Response, SignatureError, TransportError
+from wechatpay_chain import Client, ConfigurationError, Request, Response, SignatureError, TransportError, proof
 from wechatpay_chain.errors import Reason
 from wechatpay_chain.http import Headers
 from wechatpay_chain.keyring import Keyring
@@ -101,7 +101,7 @@ def test_a_clock_that_is_near_enough(client, wire, service, send, offset):
 @pytest.mark.parametrize("offset", [-300, 300])
 def test_the_clock_at_the_very_limit(client, wire, service, send, offset, monkeypatch):
     frozen = int(time.time())
-    monkeypatch.setattr(verify_module.time, "time", lambda: frozen + 0.5)
+    monkeypatch.setattr(proof.time, "time", lambda: frozen + 0.5)
     assert refused(client, wire, send, service.signed(BODY, timestamp=frozen + offset)) is Reason.CLOCK_SKEW
     wire.answer = lambda received: service.signed(BODY, timestamp=frozen + offset - offset // abs(offset))
     assert send(client.v3.x, "get").content == BODY
