@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         WeChatPayError,
     )
     from wechatpay_chain.http import Request, Response
+    from wechatpay_chain.notification import Notification, Notifications, Reply, SeenNonces
 
 _HOMES = {
     "APIError": "errors",
@@ -50,12 +51,16 @@ _HOMES = {
     "ForbiddenError": "errors",
     "Node": "chain",
     "NotFoundError": "errors",
+    "Notification": "notification",
+    "Notifications": "notification",
     "PathVariableError": "errors",
     "RateLimitError": "errors",
     "Reason": "errors",
     "RedirectionError": "errors",
+    "Reply": "notification",
     "Request": "http",
     "Response": "http",
+    "SeenNonces": "notification",
     "ServerError": "errors",
     "SignatureError": "errors",
     "TransportError": "errors",
@@ -75,12 +80,16 @@ __all__ = [
     "ForbiddenError",
     "Node",
     "NotFoundError",
+    "Notification",
+    "Notifications",
     "PathVariableError",
     "RateLimitError",
     "Reason",
     "RedirectionError",
+    "Reply",
     "Request",
     "Response",
+    "SeenNonces",
     "ServerError",
     "SignatureError",
     "TransportError",

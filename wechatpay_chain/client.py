@@ -18,9 +18,10 @@ from wechatpay_chain.http import Headers, Middleware, Request, Response, check_f
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
-from wechatpay_chain.middleware.rotate import rotate
+from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
+from wechatpay_chain.notification import Notifications, SeenStore
 from wechatpay_chain.settings import (
     apiv3_key_octets,
     certificates,
@@ -72,6 +73,7 @@ class Client:
         certificate_cache: a file, or an object with `load` and `save`, that keeps fetched certificates for the next
             process.
         trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
+        seen: a memory of nonces for notifications, such as `SeenNonces()`; see `Notifications`.
         passphrase: of an encrypted private key.
         base_url: scheme and host of the service; https, or http to this machine.
         timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
@@ -98,6 +100,7 @@ class Client:
         apiv3_key: str | bytes | None = None,
         certificate_cache: str | os.PathLike[str] | CertificateCache | None = None,
         trust_anchors: Sequence[PublicKeySource] = (),
+        seen: SeenStore | None = None,
         passphrase: str | bytes | None = None,
         base_url: str = "https://api.mch.weixin.qq.com/",
         timeout: float | tuple[float, float] = (5.0, 30.0),
@@ -114,8 +117,10 @@ class Client:
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
         key = load_private_key(private_key, passphrase)
+        self._apiv3_key = apiv3_key_octets(apiv3_key)
+        self._seen = seen
         self._keyring = Keyring(
-            certs, apiv3_key_octets(apiv3_key), certificates(trust_anchors), kept_certificates(certificate_cache)
+            certs, self._apiv3_key, certificates(trust_anchors), kept_certificates(certificate_cache)
         )
         if self.serial in self._keyring:
             raise ConfigurationError(
@@ -188,6 +193,25 @@ class Client:
                 + f' A chain begins at {", ".join(ROOTS)}, or anywhere with client["…"]'
             )
 
+    @property
+    def notifications(self) -> Notifications:
+        """Reads what WeChat Pay posts to this merchant: `client.notifications.parse(headers, body)`.
+
+        Certificates that a notification needs are fetched as for an answer.
+
+        Raises:
+            ConfigurationError: `apiv3_key` is missing, which notifications are encrypted with.
+        """
+        if self._apiv3_key is None:
+            raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
+        return Notifications(
+            self._keyring,
+            self._apiv3_key,
+            seen=self._seen,
+            refresh=self._refresh_keys,
+            refresh_async=self._refresh_keys_async,
+        )
+
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
 
@@ -243,6 +267,20 @@ class Client:
 
     # Two threads may come here at once; setdefault gives both the same transport.
 
+    def _refresh_keys(self, key_id: str) -> None:
+        if self._keyring.needs_refresh(key_id):
+            transport = self._blocking()
+            drive(run(self._refreshing(key_id), self._request(_CERTIFICATES, transport.library)), transport.send)
+
+    async def _refresh_keys_async(self, key_id: str) -> None:
+        if self._keyring.needs_refresh(key_id):
+            transport = self._awaiting()
+            request = self._request(_CERTIFICATES, transport.library)
+            await drive_async(run(self._refreshing(key_id), request), transport.send)
+
+    def _refreshing(self, key_id: str) -> tuple[Middleware, ...]:
+        return refresh_for(self._keyring, key_id), self._stack[-1]
+
     def _blocking(self) -> RequestsTransport:
         transport = self._transports.get("requests")
         if transport is None:
@@ -285,6 +323,8 @@ class Client:
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
         )
 
+
+_CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None)
 
 _USER_AGENT = (
     f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"

@@ -6,7 +6,7 @@
     ├── ArgumentError           a body, query, header or timeout that cannot be put on the wire
     ├── UnsupportedError        a part of the protocol that this version does not speak
     ├── TransportError          no whole answer came; `sent` says whether the service may have acted
-    ├── SignatureError          an answer came, and nothing proves that WeChat Pay wrote it
+    ├── SignatureError          an answer or a notification came, and nothing proves that WeChat Pay wrote it
     ├── DecryptionError         a ciphertext is not one, or not for this key
     └── APIError                an answer with a status other than 2xx
         ├── RedirectionError            3xx, never followed
@@ -104,19 +104,21 @@ class Reason(str, enum.Enum):
     """The signature does not fit the bytes that came, or is not one (a probe, for example)."""
     DIGEST_MISMATCH = "digest mismatch"
     """A statement is not the text whose digest was signed."""
+    REPLAYED = "replayed"
+    """A notification came before under the same nonce."""
 
 
 class SignatureError(WeChatPayError):
-    """An answer of status 2xx is not proven to be WeChat Pay's, so it is not believed.
+    """An answer of status 2xx, or a notification, is not proven to be WeChat Pay's, so it is not believed.
 
-    What the request did is unknown: query before it is repeated.
+    What the request of such an answer did is unknown: query before it is repeated.
 
     Attributes:
         reason: which check failed.
-        response: the answer as it came. Nothing in it can be trusted.
+        response: the answer as it came; None of a notification. Nothing in it can be trusted.
     """
 
-    def __init__(self, message: str, reason: Reason, response: Response) -> None:
+    def __init__(self, message: str, reason: Reason, response: Response | None) -> None:
         super().__init__(message, reason, response)
         self.reason = reason
         self.response = response

@@ -18,11 +18,10 @@ def log(request: Request) -> Flow:
     began = time.perf_counter()
     try:
         response: Response = yield request
-    except (APIError, SignatureError) as error:
-        _line(request, f"{type(error).__name__} {error.response.status_code}", error.response.request_id, began)
-        raise
     except BaseException as error:
-        _line(request, type(error).__name__, "", began)
+        answer = error.response if isinstance(error, (APIError, SignatureError)) else None
+        outcome = f"{type(error).__name__} {answer.status_code}" if answer else type(error).__name__
+        _line(request, outcome, answer.request_id if answer else "", began)
         raise
     _line(request, str(response.status_code), response.request_id, began)
     return response

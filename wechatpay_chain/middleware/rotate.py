@@ -16,7 +16,7 @@ from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, W
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.middleware.verify import check
 
-__all__ = ["certificates_request", "rotate"]
+__all__ = ["refresh_for", "rotate"]
 
 logger = logging.getLogger("wechatpay_chain")
 
@@ -25,7 +25,7 @@ _GLOBAL_PATH = "/v3/global/certificates"
 """The same, on the host of the global operations."""
 
 
-def certificates_request(request: Request) -> Request:
+def _certificates_request(request: Request) -> Request:
     """The request for the certificates of the service that another request goes to.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764. It names no key in Wechatpay-Serial, so that a
@@ -42,14 +42,29 @@ def rotate(keyring: Keyring) -> Middleware:
 
     def rotated(request: Request) -> Flow:
         response: Response = yield request
-        if response.ok and keyring.needs_refresh(response.headers.get("Wechatpay-Serial", "")):
-            yield from _refresh(keyring, request, response)
+        key_id = response.headers.get("Wechatpay-Serial", "")
+        if response.ok and keyring.needs_refresh(key_id):
+            is_listing = request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
+            yield from _refresh(keyring, key_id, request, response if is_listing else None)
         return response
 
     return rotated
 
 
-def _refresh(keyring: Keyring, request: Request, response: Response) -> Generator[Request | Wait, Any, None]:
+def refresh_for(keyring: Keyring, key_id: str) -> Middleware:
+    """Brings the keyring up to date for a key that something else than an answer names. The request is not passed on."""
+
+    def refreshed(request: Request) -> Flow:
+        if keyring.needs_refresh(key_id):
+            yield from _refresh(keyring, key_id, request, None)
+        return Response(204, Headers({}), b"", request)
+
+    return refreshed
+
+
+def _refresh(
+    keyring: Keyring, key_id: str, request: Request, listing: Response | None
+) -> Generator[Request | Wait, Any, None]:
     refresh, ours = keyring.begin_refresh()
     if refresh is None:
         return
@@ -58,9 +73,8 @@ def _refresh(keyring: Keyring, request: Request, response: Response) -> Generato
         return
     trouble = "it was interrupted"
     try:
-        if not _from_cache(keyring, response):
-            asked = request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
-            answer: Response = response if asked else (yield certificates_request(request))
+        if not _from_cache(keyring, key_id):
+            answer: Response = listing or (yield _certificates_request(request))
             _adopt(keyring, answer)
         trouble = ""
     except WeChatPayError as error:
@@ -70,8 +84,8 @@ def _refresh(keyring: Keyring, request: Request, response: Response) -> Generato
         keyring.end_refresh(refresh, trouble)
 
 
-def _from_cache(keyring: Keyring, response: Response) -> bool:
-    """Whether the cache has the key that a response names."""
+def _from_cache(keyring: Keyring, key_id: str) -> bool:
+    """Whether the cache has a key."""
     cached = keyring.cache.load() if keyring.cache else None
     if cached is None:
         return False
@@ -80,7 +94,7 @@ def _from_cache(keyring: Keyring, response: Response) -> bool:
     except WeChatPayError as error:
         logger.warning("the certificate cache is of no use: %s", error)
         return False
-    if kept.find(response.headers.get("Wechatpay-Serial", "")) is None:
+    if kept.find(key_id) is None:
         return False
     keyring.adopt(kept)
     return True
