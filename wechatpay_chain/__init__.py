@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from wechatpay_chain.http import Request, Response
     from wechatpay_chain.notification import Notification, Notifications, Reply, SeenNonces
+    from wechatpay_chain.sensitive import Sensitive
 
 _HOMES = {
     "APIError": "errors",
@@ -61,6 +62,7 @@ _HOMES = {
     "Request": "http",
     "Response": "http",
     "SeenNonces": "notification",
+    "Sensitive": "sensitive",
     "ServerError": "errors",
     "SignatureError": "errors",
     "TransportError": "errors",
@@ -90,6 +92,7 @@ __all__ = [
     "Request",
     "Response",
     "SeenNonces",
+    "Sensitive",
     "ServerError",
     "SignatureError",
     "TransportError",

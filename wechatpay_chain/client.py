@@ -5,23 +5,28 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
+from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, load_private_key
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, UnsupportedError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
 from wechatpay_chain.flow import drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
+from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
 from wechatpay_chain.notification import Notifications, SeenStore
+from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
     apiv3_key_octets,
     certificates,
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     import aiohttp
     import requests
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from typing_extensions import Self
 
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
@@ -75,6 +81,7 @@ class Client:
         trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
         seen: a memory of nonces for notifications, such as `SeenNonces()`; see `Notifications`.
         passphrase: of an encrypted private key.
+        former_private_keys: older keys of the merchant, which decrypt what was encrypted to them before a renewal.
         base_url: scheme and host of the service; https, or http to this machine.
         timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
         proxies: proxy URLs by scheme, as requests takes them; None reads the environment, `{}` goes direct.
@@ -102,6 +109,7 @@ class Client:
         trust_anchors: Sequence[PublicKeySource] = (),
         seen: SeenStore | None = None,
         passphrase: str | bytes | None = None,
+        former_private_keys: Sequence[PrivateKeySource] = (),
         base_url: str = "https://api.mch.weixin.qq.com/",
         timeout: float | tuple[float, float] = (5.0, 30.0),
         proxies: Mapping[str, str] | None = None,
@@ -117,6 +125,7 @@ class Client:
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
         key = load_private_key(private_key, passphrase)
+        self._private_keys = (key, *(load_private_key(former) for former in former_private_keys))
         self._apiv3_key = apiv3_key_octets(apiv3_key)
         self._seen = seen
         self._keyring = Keyring(
@@ -138,6 +147,7 @@ class Client:
         self._session, self._async_session = session, async_session
         self._stack: tuple[Middleware, ...] = (
             log,
+            encrypt(self._keyring, self.decrypt),
             raise_for_status,
             verify(self._keyring),
             rotate(self._keyring),
@@ -211,6 +221,17 @@ class Client:
             refresh=self._refresh_keys,
             refresh_async=self._refresh_keys_async,
         )
+
+    def decrypt(self, ciphertext: str) -> str:
+        """Decrypts a text that WeChat Pay encrypted to the merchant.
+
+        Raises:
+            DecryptionError: it was made for none of the merchant's keys.
+        """
+        for key in self._private_keys[:-1]:
+            with suppress(DecryptionError):
+                return crypto.decrypt(ciphertext, key)
+        return crypto.decrypt(ciphertext, self._private_keys[-1])
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -298,6 +319,29 @@ class Client:
         return transport
 
     def _request(self, draft: Draft, library: str) -> Request:
+        if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
+            return self._plain_request(draft, library)
+
+        def seal(key_id: str, key: RSAPublicKey) -> Request:
+            named = Headers(draft.headers or {}).get("Wechatpay-Serial", key_id)
+            if named != key_id:
+                raise ArgumentError(
+                    f"headers: Wechatpay-Serial names {named!r}, and what is sensitive is encrypted with {key_id!r}; leave "
+                    "the header out"
+                )
+            return self._plain_request(self._sealed(draft, lambda text: crypto.encrypt(text, key)), library)
+
+        # What is wrong with the rest of it shows before anything is fetched or sent.
+        return replace(self._plain_request(self._sealed(draft, lambda _: ""), library), seal=seal)
+
+    @staticmethod
+    def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
+        params = draft.params
+        if params is not None and not isinstance(params, (Mapping, str, bytes)):
+            params = list(params)
+        return draft._replace(json=sealed(draft.json, encrypt), params=sealed(params, encrypt))
+
+    def _plain_request(self, draft: Draft, library: str) -> Request:
         if draft.template.partition("/")[0] == "v2":
             raise UnsupportedError(
                 f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wechatpay_chain.errors import ArgumentError
+from wechatpay_chain.errors import ArgumentError, DecryptionError
+from wechatpay_chain.sensitive import opened
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 __all__ = [
     "AUTHORIZATION_SCHEME",
@@ -80,6 +83,7 @@ class Request:
         headers: what is sent besides the HTTP library's own.
         body: the bytes that are signed and sent; empty when there is no body.
         timeout: seconds to connect and to wait for bytes.
+        seal: makes the request anew with what is sensitive encrypted, given a key and its id; None where nothing is.
     """
 
     method: str
@@ -89,6 +93,7 @@ class Request:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     timeout: Timeout = field(repr=False)
+    seal: Callable[[str, RSAPublicKey], Request] | None = field(default=None, repr=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -109,12 +114,14 @@ class Response:
         headers: found by name in any case.
         content: the body's bytes.
         request: what was sent.
+        opener: decrypts a text that is encrypted to the merchant; a client sets it.
     """
 
     status_code: int
     headers: Headers = field(repr=False)
     content: bytes = field(repr=False)
     request: Request
+    opener: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -133,6 +140,32 @@ class Response:
             json.JSONDecodeError: the body is not JSON; of a 204, which has no body, too.
         """
         return json.loads(self.content)
+
+    def decrypt(self, *paths: str) -> Any:
+        """The body's JSON value with some of its fields decrypted that the service encrypted to the merchant.
+
+        Args:
+            paths: where each field is, names of members joined by dots, such as "payer.name". Lists are gone through:
+                "data.name" is the name of each item of the list `data`.
+
+        Raises:
+            json.JSONDecodeError: the body is not JSON.
+            ArgumentError: a field is not there.
+            DecryptionError: a field is not encrypted to any of the merchant's keys.
+        """
+        value = self.json()
+        for path in paths:
+            value = opened(value, path, self._open)
+        return value
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An answer may go to another process; what opens it holds the merchant's keys, and may not.
+        return Response, (self.status_code, self.headers, self.content, self.request)
+
+    def _open(self, text: str) -> str:
+        if self.opener is None:
+            raise DecryptionError("the answer did not come through a client, whose key could decrypt it")
+        return self.opener(text)
 
     @property
     def request_id(self) -> str:

@@ -16,7 +16,7 @@ from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, W
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.middleware.verify import check
 
-__all__ = ["refresh_for", "rotate"]
+__all__ = ["certificates_request", "refresh_for", "rotate"]
 
 logger = logging.getLogger("wechatpay_chain")
 
@@ -25,7 +25,7 @@ _GLOBAL_PATH = "/v3/global/certificates"
 """The same, on the host of the global operations."""
 
 
-def _certificates_request(request: Request) -> Request:
+def certificates_request(request: Request) -> Request:
     """The request for the certificates of the service that another request goes to.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764. It names no key in Wechatpay-Serial, so that a
@@ -34,7 +34,7 @@ def _certificates_request(request: Request) -> Request:
     path = _GLOBAL_PATH if request.origin.startswith("https://apihk.") else _PATH
     kept = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
     headers = Headers({name: request.headers[name] for name in kept if name in request.headers})
-    return replace(request, method="GET", template=path[1:], target=path, headers=headers, body=b"")
+    return replace(request, method="GET", template=path[1:], target=path, headers=headers, body=b"", seal=None)
 
 
 def rotate(keyring: Keyring) -> Middleware:
@@ -74,7 +74,7 @@ def _refresh(
     trouble = "it was interrupted"
     try:
         if not _from_cache(keyring, key_id):
-            answer: Response = listing or (yield _certificates_request(request))
+            answer: Response = listing or (yield certificates_request(request))
             _adopt(keyring, answer)
         trouble = ""
     except WeChatPayError as error:

@@ -1,0 +1,228 @@
+"""Personal data: encrypted once, with the key that the header names, and shown nowhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.service import PUBLIC_KEY_ID, Received, json_body, new_key, private_pem, public_pem
+from tests.test_rotation import APIV3_KEY, Authority
+from wechatpay_chain import (
+    ArgumentError,
+    Client,
+    DecryptionError,
+    NotFoundError,
+    PathVariableError,
+    Response,
+    Sensitive,
+    crypto,
+)
+from wechatpay_chain.http import Headers
+from wechatpay_chain.sandbox import Sandbox
+
+BODY = {
+    "name": Sensitive("张三"),
+    "cards": [{"number": Sensitive("6222000000000000")}, Sensitive("x"), "plain"],
+    "pair": (Sensitive("y"), 1),
+    "amount": 100,
+}
+
+
+def opened(received: Received, key) -> dict:
+    body = json.loads(received.body)
+    return {
+        "name": crypto.decrypt(body["name"], key),
+        "cards": [
+            crypto.decrypt(body["cards"][0]["number"], key),
+            crypto.decrypt(body["cards"][1], key),
+            body["cards"][2],
+        ],
+        "pair": [crypto.decrypt(body["pair"][0], key), body["pair"][1]],
+        "amount": body["amount"],
+    }
+
+
+CLEAR = {"name": "张三", "cards": ["6222000000000000", "x", "plain"], "pair": ["y", 1], "amount": 100}
+
+
+def test_what_is_sensitive_is_encrypted_wherever_it_is(client, wire, service, send):
+    send(client.v3.x, "post", json=BODY, params={"name": Sensitive("李四"), "list": [Sensitive("z"), "a"], "b": "c"})
+    (received,) = wire.received
+    assert received.header("Wechatpay-Serial") == PUBLIC_KEY_ID
+    assert opened(received, service.public_key) == CLEAR
+    (_, name), (_, first), *rest = parse_qsl(received.target.partition("?")[2])
+    assert crypto.decrypt(name, service.public_key) == "李四"
+    assert crypto.decrypt(first, service.public_key) == "z"
+    assert rest == [("list", "a"), ("b", "c")]
+    assert received.is_signed_by(service.merchant)
+    assert repr(BODY["name"]) == "Sensitive(…)", "the caller's value stays as it was"
+
+
+def test_params_as_pairs(client, wire, service, send):
+    send(client.v3.x, "get", params=[("name", Sensitive("李四")), ("a", 1)])
+    (_, name), rest = parse_qsl(wire.received[0].target.partition("?")[2])
+    assert crypto.decrypt(name, service.public_key) == "李四"
+    assert rest == ("a", "1")
+
+
+def test_a_certificate_encrypts_where_there_is_no_public_key(service, wire, send):
+    certs = {service.platform_serial: service.certificate}
+    wire.answer = lambda received: service.signed(key=service.platform, serial=service.platform_serial)
+    with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
+        send(client.v3.x, "post", json=BODY)
+    assert wire.received[0].header("Wechatpay-Serial") == service.platform_serial
+    assert opened(wire.received[0], service.platform) == CLEAR
+
+
+def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send):
+    authority = wire.answer = Authority(service)
+    settings = {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
+    with Client(**settings) as client:
+        send(client.v3.x, "post", json=BODY)
+        send(client.v3.x, "post", json=BODY)
+    assert [received.target for received in wire.received] == ["/v3/certificates", "/v3/x", "/v3/x"]
+    assert wire.received[1].header("Wechatpay-Serial") == authority.serial
+    assert opened(wire.received[1], service.platform) == CLEAR
+    wire.received.clear()
+    authority.fault = authority.service.signed(b"{}", 404)
+    with Client(**settings) as client, pytest.raises(NotFoundError, match="v3/certificates"):
+        send(client.v3.x, "post", json=BODY)
+    assert [received.target for received in wire.received] == ["/v3/certificates"], "nothing sensitive was sent"
+
+
+def test_a_header_that_contradicts(client, wire, service, send):
+    send(client.v3.x, "post", json=BODY, headers={"wechatpay-serial": PUBLIC_KEY_ID})
+    for other in (service.platform_serial, "PUB_KEY_ID_99"):
+        with pytest.raises(ArgumentError, match="Wechatpay-Serial"):
+            send(client.v3.x, "post", json=BODY, headers={"Wechatpay-Serial": other})
+    assert len(wire.received) == 1
+
+
+def test_what_is_too_long(client, wire, send):
+    send(client.v3.x, "post", json={"name": Sensitive("a" * 214)})
+    for text in ("a" * 215, "长" * 72, "\ud800"):
+        with pytest.raises(ArgumentError, match="plaintext") as caught:
+            send(client.v3.x, "post", json={"name": Sensitive(text)})
+        assert "aaa" not in str(caught.value)
+    assert len(wire.received) == 1
+
+
+def test_other_faults_show_before_anything_is_encrypted(client, wire, send):
+    with pytest.raises(PathVariableError):
+        send(client.v3.x._a_, "post", json=BODY)
+    with pytest.raises(ArgumentError):
+        send(client.v3.x, "post", json={**BODY, "bad": float("nan")})
+    assert not wire.received
+
+
+def test_it_is_shown_nowhere(client, wire, send, caplog):
+    with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
+        response = send(client.v3.x, "post", json=BODY)
+    secret = Sensitive("张三")
+    shown = f"{secret} {secret!r} {[secret]} {secret!s:>20} {response!r} {response.request!r} {caplog.text} {BODY}"
+    assert "张三" not in shown
+    assert "6222" not in shown
+    for thing in (None, 5, b"x", secret):
+        with pytest.raises(TypeError, match="Sensitive"):
+            Sensitive(thing)
+    with pytest.raises(TypeError):
+        json.dumps(secret)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=50))
+@settings(max_examples=30)
+def test_any_text_arrives(client, wire, service, send, text):
+    wire.received.clear()
+    send(client.v3.x, "post", json={"a": Sensitive(text)})
+    assert crypto.decrypt(json.loads(wire.received[0].body)["a"], service.public_key) == text
+
+
+def answer(service, value) -> object:
+    return lambda received: service.signed(json_body(value))
+
+
+def to_merchant(service, text: str) -> str:
+    return crypto.encrypt(text, service.merchant.public_key())
+
+
+def test_what_comes_back_encrypted(client, wire, service, send):
+    seal = lambda text: to_merchant(service, text)  # noqa: E731
+    wire.answer = answer(
+        service,
+        {
+            "payer": {"name": seal("张三"), "id": seal("1")},
+            "data": [{"name": seal("a")}, {"name": seal("b"), "n": 1}],
+            "tags": [seal("t")],
+            "none": [],
+        },
+    )
+    response = send(client.v3.x, "get")
+    assert response.decrypt("payer.name", "data.name", "tags") == {
+        **response.json(),
+        "payer": {"name": "张三", "id": response.json()["payer"]["id"]},
+        "data": [{"name": "a"}, {"name": "b", "n": 1}],
+        "tags": ["t"],
+    }
+    assert response.decrypt() == response.json()
+    assert response.decrypt("none.name")["none"] == []
+    assert client.decrypt(response.json()["payer"]["name"]) == "张三"
+    for path in ("nothing", "payer.nothing", "payer.name.first", ""):
+        with pytest.raises((ArgumentError, DecryptionError)):
+            response.decrypt(path)
+    for value in ("plain", 5, None):
+        wire.answer = answer(service, {"a": value})
+        with pytest.raises(DecryptionError):
+            send(client.v3.x, "get").decrypt("a")
+    assert "张三" not in repr(response)
+
+
+def test_several_keys_during_a_renewal(service, wire, send):
+    former = new_key()
+    wire.answer = answer(service, {"old": crypto.encrypt("a", former.public_key()), "new": to_merchant(service, "b")})
+    settings = {**service.settings(wire.base_url), "former_private_keys": [private_pem(former)]}
+    with Client(**settings) as client:
+        response = send(client.v3.x, "get")
+        assert response.decrypt("old", "new") == {"old": "a", "new": "b"}
+        with pytest.raises(DecryptionError):
+            client.decrypt(crypto.encrypt("c", service.platform.public_key()))
+    assert wire.received[0].is_signed_by(service.merchant), "the newest key signs"
+
+
+def test_a_response_that_no_client_gave(client, service):
+    bare = Response(200, Headers({}), json_body({"a": to_merchant(service, "x")}), client.v3)  # type: ignore[arg-type]
+    with pytest.raises(DecryptionError, match="client"):
+        bare.decrypt("a")
+
+
+def test_the_sandbox_opens_and_seals(send):
+    with Sandbox() as sandbox, sandbox.client() as client:
+        body = {"echo_message": "hello", "encrypted_echo_message": Sensitive("张三")}
+        assert send(client.v3.security.echo, "post", json=body).decrypt("encrypted_echo_message") == {
+            "echo_message": "hello",
+            "encrypted_echo_message": "张三",
+        }
+
+
+def test_an_answer_goes_to_another_process_without_the_keys(client, send):
+    response = send(client.v3.x, "get")
+    again = pickle.loads(pickle.dumps(response))
+    assert again == response
+    assert again.opener is None
+
+
+def test_errors_with_sensitive_requests_survive_a_process_boundary(client, wire, service):
+    wire.answer = lambda received: service.signed(b'{"code":"X","message":"y"}', 404)
+    with pytest.raises(NotFoundError) as caught:
+        client.v3.x.post(json={"a": Sensitive("张三")})
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_keys_of_the_settings(service):
+    with pytest.raises(ValueError, match="private_key"):
+        Client(**service.settings("http://127.0.0.1:9/"), former_private_keys=[public_pem(service.merchant)])

@@ -1,0 +1,42 @@
+"""Encrypts what is sensitive, once per call, with the key that the request then names in Wechatpay-Serial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.http import Flow, Middleware, Request, Response
+from wechatpay_chain.keyring import Keyring
+from wechatpay_chain.middleware.rotate import certificates_request
+
+__all__ = ["encrypt"]
+
+
+def encrypt(keyring: Keyring, decrypt: Callable[[str], str]) -> Middleware:
+    """Seals a request that has something to seal, and gives the response what opens it.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
+
+    Args:
+        keyring: whose preferred key encrypts. Where it has none yet, certificates are fetched first.
+        decrypt: opens what comes back encrypted to the merchant.
+
+    Raises:
+        ConfigurationError: in the flow; there is no key to encrypt with.
+        ArgumentError: in the flow; a text is longer than the key can hold, or the caller's header names another key.
+    """
+
+    def encrypted(request: Request) -> Flow:
+        if request.seal is not None:
+            if keyring.preferred is None:
+                yield certificates_request(request)  # the keyring takes them on their way back
+            key_id = keyring.preferred
+            key = keyring.find(key_id) if key_id else None
+            if key_id is None or key is None:
+                raise ConfigurationError("certs: there is no key of WeChat Pay's to encrypt with; add its public key")
+            request = request.seal(key_id, key)
+        response: Response = yield request
+        return replace(response, opener=decrypt)
+
+    return encrypted
