@@ -319,7 +319,13 @@ class Client:
         return transport
 
     def _request(self, draft: Draft, library: str) -> Request:
-        if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
+        try:
+            is_sensitive = holds_sensitive(draft.json) or holds_sensitive(draft.params)
+        except RecursionError:
+            raise ArgumentError(
+                "json: it holds itself, or is nested too deeply; expected what JSON can write"
+            ) from None
+        if not is_sensitive:
             return self._plain_request(draft, library)
 
         def seal(key_id: str, key: RSAPublicKey) -> Request:
