@@ -26,11 +26,12 @@ from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
 from wechatpay_chain.notification import Notifications, SeenStore
+from wechatpay_chain.payment import Payment
 from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
-    apiv3_key_octets,
     certificates,
     kept_certificates,
+    key_octets,
     merchant_number,
     merchant_serial,
     origin,
@@ -76,6 +77,7 @@ class Client:
         apiv3_key: the APIv3 key, 32 bytes. With it, platform certificates are fetched at the first need, for an
             unknown serial, and every 12 hours in use; unless `certs` holds public keys alone. Then `certs` may be
             left out.
+        apiv2_key: the APIv2 key, 32 characters, for those of `client.payment`'s signatures that need it.
         certificate_cache: a file, or an object with `load` and `save`, that keeps fetched certificates for the next
             process.
         trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
@@ -105,6 +107,7 @@ class Client:
         private_key: PrivateKeySource = "",
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
+        apiv2_key: str | bytes | None = None,
         certificate_cache: str | os.PathLike[str] | CertificateCache | None = None,
         trust_anchors: Sequence[PublicKeySource] = (),
         seen: SeenStore | None = None,
@@ -126,7 +129,8 @@ class Client:
             )
         key = load_private_key(private_key, passphrase)
         self._private_keys = (key, *(load_private_key(former) for former in former_private_keys))
-        self._apiv3_key = apiv3_key_octets(apiv3_key)
+        self._apiv3_key = key_octets("apiv3_key", apiv3_key)
+        self._apiv2_key = key_octets("apiv2_key", apiv2_key)
         self._seen = seen
         self._keyring = Keyring(
             certs, self._apiv3_key, certificates(trust_anchors), kept_certificates(certificate_cache)
@@ -221,6 +225,11 @@ class Client:
             refresh=self._refresh_keys,
             refresh_async=self._refresh_keys_async,
         )
+
+    @property
+    def payment(self) -> Payment:
+        """Signs what a front end passes on to bring up a payment: `client.payment.jsapi(appid, prepay_id)`."""
+        return Payment(self.mchid, lambda message: crypto.sign(message, self._private_keys[0]), self._apiv2_key)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.

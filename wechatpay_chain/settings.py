@@ -21,9 +21,9 @@ MOST_SECONDS = 10**6
 """What every system's timers can count."""
 
 __all__ = [
-    "apiv3_key_octets",
     "certificates",
     "kept_certificates",
+    "key_octets",
     "merchant_number",
     "merchant_serial",
     "origin",
@@ -61,21 +61,19 @@ def merchant_serial(serial: object, mchid: str) -> str:
     return normalize_serial(serial)
 
 
-def apiv3_key_octets(apiv3_key: object) -> bytes | None:
-    """The APIv3 key as bytes.
+def key_octets(setting: str, key: object) -> bytes | None:
+    """An APIv3 or APIv2 key as bytes; both have 32.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053267
     """
-    if apiv3_key is None:
+    if key is None:
         return None
-    if not isinstance(apiv3_key, (str, bytes)):
-        raise ConfigurationError(
-            f"apiv3_key: came a {type(apiv3_key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes"
-        )
-    octets = apiv3_key.encode(errors="replace") if isinstance(apiv3_key, str) else apiv3_key
+    if not isinstance(key, (str, bytes)):
+        raise ConfigurationError(f"{setting}: came a {type(key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes")
+    octets = key.encode(errors="replace") if isinstance(key, str) else key
     if len(octets) != APIV3_KEY_SIZE:
         raise ConfigurationError(
-            f"apiv3_key: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
+            f"{setting}: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
         )
     return octets
 

@@ -1,0 +1,112 @@
+"""The dictionaries that a front end passes on."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+
+import pytest
+
+from tests.service import MCHID, rsa_verifies
+from wechatpay_chain import ArgumentError, Client, ConfigurationError
+
+APPID, PREPAY_ID = "wxd678efh567hg6787", "wx201410272009395522657a690389285100"
+APIV2_KEY = "0123456789abcdef0123456789ABCDEF"
+
+
+@pytest.fixture
+def payment(service):
+    return Client(**service.settings("http://127.0.0.1:9/"), apiv2_key=APIV2_KEY).payment
+
+
+def is_signed(service, signature: str, *lines: str) -> bool:
+    return rsa_verifies(service.merchant, signature, "".join(f"{line}\n" for line in lines).encode())
+
+
+def is_now(timestamp: str) -> bool:
+    return abs(int(timestamp) - time.time()) < 5
+
+
+def test_jsapi(service, payment):
+    given = payment.jsapi(APPID, PREPAY_ID)
+    assert list(given) == ["appId", "timeStamp", "nonceStr", "package", "signType", "paySign"]
+    assert (given["appId"], given["package"], given["signType"]) == (APPID, f"prepay_id={PREPAY_ID}", "RSA")
+    assert is_now(given["timeStamp"])
+    assert is_signed(service, given["paySign"], APPID, given["timeStamp"], given["nonceStr"], given["package"])
+    assert payment.jsapi(APPID, PREPAY_ID)["nonceStr"] != given["nonceStr"]
+
+
+def test_mini_program(service, payment):
+    given = payment.mini_program(APPID, PREPAY_ID)
+    assert list(given) == ["timeStamp", "nonceStr", "package", "signType", "paySign"]
+    assert is_signed(service, given["paySign"], APPID, given["timeStamp"], given["nonceStr"], given["package"])
+
+
+def test_a_package_with_more_in_it_is_signed_whole(service, payment):
+    package = f"prepay_id={PREPAY_ID}&subsidy_period_type=PERIOD"
+    given = payment.jsapi(APPID, package)
+    assert given["package"] == package
+    assert is_signed(service, given["paySign"], APPID, given["timeStamp"], given["nonceStr"], package)
+
+
+def test_app(service, payment):
+    given = payment.app(APPID, PREPAY_ID)
+    assert list(given) == ["appid", "partnerid", "prepayid", "package", "noncestr", "timestamp", "sign"]
+    assert (given["partnerid"], given["prepayid"], given["package"]) == (MCHID, PREPAY_ID, "Sign=WXPay")
+    assert is_signed(service, given["sign"], APPID, given["timestamp"], given["noncestr"], PREPAY_ID)
+    with pytest.raises(ArgumentError, match="bare"):
+        payment.app(APPID, f"prepay_id={PREPAY_ID}")
+
+
+def apiv2_sign(fields: dict[str, str]) -> str:
+    text = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if fields[name]) + f"&key={APIV2_KEY}"
+    return hmac.new(APIV2_KEY.encode(), text.encode(), hashlib.sha256).hexdigest().upper()
+
+
+def test_payscore(payment):
+    use = payment.payscore_use("XXXXXXXX")
+    assert set(use) == {"mch_id", "package", "timestamp", "nonce_str", "sign_type", "sign"}
+    detail = payment.payscore_detail("500001", "1234323JKHDFE1243252")
+    assert set(detail) == {"mch_id", "service_id", "out_order_no", "timestamp", "nonce_str", "sign_type", "sign"}
+    for given in (use, detail):
+        sign = given.pop("sign")
+        assert (given["mch_id"], given["sign_type"]) == (MCHID, "HMAC-SHA256")
+        assert is_now(given["timestamp"])
+        assert sign == apiv2_sign(given)
+
+
+def test_coupons(payment):
+    coupons = [{"stock_id": "1", "out_request_no": "a"}, {"stock_id": "2", "out_request_no": "b", "coupon_code": ""}]
+    given = payment.coupons(coupons)
+    assert given["send_coupon_params"] == coupons
+    flat = {"stock_id0": "1", "out_request_no0": "a", "stock_id1": "2", "out_request_no1": "b"}
+    assert given["sign"] == apiv2_sign({**flat, "send_coupon_merchant": MCHID})
+    assert payment.coupons(coupons, "1900000001")["sign"] == apiv2_sign({**flat, "send_coupon_merchant": "1900000001"})
+    with pytest.raises(ArgumentError, match="coupons"):
+        payment.coupons([])
+
+
+def test_without_the_apiv2_key(service):
+    payment = Client(**service.settings("http://127.0.0.1:9/")).payment
+    assert payment.jsapi(APPID, PREPAY_ID)
+    for call in (lambda: payment.payscore_use("x"), lambda: payment.coupons([{"stock_id": "1"}])):
+        with pytest.raises(ConfigurationError, match="apiv2_key"):
+            call()
+    with pytest.raises(ConfigurationError, match="apiv2_key"):
+        Client(**service.settings("http://127.0.0.1:9/"), apiv2_key="short")
+
+
+@pytest.mark.parametrize("value", ["", None, 5, "a\nb"])
+def test_arguments_of_no_use(payment, value):
+    for call in (payment.jsapi, payment.mini_program, payment.app):
+        with pytest.raises(ArgumentError, match="appid"):
+            call(value, PREPAY_ID)
+        with pytest.raises(ArgumentError, match="prepay_id"):
+            call(APPID, value)
+    with pytest.raises(ArgumentError):
+        payment.payscore_use(value)
+
+
+def test_nothing_secret_is_shown(payment):
+    assert APIV2_KEY not in repr(payment)
