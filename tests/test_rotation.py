@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import stat
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -193,6 +196,45 @@ def test_a_cancelled_download_wakes_those_who_wait(alone, authority, no_pause):
             assert (await client.v3.x.get_async()).status_code == 200
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_does_not_wait_for_its_parents_download(alone, authority, no_pause):
+    release, asked = threading.Event(), threading.Event()
+
+    def slow(authority):
+        asked.set()
+        release.wait(10)
+        return authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial)
+
+    with Client(**alone) as client, ThreadPoolExecutor(1) as threads:
+        authority.fault = slow
+        parents = threads.submit(client.v3.x.get)
+        assert asked.wait(5)
+        authority.fault = None
+        pid = os.fork()
+        if pid == 0:
+            began = time.monotonic()
+            try:
+                os._exit(0 if client.v3.x.get().status_code == 200 and time.monotonic() - began < 3 else 1)
+            except BaseException:
+                os._exit(2)
+        _, status = os.waitpid(pid, 0)
+        release.set()
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert parents.result(5).status_code == 200
+
+
+def test_a_client_goes_when_nobody_holds_it(service):
+    client = Client(**service.settings("http://127.0.0.1:9/"))
+    gone = weakref.ref(client)
+    gc.disable()
+    try:
+        del client
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_twenty_forged_serials_make_one_download(alone, wire, service, authority, send):

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import aiohttp
     import requests
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
     from typing_extensions import Self
 
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
@@ -151,7 +152,7 @@ class Client:
         self._session, self._async_session = session, async_session
         self._stack: tuple[Middleware, ...] = (
             log,
-            encrypt(self._keyring, self.decrypt),
+            encrypt(self._keyring, partial(_decrypt, self._private_keys)),
             raise_for_status,
             verify(self._keyring),
             rotate(self._keyring),
@@ -229,7 +230,7 @@ class Client:
     @property
     def payment(self) -> Payment:
         """Signs what a front end passes on to bring up a payment: `client.payment.jsapi(appid, prepay_id)`."""
-        return Payment(self.mchid, lambda message: crypto.sign(message, self._private_keys[0]), self._apiv2_key)
+        return Payment(self.mchid, partial(crypto.sign, key=self._private_keys[0]), self._apiv2_key)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.
@@ -237,10 +238,7 @@ class Client:
         Raises:
             DecryptionError: it was made for none of the merchant's keys.
         """
-        for key in self._private_keys[:-1]:
-            with suppress(DecryptionError):
-                return crypto.decrypt(ciphertext, key)
-        return crypto.decrypt(ciphertext, self._private_keys[-1])
+        return _decrypt(self._private_keys, ciphertext)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -295,8 +293,6 @@ class Client:
         transport = self._awaiting()
         return await drive_async(run(self._stack, self._request(draft, transport.library)), transport.send)
 
-    # Two threads may come here at once; setdefault gives both the same transport.
-
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
             transport = self._blocking()
@@ -312,6 +308,7 @@ class Client:
         return refresh_for(self._keyring, key_id), self._stack[-1]
 
     def _blocking(self) -> RequestsTransport:
+        # Two threads may come here at once; setdefault gives both the same transport.
         transport = self._transports.get("requests")
         if transport is None:
             from wechatpay_chain.transport.requests import RequestsTransport
@@ -381,6 +378,14 @@ class Client:
             body=b"" if draft.json is None else json_bytes(draft.json),
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
         )
+
+
+def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:
+    *others, last = keys
+    for key in others:
+        with suppress(DecryptionError):
+            return crypto.decrypt(ciphertext, key)
+    return crypto.decrypt(ciphertext, last)
 
 
 _CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -24,6 +23,7 @@ from wechatpay_chain.crypto import (
     serial_number,
 )
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
+from wechatpay_chain.process import Process
 
 __all__ = ["CertificateCache", "Keyring"]
 
@@ -107,8 +107,8 @@ class Keyring:
         self._fetches = apiv3_key is not None and not only_public_keys
         if not self._fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
-        self._lock = threading.Lock()
-        self._refresh: Future[None] | None = None
+        # Under way, by process: a child does not wait for what only its parent will finish.
+        self._refreshes: dict[object, Future[None]] = {}
         self._tried = self._adopted = float("-inf")
         self.trouble = ""
         """Why the last refresh failed; empty when it did not."""
@@ -152,21 +152,30 @@ class Keyring:
 
         Whoever has to do it calls `end_refresh`, whatever happens.
         """
-        with self._lock:
-            if self._refresh is not None:
-                return self._refresh, False
-            if time.monotonic() - self._tried < RETRY_AFTER:
-                return None, False
-            self._tried = time.monotonic()
-            self._refresh = Future()
-            self._refresh.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
-            return self._refresh, True
+        ours: Future[None] = Future()
+        ours.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
+        # setdefault decides between threads without a lock, which a fork could leave locked in the child.
+        refresh = self._refreshes.setdefault(Process.current, ours)
+        if refresh is not ours:
+            return refresh, False
+        if time.monotonic() - self._tried < RETRY_AFTER:
+            self._end(ours)
+            return None, False
+        self._tried = time.monotonic()
+        return ours, True
 
     def end_refresh(self, refresh: Future[None], trouble: str) -> None:
-        """Ends a refresh and wakes whoever waits for it."""
-        with self._lock:
-            self._refresh = None
-            self.trouble = trouble
+        """Ends a refresh and wakes whoever waits for it.
+
+        Args:
+            refresh: as `begin_refresh` gave it.
+            trouble: why it failed; empty when it did not.
+        """
+        self.trouble = trouble
+        self._end(refresh)
+
+    def _end(self, refresh: Future[None]) -> None:
+        self._refreshes.pop(Process.current, None)
         refresh.set_result(None)
 
     def opened(self, answer: bytes) -> dict[str, x509.Certificate]:

@@ -12,26 +12,12 @@ from urllib.parse import urlsplit
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
 
-__all__ = ["POOL_SIZE", "Process", "Route"]
+__all__ = ["POOL_SIZE", "Route"]
 
 POOL_SIZE = 100
 """Connections kept to one host."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-
-
-class Process:
-    """Which process this is: `current` is one object for each, other than process numbers, which come again."""
-
-    current = object()
-
-
-def _begin_process() -> None:
-    Process.current = object()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_process)
 
 
 @dataclass(frozen=True)

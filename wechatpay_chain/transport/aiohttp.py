@@ -14,7 +14,8 @@ from yarl import URL
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response
-from wechatpay_chain.transport import POOL_SIZE, Process, Route
+from wechatpay_chain.process import Process
+from wechatpay_chain.transport import POOL_SIZE, Route
 
 __all__ = ["AiohttpTransport"]
 

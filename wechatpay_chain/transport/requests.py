@@ -13,7 +13,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
-from wechatpay_chain.transport import POOL_SIZE, Process, Route
+from wechatpay_chain.process import Process
+from wechatpay_chain.transport import POOL_SIZE, Route
 
 __all__ = ["RequestsTransport"]
 
