@@ -123,6 +123,19 @@ def test_a_body_that_is_not_raw(service, notifications, body):
         asyncio.run(notifications.parse_async(service.signature(b"{}"), body))
 
 
+@pytest.mark.parametrize("headers", [None, 5, ["a"], [(1, 2, 3)]])
+def test_headers_that_are_none(notifications, headers):
+    with pytest.raises(TypeError, match="headers"):
+        notifications.parse(headers, b"{}")
+
+
+def test_a_nonce_of_any_octets(service, notifications):
+    body = envelope()
+    assert (
+        refused(notifications, {**service.signature(body), "Wechatpay-Nonce": "\udcff"}, body) is Reason.BAD_SIGNATURE
+    )
+
+
 def refused(notifications, headers, body) -> Reason:
     with pytest.raises(SignatureError) as caught:
         notifications.parse(headers, body)

@@ -83,8 +83,11 @@ def test_coupons(payment):
     flat = {"stock_id0": "1", "out_request_no0": "a", "stock_id1": "2", "out_request_no1": "b"}
     assert given["sign"] == apiv2_sign({**flat, "send_coupon_merchant": MCHID})
     assert payment.coupons(coupons, "1900000001")["sign"] == apiv2_sign({**flat, "send_coupon_merchant": "1900000001"})
-    with pytest.raises(ArgumentError, match="coupons"):
-        payment.coupons([])
+    for wrong in ([], 5, [5], [{"a": 0}], [{"a": "\ud800"}], None):
+        with pytest.raises(ArgumentError, match="coupons"):
+            payment.coupons(wrong)
+    with pytest.raises(ArgumentError, match="merchant"):
+        payment.coupons(coupons, 5)
 
 
 def test_without_the_apiv2_key(service):
@@ -97,7 +100,7 @@ def test_without_the_apiv2_key(service):
         Client(**service.settings("http://127.0.0.1:9/"), apiv2_key="short")
 
 
-@pytest.mark.parametrize("value", ["", None, 5, "a\nb"])
+@pytest.mark.parametrize("value", ["", None, 5, "a\nb", "\ud800"])
 def test_arguments_of_no_use(payment, value):
     for call in (payment.jsapi, payment.mini_program, payment.app):
         with pytest.raises(ArgumentError, match="appid"):

@@ -171,31 +171,78 @@ def test_32_tasks_make_one_download(alone, authority):
     assert authority.downloads == 1
 
 
-def test_a_cancelled_download_wakes_those_who_wait(alone, authority, no_pause):
-    release, asked = threading.Event(), threading.Event()
+def slow_first(authority, asked: threading.Event, release: threading.Event):
+    """A service whose first download takes its time, and whose others do not."""
 
-    def slow(authority):
-        asked.set()
-        release.wait(5)
+    def listing(authority):
+        if authority.downloads == 1:
+            asked.set()
+            release.wait(10)
         return authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial)
+
+    authority.fault = listing
+
+
+def test_a_cancelled_download_is_taken_over_by_one_who_waits(alone, authority):
+    asked, release = threading.Event(), threading.Event()
+    slow_first(authority, asked, release)
 
     async def main() -> None:
         async with Client(**alone) as client:
-            authority.fault = slow
             first = asyncio.create_task(client.v3.x.get_async())
             await asyncio.to_thread(asked.wait, 5)
-            second = asyncio.create_task(client.v3.x.get_async())
+            waiting = [asyncio.create_task(client.v3.x.get_async()) for _ in range(5)]
             await asyncio.sleep(0.1)
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
-            with pytest.raises(SignatureError):
-                await asyncio.wait_for(second, 3)
-            release.set()
-            authority.fault = None
-            assert (await client.v3.x.get_async()).status_code == 200
+            answers = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+            assert [answer.status_code for answer in answers] == [200] * 5
+        release.set()
 
     asyncio.run(main())
+    assert authority.downloads == 2
+
+
+def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, authority):
+    """A task of this very loop is at the download; to wait for it would stop it."""
+    asked, release = threading.Event(), threading.Event()
+    slow_first(authority, asked, release)
+
+    async def main() -> None:
+        async with Client(**alone) as client:
+            task = asyncio.create_task(client.v3.x.get_async())
+            await asyncio.to_thread(asked.wait, 5)
+            began = time.monotonic()
+            assert client.v3.x.get().status_code == 200
+            assert time.monotonic() - began < 3
+            release.set()
+            assert (await task).status_code == 200
+
+    asyncio.run(main())
+
+
+def test_a_download_that_nobody_will_end_is_given_up(service):
+    ring = keyring.Keyring({}, APIV3_KEY.encode())
+    first, ours = ring.begin_refresh()
+    assert ours
+    assert ring.begin_refresh() == (first, False)
+    ring._tried -= keyring.RETRY_AFTER
+    second, ours = ring.begin_refresh()
+    assert ours
+    assert second is not first
+    assert first.done(), "whoever waits goes on"
+    ring.end_refresh(first, "")
+    assert ring.begin_refresh() == (second, False)
+
+
+def test_a_download_has_the_clients_time_not_the_calls(alone, authority, send):
+    authority.fault = lambda authority: (
+        time.sleep(0.4),
+        authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial),
+    )[1]
+    with Client(**alone) as client:
+        assert send(client.v3.x, "get", timeout=(1, 0.2)).status_code == 200
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -316,6 +363,25 @@ def test_each_certificate_is_checked(service, wire, authority, send, alone):
     authority.downloads = 0
     authority.fault = service.signed(authority.listing().replace(b"AES_256", b"SM4_"), key=key, serial=authority.serial)
     assert "is encrypted with" in bad_listing(service, wire, authority, send, alone)
+    authority.downloads, authority.fault = 0, None
+    authority.listed = [new_certificate(service.merchant)]
+    authority.key, authority.signer = service.merchant, authority.listed[0]
+    assert "the merchant's own" in bad_listing(service, wire, authority, send, alone)
+
+
+def test_what_was_sealed_for_a_notification_is_no_certificate(service, alone):
+    ring = keyring.Keyring({}, APIV3_KEY.encode())
+    certificate = new_certificate(service.platform)
+    serial, pem = f"{certificate.serial_number:040X}", certificate_pem(certificate)
+    for text, data in ((pem, "transaction"), (json.dumps({"attach": pem}), "certificate")):
+        sealed = {
+            "algorithm": "AEAD_AES_256_GCM",
+            "nonce": "0123456789ab",
+            "associated_data": data,
+            "ciphertext": crypto.aes_gcm_encrypt(text, APIV3_KEY.encode(), "0123456789ab", data),
+        }
+        with pytest.raises(ConfigurationError, match="certificate"):
+            ring.opened(json_body({"data": [{"serial_no": serial, "encrypt_certificate": sealed}]}))
 
 
 def test_trust_anchors(service, wire, authority, send, alone):
@@ -385,6 +451,48 @@ def test_a_cache_that_is_out_of_date_is_replaced(alone, authority, send, no_paus
     with Client(**alone, certificate_cache=file) as client:
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 2
+
+
+def test_a_cache_does_not_keep_a_withdrawn_certificate(alone, authority, send, no_pause, tmp_path, monkeypatch):
+    file = tmp_path / "certificates.json"
+    with Client(**alone, certificate_cache=file) as client:
+        send(client.v3.x, "get")
+        old, old_key = authority.signer, authority.key
+        authority.rotate()
+        authority.listed = [authority.signer]
+        now = time.monotonic()
+        monkeypatch.setattr(keyring.time, "monotonic", lambda: now + 13 * 3600)
+        send(client.v3.x, "get")
+        assert authority.downloads == 2
+        authority.signer, authority.key = old, old_key
+        with pytest.raises(SignatureError):
+            send(client.v3.x, "get")
+    with Client(**alone, certificate_cache=file) as client:
+        authority.signer, authority.key = authority.listed[0], authority.key
+        assert client._keyring.preferred is None
+
+
+def test_a_list_that_somebody_asked_for_is_taken(alone, authority, send, no_pause):
+    with Client(**alone) as client:
+        send(client.v3.x, "get")
+        authority.rotate()
+        send(client.v3.certificates, "get")
+        assert authority.downloads == 2
+        send(client.v3.x, "get")
+    assert authority.downloads == 2
+
+
+def test_a_cache_that_fails_costs_no_call(alone, authority, send, tmp_path):
+    class Broken:
+        def load(self) -> bytes | None:
+            raise KeyError("load")
+
+        def save(self, answer: bytes) -> None:
+            raise KeyError("save")
+
+    for cache in (Broken(), tmp_path / "no" / "folder", tmp_path):
+        with Client(**alone, certificate_cache=cache) as client:
+            assert send(client.v3.x, "post", json={}).status_code == 200
 
 
 def test_a_cache_of_ones_own(alone, authority, send):

@@ -16,6 +16,7 @@ from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import (
     ArgumentError,
     Client,
+    ConfigurationError,
     DecryptionError,
     NotFoundError,
     PathVariableError,
@@ -64,11 +65,48 @@ def test_what_is_sensitive_is_encrypted_wherever_it_is(client, wire, service, se
     assert repr(BODY["name"]) == "Sensitive(…)", "the caller's value stays as it was"
 
 
-def test_params_as_pairs(client, wire, service, send):
-    send(client.v3.x, "get", params=[("name", Sensitive("李四")), ("a", 1)])
+@pytest.mark.parametrize("kind", [list, iter, lambda pairs: dict(pairs).items()])
+def test_params_as_pairs(client, wire, service, send, kind):
+    send(client.v3.x, "post", json={"n": Sensitive("P")}, params=kind([("name", Sensitive("李四")), ("a", 1)]))
     (_, name), rest = parse_qsl(wire.received[0].target.partition("?")[2])
     assert crypto.decrypt(name, service.public_key) == "李四"
     assert rest == ("a", "1")
+
+
+def test_a_set_that_changes_meanwhile_does_not_part_key_and_header(client, wire, service, monkeypatch):
+    """A rotation between the choice of the key and the writing of the header."""
+    encrypt = crypto.encrypt
+
+    def rotating(text, key):
+        monkeypatch.setattr(type(client._keyring), "preferred", property(lambda ring: ("PUB_KEY_ID_99", key)))
+        return encrypt(text, key)
+
+    monkeypatch.setattr(crypto, "encrypt", rotating)
+    client.v3.x.post(json={"name": Sensitive("张三")})
+    assert wire.received[0].header("Wechatpay-Serial") == PUBLIC_KEY_ID
+    assert crypto.decrypt(json.loads(wire.received[0].body)["name"], service.public_key) == "张三"
+
+
+def test_a_download_that_fails_is_not_tried_for_each(service, wire, send):
+    authority = wire.answer = Authority(service)
+    authority.fault = authority.service.signed(b"{}", 404)
+    with Client(**{**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}) as client:
+        for _ in range(5):
+            with pytest.raises(ConfigurationError):
+                send(client.v3.x, "post", json=BODY)
+    assert [received.target for received in wire.received] == ["/v3/certificates"]
+
+
+def test_what_is_nested_too_deeply(client, wire, send):
+    for depth in (100, 5000):
+        wire.received.clear()
+        deep: object = Sensitive("x")
+        for _ in range(depth):
+            deep = [deep]
+        try:
+            send(client.v3.x, "post", json=deep)
+        except ArgumentError:
+            assert not wire.received
 
 
 def test_a_certificate_encrypts_where_there_is_no_public_key(service, wire, send):
@@ -91,7 +129,7 @@ def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send)
     assert opened(wire.received[1], service.platform) == CLEAR
     wire.received.clear()
     authority.fault = authority.service.signed(b"{}", 404)
-    with Client(**settings) as client, pytest.raises(NotFoundError, match="v3/certificates"):
+    with Client(**settings) as client, pytest.raises(ConfigurationError, match="GET v3/certificates: 404"):
         send(client.v3.x, "post", json=BODY)
     assert [received.target for received in wire.received] == ["/v3/certificates"], "nothing sensitive was sent"
 

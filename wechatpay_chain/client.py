@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
@@ -134,28 +134,22 @@ class Client:
         self._apiv2_key = key_octets("apiv2_key", apiv2_key)
         self._seen = seen
         self._keyring = Keyring(
-            certs, self._apiv3_key, certificates(trust_anchors), kept_certificates(certificate_cache)
+            certs,
+            self._apiv3_key,
+            certificates(trust_anchors),
+            kept_certificates(certificate_cache),
+            merchant=(self.serial, key.public_key()),
         )
-        if self.serial in self._keyring:
-            raise ConfigurationError(
-                f"certs: the merchant's own serial {self.serial} is among them, or serial= is not the merchant's; expected "
-                "WeChat Pay's keys in certs=, and in serial= the serial number of the merchant API certificate"
-            )
-        if own := self._keyring.id_of(key.public_key()):
-            raise ConfigurationError(
-                f"certs[{own!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not believe answers "
-                "that the merchant could have signed"
-            )
         self._origin = origin(base_url, allow_http)
         self._timeout = seconds(timeout, ConfigurationError)
         self._route = Route.to(self._origin, proxies, ca_bundle)
         self._session, self._async_session = session, async_session
         self._stack: tuple[Middleware, ...] = (
             log,
-            encrypt(self._keyring, partial(_decrypt, self._private_keys)),
+            encrypt(self._keyring, partial(_decrypt, self._private_keys), self._timeout),
             raise_for_status,
             verify(self._keyring),
-            rotate(self._keyring),
+            rotate(self._keyring, self._timeout),
             sign(self.mchid, self.serial, key),
         )
         self._transports: _Transports = {}
@@ -305,7 +299,7 @@ class Client:
             await drive_async(run(self._refreshing(key_id), request), transport.send)
 
     def _refreshing(self, key_id: str) -> tuple[Middleware, ...]:
-        return refresh_for(self._keyring, key_id), self._stack[-1]
+        return refresh_for(self._keyring, key_id, self._timeout), self._stack[-1]
 
     def _blocking(self) -> RequestsTransport:
         # Two threads may come here at once; setdefault gives both the same transport.
@@ -325,14 +319,19 @@ class Client:
         return transport
 
     def _request(self, draft: Draft, library: str) -> Request:
+        preferred = self._keyring.preferred
+        key_id = preferred[0] if preferred else None
+        if draft.params is not None and not isinstance(draft.params, (Mapping, str, bytes)):
+            draft = draft._replace(params=_listed(draft.params))  # it is read more than once
         try:
-            is_sensitive = holds_sensitive(draft.json) or holds_sensitive(draft.params)
+            if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
+                return self._plain_request(draft, library, key_id)
+            # What is wrong with the rest of it shows before anything is fetched or sent.
+            request = self._plain_request(_sealed(draft, lambda _: ""), library, key_id)
         except RecursionError:
             raise ArgumentError(
                 "json: it holds itself, or is nested too deeply; expected what JSON can write"
             ) from None
-        if not is_sensitive:
-            return self._plain_request(draft, library)
 
         def seal(key_id: str, key: RSAPublicKey) -> Request:
             named = Headers(draft.headers or {}).get("Wechatpay-Serial", key_id)
@@ -341,19 +340,11 @@ class Client:
                     f"headers: Wechatpay-Serial names {named!r}, and what is sensitive is encrypted with {key_id!r}; leave "
                     "the header out"
                 )
-            return self._plain_request(self._sealed(draft, lambda text: crypto.encrypt(text, key)), library)
+            return self._plain_request(_sealed(draft, partial(crypto.encrypt, key=key)), library, key_id)
 
-        # What is wrong with the rest of it shows before anything is fetched or sent.
-        return replace(self._plain_request(self._sealed(draft, lambda _: ""), library), seal=seal)
+        return replace(request, seal=seal)
 
-    @staticmethod
-    def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
-        params = draft.params
-        if params is not None and not isinstance(params, (Mapping, str, bytes)):
-            params = list(params)
-        return draft._replace(json=sealed(draft.json, encrypt), params=sealed(params, encrypt))
-
-    def _plain_request(self, draft: Draft, library: str) -> Request:
+    def _plain_request(self, draft: Draft, library: str, key_id: str | None) -> Request:
         if draft.template.partition("/")[0] == "v2":
             raise UnsupportedError(
                 f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"
@@ -366,7 +357,7 @@ class Client:
                 "Content-Type": "application/json",
                 "User-Agent": f"{_USER_AGENT} {library}",
                 # Names the key that the answer should be signed with: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
-                **({"Wechatpay-Serial": preferred} if (preferred := self._keyring.preferred) else {}),
+                **({"Wechatpay-Serial": key_id} if key_id else {}),
             }
         )
         return Request(
@@ -378,6 +369,17 @@ class Client:
             body=b"" if draft.json is None else json_bytes(draft.json),
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
         )
+
+
+def _listed(params: Any) -> Any:
+    try:
+        return list(params)
+    except TypeError:
+        return params  # which is refused where the query is written
+
+
+def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
+    return draft._replace(json=sealed(draft.json, encrypt), params=sealed(draft.params, encrypt))
 
 
 def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:

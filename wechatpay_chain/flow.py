@@ -8,6 +8,7 @@ the caller waits or awaits.
 from __future__ import annotations
 
 import concurrent.futures
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -68,12 +69,25 @@ async def drive_async(flow: Flow, send: Callable[[Request], Awaitable[Response]]
         return cast("Response", stop.value)
 
 
-def _perform(effect: Wait) -> object:
-    return concurrent.futures.wait([effect.future], effect.seconds)
+def _perform(effect: Wait) -> bool | None:
+    if "asyncio" in sys.modules and _is_in_a_loop():
+        return True if effect.future.done() else None
+    return bool(concurrent.futures.wait([effect.future], effect.seconds).done)
 
 
-async def _perform_async(effect: Wait) -> None:
+def _is_in_a_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _perform_async(effect: Wait) -> bool:
     import asyncio
 
     # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait for it too.
-    await asyncio.wait([asyncio.wrap_future(effect.future)], timeout=effect.seconds)
+    done, _ = await asyncio.wait([asyncio.wrap_future(effect.future)], timeout=effect.seconds)
+    return bool(done)

@@ -177,6 +177,9 @@ class Response:
 class Wait:
     """An effect: go on when somebody else has finished, or after some seconds, whichever is first.
 
+    The flow is resumed with True when it has finished, False when it is late, None when waiting would never end, for this
+    very thread is needed to finish it.
+
     Attributes:
         future: what is waited for. Its result is not asked for.
         seconds: how long at the most.

@@ -6,7 +6,8 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from cryptography import x509
@@ -36,8 +37,14 @@ REFRESH_BEFORE_END = 24 * 3600
 RETRY_AFTER = 60
 """Seconds between two downloads, however many answers name an unknown serial."""
 
+ANY = "*"
+"""Stands for the id of a key where any certificate would do."""
+
 ISSUER = "Tenpay.com Root CA"
 """The common name of whoever issues platform certificates."""
+
+
+Merchant = tuple[str, RSAPublicKey]
 
 
 class CertificateCache(Protocol):
@@ -81,6 +88,7 @@ class Keyring:
             public key from ever being done with it (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
         trust_anchors: the certificates that a fetched one must have been issued by; none asks for the issuer's name only.
         cache: where fetched certificates are kept for the next process.
+        merchant: the serial number and the key of the merchant's own, which must not be among the keys to believe.
 
     Raises:
         ConfigurationError: there is no key of use and no way to fetch one, one cannot be loaded, or one is filed under
@@ -93,19 +101,22 @@ class Keyring:
         apiv3_key: bytes | None = None,
         trust_anchors: Sequence[x509.Certificate] = (),
         cache: CertificateCache | None = None,
+        merchant: Merchant | None = None,
     ) -> None:
         if certs is not None and not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {_EXPECTED}")
         if not certs and apiv3_key is None:
             raise ConfigurationError(f"certs: none came, and no apiv3_key to fetch certificates with; {_EXPECTED}")
         self._given = _entries(certs or {})
+        self._merchant = merchant
+        _refuse_own(self._given, merchant)
         self._fetched: dict[str, _Entry] = {}
         self._apiv3_key = apiv3_key
         self._trust_anchors = tuple(trust_anchors)
         self.cache = cache
         only_public_keys = self._given and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given)
-        self._fetches = apiv3_key is not None and not only_public_keys
-        if not self._fetches and not any(entry.is_valid for entry in self._given.values()):
+        self.fetches = apiv3_key is not None and not only_public_keys
+        if not self.fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
         # Under way, by process: a child does not wait for what only its parent will finish.
         self._refreshes: dict[object, Future[None]] = {}
@@ -114,30 +125,25 @@ class Keyring:
         """Why the last refresh failed; empty when it did not."""
 
     @property
-    def preferred(self) -> str | None:
-        """The id of the key to encrypt with and to ask for, or None before certificates are fetched.
+    def preferred(self) -> tuple[str, RSAPublicKey] | None:
+        """The key to encrypt with and to ask for, with its id, or None before certificates are fetched.
 
         A public key comes before any certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and the newest
         certificate before the others.
         """
         valid = {key_id: entry for key_id, entry in self._all.items() if entry.is_valid}
         public_key_ids = [key_id for key_id in valid if key_id.startswith(PUBLIC_KEY_PREFIX)]
-        if public_key_ids:
-            return min(public_key_ids)
-        return max(valid, key=lambda key_id: valid[key_id].begins, default=None)
+        key_id = min(public_key_ids) if public_key_ids else max(valid, key=lambda one: valid[one].begins, default=None)
+        return None if key_id is None else (key_id, valid[key_id].key)
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """The key of that id, in either case, if there is one and it is valid now."""
         entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
 
-    def id_of(self, key: RSAPublicKey) -> str | None:
-        """The id under which a key is here, or None."""
-        return next((key_id for key_id, entry in self._all.items() if entry.key == key), None)
-
     def needs_refresh(self, key_id: str) -> bool:
         """Whether certificates should be fetched before an answer that names this key is judged."""
-        if not self._fetches:
+        if not self.fetches:
             return False
         unknown = key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
         ends = min((entry.ends for entry in self._fetched.values()), default=float("inf"))
@@ -146,6 +152,11 @@ class Keyring:
             or time.monotonic() - self._adopted >= REFRESH_EVERY
             or ends - time.time() < REFRESH_BEFORE_END
         )
+
+    @property
+    def has_fetched(self) -> bool:
+        """Whether there are fetched certificates."""
+        return bool(self._fetched)
 
     def begin_refresh(self) -> tuple[Future[None] | None, bool]:
         """The refresh to take part in, and whether the caller has to do it; none where one was tried just now.
@@ -157,26 +168,35 @@ class Keyring:
         # setdefault decides between threads without a lock, which a fork could leave locked in the child.
         refresh = self._refreshes.setdefault(Process.current, ours)
         if refresh is not ours:
-            return refresh, False
+            if time.monotonic() - self._tried < RETRY_AFTER:
+                return refresh, False
+            # Whoever was at it was stopped in a way that let it end nothing.
+            self._end(refresh)
+            return self.begin_refresh()
         if time.monotonic() - self._tried < RETRY_AFTER:
             self._end(ours)
             return None, False
         self._tried = time.monotonic()
         return ours, True
 
-    def end_refresh(self, refresh: Future[None], trouble: str) -> None:
+    def end_refresh(self, refresh: Future[None], trouble: str | None) -> None:
         """Ends a refresh and wakes whoever waits for it.
 
         Args:
             refresh: as `begin_refresh` gave it.
-            trouble: why it failed; empty when it did not.
+            trouble: why it failed; empty when it did not, None when it was interrupted and may be tried again at once.
         """
-        self.trouble = trouble
+        if trouble is None:
+            self._tried = float("-inf")
+        else:
+            self.trouble = trouble
         self._end(refresh)
 
     def _end(self, refresh: Future[None]) -> None:
-        self._refreshes.pop(Process.current, None)
-        refresh.set_result(None)
+        if self._refreshes.get(Process.current) is refresh:
+            self._refreshes.pop(Process.current, None)
+        with suppress(InvalidStateError):
+            refresh.set_result(None)
 
     def opened(self, answer: bytes) -> dict[str, x509.Certificate]:
         """The valid certificates in an answer to GET v3/certificates by serial number, decrypted and checked one by one.
@@ -199,16 +219,26 @@ class Keyring:
             raise ConfigurationError("apiv3_key: the list holds no certificate that is valid now")
         return valid
 
-    def adopt(self, fetched: Keyring) -> None:
-        """Takes a set of certificates in place of those fetched before."""
+    def adopt(self, fetched: Keyring, age: float = 0) -> None:
+        """Takes a set of certificates in place of those fetched before.
+
+        Args:
+            fetched: the set.
+            age: seconds since it was fetched.
+        """
         self._fetched = fetched._given
-        self._adopted = time.monotonic()
+        self._adopted = time.monotonic() - age
 
     def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
         sealed = listed["encrypt_certificate"]
         if sealed["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
             raise ConfigurationError(f"apiv3_key: a certificate is encrypted with {sealed['algorithm']!r}")
+        # Notifications are sealed with the same key; what was sealed for one must not serve as a certificate.
+        if sealed.get("associated_data") not in ("certificate", "", None):
+            raise ConfigurationError("apiv3_key: what is listed was not sealed as a certificate")
         pem = aes_gcm_decrypt(sealed["ciphertext"], self._apiv3_key, sealed["nonce"], sealed.get("associated_data"))
+        if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
+            raise ConfigurationError("apiv3_key: what is listed is no certificate")
         certificate = load_public(pem)
         if not isinstance(certificate, x509.Certificate) or serial_number(certificate) != listed["serial_no"]:
             raise ConfigurationError("apiv3_key: a certificate came under another serial number than its own")
@@ -217,6 +247,7 @@ class Keyring:
             raise ConfigurationError(f"apiv3_key: a certificate is issued by {common_names!r}; expected {ISSUER!r}")
         if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
             raise ConfigurationError("trust_anchors: a certificate is issued by none of them")
+        _refuse_own(_entries({listed["serial_no"]: certificate}), self._merchant)
         return listed["serial_no"], certificate
 
     @property
@@ -236,6 +267,23 @@ def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bo
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _refuse_own(entries: Mapping[str, _Entry], merchant: Merchant | None) -> None:
+    if merchant is None:
+        return
+    serial, key = merchant
+    if serial in entries:
+        raise ConfigurationError(
+            f"certs: the merchant's own serial {serial} is among them, or serial= is not the merchant's; expected WeChat "
+            "Pay's keys in certs=, and in serial= the serial number of the merchant API certificate"
+        )
+    for key_id, entry in entries.items():
+        if entry.key == key:
+            raise ConfigurationError(
+                f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not believe "
+                "answers that the merchant could have signed"
+            )
 
 
 def _entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:

@@ -201,8 +201,14 @@ _HEADERS = ("wechatpay-timestamp", "wechatpay-nonce", "wechatpay-signature", "we
 
 def _signature_headers(headers: HeaderSource) -> Headers:
     """The headers that matter. One that comes twice, differing, is as good as none."""
+    try:
+        pairs = [(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"headers: came a {type(headers).__name__}; expected a mapping, or pairs of name and value"
+        ) from None
     found: dict[str, set[str]] = {}
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+    for name, value in pairs:
         plain = _text(name).lower().replace("_", "-").removeprefix("http-")
         if plain in _HEADERS:
             found.setdefault(plain, set()).add(_text(value))

@@ -124,9 +124,9 @@ class Payment:
             ConfigurationError: the client has no `apiv2_key`.
             ArgumentError: there is no coupon.
         """
-        if not coupons:
-            raise ArgumentError("coupons: none came; expected at least one")
-        sender = merchant or self._mchid
+        if not isinstance(coupons, (list, tuple)) or not coupons or not all(map(_is_coupon, coupons)):
+            raise ArgumentError("coupons: expected a list of at least one mapping from texts to texts")
+        sender = _filled("merchant", merchant or self._mchid)
         flat = {f"{name}{number}": value for number, coupon in enumerate(coupons) for name, value in coupon.items()}
         sign = self._hmac({**flat, "send_coupon_merchant": sender})
         return {
@@ -160,11 +160,17 @@ class Payment:
         return hmac.new(self._apiv2_key, message, hashlib.sha256).hexdigest().upper()
 
 
+def _is_coupon(coupon: object) -> bool:
+    return isinstance(coupon, Mapping) and all(
+        isinstance(text, str) and text.isprintable() for member in coupon.items() for text in member
+    )
+
+
 def _now() -> str:
     return str(int(time.time()))
 
 
 def _filled(argument: str, value: str) -> str:
-    if not isinstance(value, str) or not value or "\n" in value:
+    if not isinstance(value, str) or not value.isprintable() or not value:
         raise ArgumentError(f"{argument}: came {type(value).__name__} of no use; expected a text of one line")
     return value

@@ -57,7 +57,7 @@ def find_doubt(headers: Mapping[str, str], body: bytes, keyring: Keyring) -> Dou
             f"it names the key {serial!r}, and here are {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else ""),
         )
-    message = response_message(timestamp, nonce, body)
-    if not _PLAIN.fullmatch(nonce) or not crypto.verify(message, headers["Wechatpay-Signature"], key):
+    signature = headers["Wechatpay-Signature"]
+    if not _PLAIN.fullmatch(nonce) or not crypto.verify(response_message(timestamp, nonce, body), signature, key):
         return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")
     return None

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.http import Flow, Middleware, Request, Response
-from wechatpay_chain.keyring import Keyring
-from wechatpay_chain.middleware.rotate import certificates_request
+from wechatpay_chain.http import Flow, Middleware, Request, Response, Timeout
+from wechatpay_chain.keyring import ANY, Keyring
+from wechatpay_chain.middleware.rotate import refreshed
 
 __all__ = ["encrypt"]
 
 
-def encrypt(keyring: Keyring, decrypt: Callable[[str], str]) -> Middleware:
+def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -> Middleware:
     """Seals a request that has something to seal, and gives the response what opens it.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
@@ -21,6 +21,7 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str]) -> Middleware:
     Args:
         keyring: whose preferred key encrypts. Where it has none yet, certificates are fetched first.
         decrypt: opens what comes back encrypted to the merchant.
+        timeout: of a download.
 
     Raises:
         ConfigurationError: in the flow; there is no key to encrypt with.
@@ -30,12 +31,14 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str]) -> Middleware:
     def encrypted(request: Request) -> Flow:
         if request.seal is not None:
             if keyring.preferred is None:
-                yield certificates_request(request)  # the keyring takes them on their way back
-            key_id = keyring.preferred
-            key = keyring.find(key_id) if key_id else None
-            if key_id is None or key is None:
-                raise ConfigurationError("certs: there is no key of WeChat Pay's to encrypt with; add its public key")
-            request = request.seal(key_id, key)
+                yield from refreshed(keyring, ANY, request, timeout)
+            preferred = keyring.preferred
+            if preferred is None:
+                raise ConfigurationError(
+                    "certs: there is no key of WeChat Pay's to encrypt with; add its public key"
+                    + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else "")
+                )
+            request = request.seal(*preferred)
         response: Response = yield request
         return replace(response, opener=decrypt)
 

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from dataclasses import replace
+from concurrent.futures import Future
 from typing import Any
 
-from wechatpay_chain.errors import WeChatPayError
-from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, Wait
-from wechatpay_chain.keyring import Keyring
+from wechatpay_chain.errors import ConfigurationError, WeChatPayError
+from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, Timeout, Wait
+from wechatpay_chain.keyring import ANY, REFRESH_EVERY, Keyring
 from wechatpay_chain.middleware.verify import check
 
-__all__ = ["certificates_request", "refresh_for", "rotate"]
+__all__ = ["refresh_for", "refreshed", "rotate"]
 
 logger = logging.getLogger("wechatpay_chain")
+
+CACHED_FOR = 3600
+"""Seconds after which certificates from the cache, whose age is not known, are fetched anew."""
 
 _PATH = "/v3/certificates"
 _GLOBAL_PATH = "/v3/global/certificates"
 """The same, on the host of the global operations."""
 
 
-def certificates_request(request: Request) -> Request:
+def certificates_request(request: Request, timeout: Timeout) -> Request:
     """The request for the certificates of the service that another request goes to.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764. It names no key in Wechatpay-Serial, so that a
@@ -34,80 +37,109 @@ def certificates_request(request: Request) -> Request:
     path = _GLOBAL_PATH if request.origin.startswith("https://apihk.") else _PATH
     kept = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
     headers = Headers({name: request.headers[name] for name in kept if name in request.headers})
-    return replace(request, method="GET", template=path[1:], target=path, headers=headers, body=b"", seal=None)
+    return Request("GET", path[1:], request.origin, path, headers, b"", timeout)
 
 
-def rotate(keyring: Keyring) -> Middleware:
-    """Lets a response pass as it is, with the keyring brought up to date before anybody judges it."""
+def rotate(keyring: Keyring, timeout: Timeout) -> Middleware:
+    """Lets a response pass as it is, with the keyring brought up to date before anybody judges it.
+
+    Args:
+        keyring: to bring up to date.
+        timeout: of a download, whatever the call's own is.
+    """
 
     def rotated(request: Request) -> Flow:
         response: Response = yield request
-        key_id = response.headers.get("Wechatpay-Serial", "")
-        if response.ok and keyring.needs_refresh(key_id):
-            is_listing = request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
-            yield from _refresh(keyring, key_id, request, response if is_listing else None)
+        if request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH):
+            if keyring.fetches:
+                keyring.trouble = _adopted(keyring, response)
+        elif response.ok:
+            yield from refreshed(keyring, response.headers.get("Wechatpay-Serial", ""), request, timeout)
         return response
 
     return rotated
 
 
-def refresh_for(keyring: Keyring, key_id: str) -> Middleware:
+def refresh_for(keyring: Keyring, key_id: str, timeout: Timeout) -> Middleware:
     """Brings the keyring up to date for a key that something else than an answer names. The request is not passed on."""
 
-    def refreshed(request: Request) -> Flow:
-        if keyring.needs_refresh(key_id):
-            yield from _refresh(keyring, key_id, request, None)
+    def refreshed_for(request: Request) -> Flow:
+        yield from refreshed(keyring, key_id, request, timeout)
         return Response(204, Headers({}), b"", request)
 
-    return refreshed
+    return refreshed_for
 
 
-def _refresh(
-    keyring: Keyring, key_id: str, request: Request, listing: Response | None
+def refreshed(
+    keyring: Keyring, key_id: str, request: Request, timeout: Timeout
 ) -> Generator[Request | Wait, Any, None]:
-    refresh, ours = keyring.begin_refresh()
-    if refresh is None:
-        return
-    if not ours:
-        yield Wait(refresh, sum(request.timeout))
-        return
-    trouble = "it was interrupted"
+    """Brings a keyring up to date where it needs that; see `Keyring.needs_refresh`."""
+    while keyring.needs_refresh(key_id):
+        refresh, ours = keyring.begin_refresh()
+        if refresh is None:
+            return
+        if ours:
+            yield from _download(keyring, key_id, refresh, request, timeout)
+            return
+        waited = yield Wait(refresh, sum(timeout))
+        if waited is None:  # whoever is at it needs this very thread to go on
+            keyring.trouble = _adopted(keyring, (yield certificates_request(request, timeout)))
+        if not waited:
+            return
+
+
+def _download(
+    keyring: Keyring, key_id: str, refresh: Future[None], request: Request, timeout: Timeout
+) -> Generator[Request | Wait, Any, None]:
+    trouble: str | None = None
     try:
-        if not _from_cache(keyring, key_id):
-            answer: Response = listing or (yield certificates_request(request))
-            _adopt(keyring, answer)
-        trouble = ""
-    except WeChatPayError as error:
-        trouble = str(error)
-        logger.warning("the platform certificates could not be refreshed: %s", error)
+        if keyring.has_fetched or not _from_cache(keyring, key_id):
+            try:
+                answer: Response = yield certificates_request(request, timeout)
+            except WeChatPayError as error:
+                trouble = str(error)
+            else:
+                trouble = _adopted(keyring, answer)
+        else:
+            trouble = ""
     finally:
+        # Interrupted, it says nothing of the service: whoever waits may try at once.
         keyring.end_refresh(refresh, trouble)
 
 
 def _from_cache(keyring: Keyring, key_id: str) -> bool:
-    """Whether the cache has a key."""
-    cached = keyring.cache.load() if keyring.cache else None
-    if cached is None:
+    """Whether the cache has a key. A cache that fails is one that has nothing."""
+    if keyring.cache is None:
         return False
     try:
-        kept = Keyring(keyring.opened(cached))
-    except WeChatPayError as error:
-        logger.warning("the certificate cache is of no use: %s", error)
+        cached = keyring.cache.load()
+        kept = Keyring(keyring.opened(cached)) if cached is not None else None
+    except Exception as error:
+        logger.warning("the certificate cache is of no use: %s: %s", type(error).__name__, error)
         return False
-    if kept.find(key_id) is None:
+    if kept is None or (key_id != ANY and kept.find(key_id) is None):
         return False
-    keyring.adopt(kept)
+    keyring.adopt(kept, age=REFRESH_EVERY - CACHED_FOR)
     return True
 
 
-def _adopt(keyring: Keyring, answer: Response) -> None:
-    if not answer.ok:
-        raise WeChatPayError(
-            f"{answer.request.template} answered {answer.status_code}; a merchant without certificates gives WeChat Pay's "
-            "public key in certs="
-        )
-    fetched = Keyring(keyring.opened(answer.content))
-    check(answer, fetched)
+def _adopted(keyring: Keyring, answer: Response) -> str:
+    """Takes the certificates of an answer, or says why not."""
+    try:
+        if not answer.ok:
+            raise ConfigurationError(
+                f"{answer.request.template} answered {answer.status_code}; a merchant without certificates gives WeChat "
+                "Pay's public key in certs="
+            )
+        fetched = Keyring(keyring.opened(answer.content))
+        check(answer, fetched)
+    except WeChatPayError as error:
+        logger.warning("the platform certificates could not be refreshed: %s", error)
+        return str(error)
     keyring.adopt(fetched)
-    if keyring.cache:
-        keyring.cache.save(answer.content)
+    if keyring.cache is not None:
+        try:
+            keyring.cache.save(answer.content)
+        except Exception as error:
+            logger.warning("the certificate cache cannot be written: %s: %s", type(error).__name__, error)
+    return ""
