@@ -30,7 +30,7 @@ MUTANTS = {
     "an old answer is fresh": (PROOF, "abs(skew) >= WINDOW", "skew >= WINDOW"),
     "the window is a second wider": (PROOF, "WINDOW = 300", "WINDOW = 301"),
     "a timestamp may be any number": (PROOF, '"[0-9]{1,12}"', '"[0-9_+]{1,12}"'),
-    "an unknown serial gets the preferred key": (PROOF, "key = keyring.find(serial)", "key = keyring.find(serial) or keyring.find(str(keyring.preferred))"),
+    "an unknown serial gets the preferred key": (PROOF, "key = keyring.find(serial)", "key = keyring.find(serial) or (keyring.preferred or (0, None))[1]"),
     "whatever begins like a download is one": (VERIFY, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
     "a download may lie deeper": (VERIFY, '[^/]+")', '.+")'),
     "a download may lie above": (VERIFY, r"(?![^/]*\.\.)", ""),

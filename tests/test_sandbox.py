@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.service import rsa_sign
-from wechatpay_chain import APIError, Client, ConfigurationError, crypto, errors
+from wechatpay_chain import APIError, Client, ConfigurationError, Sensitive, crypto, errors
 from wechatpay_chain.sandbox import Sandbox, Signer
 
 COUPON = {
@@ -316,7 +316,7 @@ WRONG = [
 @pytest.mark.parametrize(("pointer", "value", "issue"), WRONG)
 def test_fields_that_are_wrong(client, send, order, pointer, value, issue):
     order["detail"] = {"goods_detail": [{"merchant_goods_id": "a", "quantity": 1, "unit_price": 1}]}
-    order["payer"] = {"identity": {"type": "IDCARD", "number": sealed(client, "1"), "name": sealed(client, "a")}}
+    order["payer"] = {"identity": {"type": "IDCARD", "number": Sensitive("1"), "name": Sensitive("a")}}
     place = order
     *parents, last = pointer.strip("/").split("/")
     for parent in parents:
@@ -331,11 +331,6 @@ def test_fields_that_are_wrong(client, send, order, pointer, value, issue):
     assert caught.value.detail["field"] == pointer
     assert caught.value.detail["location"] == "body"
     assert issue in caught.value.detail["issue"]
-
-
-def sealed(client, text):
-    keyring = client._keyring
-    return crypto.encrypt(text, keyring.find(keyring.preferred))
 
 
 def test_a_whole_order_is_accepted(client, send, order):
@@ -355,7 +350,7 @@ def test_a_whole_order_is_accepted(client, send, order):
             "store_info": {"id": "0001", "name": "腾讯大厦分店"},
         },
         settle_info={"profit_sharing": False},
-        payer={"identity": {"type": "IDCARD", "number": sealed(client, "1"), "name": sealed(client, "张三")}},
+        payer={"identity": {"type": "IDCARD", "number": Sensitive("1"), "name": Sensitive("张三")}},
         unknown="ignored",
     )
     assert send(client.v3.pay.transactions.native, "post", json=order).status_code == 200
