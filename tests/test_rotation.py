@@ -132,6 +132,13 @@ def test_certificates_given_are_refreshed_too(service, wire, authority, send):
     assert authority.downloads == 1
 
 
+def test_certificates_given_are_believed_at_first(service, wire, authority, send):
+    certs = {authority.serial: authority.signer}
+    with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
+        assert send(client.v3.x, "get").json() == {"a": 1}
+    assert authority.downloads == 0
+
+
 def test_public_keys_alone_are_never_refreshed(service, wire, authority, send):
     """To go on asking for certificates would keep a merchant from ever being done with them."""
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
@@ -222,12 +229,13 @@ def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, author
     asyncio.run(main())
 
 
-def test_a_download_that_nobody_will_end_is_given_up(service):
+def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
     ring = keyring.Keyring({}, APIV3_KEY.encode())
     first, ours = ring.begin_refresh()
     assert ours
     assert ring.begin_refresh() == (first, False)
-    ring._tried -= keyring.RETRY_AFTER
+    later = time.monotonic() + keyring.ABANDONED_AFTER
+    monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
     second, ours = ring.begin_refresh()
     assert ours
     assert second is not first

@@ -37,6 +37,9 @@ REFRESH_BEFORE_END = 24 * 3600
 RETRY_AFTER = 60
 """Seconds between two downloads, however many answers name an unknown serial."""
 
+ABANDONED_AFTER = 90
+"""Seconds after which a download has been stopped in a way that let it end nothing, as with its event loop."""
+
 ANY = "*"
 """Stands for the id of a key where any certificate would do."""
 
@@ -73,6 +76,11 @@ class _Entry(NamedTuple):
     @property
     def is_valid(self) -> bool:
         return self.begins <= time.time() <= self.ends
+
+
+class _Refresh(NamedTuple):
+    future: Future[None]
+    began: float
 
 
 class Keyring:
@@ -119,8 +127,9 @@ class Keyring:
         if not self.fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
         # Under way, by process: a child does not wait for what only its parent will finish.
-        self._refreshes: dict[object, Future[None]] = {}
-        self._tried = self._adopted = float("-inf")
+        self._refreshes: dict[object, _Refresh] = {}
+        self._tried = float("-inf")
+        self._adopted = time.monotonic() if self._given else float("-inf")
         self.trouble = ""
         """Why the last refresh failed; empty when it did not."""
 
@@ -163,21 +172,20 @@ class Keyring:
 
         Whoever has to do it calls `end_refresh`, whatever happens.
         """
-        ours: Future[None] = Future()
-        ours.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
+        ours = _Refresh(Future(), time.monotonic())
+        ours.future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
         # setdefault decides between threads without a lock, which a fork could leave locked in the child.
         refresh = self._refreshes.setdefault(Process.current, ours)
         if refresh is not ours:
-            if time.monotonic() - self._tried < RETRY_AFTER:
-                return refresh, False
-            # Whoever was at it was stopped in a way that let it end nothing.
-            self._end(refresh)
+            if time.monotonic() - refresh.began < ABANDONED_AFTER:
+                return refresh.future, False
+            self._end(refresh.future)
             return self.begin_refresh()
         if time.monotonic() - self._tried < RETRY_AFTER:
-            self._end(ours)
+            self._end(ours.future)
             return None, False
         self._tried = time.monotonic()
-        return ours, True
+        return ours.future, True
 
     def end_refresh(self, refresh: Future[None], trouble: str | None) -> None:
         """Ends a refresh and wakes whoever waits for it.
@@ -193,7 +201,8 @@ class Keyring:
         self._end(refresh)
 
     def _end(self, refresh: Future[None]) -> None:
-        if self._refreshes.get(Process.current) is refresh:
+        current = self._refreshes.get(Process.current)
+        if current is not None and current.future is refresh:
             self._refreshes.pop(Process.current, None)
         with suppress(InvalidStateError):
             refresh.set_result(None)
@@ -253,9 +262,6 @@ class Keyring:
     @property
     def _all(self) -> Mapping[str, _Entry]:
         return {**self._fetched, **self._given} if self._fetched else self._given
-
-    def __contains__(self, key_id: object) -> bool:
-        return key_id in self._all
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._all) or 'empty'}>"
