@@ -490,6 +490,18 @@ def test_a_list_that_somebody_asked_for_is_taken(alone, authority, send, no_paus
     assert authority.downloads == 2
 
 
+def test_a_list_signed_by_a_key_that_is_known_already_is_taken(service, wire, authority, send, caplog):
+    """A call names the public key, so that the public key signs the list."""
+    authority.fault = lambda authority: service.signed(authority.listing())
+    given = any_certificate(new_key())
+    certs = {PUBLIC_KEY_ID: public_pem(service.public_key), f"{given.serial_number:040X}": given}
+    with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
+        assert send(client.v3.certificates, "get").json()["data"]
+        assert send(client.v3.x, "get").json() == {"a": 1}, "signed by a certificate of that list"
+    assert authority.downloads == 1
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_cache_that_fails_costs_no_call(alone, authority, send, tmp_path):
     class Broken:
         def load(self) -> bytes | None:
