@@ -256,18 +256,11 @@ def test_a_download_has_the_clients_time_not_the_calls(alone, authority, send):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_does_not_wait_for_its_parents_download(alone, authority, no_pause):
-    release, asked = threading.Event(), threading.Event()
-
-    def slow(authority):
-        asked.set()
-        release.wait(10)
-        return authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial)
-
+    asked, release = threading.Event(), threading.Event()
+    slow_first(authority, asked, release)
     with Client(**alone) as client, ThreadPoolExecutor(1) as threads:
-        authority.fault = slow
         parents = threads.submit(client.v3.x.get)
         assert asked.wait(5)
-        authority.fault = None
         pid = os.fork()
         if pid == 0:
             began = time.monotonic()

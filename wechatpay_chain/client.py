@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node
-from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, load_private_key
+from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
 from wechatpay_chain.flow import drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
@@ -32,7 +32,6 @@ from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
     kept_certificates,
-    key_octets,
     merchant_number,
     merchant_serial,
     origin,
@@ -130,8 +129,8 @@ class Client:
             )
         key = load_private_key(private_key, passphrase)
         self._private_keys = (key, *(load_private_key(former) for former in former_private_keys))
-        self._apiv3_key = key_octets("apiv3_key", apiv3_key)
-        self._apiv2_key = key_octets("apiv2_key", apiv2_key)
+        self._apiv3_key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
+        self._apiv2_key = None if apiv2_key is None else key_octets("apiv2_key", apiv2_key)
         self._seen = seen
         self._keyring = Keyring(
             certs,

@@ -31,6 +31,7 @@ __all__ = [
     "aes_gcm_encrypt",
     "decrypt",
     "encrypt",
+    "key_octets",
     "load_private_key",
     "load_public",
     "load_public_key",
@@ -156,6 +157,24 @@ def aes_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: st
         except (InvalidTag, ValueError):
             pass
     raise DecryptionError("the ciphertext, nonce or associated data was altered, or the APIv3 key is another one")
+
+
+def key_octets(setting: str, key: object) -> bytes:
+    """An APIv3 or APIv2 key as bytes; both have 32.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053267
+
+    Raises:
+        ConfigurationError: it has another length, or is neither text nor bytes. The message names the setting.
+    """
+    if not isinstance(key, (str, bytes)):
+        raise ConfigurationError(f"{setting}: came a {type(key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes")
+    octets = key.encode(errors="replace") if isinstance(key, str) else key
+    if len(octets) != APIV3_KEY_SIZE:
+        raise ConfigurationError(
+            f"{setting}: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
+        )
+    return octets
 
 
 def nonce(size: int = 32) -> str:
@@ -311,7 +330,7 @@ def _is_pem(octets: bytes) -> bool:
 
 
 def _read(setting: str, source: object) -> bytes:
-    """The bytes of a source. Only a Path is ever named in an error: a text could be the secret itself."""
+    """The bytes of a source. An error shows a path, or a short text that ends like a file's name; never what may be a key."""
     if isinstance(source, bytes):
         return source
     if isinstance(source, str):

@@ -191,7 +191,7 @@ class Wait:
 
 Flow = Generator[Request | Wait, Any, Response]
 """A call under way. It yields a request and is resumed with its response, or has the transport's error thrown into it; it
-yields an effect and is resumed with None, which no type can tell apart; it returns the response."""
+yields an effect and is resumed with what the effect says, which no type can tell apart; it returns the response."""
 
 Middleware = Callable[[Request], Flow]
 """Begins a flow that passes its request on by yielding it."""

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from wechatpay_chain.crypto import APIV3_KEY_SIZE, PublicKeySource, aes_gcm_decrypt
-from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
+from wechatpay_chain.crypto import PublicKeySource, aes_gcm_decrypt, key_octets
+from wechatpay_chain.errors import DecryptionError, Reason, SignatureError
 from wechatpay_chain.http import Headers, json_bytes
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.proof import WINDOW, find_doubt
@@ -147,9 +147,7 @@ class Notifications:
         refresh_async: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
-        self._apiv3_key = apiv3_key.encode(errors="replace") if isinstance(apiv3_key, str) else apiv3_key
-        if not isinstance(self._apiv3_key, bytes) or len(self._apiv3_key) != APIV3_KEY_SIZE:
-            raise ConfigurationError("apiv3_key: expected exactly 32 bytes, as set in the merchant platform")
+        self._apiv3_key = key_octets("apiv3_key", apiv3_key)
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
 
     def parse(self, headers: HeaderSource, body: bytes) -> Notification:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from wechatpay_chain.crypto import APIV3_KEY_SIZE, PublicKeySource, load_public, normalize_serial
+from wechatpay_chain.crypto import PublicKeySource, load_public, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 from wechatpay_chain.files import CertificateFile
 from wechatpay_chain.http import Timeout, split_origin
@@ -23,7 +23,6 @@ MOST_SECONDS = 10**6
 __all__ = [
     "certificates",
     "kept_certificates",
-    "key_octets",
     "merchant_number",
     "merchant_serial",
     "origin",
@@ -59,23 +58,6 @@ def merchant_serial(serial: object, mchid: str) -> str:
             "serial: came the merchant number; expected the serial number of the merchant API certificate"
         )
     return normalize_serial(serial)
-
-
-def key_octets(setting: str, key: object) -> bytes | None:
-    """An APIv3 or APIv2 key as bytes; both have 32.
-
-    Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053267
-    """
-    if key is None:
-        return None
-    if not isinstance(key, (str, bytes)):
-        raise ConfigurationError(f"{setting}: came a {type(key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes")
-    octets = key.encode(errors="replace") if isinstance(key, str) else key
-    if len(octets) != APIV3_KEY_SIZE:
-        raise ConfigurationError(
-            f"{setting}: came {len(octets)} bytes; expected exactly {APIV3_KEY_SIZE}, as set in the merchant platform"
-        )
-    return octets
 
 
 def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
@@ -146,7 +128,8 @@ def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) ->
     if _is_seconds(connect) and _is_seconds(read):
         return float(connect), float(read)
     raise error(
-        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or a pair of them: to connect and to wait for bytes"
+        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or a pair of them: to connect and to "
+        "wait for bytes"
     )
 
 
