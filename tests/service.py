@@ -139,7 +139,9 @@ class Service:
         return {PUBLIC_KEY_ID: public_pem(self.public_key), self.platform_serial: certificate_pem(self.certificate)}
 
     def settings(self, base_url: str) -> dict[str, object]:
+        """What a client needs. It tries each call once, so that a test sees what one attempt does."""
         return {
+            "retry": None,
             "mchid": MCHID,
             "serial": SERIAL,
             "private_key": self.merchant,

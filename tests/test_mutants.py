@@ -34,7 +34,7 @@ MUTANTS = {
     "whatever begins like a download is one": (VERIFY, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
     "a download may lie deeper": (VERIFY, '[^/]+")', '.+")'),
     "a download may lie above": (VERIFY, r"(?![^/]*\.\.)", ""),
-    "a folded nonce is plain": (PROOF, "if not _PLAIN.fullmatch(nonce) or not", "if not"),
+    "a folded nonce is plain": (PROOF, " if _PLAIN.fullmatch(nonce) else None", ""),
     "the digest of a statement is not checked": (VERIFY, "doubt is None and digest is not None and not _is_sha1", "doubt is None and digest == 1 and not _is_sha1"),
     "a digest proves any answer": (VERIFY, "if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None", ""),
     "an empty header is there": (PROOF, "if not headers.get(name):", "if name not in headers:"),

@@ -251,7 +251,10 @@ def test_nothing_turns_verification_off(service, wire, send, monkeypatch):
             pytest.raises(SignatureError),
         ):
             send(client.v3.x, "get", headers={"X-Skip-Verify": "true"})
-    parameters = inspect.signature(Client).parameters
+    parameters = set(inspect.signature(Client).parameters) - {"verifier"}
+    for verifier in (False, True, 0, "", object()):
+        with pytest.raises(ConfigurationError, match="verifier: came a"):
+            Client(**service.settings(wire.base_url), verifier=verifier)
     assert not [name for name in parameters if "verif" in name or "skip" in name or "insecure" in name]
 
 

@@ -37,12 +37,14 @@ if TYPE_CHECKING:
         WeChatPayError,
     )
     from wechatpay_chain.http import Request, Response
+    from wechatpay_chain.middleware.retry import Attempt, Retry
     from wechatpay_chain.notification import Notification, Notifications, Reply, SeenNonces
     from wechatpay_chain.sensitive import Sensitive
 
 _HOMES = {
     "APIError": "errors",
     "ArgumentError": "errors",
+    "Attempt": "middleware.retry",
     "AuthenticationError": "errors",
     "BadRequestError": "errors",
     "Client": "client",
@@ -61,6 +63,7 @@ _HOMES = {
     "Reply": "notification",
     "Request": "http",
     "Response": "http",
+    "Retry": "middleware.retry",
     "SeenNonces": "notification",
     "Sensitive": "sensitive",
     "ServerError": "errors",
@@ -73,6 +76,7 @@ _HOMES = {
 __all__ = [
     "APIError",
     "ArgumentError",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "Client",
@@ -91,6 +95,7 @@ __all__ = [
     "Reply",
     "Request",
     "Response",
+    "Retry",
     "SeenNonces",
     "Sensitive",
     "ServerError",

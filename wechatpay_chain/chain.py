@@ -28,6 +28,7 @@ class Draft(NamedTuple):
     params: Params
     headers: Fields
     timeout: Seconds
+    idempotent: bool
 
 
 class _Client(Protocol):
@@ -48,6 +49,8 @@ class Node:
     - `params`: the query; a list repeats its key, None is left out.
     - `headers`: added to the request's own, or in their place.
     - `timeout`: seconds.
+    - `idempotent`, of all but GET: that it may be sent again although it may have been acted on, for the service knows it
+      again by its number; see `Retry`. A GET always may.
     - any other keyword: a path variable.
 
     and raises:
@@ -90,7 +93,7 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a GET; `Node` says what it takes and raises."""
-        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout))
+        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout, True))
 
     async def get_async(
         self,
@@ -103,7 +106,9 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a GET and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(Draft("GET", self._template, variables, json, params, headers, timeout))
+        return await self._client._send_async(
+            Draft("GET", self._template, variables, json, params, headers, timeout, True)
+        )
 
     def post(
         self,
@@ -113,10 +118,11 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST; `Node` says what it takes and raises."""
-        return self._client._send(Draft("POST", self._template, variables, json, params, headers, timeout))
+        return self._client._send(Draft("POST", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def post_async(
         self,
@@ -126,10 +132,13 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(Draft("POST", self._template, variables, json, params, headers, timeout))
+        return await self._client._send_async(
+            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent)
+        )
 
     def put(
         self,
@@ -139,10 +148,11 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a PUT; `Node` says what it takes and raises."""
-        return self._client._send(Draft("PUT", self._template, variables, json, params, headers, timeout))
+        return self._client._send(Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def put_async(
         self,
@@ -152,10 +162,13 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a PUT and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(Draft("PUT", self._template, variables, json, params, headers, timeout))
+        return await self._client._send_async(
+            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent)
+        )
 
     def patch(
         self,
@@ -165,10 +178,11 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a PATCH; `Node` says what it takes and raises."""
-        return self._client._send(Draft("PATCH", self._template, variables, json, params, headers, timeout))
+        return self._client._send(Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def patch_async(
         self,
@@ -178,10 +192,13 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a PATCH and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(Draft("PATCH", self._template, variables, json, params, headers, timeout))
+        return await self._client._send_async(
+            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent)
+        )
 
     def delete(
         self,
@@ -191,10 +208,13 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a DELETE; `Node` says what it takes and raises."""
-        return self._client._send(Draft("DELETE", self._template, variables, json, params, headers, timeout))
+        return self._client._send(
+            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent)
+        )
 
     async def delete_async(
         self,
@@ -204,11 +224,12 @@ class Node:
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
+        idempotent: bool = False,
         **variables: PathValue,
     ) -> Response:
         """Sends a DELETE and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("DELETE", self._template, variables, json, params, headers, timeout)
+            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent)
         )
 
     if not TYPE_CHECKING:  # a type checker is to report a node that is called

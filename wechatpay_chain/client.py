@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node
+from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
-from wechatpay_chain.flow import drive, drive_async, run
+from wechatpay_chain.flow import Stack, drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
+from wechatpay_chain.middleware.retry import Retry
+from wechatpay_chain.middleware.retry import retry as retrying
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
 from wechatpay_chain.notification import Notifications, SeenStore
 from wechatpay_chain.payment import Payment
+from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
@@ -35,7 +39,9 @@ from wechatpay_chain.settings import (
     merchant_number,
     merchant_serial,
     origin,
+    origins,
     seconds,
+    with_method,
 )
 from wechatpay_chain.template import expand, without_query
 from wechatpay_chain.transport import Route
@@ -56,6 +62,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Client"]
+
+_MODEST = Retry()
 
 ROOTS = ("v2", "v3", "hk", "global_", "brand")
 """The attributes at which a chain begins."""
@@ -80,12 +88,17 @@ class Client:
         apiv2_key: the APIv2 key, 32 characters, for those of `client.payment`'s signatures that need it.
         certificate_cache: a file, or an object with `load` and `save`, that keeps fetched certificates for the next
             process.
+        signer: signs in place of `private_key`, for an HSM, a KMS or a signing service: an object with
+            `sign(message: bytes) -> str`, RSA-SHA256 in base64, or an `async def` of the same.
+        verifier: judges signatures in place of `certs`: an object with `verify(message: bytes, signature: str, serial:
+            str) -> bool`, or an `async def` of the same. `certs` then serves to encrypt only.
         trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
         seen: a memory of nonces for notifications, such as `SeenNonces()`; see `Notifications`.
         passphrase: of an encrypted private key.
         former_private_keys: older keys of the merchant, which decrypt what was encrypted to them before a renewal.
         base_url: scheme and host of the service; https, or http to this machine.
         timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
+        retry: how often and how long a call is tried that cannot pay twice; None tries each once.
         proxies: proxy URLs by scheme, as requests takes them; None reads the environment, `{}` goes direct.
         ca_bundle: a file or folder of certificate authorities to trust; None reads REQUESTS_CA_BUNDLE and SSL_CERT_FILE
             from the environment, else trusts what the HTTP libraries trust.
@@ -108,6 +121,8 @@ class Client:
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
         apiv2_key: str | bytes | None = None,
+        signer: Signer | None = None,
+        verifier: Verifier | None = None,
         certificate_cache: str | os.PathLike[str] | CertificateCache | None = None,
         trust_anchors: Sequence[PublicKeySource] = (),
         seen: SeenStore | None = None,
@@ -115,6 +130,7 @@ class Client:
         former_private_keys: Sequence[PrivateKeySource] = (),
         base_url: str = "https://api.mch.weixin.qq.com/",
         timeout: float | tuple[float, float] = (5.0, 30.0),
+        retry: Retry | None = _MODEST,
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
         allow_http: bool = False,
@@ -123,12 +139,18 @@ class Client:
     ) -> None:
         self.mchid = merchant_number(mchid)
         self.serial = merchant_serial(serial, self.mchid)
-        if not private_key:
+        with_method("signer", signer, "sign")
+        with_method("verifier", verifier, "verify")
+        if not private_key and signer is None and verifier is None:
             raise ConfigurationError(
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
-        key = load_private_key(private_key, passphrase)
-        self._private_keys = (key, *(load_private_key(former) for former in former_private_keys))
+        key = load_private_key(private_key, passphrase) if private_key else None
+        formers = tuple(load_private_key(former) for former in former_private_keys)
+        self._private_keys = (key, *formers) if key else formers
+        local = with_key(key) if key else with_nothing
+        signature = local if signer is None else with_signer(signer)
+        self._credentials = Credentials(self.mchid, self.serial, signature)
         self._apiv3_key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
         self._apiv2_key = None if apiv2_key is None else key_octets("apiv2_key", apiv2_key)
         self._seen = seen
@@ -137,20 +159,27 @@ class Client:
             self._apiv3_key,
             certificates(trust_anchors),
             kept_certificates(certificate_cache),
-            merchant=(self.serial, key.public_key()),
+            merchant=(self.serial, key.public_key() if key else None),
+            verifies=verifier is None,
         )
+        self._verifier = verifier
         self._origin = origin(base_url, allow_http)
         self._timeout = seconds(timeout, ConfigurationError)
         self._route = Route.to(self._origin, proxies, ca_bundle)
         self._session, self._async_session = session, async_session
-        self._stack: tuple[Middleware, ...] = (
-            log,
-            encrypt(self._keyring, partial(_decrypt, self._private_keys), self._timeout),
-            raise_for_status,
-            verify(self._keyring),
-            rotate(self._keyring, self._timeout),
-            sign(self.mchid, self.serial, key),
-        )
+        self._sign = sign(self._credentials)
+        policy = Retry(attempts=1) if retry is None else retry
+        layers = [
+            ("log", log),
+            ("encrypt", encrypt(self._keyring, partial(_decrypt, self._private_keys), self._timeout)),
+            ("retry", retrying(policy, origins(policy, self._origin, allow_http))),
+            ("errors", raise_for_status),
+            ("verify", verify(self._keyring, verifier)),
+            ("rotate", rotate(self._keyring, self._timeout)),
+            ("sign", self._sign),
+        ]
+        self.middleware = Stack(layers, fixed=("encrypt", "verify"))
+        """What a request passes through, outermost first: log, encrypt, retry, errors, verify, rotate, sign."""
         self._transports: _Transports = {}
         # Whoever brings a session has paid for the import of its library, so its faults can show at once.
         if session is not None:
@@ -218,12 +247,14 @@ class Client:
             seen=self._seen,
             refresh=self._refresh_keys,
             refresh_async=self._refresh_keys_async,
+            verifier=self._verifier,
+            credentials=self._credentials,
         )
 
     @property
     def payment(self) -> Payment:
         """Signs what a front end passes on to bring up a payment: `client.payment.jsapi(appid, prepay_id)`."""
-        return Payment(self.mchid, partial(crypto.sign, key=self._private_keys[0]), self._apiv2_key)
+        return Payment(self._credentials, self._apiv2_key)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.
@@ -280,11 +311,11 @@ class Client:
 
     def _send(self, draft: Draft) -> Response:
         transport = self._blocking()
-        return drive(run(self._stack, self._request(draft, transport.library)), transport.send)
+        return drive(run(self.middleware.layers, self._request(draft, transport.library)), transport.send)
 
     async def _send_async(self, draft: Draft) -> Response:
         transport = self._awaiting()
-        return await drive_async(run(self._stack, self._request(draft, transport.library)), transport.send)
+        return await drive_async(run(self.middleware.layers, self._request(draft, transport.library)), transport.send)
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
@@ -298,7 +329,7 @@ class Client:
             await drive_async(run(self._refreshing(key_id), request), transport.send)
 
     def _refreshing(self, key_id: str) -> tuple[Middleware, ...]:
-        return refresh_for(self._keyring, key_id, self._timeout), self._stack[-1]
+        return refresh_for(self._keyring, key_id, self._timeout), self._sign
 
     def _blocking(self) -> RequestsTransport:
         # Two threads may come here at once; setdefault gives both the same transport.
@@ -367,6 +398,7 @@ class Client:
             headers=headers | check_fields(draft.headers) if draft.headers else headers,
             body=b"" if draft.json is None else json_bytes(draft.json),
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
+            idempotent=draft.idempotent is True,
         )
 
 
@@ -382,6 +414,8 @@ def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
 
 
 def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:
+    if not keys:
+        raise ConfigurationError("private_key: it is missing; what is encrypted to the merchant is opened with it")
     *others, last = keys
     for key in others:
         with suppress(DecryptionError):
@@ -389,7 +423,7 @@ def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:
     return crypto.decrypt(ciphertext, last)
 
 
-_CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None)
+_CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True)
 
 _USER_AGENT = (
     f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wechatpay_chain.http import Response
+    from wechatpay_chain.middleware.retry import Attempt
 
 __all__ = [
     "APIError",
@@ -52,7 +53,13 @@ __all__ = [
 
 
 class WeChatPayError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The root of every error that this package raises on purpose.
+
+    Attributes:
+        attempts: each time that the call was tried, this last one included; empty for what was never tried.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
 
 
 class ConfigurationError(WeChatPayError, ValueError):
@@ -104,6 +111,8 @@ class Reason(str, enum.Enum):
     """The signature does not fit the bytes that came, or is not one (a probe, for example)."""
     DIGEST_MISMATCH = "digest mismatch"
     """A statement is not the text whose digest was signed."""
+    VERIFIER_FAILED = "verifier failed"
+    """The `verifier=` of the client raised an error of its own."""
     REPLAYED = "replayed"
     """A notification came before under the same nonce."""
 

@@ -1,20 +1,125 @@
-"""The stack of middleware and its two drivers, one for each mode.
+"""The named stack of middleware and its two drivers, one for each mode.
 
 A middleware is a generator that does no I/O. `run` nests the stack's generators into one, which yields just the
-requests that are ready to be sent; a driver sends each and resumes it with the outcome. Only the drivers know whether
-the caller waits or awaits.
+requests that are ready to be sent, and effects; a driver does each and resumes it with the outcome. Only the drivers know
+whether the caller waits or awaits.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import inspect
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
-from wechatpay_chain.http import Flow, Middleware, Request, Response, Wait
+from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.http import Ask, Effect, Flow, Middleware, Request, Response, Sleep, Steps, Wait
 
-__all__ = ["drive", "drive_async", "run"]
+__all__ = ["Stack", "do", "do_async", "drive", "drive_async", "run"]
+
+T = TypeVar("T")
+
+
+class Stack:
+    """The middleware of a client by name, outermost first. What is changed holds for the calls that begin afterwards.
+
+        client.middleware.insert_after("log", "count", count)
+
+    Args:
+        layers: name and middleware of each, outermost first.
+        fixed: names that can be neither replaced nor removed.
+    """
+
+    def __init__(self, layers: Sequence[tuple[str, Middleware]], fixed: Sequence[str] = ()) -> None:
+        self._layers = tuple(layers)
+        self._fixed = frozenset(fixed)
+
+    @property
+    def layers(self) -> tuple[Middleware, ...]:
+        """The middleware, outermost first."""
+        return tuple(middleware for _, middleware in self._layers)
+
+    def insert_before(self, name: str, new: str, middleware: Middleware) -> None:
+        """Puts a middleware outside of another: it sees a request earlier, and the response later.
+
+        Args:
+            name: of the other.
+            new: the name of the one that is put there.
+            middleware: a generator function of a request.
+
+        Raises:
+            ConfigurationError: there is no middleware of that name, or the new name is taken.
+        """
+        self._insert(self._index(name), new, middleware)
+
+    def insert_after(self, name: str, new: str, middleware: Middleware) -> None:
+        """Puts a middleware inside of another: it sees a request later, and the response earlier.
+
+        Raises:
+            ConfigurationError: as `insert_before`.
+        """
+        self._insert(self._index(name) + 1, new, middleware)
+
+    def replace(self, name: str, middleware: Middleware) -> None:
+        """Puts a middleware in the place of another, under its name.
+
+        Raises:
+            ConfigurationError: there is none of that name, or it cannot be replaced.
+        """
+        index = self._changeable(name)
+        layer = name, _checked(name, middleware)
+        self._layers = (*self._layers[:index], layer, *self._layers[index + 1 :])
+
+    def remove(self, name: str) -> None:
+        """Takes a middleware out.
+
+        Raises:
+            ConfigurationError: there is none of that name, or it cannot be removed.
+        """
+        index = self._changeable(name)
+        self._layers = self._layers[:index] + self._layers[index + 1 :]
+
+    def _insert(self, index: int, new: str, middleware: Middleware) -> None:
+        if not isinstance(new, str) or not new or new in self:
+            raise ConfigurationError(
+                f"middleware: came the name {new!r}; expected a text that is not one of {', '.join(self)}"
+            )
+        layer = new, _checked(new, middleware)
+        self._layers = (*self._layers[:index], layer, *self._layers[index:])
+
+    def _index(self, name: str) -> int:
+        names = list(self)
+        if name not in names:
+            raise ConfigurationError(f"middleware: there is no {name!r}; expected one of {', '.join(names)}")
+        return names.index(name)
+
+    def _changeable(self, name: str) -> int:
+        if name in self._fixed:
+            raise ConfigurationError(
+                f"middleware: {name!r} can be neither replaced nor removed, for nothing else keeps what it keeps"
+            )
+        return self._index(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._layers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def __repr__(self) -> str:
+        return f"<Stack {', '.join(self)}>"
+
+
+def _checked(name: str, middleware: Middleware) -> Middleware:
+    if not callable(middleware) or inspect.iscoroutinefunction(middleware):
+        came = "an async function" if callable(middleware) else f"a {type(middleware).__name__}"
+        raise ConfigurationError(
+            f"middleware: {name!r} came as {came}; expected a generator function, which yields its request and returns the "
+            "response, and serves both modes"
+        )
+    return middleware
 
 
 def run(stack: Sequence[Middleware], request: Request) -> Flow:
@@ -23,6 +128,11 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
         response: Response = yield request
         return response
     layer = stack[0](request)
+    if not isinstance(layer, Generator):
+        raise ConfigurationError(
+            f"middleware: {stack[0]!r} returned a {type(layer).__name__}; expected a generator function, which yields its "
+            "request"
+        )
     outcome: Any
     try:
         step = next(layer)
@@ -37,7 +147,7 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
         return cast("Response", stop.value)
 
 
-def drive(flow: Flow, send: Callable[[Request], Response]) -> Response:
+def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
     """Does what the flow yields, blocking, until it returns. What `send` raises is thrown into the flow."""
     outcome: Any
     try:
@@ -50,10 +160,10 @@ def drive(flow: Flow, send: Callable[[Request], Response]) -> Response:
             else:
                 step = flow.send(outcome)
     except StopIteration as stop:
-        return cast("Response", stop.value)
+        return cast("T", stop.value)
 
 
-async def drive_async(flow: Flow, send: Callable[[Request], Awaitable[Response]]) -> Response:
+async def drive_async(flow: Steps[T], send: Callable[[Request], Awaitable[Response]]) -> T:
     """The same, awaiting."""
     outcome: Any
     try:
@@ -66,16 +176,57 @@ async def drive_async(flow: Flow, send: Callable[[Request], Awaitable[Response]]
             else:
                 step = flow.send(outcome)
     except StopIteration as stop:
-        return cast("Response", stop.value)
+        return cast("T", stop.value)
 
 
-def _perform(effect: Wait) -> bool | None:
-    if "asyncio" in sys.modules and _is_in_a_loop():
-        return True if effect.future.done() else None
-    return bool(concurrent.futures.wait([effect.future], effect.seconds).done)
+def do(steps: Steps[T]) -> T:
+    """Does steps that send nothing, blocking."""
+    return drive(steps, _sent)
+
+
+async def do_async(steps: Steps[T]) -> T:
+    """The same, awaiting."""
+    return await drive_async(steps, _sent_async)
+
+
+def _sent(request: Request) -> Response:
+    raise AssertionError(f"{request!r} cannot be sent from here")
+
+
+async def _sent_async(request: Request) -> Response:
+    return _sent(request)
+
+
+def _perform(effect: Effect) -> Any:
+    match effect:
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Ask(function):
+            answer = function()
+            return _awaited(answer) if inspect.isawaitable(answer) else answer
+        case Wait(future, seconds):
+            if _is_in_a_loop():
+                return True if future.done() else None
+            return bool(concurrent.futures.wait([future], seconds).done)
+
+
+def _awaited(answer: Awaitable[Any]) -> Any:
+    """What an awaitable comes to, in a thread that waits for it."""
+    import asyncio
+
+    async def awaited() -> Any:
+        return await answer
+
+    if _is_in_a_loop():
+        # A loop of its own on another thread: the one of this thread stands still until this call returns.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, awaited()).result()
+    return asyncio.run(awaited())
 
 
 def _is_in_a_loop() -> bool:
+    if "asyncio" not in sys.modules:
+        return False
     import asyncio
 
     try:
@@ -85,9 +236,18 @@ def _is_in_a_loop() -> bool:
     return True
 
 
-async def _perform_async(effect: Wait) -> bool:
+async def _perform_async(effect: Effect) -> Any:
     import asyncio
 
-    # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait for it too.
-    done, _ = await asyncio.wait([asyncio.wrap_future(effect.future)], timeout=effect.seconds)
-    return bool(done)
+    match effect:
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+        case Ask(function):
+            if inspect.iscoroutinefunction(function):
+                return await function()
+            answer = await asyncio.to_thread(function)
+            return await answer if inspect.isawaitable(answer) else answer
+        case Wait(future, seconds):
+            # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait too.
+            done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
+            return bool(done)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ArgumentError, DecryptionError
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTHORIZATION_SCHEME",
     "RESERVED_FIELDS",
+    "Ask",
+    "Effect",
     "Flow",
     "Headers",
     "Middleware",
     "Request",
     "Response",
+    "Sleep",
+    "Steps",
     "Timeout",
     "Wait",
     "check_fields",
@@ -40,6 +44,8 @@ __all__ = [
 ]
 
 AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
+T = TypeVar("T")
 
 Timeout = tuple[float, float]
 """Seconds to connect, and seconds to wait for the next bytes of the answer."""
@@ -83,6 +89,7 @@ class Request:
         headers: what is sent besides the HTTP library's own.
         body: the bytes that are signed and sent; empty when there is no body.
         timeout: seconds to connect and to wait for bytes.
+        idempotent: whether it may be sent again although the service may have acted on it.
         seal: makes the request anew with what is sensitive encrypted, given a key and its id; None where nothing is.
     """
 
@@ -93,6 +100,7 @@ class Request:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     timeout: Timeout = field(repr=False)
+    idempotent: bool = field(default=False, repr=False)
     seal: Callable[[str, RSAPublicKey], Request] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -189,9 +197,40 @@ class Wait:
     seconds: float
 
 
-Flow = Generator[Request | Wait, Any, Response]
-"""A call under way. It yields a request and is resumed with its response, or has the transport's error thrown into it; it
-yields an effect and is resumed with what the effect says, which no type can tell apart; it returns the response."""
+@dataclass(frozen=True)
+class Sleep:
+    """An effect: go on after some seconds. The flow is resumed with None.
+
+    Attributes:
+        seconds: how many.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An effect: go on with what somebody else's code answers, which may take its time.
+
+    The flow is resumed with the answer. A plain function is called where it holds up no event loop, a coroutine function is
+    awaited.
+
+    Attributes:
+        function: takes no arguments, and returns the answer or an awaitable of it.
+    """
+
+    function: Callable[[], Any]
+
+
+Effect = Wait | Sleep | Ask
+"""What a flow asks the world for besides an answer of the service."""
+
+Steps = Generator[Request | Effect, Any, T]
+"""A part of a call. It yields a request and is resumed with its response, or has the transport's error thrown into it; it
+yields an effect and is resumed with what the effect says, which no type can tell apart; it returns its result."""
+
+Flow = Steps[Response]
+"""A whole call under way, which returns the response."""
 
 Middleware = Callable[[Request], Flow]
 """Begins a flow that passes its request on by yielding it."""

@@ -47,7 +47,7 @@ ISSUER = "Tenpay.com Root CA"
 """The common name of whoever issues platform certificates."""
 
 
-Merchant = tuple[str, RSAPublicKey]
+Merchant = tuple[str, RSAPublicKey | None]
 
 
 class CertificateCache(Protocol):
@@ -96,7 +96,9 @@ class Keyring:
             public key from ever being done with it (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
         trust_anchors: the certificates that a fetched one must have been issued by; none asks for the issuer's name only.
         cache: where fetched certificates are kept for the next process.
-        merchant: the serial number and the key of the merchant's own, which must not be among the keys to believe.
+        merchant: the serial number and the key of the merchant's own, which must not be among the keys to believe; no key
+            where it is kept elsewhere.
+        verifies: whether this keyring is what verifies. Where something else does, it may stay empty.
 
     Raises:
         ConfigurationError: there is no key of use and no way to fetch one, one cannot be loaded, or one is filed under
@@ -110,10 +112,11 @@ class Keyring:
         trust_anchors: Sequence[x509.Certificate] = (),
         cache: CertificateCache | None = None,
         merchant: Merchant | None = None,
+        verifies: bool = True,
     ) -> None:
         if certs is not None and not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {_EXPECTED}")
-        if not certs and apiv3_key is None:
+        if verifies and not certs and apiv3_key is None:
             raise ConfigurationError(f"certs: none came, and no apiv3_key to fetch certificates with; {_EXPECTED}")
         self._given = _entries(certs or {})
         self._merchant = merchant
@@ -121,10 +124,11 @@ class Keyring:
         self._fetched: dict[str, _Entry] = {}
         self._apiv3_key = apiv3_key
         self._trust_anchors = tuple(trust_anchors)
+        self._verifies = verifies
         self.cache = cache
         only_public_keys = self._given and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given)
         self.fetches = apiv3_key is not None and not only_public_keys
-        if not self.fetches and not any(entry.is_valid for entry in self._given.values()):
+        if verifies and not self.fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
         # Under way, by process: a child does not wait for what only its parent will finish.
         self._refreshes: dict[object, _Refresh] = {}
@@ -152,9 +156,10 @@ class Keyring:
 
     def needs_refresh(self, key_id: str) -> bool:
         """Whether certificates should be fetched before an answer that names this key is judged."""
-        if not self.fetches:
+        is_needed = self._verifies or key_id == ANY
+        if not self.fetches or not (is_needed or self._fetched):
             return False
-        unknown = key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
+        unknown = is_needed and key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
         ends = min((entry.ends for entry in self._fetched.values()), default=float("inf"))
         return (
             bool(unknown)

@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.crypto import PublicKeySource, aes_gcm_decrypt, key_octets
-from wechatpay_chain.errors import DecryptionError, Reason, SignatureError
-from wechatpay_chain.http import Headers, json_bytes
+from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
+from wechatpay_chain.flow import do, do_async
+from wechatpay_chain.http import Headers, Steps, json_bytes, response_message
 from wechatpay_chain.keyring import Keyring
-from wechatpay_chain.proof import WINDOW, find_doubt
+from wechatpay_chain.proof import WINDOW, Verifier, find_doubt
 
 __all__ = ["Notification", "Notifications", "Reply", "SeenNonces", "SeenStore"]
 
@@ -130,6 +132,8 @@ class Notifications:
         apiv3_key: the APIv3 key, 32 bytes, which notifications are encrypted with.
         refresh: called with the id of a key that is not there, before the notification is judged; what it fetches goes
             into the keyring. A client's notifications have one, and its awaited twin.
+        verifier: judges in place of `certs`, which may then be empty; as `Client` takes it.
+        credentials: of the merchant, for replies that have to be signed. A client's notifications have them.
         seen: a memory of nonces; with one, a notification that comes a second time within the time window under the same
             nonce is refused. Without, whoever repeats one inside 300 seconds is left to your own check of `id`.
 
@@ -145,10 +149,13 @@ class Notifications:
         seen: SeenStore | None = None,
         refresh: Callable[[str], None] | None = None,
         refresh_async: Callable[[str], Awaitable[None]] | None = None,
+        verifier: Verifier | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
-        self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
+        self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs, verifies=verifier is None)
         self._apiv3_key = key_octets("apiv3_key", apiv3_key)
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
+        self._verifier, self._credentials = verifier, credentials
 
     def parse(self, headers: HeaderSource, body: bytes) -> Notification:
         """Verifies, decrypts and reads a notification.
@@ -166,17 +173,46 @@ class Notifications:
         octets, found = _octets(body), _signature_headers(headers)
         if self._refresh is not None:
             self._refresh(found.get("Wechatpay-Serial", ""))
-        return self._judged(found, octets)
+        return do(self._judged(found, octets))
 
     async def parse_async(self, headers: HeaderSource, body: bytes) -> Notification:
         """The same, where a certificate that has to be fetched is awaited."""
         octets, found = _octets(body), _signature_headers(headers)
         if self._refresh_async is not None:
             await self._refresh_async(found.get("Wechatpay-Serial", ""))
-        return self._judged(found, octets)
+        return await do_async(self._judged(found, octets))
 
-    def _judged(self, headers: Headers, body: bytes) -> Notification:
-        doubt = find_doubt(headers, body, self._keyring)
+    def signed_reply(self, json: object) -> Reply:
+        """A reply that carries data and the merchant's signature, which the CROSS_BORDER_PAY.… notifications want.
+
+        Source: https://pay.weixin.qq.com/doc/v3/institution/4019762388, which has the signature in an Authorization header
+        of the form that requests have. What is signed is what WeChat Pay signs of its own answers, timestamp, nonce and
+        body: a reply has neither method nor path. The service waits 3 seconds for it.
+
+        Args:
+            json: the body, such as {"code": "SUCCESS", "acq_tid": "…", "mch_id": "…"}.
+
+        Raises:
+            ConfigurationError: there are no credentials to sign with.
+            ArgumentError: the body is not what JSON can write.
+        """
+        return do(self._signed_reply(json))
+
+    async def signed_reply_async(self, json: object) -> Reply:
+        """The same, where a signer that takes its time is awaited."""
+        return await do_async(self._signed_reply(json))
+
+    def _signed_reply(self, json: object) -> Steps[Reply]:
+        if self._credentials is None:
+            raise ConfigurationError("credentials: they are missing; a client's notifications can sign replies")
+        body = json_bytes(json)
+        authorization = yield from self._credentials.authorization(
+            lambda timestamp, nonce: response_message(timestamp, nonce, body)
+        )
+        return Reply(200, {"Content-Type": "application/json", "Authorization": authorization}, body)
+
+    def _judged(self, headers: Headers, body: bytes) -> Steps[Notification]:
+        doubt = yield from find_doubt(headers, body, self._keyring, self._verifier)
         if doubt is not None:
             raise SignatureError(f"the notification is not proven to be WeChat Pay's: {doubt.why}", doubt.reason, None)
         if self._seen is not None and not self._seen.add(headers["Wechatpay-Nonce"], 2 * WINDOW):

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from wechatpay_chain import crypto
+from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.flow import do
 
 __all__ = ["Payment"]
 
@@ -22,13 +24,12 @@ class Payment:
     """Signs for the front ends of one merchant.
 
     Args:
-        mchid: the merchant number.
-        sign: signs a message with the merchant's private key, the one that places the orders.
+        credentials: of the merchant, the ones that place the orders.
         apiv2_key: the APIv2 key, which the pay-score and coupon signatures are made with; None where they are not used.
     """
 
-    def __init__(self, mchid: str, sign: Callable[[bytes], str], apiv2_key: bytes | None) -> None:
-        self._mchid, self._sign, self._apiv2_key = mchid, sign, apiv2_key
+    def __init__(self, credentials: Credentials, apiv2_key: bytes | None) -> None:
+        self._mchid, self._credentials, self._apiv2_key = credentials.mchid, credentials, apiv2_key
 
     def jsapi(self, appid: str, prepay_id: str) -> dict[str, str]:
         """For WeixinJSBridge's getBrandWCPayRequest in an official account.
@@ -136,7 +137,7 @@ class Payment:
         }
 
     def _signed(self, *lines: str) -> str:
-        return self._sign("".join(f"{line}\n" for line in lines).encode())
+        return do(self._credentials.signature("".join(f"{line}\n" for line in lines).encode()))
 
     def _with_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:
         signed = {

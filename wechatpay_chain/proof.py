@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from wechatpay_chain import crypto
 from wechatpay_chain.errors import Reason
-from wechatpay_chain.http import response_message
+from wechatpay_chain.http import Ask, Steps, response_message
 from wechatpay_chain.keyring import Keyring
 
-__all__ = ["Doubt", "find_doubt"]
+__all__ = ["Doubt", "Verifier", "find_doubt"]
+
+logger = logging.getLogger("wechatpay_chain")
 
 WINDOW = 300
 """Seconds that the clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
@@ -29,7 +33,17 @@ class Doubt(NamedTuple):
     why: str
 
 
-def find_doubt(headers: Mapping[str, str], body: bytes, keyring: Keyring) -> Doubt | None:
+class Verifier(Protocol):
+    """Says elsewhere, in an HSM or a service of your own, whether WeChat Pay signed a message."""
+
+    def verify(self, message: bytes, signature: str, serial: str) -> bool | Awaitable[bool]:
+        """Whether a signature in base64 proves a message, by the key of that id. May be an `async def`."""
+        ...
+
+
+def find_doubt(
+    headers: Mapping[str, str], body: bytes, keyring: Keyring, verifier: Verifier | None = None
+) -> Steps[Doubt | None]:
     """The first reason not to believe that WeChat Pay wrote a body just now, or None where the signature proves it.
 
     Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013053249 for public keys,
@@ -40,6 +54,7 @@ def find_doubt(headers: Mapping[str, str], body: bytes, keyring: Keyring) -> Dou
         headers: found by name in any case.
         body: the bytes that were signed.
         keyring: the keys to believe.
+        verifier: judges in place of the keyring, where there is one.
     """
     for name in ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"):
         if not headers.get(name):
@@ -50,6 +65,10 @@ def find_doubt(headers: Mapping[str, str], body: bytes, keyring: Keyring) -> Dou
     skew = int(timestamp) - int(time.time())
     if abs(skew) >= WINDOW:
         return Doubt(Reason.CLOCK_SKEW, f"its timestamp is {skew:+} seconds off this machine's clock; check the clock")
+    signature = headers["Wechatpay-Signature"]
+    message = response_message(timestamp, nonce, body) if _PLAIN.fullmatch(nonce) else None
+    if verifier is not None:
+        return (yield from _asked(verifier, message, signature, serial))
     key = keyring.find(serial)
     if key is None:
         return Doubt(
@@ -57,7 +76,19 @@ def find_doubt(headers: Mapping[str, str], body: bytes, keyring: Keyring) -> Dou
             f"it names the key {serial!r}, and here are {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else ""),
         )
-    signature = headers["Wechatpay-Signature"]
-    if not _PLAIN.fullmatch(nonce) or not crypto.verify(response_message(timestamp, nonce, body), signature, key):
+    if message is None or not crypto.verify(message, signature, key):
         return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")
     return None
+
+
+def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: str) -> Steps[Doubt | None]:
+    """What somebody else's verifier says. Nothing but True is a yes."""
+    if message is not None:
+        try:
+            verdict = yield Ask(partial(verifier.verify, message, signature, serial))
+        except Exception as error:
+            logger.warning("the verifier failed: %s: %s", type(error).__name__, error)
+            return Doubt(Reason.VERIFIER_FAILED, f"the verifier raised {type(error).__name__}")
+        if verdict is True:
+            return None
+    return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")

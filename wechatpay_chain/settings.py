@@ -16,9 +16,13 @@ from wechatpay_chain.errors import ArgumentError, ConfigurationError
 from wechatpay_chain.files import CertificateFile
 from wechatpay_chain.http import Timeout, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
+from wechatpay_chain.middleware.retry import Retry
 
 MOST_SECONDS = 10**6
 """What every system's timers can count."""
+
+FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
+"""The service, and its other site."""
 
 __all__ = [
     "certificates",
@@ -26,7 +30,9 @@ __all__ = [
     "merchant_number",
     "merchant_serial",
     "origin",
+    "origins",
     "seconds",
+    "with_method",
 ]
 
 
@@ -113,6 +119,28 @@ def origin(base_url: object, allow_http: bool) -> str:
             "for an egress proxy of your own"
         )
     return f"{scheme}://{url.netloc}"
+
+
+def origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:
+    """The domain that is called, and the second one where there is one.
+
+    Source of the second: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
+    """
+    if not isinstance(retry, Retry):
+        raise ConfigurationError(f"retry: came a {type(retry).__name__}; expected Retry(…), or None to try once")
+    if retry.second_url is None:
+        return (first, SECOND) if first == FIRST else (first,)
+    try:
+        second = origin(retry.second_url, allow_http)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"retry: {str(error).replace('base_url', 'second_url')}") from None
+    return (first,) if second == first else (first, second)
+
+
+def with_method(setting: str, value: object, method: str) -> None:
+    """Raises a ConfigurationError unless a setting is None or has a method."""
+    if value is not None and (isinstance(value, type) or not callable(getattr(value, method, None))):
+        raise ConfigurationError(f"{setting}: came a {type(value).__name__}; expected an object with {method}(…)")
 
 
 def _is_loopback(host: str) -> bool:

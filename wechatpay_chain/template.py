@@ -27,7 +27,7 @@ PathValue = str | int | Sequence[str | int] | Mapping[str, str | int]
 Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
 """Query parameters: a list repeats its key, None is left out, an object becomes its JSON text."""
 
-OPTIONS = ("json", "params", "headers", "timeout")
+OPTIONS = ("json", "params", "headers", "timeout", "idempotent")
 """The keywords of a verb that are not path variables."""
 
 # What newcomers from other libraries write for one of our options.

@@ -7,12 +7,10 @@ are there stay.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any
 
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
-from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, Timeout, Wait
+from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, Steps, Timeout, Wait
 from wechatpay_chain.keyring import ANY, REFRESH_EVERY, Keyring
 from wechatpay_chain.middleware.verify import check
 
@@ -52,7 +50,7 @@ def rotate(keyring: Keyring, timeout: Timeout) -> Middleware:
         response: Response = yield request
         if request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH):
             if keyring.fetches:
-                keyring.trouble = _adopted(keyring, response)
+                keyring.trouble = yield from _adopted(keyring, response)
         elif response.ok:
             yield from refreshed(keyring, response.headers.get("Wechatpay-Serial", ""), request, timeout)
         return response
@@ -70,9 +68,7 @@ def refresh_for(keyring: Keyring, key_id: str, timeout: Timeout) -> Middleware:
     return refreshed_for
 
 
-def refreshed(
-    keyring: Keyring, key_id: str, request: Request, timeout: Timeout
-) -> Generator[Request | Wait, Any, None]:
+def refreshed(keyring: Keyring, key_id: str, request: Request, timeout: Timeout) -> Steps[None]:
     """Brings a keyring up to date where it needs that; see `Keyring.needs_refresh`."""
     while keyring.needs_refresh(key_id):
         refresh, ours = keyring.begin_refresh()
@@ -83,14 +79,13 @@ def refreshed(
             return
         waited = yield Wait(refresh, sum(timeout))
         if waited is None:  # whoever is at it needs this very thread to go on
-            keyring.trouble = _adopted(keyring, (yield certificates_request(request, timeout)))
+            answer: Response = yield certificates_request(request, timeout)
+            keyring.trouble = yield from _adopted(keyring, answer)
         if not waited:
             return
 
 
-def _download(
-    keyring: Keyring, key_id: str, refresh: Future[None], request: Request, timeout: Timeout
-) -> Generator[Request | Wait, Any, None]:
+def _download(keyring: Keyring, key_id: str, refresh: Future[None], request: Request, timeout: Timeout) -> Steps[None]:
     trouble: str | None = None
     try:
         if keyring.has_fetched or not _from_cache(keyring, key_id):
@@ -99,7 +94,7 @@ def _download(
             except WeChatPayError as error:
                 trouble = str(error)
             else:
-                trouble = _adopted(keyring, answer)
+                trouble = yield from _adopted(keyring, answer)
         else:
             trouble = ""
     finally:
@@ -123,7 +118,7 @@ def _from_cache(keyring: Keyring, key_id: str) -> bool:
     return True
 
 
-def _adopted(keyring: Keyring, answer: Response) -> str:
+def _adopted(keyring: Keyring, answer: Response) -> Steps[str]:
     """Takes the certificates of an answer, or says why not."""
     try:
         if not answer.ok:
@@ -134,7 +129,7 @@ def _adopted(keyring: Keyring, answer: Response) -> str:
         fetched = Keyring(keyring.opened(answer.content))
         # Who asked for it may have named the public key, which then signs; it is known before anything is fetched.
         is_known = keyring.find(answer.headers.get("Wechatpay-Serial", "")) is not None
-        check(answer, keyring if is_known else fetched)
+        yield from check(answer, keyring if is_known else fetched)
     except WeChatPayError as error:
         logger.warning("the platform certificates could not be refreshed: %s", error)
         return str(error)

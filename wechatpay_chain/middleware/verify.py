@@ -11,9 +11,9 @@ import hmac
 import re
 
 from wechatpay_chain.errors import Reason, SignatureError
-from wechatpay_chain.http import Flow, Middleware, Request, Response
+from wechatpay_chain.http import Flow, Middleware, Request, Response, Steps
 from wechatpay_chain.keyring import Keyring
-from wechatpay_chain.proof import Doubt, find_doubt
+from wechatpay_chain.proof import Doubt, Verifier, find_doubt
 
 __all__ = ["check", "verify"]
 
@@ -46,8 +46,12 @@ _UNSIGNED_OPERATION = _matcher(_UNSIGNED)
 _DIGEST_SIGNED_OPERATION = _matcher(_DIGEST_SIGNED)
 
 
-def verify(keyring: Keyring) -> Middleware:
+def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
     """Lets a response pass that is proven, or that is an error answer, which is raised as such further out.
+
+    Args:
+        keyring: the keys to believe.
+        verifier: judges in place of the keyring, where there is one.
 
     Raises:
         SignatureError: in the flow; see `Reason` for the causes.
@@ -56,14 +60,14 @@ def verify(keyring: Keyring) -> Middleware:
     def verified(request: Request) -> Flow:
         response: Response = yield request
         if response.ok:
-            check(response, keyring)
+            yield from check(response, keyring, verifier)
         return response
 
     return verified
 
 
-def check(response: Response, keyring: Keyring) -> None:
-    """Raises a SignatureError unless a key of the keyring proves a 2xx answer."""
+def check(response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
+    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx answer."""
     request, headers, body = response.request, response.headers, response.content
     operation = f"{request.method} {request.target.partition('?')[0]}"
     if _UNSIGNED_OPERATION.fullmatch(operation):
@@ -71,7 +75,7 @@ def check(response: Response, keyring: Keyring) -> None:
     digest = headers.get(_DIGEST_HEADER) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
-    doubt = find_doubt(headers, body, keyring)
+    doubt = yield from find_doubt(headers, body, keyring, verifier)
     if doubt is None and digest is not None and not _is_sha1(response.content, digest):
         doubt = Doubt(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
     if doubt is not None:

@@ -1,0 +1,148 @@
+"""The named stack: what a user puts in, replaces and takes out, once for both modes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.service import Reply
+from wechatpay_chain import APIError, ConfigurationError, SignatureError
+
+NAMES = ["log", "encrypt", "retry", "errors", "verify", "rotate", "sign"]
+
+
+def test_the_names_outermost_first(client):
+    assert list(client.middleware) == NAMES
+    assert repr(client.middleware) == f"<Stack {', '.join(NAMES)}>"
+    assert "sign" in client.middleware
+
+
+def test_a_header_is_added_for_both_modes(client, wire, service, send):
+    def trace(request):
+        response = yield request.with_headers({"X-Trace": "t-1"})
+        return response
+
+    client.middleware.insert_before("sign", "trace", trace)
+    assert list(client.middleware) == [*NAMES[:-1], "trace", "sign"]
+    send(client.v3.x, "post", json={})
+    assert wire.received[-1].header("X-Trace") == "t-1"
+    assert wire.received[-1].is_signed_by(service.merchant)
+
+
+def test_a_middleware_sees_what_is_thrown_and_what_comes_back(client, wire, service, send):
+    seen = []
+
+    def watch(request):
+        try:
+            response = yield request
+        except APIError as error:
+            seen.append(error.status_code)
+            raise
+        seen.append(response.status_code)
+        return response
+
+    client.middleware.insert_after("log", "watch", watch)
+    assert list(client.middleware)[:2] == ["log", "watch"]
+    send(client.v3.x, "get")
+    wire.answer = lambda received: Reply(404)
+    with pytest.raises(APIError):
+        send(client.v3.x, "get")
+    assert seen == [200, 404]
+
+
+def test_what_is_changed_after_signing_is_refused_by_the_service(sandbox, send):
+    def bend(request):
+        from dataclasses import replace
+
+        response = yield replace(request, body=request.body.replace(b"hello", b"olleh"))
+        return response
+
+    with sandbox.client() as client:
+        client.middleware.insert_after("sign", "bend", bend)
+        with pytest.raises(APIError) as caught:
+            send(client.v3.security.echo, "post", json={"echo_message": "hello"})
+    assert caught.value.status_code == 401
+
+
+def test_an_answer_that_a_middleware_makes_up_inside_is_not_believed(client, send):
+    from wechatpay_chain import Response
+    from wechatpay_chain.http import Headers
+
+    def forge(request):
+        yield from ()
+        return Response(200, Headers({}), b'{"trade_state":"SUCCESS"}', request)
+
+    client.middleware.insert_after("sign", "forge", forge)
+    with pytest.raises(SignatureError):
+        send(client.v3.x, "get")
+
+
+def test_replaced_and_removed(client, wire, send):
+    lines = []
+
+    def log(request):
+        lines.append(request.template)
+        response = yield request
+        return response
+
+    client.middleware.replace("log", log)
+    client.middleware.remove("retry")
+    assert list(client.middleware) == ["log", "encrypt", "errors", "verify", "rotate", "sign"]
+    send(client.v3.x, "get")
+    assert lines == ["v3/x"]
+    client.middleware.remove("errors")
+    wire.answer = lambda received: Reply(503)
+    assert send(client.v3.x, "get").status_code == 503
+
+
+@pytest.mark.parametrize("name", ["verify", "encrypt"])
+def test_what_keeps_money_and_names_stays(client, name):
+    def through(request):
+        response = yield request
+        return response
+
+    with pytest.raises(ConfigurationError, match=f"'{name}' can be neither replaced nor removed"):
+        client.middleware.remove(name)
+    with pytest.raises(ConfigurationError, match=f"'{name}' can be neither replaced nor removed"):
+        client.middleware.replace(name, through)
+    assert list(client.middleware) == NAMES
+
+
+def test_names_that_are_wrong(client):
+    def through(request):
+        response = yield request
+        return response
+
+    for change in (
+        lambda: client.middleware.insert_before("signer", "a", through),
+        lambda: client.middleware.insert_after("signer", "a", through),
+        lambda: client.middleware.replace("signer", through),
+        lambda: client.middleware.remove("signer"),
+    ):
+        with pytest.raises(ConfigurationError, match="there is no 'signer'; expected one of log, encrypt"):
+            change()
+    for new in ("sign", "", None):
+        with pytest.raises(ConfigurationError, match="came the name"):
+            client.middleware.insert_before("sign", new, through)
+
+
+def test_what_is_no_middleware(client, send):
+    async def awaited(request):
+        return request
+
+    def plain(request):
+        return request
+
+    with pytest.raises(ConfigurationError, match="'a' came as an async function"):
+        client.middleware.insert_before("sign", "a", awaited)
+    with pytest.raises(ConfigurationError, match="'a' came as a int"):
+        client.middleware.insert_before("sign", "a", 3)
+    client.middleware.insert_before("sign", "a", plain)
+    with pytest.raises(ConfigurationError, match="returned a Request; expected a generator function"):
+        send(client.v3.x, "get")
+
+
+def test_a_client_has_a_stack_of_its_own(service, client, wire):
+    from wechatpay_chain import Client
+
+    client.middleware.remove("log")
+    assert list(Client(**service.settings(wire.base_url)).middleware) == NAMES

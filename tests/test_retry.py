@@ -1,0 +1,282 @@
+"""What is tried again, and what never is."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+
+from tests.service import Received, Reply, Wire, json_body
+from wechatpay_chain import (
+    APIError,
+    Attempt,
+    Client,
+    ConfigurationError,
+    RateLimitError,
+    Retry,
+    ServerError,
+    SignatureError,
+    TransportError,
+)
+from wechatpay_chain.middleware import retry as retry_module
+
+QUICK = Retry(pause=0.01)
+
+
+@pytest.fixture
+def closed_url():
+    """Where nobody listens: no call that goes there is ever sent."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture
+def trying(service, wire):
+    with Client(**{**service.settings(wire.base_url), "retry": QUICK}) as client:
+        yield client
+
+
+def failing(service, times, fault):
+    """Answers with a fault some times, then as it should."""
+    left = [fault] * times
+    return lambda received: left.pop() if left else service.signed()
+
+
+WRITES = ("post", "put", "patch", "delete")
+
+
+@pytest.mark.parametrize("verb", ["get", *WRITES])
+def test_what_never_left_is_tried_on_the_second_domain(service, wire, closed_url, send, verb):
+    policy = Retry(pause=5, second_url=wire.base_url)
+    with Client(**{**service.settings(closed_url), "retry": policy}) as client:
+        began = time.monotonic()
+        assert send(client.v3.x, verb, json={"n": 1}).status_code == 200
+    assert time.monotonic() - began < 3, "the second domain is tried at once"
+    assert [received.method for received in wire.received] == [verb.upper()]
+
+
+def test_without_a_second_domain_the_first_is_tried_again(service, closed_url, send):
+    with Client(**{**service.settings(closed_url), "retry": QUICK}) as client, pytest.raises(TransportError) as caught:
+        send(client.v3.x, "post", json={})
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["TransportError sent=False"] * 3
+    assert {attempt.origin for attempt in caught.value.attempts} == {closed_url.rstrip("/")}
+    assert caught.value.sent is False
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_what_left_is_not_sent_again(trying, wire, send, verb):
+    wire.answer = lambda received: None
+    with pytest.raises(TransportError) as caught:
+        send(trying.v3.x, verb, json={})
+    assert caught.value.sent is True
+    assert len(wire.received) == len(caught.value.attempts) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("verb", WRITES)
+def test_what_may_have_been_acted_on_is_not_sent_again(trying, wire, send, verb, status):
+    wire.answer = lambda received: Reply(status)
+    with pytest.raises(APIError):
+        send(trying.v3.x, verb, json={})
+    assert len(wire.received) == 1
+
+
+@pytest.mark.parametrize("fault", [None, Reply(429), Reply(500), Reply(502), Reply(503)], ids=str)
+@pytest.mark.parametrize("call", [("get", {}), *((verb, {"idempotent": True}) for verb in WRITES)], ids=str)
+def test_what_may_be_repeated_is(service, trying, wire, send, fault, call):
+    verb, options = call
+    wire.answer = failing(service, 2, fault)
+    assert send(trying.v3.orders, verb, json={"out_trade_no": "1"}, **options).status_code == 200
+    assert len(wire.received) == 3
+    assert len({received.body for received in wire.received}) == 1, "the very same bytes"
+
+
+def test_each_attempt_is_signed_anew(service, trying, wire, send):
+    wire.answer = failing(service, 2, None)
+    send(trying.v3.x, "post", json={"a": "中"}, idempotent=True)
+    assert all(received.is_signed_by(service.merchant) for received in wire.received)
+    assert len({received.credentials["nonce_str"] for received in wire.received}) == 3
+
+
+def test_what_is_sensitive_is_encrypted_once(service, trying, wire, send):
+    from wechatpay_chain import Sensitive
+
+    wire.answer = failing(service, 2, None)
+    send(trying.v3.x, "post", json={"name": Sensitive("张三")}, idempotent=True)
+    assert len({received.body for received in wire.received}) == 1
+    assert len(wire.received) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 501, 504])
+def test_other_errors_are_final(trying, wire, send, status):
+    wire.answer = lambda received: Reply(status)
+    with pytest.raises(APIError) as caught:
+        send(trying.v3.x, "get")
+    assert len(wire.received) == 1
+    assert [attempt.outcome for attempt in caught.value.attempts] == [f"{type(caught.value).__name__} {status}"]
+
+
+def test_an_unproven_answer_is_never_asked_for_again(service, trying, wire, send):
+    wire.answer = lambda received: service.signed().having(Wechatpay_Nonce="another")
+    for verb, options in (("get", {}), ("post", {"idempotent": True})):
+        wire.received.clear()
+        with pytest.raises(SignatureError) as caught:
+            send(trying.v3.x, verb, **options)
+        assert len(wire.received) == len(caught.value.attempts) == 1
+
+
+def test_a_failed_download_of_certificates_does_not_send_the_call_again(service, wire, send):
+    """The download's own trouble is not the call's, which may have been acted on."""
+
+    def answer(received: Received):
+        return None if received.target == "/v3/certificates" else service.signed(serial="7" * 40)
+
+    wire.answer = answer
+    settings = {**service.settings(wire.base_url), "apiv3_key": "k" * 32, "retry": QUICK}
+    with Client(**settings) as client, pytest.raises(SignatureError):
+        send(client.v3.x, "post", json={}, idempotent=True)
+    assert [received.target for received in wire.received] == ["/v3/x", "/v3/certificates"]
+
+
+def test_an_answer_stays_on_its_domain_and_a_broken_connection_moves(service, wire, send):
+    with Wire(lambda received: Reply(503)) as other:
+        policy = Retry(attempts=4, pause=0.01, second_url=other.base_url)
+        wire.answer = lambda received: None
+        with Client(**{**service.settings(wire.base_url), "retry": policy}) as client:
+            with pytest.raises(ServerError) as caught:
+                send(client.v3.x, "get")
+        first, second = wire.base_url.rstrip("/"), other.base_url.rstrip("/")
+        assert [attempt.origin for attempt in caught.value.attempts] == [first, second, second, second]
+
+
+def test_the_second_domain_of_the_default_host_alone():
+    from wechatpay_chain.settings import origins
+
+    first, second = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
+    assert origins(Retry(), first, False) == (first, second)
+    assert origins(Retry(), "https://apihk.mch.weixin.qq.com", False) == ("https://apihk.mch.weixin.qq.com",)
+    assert origins(Retry(second_url=f"{first}/"), first, False) == (first,)
+    assert origins(Retry(second_url="https://a.example"), "https://b.example", False) == (
+        "https://b.example",
+        "https://a.example",
+    )
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "date without zone"])
+def test_retry_after_is_honoured(service, trying, wire, send, form):
+    moment = datetime.now(timezone.utc) + timedelta(seconds=2)
+    asked = {
+        "seconds": "1",
+        "date": format_datetime(moment, usegmt=True),
+        "date without zone": moment.strftime("%a, %d %b %Y %H:%M:%S -0000"),
+    }[form]
+    wire.answer = failing(service, 1, Reply(429, {"Retry-After": asked}))
+    began = time.monotonic()
+    assert send(trying.v3.x, "get").status_code == 200
+    assert time.monotonic() - began > 0.9
+
+
+def test_a_retry_after_that_makes_no_sense_is_none(service, trying, wire, send):
+    for asked in ("soon", "-5", "9" * 40, "Wed, 99 Foo 2026"):
+        wire.answer = failing(service, 1, Reply(503, {"Retry-After": asked}))
+        assert send(trying.v3.x, "get").status_code == 200
+
+
+def test_nothing_is_waited_for_beyond_the_deadline(service, trying, wire, send):
+    wire.answer = lambda received: Reply(429, {"Retry-After": "3600"})
+    began = time.monotonic()
+    with pytest.raises(RateLimitError):
+        send(trying.v3.x, "get")
+    assert time.monotonic() - began < 2
+    assert len(wire.received) == 1
+
+
+def test_the_time_is_bounded(service, wire, send):
+    wire.answer = lambda received: Reply(503)
+    policy = Retry(attempts=10, seconds=0.5, pause=0.2)
+    with Client(**{**service.settings(wire.base_url), "retry": policy}) as client, pytest.raises(ServerError) as caught:
+        send(client.v3.x, "get")
+    assert sum(attempt.seconds for attempt in caught.value.attempts) < 1
+    assert 1 < len(caught.value.attempts) < 6
+
+
+def test_pauses_grow_and_differ():
+    policy = Retry(pause=1.0)
+    error = TransportError("", sent=False)
+    pauses = {
+        number: [retry_module._pause(policy, number, error, moved=False) for _ in range(50)] for number in (1, 2, 3)
+    }
+    for number, drawn in pauses.items():
+        longest = 2.0 ** (number - 1)
+        assert all(longest / 2 <= pause <= longest for pause in drawn)
+        assert len(set(drawn)) > 40
+
+
+def test_a_call_that_is_not_to_be_tried_again_is_not(service, wire, send):
+    wire.answer = lambda received: Reply(503)
+    with Client(**{**service.settings(wire.base_url), "retry": None}) as client, pytest.raises(ServerError) as caught:
+        send(client.v3.x, "get")
+    assert len(wire.received) == len(caught.value.attempts) == 1
+
+
+def test_by_default_a_read_is_tried_three_times(service, wire):
+    settings = service.settings(wire.base_url)
+    del settings["retry"]
+    wire.answer = lambda received: Reply(503, {}, json_body({"code": "SERVICE_UNAVAILABLE"}))
+    with Client(**settings) as client, pytest.raises(ServerError) as caught:
+        client.v3.x.get()
+    assert len(wire.received) == 3
+    assert all(isinstance(attempt, Attempt) and attempt.seconds < 5 for attempt in caught.value.attempts)
+
+
+def test_the_attempts_are_in_the_log(service, trying, wire, send, caplog):
+    wire.answer = failing(service, 1, Reply(503))
+    with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
+        send(trying.v3.users._openid_, "get", openid="oh-394z-secret", params={"a": "b"})
+    attempt, call = [record.getMessage() for record in caplog.records]
+    assert attempt.startswith("GET v3/users/{openid}: attempt 1 at http://127.0.0.1:")
+    assert "ServerError 503; again in 0.0 s" in attempt
+    assert call.startswith("GET v3/users/{openid} 200 ")
+    assert "secret" not in attempt
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"attempts": 0}, {"attempts": 11}, {"attempts": True}, {"attempts": 2.0}, {"seconds": -1}, {"pause": "1"},
+     {"pause": float("inf")}, {"seconds": float("nan")}],
+    ids=str,
+)  # fmt: skip
+def test_numbers_out_of_range(numbers):
+    with pytest.raises(ConfigurationError, match=f"retry: came {next(iter(numbers))}="):
+        Retry(**numbers)
+
+
+def test_settings_that_are_none(service):
+    for policy in (3, True, "twice", Retry):
+        with pytest.raises(ConfigurationError, match=r"retry: came a \w+; expected Retry"):
+            Client(**{**service.settings("http://127.0.0.1:9/"), "retry": policy})
+    with pytest.raises(ConfigurationError, match="retry: second_url: came"):
+        Client(**{**service.settings("http://127.0.0.1:9/"), "retry": Retry(second_url="ftp://x")})
+    with pytest.raises(ConfigurationError, match=r"retry: second_url: .*not encrypted"):
+        Client(**{**service.settings("http://127.0.0.1:9/"), "retry": Retry(second_url="http://far.example")})
+
+
+def test_what_ends_a_call_while_it_pauses_ends_it(service, wire):
+    import asyncio
+
+    wire.answer = lambda received: Reply(503)
+
+    async def main() -> None:
+        settings = {**service.settings(wire.base_url), "retry": Retry(pause=60, seconds=600)}
+        async with Client(**settings) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.v3.x.get_async(), 0.5)
+
+    asyncio.run(main())
+    assert len(wire.received) == 1
