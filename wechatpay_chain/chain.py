@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from wechatpay_chain.http import Response
+from wechatpay_chain.media import Files
 from wechatpay_chain.template import Params, PathValue, extend, literal
 
 __all__ = ["Draft", "Fields", "Node", "Seconds"]
@@ -29,6 +30,7 @@ class Draft(NamedTuple):
     headers: Fields
     timeout: Seconds
     idempotent: bool
+    files: Files | None
 
 
 class _Client(Protocol):
@@ -51,6 +53,8 @@ class Node:
     - `timeout`: seconds.
     - `idempotent`, of all but GET: that it may be sent again although it may have been acted on, for the service knows it
       again by its number; see `Retry`. A GET always may.
+    - `files`, of POST: one file by the name of its part, a path, bytes or an open binary file; `json` is its meta, in which
+      what the operation asks for, names and digests, is filled in.
     - any other keyword: a path variable.
 
     and raises:
@@ -93,7 +97,7 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a GET; `Node` says what it takes and raises."""
-        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout, True))
+        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout, True, None))
 
     async def get_async(
         self,
@@ -107,7 +111,7 @@ class Node:
     ) -> Response:
         """Sends a GET and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("GET", self._template, variables, json, params, headers, timeout, True)
+            Draft("GET", self._template, variables, json, params, headers, timeout, True, None)
         )
 
     def post(
@@ -119,10 +123,13 @@ class Node:
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
+        files: Files | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST; `Node` says what it takes and raises."""
-        return self._client._send(Draft("POST", self._template, variables, json, params, headers, timeout, idempotent))
+        return self._client._send(
+            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+        )
 
     async def post_async(
         self,
@@ -133,11 +140,12 @@ class Node:
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
+        files: Files | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent)
+            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
         )
 
     def put(
@@ -152,7 +160,9 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PUT; `Node` says what it takes and raises."""
-        return self._client._send(Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent))
+        return self._client._send(
+            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent, None)
+        )
 
     async def put_async(
         self,
@@ -167,7 +177,7 @@ class Node:
     ) -> Response:
         """Sends a PUT and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent)
+            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent, None)
         )
 
     def patch(
@@ -182,7 +192,9 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PATCH; `Node` says what it takes and raises."""
-        return self._client._send(Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent))
+        return self._client._send(
+            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent, None)
+        )
 
     async def patch_async(
         self,
@@ -197,7 +209,7 @@ class Node:
     ) -> Response:
         """Sends a PATCH and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent)
+            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent, None)
         )
 
     def delete(
@@ -213,7 +225,7 @@ class Node:
     ) -> Response:
         """Sends a DELETE; `Node` says what it takes and raises."""
         return self._client._send(
-            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent)
+            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent, None)
         )
 
     async def delete_async(
@@ -229,7 +241,7 @@ class Node:
     ) -> Response:
         """Sends a DELETE and awaits its answer; `Node` says what it takes and raises."""
         return await self._client._send_async(
-            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent)
+            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent, None)
         )
 
     if not TYPE_CHECKING:  # a type checker is to report a node that is called

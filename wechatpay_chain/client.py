@@ -21,6 +21,7 @@ from wechatpay_chain.errors import ArgumentError, ConfigurationError, Decryption
 from wechatpay_chain.flow import Stack, drive, drive_async, run
 from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
+from wechatpay_chain.media import File, opened_file, upload
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
@@ -315,7 +316,13 @@ class Client:
 
     async def _send_async(self, draft: Draft) -> Response:
         transport = self._awaiting()
-        return await drive_async(run(self.middleware.layers, self._request(draft, transport.library)), transport.send)
+        request = partial(self._request, draft, transport.library)
+        if draft.files is not None:
+            import asyncio
+
+            # The file is read for its digest, which may take longer than a loop can wait.
+            return await drive_async(run(self.middleware.layers, await asyncio.to_thread(request)), transport.send)
+        return await drive_async(run(self.middleware.layers, request()), transport.send)
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
@@ -353,11 +360,12 @@ class Client:
         key_id = preferred[0] if preferred else None
         if draft.params is not None and not isinstance(draft.params, (Mapping, str, bytes)):
             draft = draft._replace(params=_listed(draft.params))  # it is read more than once
+        file = None if draft.files is None else opened_file(draft.files)
         try:
             if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
-                return self._plain_request(draft, library, key_id)
+                return self._plain_request(draft, file, library, key_id)
             # What is wrong with the rest of it shows before anything is fetched or sent.
-            request = self._plain_request(_sealed(draft, lambda _: ""), library, key_id)
+            request = self._plain_request(_sealed(draft, lambda _: ""), file, library, key_id)
         except RecursionError:
             raise ArgumentError(
                 "json: it holds itself, or is nested too deeply; expected what JSON can write"
@@ -370,11 +378,11 @@ class Client:
                     f"headers: Wechatpay-Serial names {named!r}, and what is sensitive is encrypted with {key_id!r}; leave "
                     "the header out"
                 )
-            return self._plain_request(_sealed(draft, partial(crypto.encrypt, key=key)), library, key_id)
+            return self._plain_request(_sealed(draft, partial(crypto.encrypt, key=key)), file, library, key_id)
 
         return replace(request, seal=seal)
 
-    def _plain_request(self, draft: Draft, library: str, key_id: str | None) -> Request:
+    def _plain_request(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
         if draft.template.partition("/")[0] == "v2":
             raise UnsupportedError(
                 f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"
@@ -390,13 +398,21 @@ class Client:
                 **({"Wechatpay-Serial": key_id} if key_id else {}),
             }
         )
+        headers = headers | check_fields(draft.headers) if draft.headers else headers
+        sent = None
+        if file is not None:
+            body, sent = upload(target.partition("?")[0], file, draft.json)
+            headers = headers | {"Content-Type": sent.content_type}
+        else:
+            body = b"" if draft.json is None else json_bytes(draft.json)
         return Request(
             method=draft.method,
             template=without_query(draft.template),
             origin=self._origin,
             target=target,
-            headers=headers | check_fields(draft.headers) if draft.headers else headers,
-            body=b"" if draft.json is None else json_bytes(draft.json),
+            headers=headers,
+            body=body,
+            upload=sent,
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
             idempotent=draft.idempotent is True,
         )
@@ -423,7 +439,7 @@ def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:
     return crypto.decrypt(ciphertext, last)
 
 
-_CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True)
+_CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True, None)
 
 _USER_AGENT = (
     f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"

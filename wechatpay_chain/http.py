@@ -34,6 +34,7 @@ __all__ = [
     "Sleep",
     "Steps",
     "Timeout",
+    "Upload",
     "Wait",
     "check_fields",
     "json_bytes",
@@ -78,6 +79,21 @@ class Headers(Mapping[str, str]):
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A body that is sent in pieces, and as often as it is needed from its beginning.
+
+    Attributes:
+        content_type: of the whole.
+        length: in bytes.
+        chunks: begins to read it.
+    """
+
+    content_type: str
+    length: int
+    chunks: Callable[[], Iterator[bytes]] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Request:
     """One HTTP request, complete but for what the middleware adds.
 
@@ -88,6 +104,7 @@ class Request:
         target: path and query, percent-encoded: these very characters are signed and sent.
         headers: what is sent besides the HTTP library's own.
         body: the bytes that are signed and sent; empty when there is no body.
+        upload: what is sent in place of the body, which then is signed only; None where the body is sent.
         timeout: seconds to connect and to wait for bytes.
         idempotent: whether it may be sent again although the service may have acted on it.
         seal: makes the request anew with what is sensitive encrypted, given a key and its id; None where nothing is.
@@ -101,6 +118,7 @@ class Request:
     body: bytes = field(repr=False)
     timeout: Timeout = field(repr=False)
     idempotent: bool = field(default=False, repr=False)
+    upload: Upload | None = field(default=None, repr=False, compare=False)
     seal: Callable[[str, RSAPublicKey], Request] | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -27,11 +27,11 @@ PathValue = str | int | Sequence[str | int] | Mapping[str, str | int]
 Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
 """Query parameters: a list repeats its key, None is left out, an object becomes its JSON text."""
 
-OPTIONS = ("json", "params", "headers", "timeout", "idempotent")
+OPTIONS = ("json", "params", "headers", "timeout", "idempotent", "files")
 """The keywords of a verb that are not path variables."""
 
 # What newcomers from other libraries write for one of our options.
-_ALIASES = {"query": "params", "data": "json", "body": "json", "content": "json", "header": "headers"}
+_ALIASES = {"query": "params", "data": "json", "body": "json", "content": "json", "header": "headers", "file": "files"}
 
 # The places where the service itself writes an underscore and has no hyphenated twin: the plain name works there too.
 # `{}` stands for any variable. Found among the operations that the package iwechatpay/openapi describes.

@@ -6,14 +6,14 @@ import asyncio
 import io
 import ssl
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
-from wechatpay_chain.errors import ConfigurationError, TransportError
-from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
+from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Upload
 from wechatpay_chain.process import Process
 from wechatpay_chain.transport import POOL_SIZE, Route
 
@@ -73,6 +73,11 @@ class AiohttpTransport:
         """
         session = self._given or await self._session()
         connect, read = request.timeout
+        headers: Mapping[str, str] = request.headers
+        sending = _Sending(request.upload) if request.upload else None
+        data: object = io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None
+        if sending is not None:
+            headers, data = request.headers | {"Content-Length": str(sending.length)}, sending.chunks()
 
         async def once(outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             # aiohttp would send a PUT or a DELETE again when a kept connection breaks. An error that is not its own
@@ -80,14 +85,16 @@ class AiohttpTransport:
             try:
                 return await handler(outgoing)
             except _ERRORS as error:
+                if sending is not None and sending.fault is not None:
+                    raise sending.fault from None
                 raise _broken(request, error) from _chained(error)
 
         try:
             async with session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                data=io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None,
-                headers=request.headers,
+                data=data,
+                headers=headers,
                 allow_redirects=False,
                 auto_decompress=True,
                 raise_for_status=False,
@@ -99,6 +106,8 @@ class AiohttpTransport:
                 content = await answer.read()
         except _ERRORS as error:
             raise _broken(request, error) from _chained(error)
+        except ArgumentError:
+            raise
         except (RuntimeError, ValueError) as error:
             if self._given is None:
                 raise
@@ -107,8 +116,8 @@ class AiohttpTransport:
             ) from None
         if answer.status < 200:
             raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-        headers = {name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers}
-        return Response(answer.status, Headers(headers), content, request)
+        came = {name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers}
+        return Response(answer.status, Headers(came), content, request)
 
     async def close(self) -> None:
         """Closes the connections that were opened on the running loop. A later call opens new ones."""
@@ -128,6 +137,24 @@ class AiohttpTransport:
             opened = self._opened[place] = session, _closing(self._opened, place, session)
             await anext(opened[1])
         return opened[0]
+
+
+class _Sending:
+    """An upload on its way. What went wrong with its file is kept, for aiohttp reports a broken connection instead."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self.length = upload.length
+        self.fault: ArgumentError | None = None
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        pieces = self._upload.chunks()
+        try:
+            while chunk := await asyncio.to_thread(next, pieces, b""):
+                yield chunk
+        except ArgumentError as fault:
+            self.fault = fault
+            raise
 
 
 async def _closing(opened: _Opened, place: _Place, session: aiohttp.ClientSession) -> AsyncGenerator[None]:

@@ -63,7 +63,7 @@ class RequestsTransport:
         proxy = self._route.proxy
         scheme = request.origin.partition("://")[0]
         # A GET has no body that could tell how far it went.
-        body = _Body(request.body) if request.body or request.method != "GET" else None
+        body = _Body(request) if request.body or request.method != "GET" else None
         try:
             answer = session.get_adapter(request.origin).send(
                 self._prepared(request, body),
@@ -112,7 +112,7 @@ class RequestsTransport:
         prepared.url = request.url
         prepared.headers = CaseInsensitiveDict(request.headers)
         if body is not None:
-            prepared.headers["Content-Length"] = str(len(request.body))
+            prepared.headers["Content-Length"] = str(body.length)
             prepared.body = body  # type: ignore[assignment]  # any iterable of bytes is sent, the stubs know fewer
         return prepared
 
@@ -124,13 +124,17 @@ class _Body:
     request that it could act on, whatever then fails.
     """
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, request: Request) -> None:
+        self._body, self._upload = request.body, request.upload
+        self.length = request.upload.length if request.upload else len(request.body)
         self.taken = False
 
     def __iter__(self) -> Iterator[bytes]:
         self.taken = True
-        yield self._content
+        if self._upload:
+            yield from self._upload.chunks()
+        else:
+            yield self._body
 
 
 def _root(error: BaseException) -> BaseException:

@@ -1,0 +1,320 @@
+"""Uploads: multipart/form-data of a signed `meta` text and a file that is streamed from where it lies.
+
+Only the meta text is signed; it holds the digest of the file. Sources: https://pay.weixin.qq.com/doc/v3/merchant/4012760432
+for images, and the pages of the operations that are listed below.
+"""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, NamedTuple
+
+from wechatpay_chain.digest import new_digest
+from wechatpay_chain.errors import ArgumentError
+from wechatpay_chain.http import Upload, json_bytes
+
+__all__ = ["File", "FileSource", "Files", "opened_file", "upload"]
+
+FileSource = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes themselves, or an open binary file, which is read from where it stands."""
+
+Files = Mapping[str, FileSource | tuple[str, FileSource]]
+"""One file by the name of its part; a pair is the file's name and the file."""
+
+CHUNK = 1 << 17
+"""Bytes that are read and sent at once."""
+
+MB = 1 << 20
+"""What the service's pages call 1M."""
+
+
+class _Rule(NamedTuple):
+    """What an operation wants to be told about a file.
+
+    Attributes:
+        digest: the member of meta that holds the digest.
+        algorithm: of the digest.
+        name: the member that holds the file's name; empty for none.
+        part: the name of the file's part.
+        more: members that are always the same.
+        most: bytes by suffix; empty where any file will do.
+        file_type: the member that holds the suffix in upper case; empty for none.
+    """
+
+    digest: str = "sha256"
+    algorithm: str = "SHA256"
+    name: str = "filename"
+    part: str = "file"
+    more: Mapping[str, str] = {}
+    most: Mapping[str, int] = {}
+    file_type: str = ""
+
+
+def _each(suffixes: str, most: float) -> dict[str, int]:
+    return dict.fromkeys(suffixes.split(), int(most))
+
+
+_PICTURES = "jpg jpeg bmp png"
+_PICTURE = _Rule(most=_each(_PICTURES, 2 * MB))
+
+# By path, `*` for a variable. Compiled from the package iwechatpay/openapi and the pages of the operations; where pages
+# differ in a size, the larger holds, for the service itself refuses what is too large.
+_RULES = {
+    "/v3/merchant/media/upload": _Rule(most={**_each(_PICTURES, 5 * MB), "pdf": int(7.5 * MB)}),
+    "/v3/merchant/media/video_upload": _Rule(most=_each("avi wmv mpeg mp4 mov mkv flv f4v m4v rmvb", 5 * MB)),
+    "/v3/marketing/favor/media/image-upload": _PICTURE,
+    "/v3/marketing/partner/product-coupon/media/upload-image": _PICTURE,
+    "/brand/marketing/product-coupon/media/upload-image": _PICTURE,
+    "/v3/merchant-service/images/upload": _PICTURE,
+    "/v3/global/merchant-service/images/upload": _PICTURE,
+    "/v3/global/merchant-storage/file/upload": _Rule("digest", most=_each(f"{_PICTURES} pdf", 5 * MB)),
+    "/v3/ecommerce/account/cancel-applications/media": _Rule(
+        "file_digest", name="file_name", most=_each(_PICTURES, 2 * MB)
+    ),
+    "/v3/mch-manage/submission-files/sub-mchid/*/upload": _Rule(
+        "file_digest", name="file_name", part="submission_file"
+    ),
+    "/v3/mch-operation-manage/enhanced-due-diligence/*/upload": _Rule(
+        "file_digest", name="file_name", part="due_diligence_file"
+    ),
+    "/v3/marketing/bank/packages/*/tasks": _Rule(),
+    "/v3/marketing/shopping-receipt/shoppingreceipts": _Rule(name="", most=_each("jpg jpeg png", 200 << 10)),
+    "/v3/taxi-invoice/cards/upload-file": _Rule(
+        "digest",
+        "SM3",
+        name="",
+        more={"digest_algorithm": "DIGEST_ALGORITHM_SM3"},
+        most=_each(f"{_PICTURES} pdf", 5 * MB),
+    ),
+    "/v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file": _Rule(
+        "digest",
+        "SM3",
+        name="",
+        more={"digest_alogrithm": "SM3"},  # so the service spells it
+        most=_each("pdf ofd", 2 * MB),
+        file_type="file_type",
+    ),
+}
+
+
+class File(NamedTuple):
+    """A file that can be read again from its beginning.
+
+    Attributes:
+        part: the name of its part.
+        name: its file name; may be empty.
+        size: in bytes.
+        source: a path, bytes, or an open file and where it stood.
+    """
+
+    part: str
+    name: str
+    size: int
+    source: Path | bytes | tuple[BinaryIO, int]
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its content.
+
+        Raises:
+            ArgumentError: it cannot be read any more, or has become shorter.
+        """
+        read = 0
+        try:
+            for chunk in self._read():
+                read += len(chunk)
+                yield chunk
+        except OSError as error:
+            raise ArgumentError(f"files: {self.part!r} cannot be read: {error.strerror}") from None
+        if read != self.size:
+            raise ArgumentError(
+                f"files: {self.part!r} had {self.size} bytes, and {read} later; leave it alone till it is sent"
+            )
+
+    def _read(self) -> Iterator[bytes]:
+        if isinstance(self.source, bytes):
+            yield from _pieces(io.BytesIO(self.source), self.size)
+        elif isinstance(self.source, Path):
+            with self.source.open("rb") as file:
+                yield from _pieces(file, self.size)
+        else:
+            stream, start = self.source
+            stream.seek(start)
+            yield from _pieces(stream, self.size)
+
+    def __repr__(self) -> str:
+        return f"<File {self.part} of {self.size} bytes>"
+
+
+def opened_file(files: Files) -> File:
+    """The one file of an upload.
+
+    Raises:
+        ArgumentError: it is not one file, or cannot be read.
+    """
+    if not isinstance(files, Mapping) or len(files) != 1:
+        came = f"{len(files)} of them" if isinstance(files, Mapping) else f"a {type(files).__name__}"
+        raise ArgumentError(f"files: came {came}; expected one file by the name of its part, such as {{'file': path}}")
+    part, source = next(iter(files.items()))
+    if not isinstance(part, str) or not re.fullmatch("[A-Za-z0-9_.-]+", part):
+        raise ArgumentError(f"files: {part!r} is not a part's name")
+    name = None
+    if isinstance(source, tuple):
+        if len(source) != 2 or not isinstance(source[0], str):
+            raise ArgumentError(f"files: {part!r} came as a tuple; expected a pair of the file's name and the file")
+        name, source = source
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        with _reading(part, path) as file:
+            size = os.fstat(file.fileno()).st_size
+        return File(part, path.name if name is None else name, size, path)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return File(part, name or "", len(source), bytes(source))
+    return _of_stream(part, name, source)
+
+
+def _of_stream(part: str, name: str | None, stream: BinaryIO) -> File:
+    if not callable(getattr(stream, "read", None)):
+        raise ArgumentError(
+            f"files: {part!r} came as a {type(stream).__name__}; expected a path, bytes, or an open binary file"
+        )
+    known = getattr(stream, "name", "")
+    name = (PurePath(known).name if isinstance(known, str) else "") if name is None else name
+    seekable = getattr(stream, "seekable", None)
+    try:
+        if seekable is None or not seekable():
+            # It can be read once only, and is read twice at least: for its digest and to be sent.
+            content = stream.read()
+            if not isinstance(content, bytes):
+                raise ArgumentError(f"files: {part!r} is open as text; open it in binary mode")
+            return File(part, name, len(content), content)
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END) - start
+        stream.seek(start)
+        if not isinstance(stream.read(0), bytes):
+            raise ArgumentError(f"files: {part!r} is open as text; open it in binary mode")
+    except (OSError, ValueError) as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(f"files: {part!r} cannot be read: {type(error).__name__}") from None
+    return File(part, name, size, (stream, start))
+
+
+def _reading(part: str, path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or "no such file"
+        raise ArgumentError(f"files: {part!r} cannot be read: {cause}; expected the path of a file") from None
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size and (chunk := file.read(min(CHUNK, size))):
+        size -= len(chunk)
+        yield chunk
+
+
+def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
+    """The meta text, which is signed, and the multipart body, which is sent: the meta text, then the file.
+
+    What an operation asks for is filled in where it is missing: the file's name, its digest. An operation that is not
+    listed here gets what the caller gives; where he gives nothing, the file's name and its SHA-256.
+
+    Args:
+        path: of the target.
+        file: that is uploaded.
+        meta: what the caller gives, a mapping or None.
+
+    Raises:
+        ArgumentError: the operation does not take such a file, or the meta says something else of it.
+    """
+    if meta is not None and not isinstance(meta, Mapping):
+        raise ArgumentError(
+            f"json: came a {type(meta).__name__} beside files=; expected a mapping, the meta of the file"
+        )
+    given = dict(meta or {})
+    rule = next((rule for place, rule in _RULES.items() if fnmatchcase(path, place)), None)
+    name = given.get(rule.name, file.name) if rule else file.name
+    if not isinstance(name, str):
+        raise ArgumentError(f"json: the file's name came as a {type(name).__name__}; expected a text")
+    if rule or meta is None:
+        given = _filled(rule or _Rule(part=file.part), file, name, given)
+    text = json_bytes(given)
+    return text, _multipart(file, text, name or "file")
+
+
+def _filled(rule: _Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    suffix = name.rpartition(".")[2].lower()
+    _check(rule, file, suffix)
+    if rule.name and not name:
+        raise ArgumentError(
+            f"files: {file.part!r} has no file name; give one, {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
+            "'a.jpg'}"
+        )
+    digest = new_digest(rule.algorithm)
+    for chunk in file.chunks():
+        digest.update(chunk)
+    said = given.get(rule.digest)
+    if said is not None and (not isinstance(said, str) or said.lower() != digest.hexdigest()):
+        raise ArgumentError(
+            f"json: {rule.digest!r} is not the {rule.algorithm} of the file; leave it out to have it made"
+        )
+    return {
+        **({rule.name: name} if rule.name else {}),
+        rule.digest: digest.hexdigest(),
+        **({rule.file_type: suffix.upper()} if rule.file_type else {}),
+        **rule.more,
+        **given,
+    }
+
+
+def _check(rule: _Rule, file: File, suffix: str) -> None:
+    if file.part != rule.part:
+        raise ArgumentError(f"files: came the part {file.part!r}; expected {rule.part!r}, as this operation names it")
+    if rule.most and suffix not in rule.most:
+        raise ArgumentError(
+            f"files: {file.part!r} came with the suffix {suffix!r}; expected a file name that ends in one of "
+            f"{', '.join(rule.most)}"
+        )
+    if file.size == 0:
+        raise ArgumentError(f"files: {file.part!r} is empty")
+    if rule.most and file.size > rule.most[suffix]:
+        raise ArgumentError(
+            f"files: {file.part!r} has {file.size} bytes; expected at most {rule.most[suffix]} of a {suffix}"
+        )
+
+
+def _multipart(file: File, meta: bytes, name: str) -> Upload:
+    """The multipart body, as RFC 7578 has it.
+
+    A file name is UTF-8 as it is, as browsers write it; quotes and line breaks, which would end it, are percent-encoded.
+    """
+    boundary = secrets.token_hex(16)
+    kind = mimetypes.guess_type(f"a.{name.rpartition('.')[2]}")[0] or "application/octet-stream"
+    quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    before = f'--{boundary}\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: application/json\r\n\r\n'
+    between = (
+        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{file.part}"; filename="{quoted}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n"
+    )
+    head, tail = before.encode() + meta + _utf8(between), f"\r\n--{boundary}--\r\n".encode()
+
+    def chunks() -> Iterator[bytes]:
+        yield head
+        yield from file.chunks()
+        yield tail
+
+    return Upload(f"multipart/form-data; boundary={boundary}", len(head) + file.size + len(tail), chunks)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentError("files: the file's name holds half of a surrogate pair, which UTF-8 cannot write") from None
