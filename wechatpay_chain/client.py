@@ -10,16 +10,17 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
-from wechatpay_chain.chain import Draft, Node
+from wechatpay_chain.bill import Announced, Progress, Saving, Source, Target, announced, located
+from wechatpay_chain.chain import Draft, Node, Seconds
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
 from wechatpay_chain.flow import Stack, drive, drive_async, run
-from wechatpay_chain.http import Headers, Middleware, Request, Response, check_fields, json_bytes
+from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.media import File, opened_file, upload
 from wechatpay_chain.middleware.encrypt import encrypt
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Client"]
+
+T = TypeVar("T")
 
 _MODEST = Retry()
 
@@ -166,19 +169,23 @@ class Client:
         self._verifier = verifier
         self._origin = origin(base_url, allow_http)
         self._timeout = seconds(timeout, ConfigurationError)
-        self._route = Route.to(self._origin, proxies, ca_bundle)
+        self._route = Route(self._origin, proxies, ca_bundle)
         self._session, self._async_session = session, async_session
         self._sign = sign(self._credentials)
         policy = Retry(attempts=1) if retry is None else retry
+        self._origins = origins(policy, self._origin, allow_http)
+        # Not a method: the stack must not hold the client, which is to go when nobody else holds it.
+        self._opened = partial(_with_one_of, self._private_keys, crypto.decrypt)
         layers = [
             ("log", log),
-            ("encrypt", encrypt(self._keyring, partial(_decrypt, self._private_keys), self._timeout)),
-            ("retry", retrying(policy, origins(policy, self._origin, allow_http))),
+            ("encrypt", encrypt(self._keyring, self._opened, self._timeout)),
+            ("retry", retrying(policy, self._origins)),
             ("errors", raise_for_status),
             ("verify", verify(self._keyring, verifier)),
             ("rotate", rotate(self._keyring, self._timeout)),
             ("sign", self._sign),
         ]
+        self._unsigned = tuple(layer for name, layer in layers if name in ("log", "retry", "errors"))
         self.middleware = Stack(layers, fixed=("encrypt", "verify"))
         """What a request passes through, outermost first: log, encrypt, retry, errors, verify, rotate, sign."""
         self._transports: _Transports = {}
@@ -263,7 +270,66 @@ class Client:
         Raises:
             DecryptionError: it was made for none of the merchant's keys.
         """
-        return _decrypt(self._private_keys, ciphertext)
+        return self._opened(ciphertext)
+
+    def download(
+        self,
+        source: Source,
+        to: Target,
+        *,
+        gunzip: bool = False,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+    ) -> Response:
+        """Fetches a file that an answer announced: a bill, a receipt. It is streamed, in constant memory.
+
+        Where the answer told a digest, nothing but what has it is kept. Where it told none, the file is as good as the TLS
+        certificate of its host.
+
+            bill = client.v3.bill.tradebill.get(params={"bill_date": "2026-01-01", "tar_type": "GZIP"})
+            client.download(bill, "2026-01-01.csv", gunzip=True)
+
+        Args:
+            source: the answer, an item of its `download_bill_list`, or a bare URL.
+            to: a path, which gets the whole file or nothing, mode 0600; or an open binary file, which gets the bytes as they
+                come and is worth something only when this returns.
+            gunzip: unpack what comes packed.
+            progress: called with the bytes that have come and their whole number, or None where that is not known.
+            timeout: seconds, as of a call.
+
+        Returns:
+            The answer that the file came with, its content empty.
+
+        Raises:
+            ArgumentError: the source announces no file, or several; nothing can be written there.
+            SignatureError: the file is not what was announced (DIGEST_MISMATCH), or nothing proves it.
+            DecryptionError: the file of a sub-merchant was altered, or is not encrypted to the merchant.
+            OSError: it cannot be written.
+            TransportError, APIError: as of any call.
+        """
+        found, transport = announced(source), self._blocking()
+        with self._saving(found, to, gunzip, progress) as saving:
+            flow = self._fetching(found.url, saving, to, timeout, transport.library)
+            response = drive(flow, transport.send)
+            saving.finish(response)
+        return response
+
+    async def download_async(
+        self,
+        source: Source,
+        to: Target,
+        *,
+        gunzip: bool = False,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+    ) -> Response:
+        """The same, awaited."""
+        found, transport = announced(source), self._awaiting()
+        with self._saving(found, to, gunzip, progress) as saving:
+            flow = self._fetching(found.url, saving, to, timeout, transport.library)
+            response = await drive_async(flow, transport.send)
+            saving.finish(response)
+        return response
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -355,6 +421,21 @@ class Client:
             transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._async_session))
         return transport
 
+    def _saving(self, found: Announced, to: Target, gunzip: bool, progress: Progress | None) -> Saving:
+        key = None
+        if found.secret is not None:
+            ciphertext, nonce = found.secret
+            key = _with_one_of(self._private_keys, crypto.decrypt_octets, ciphertext), nonce.encode()
+        return Saving(to, digest=found.digest, key=key, gunzip=gunzip, progress=progress)
+
+    def _fetching(self, url: str, saving: Saving, to: Target, timeout: Seconds, library: str) -> Flow:
+        place = located(url, self._origins)
+        is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
+        draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
+        request = replace(self._plain_request(draft, None, library, None), origin=place.origin, sink=saving)
+        # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
+        return run(self.middleware.layers if place.is_of_the_api else self._unsigned, request)
+
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
         key_id = preferred[0] if preferred else None
@@ -429,14 +510,15 @@ def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
     return draft._replace(json=sealed(draft.json, encrypt), params=sealed(draft.params, encrypt))
 
 
-def _decrypt(keys: Sequence[RSAPrivateKey], ciphertext: str) -> str:
+def _with_one_of(keys: Sequence[RSAPrivateKey], decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str) -> T:
+    """What a ciphertext holds that was made for one of the merchant's keys."""
     if not keys:
         raise ConfigurationError("private_key: it is missing; what is encrypted to the merchant is opened with it")
     *others, last = keys
     for key in others:
         with suppress(DecryptionError):
-            return crypto.decrypt(ciphertext, key)
-    return crypto.decrypt(ciphertext, last)
+            return decrypt(ciphertext, key)
+    return decrypt(ciphertext, last)
 
 
 _CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True, None)

@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ __all__ = [
     "aes_gcm_decrypt",
     "aes_gcm_encrypt",
     "decrypt",
+    "decrypt_octets",
     "encrypt",
     "key_octets",
     "load_private_key",
@@ -100,18 +102,27 @@ def encrypt(plaintext: str, key: RSAPublicKey) -> str:
 
 
 def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
-    """Decrypts what `encrypt` made for this key.
+    """Decrypts a text that `encrypt` made for this key.
 
     Raises:
         DecryptionError: it is not such a ciphertext. One message for every cause, so that nothing can be probed.
     """
+    try:
+        return decrypt_octets(ciphertext, key).decode()
+    except UnicodeDecodeError:
+        raise DecryptionError(_NOT_OURS) from None
+
+
+def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
+    """The same, of what is no text: the key of an encrypted bill, say."""
     raw = _strict_base64(ciphertext)
     if raw is not None:
-        try:
-            return key.decrypt(raw, _OAEP).decode()
-        except ValueError:
-            pass
-    raise DecryptionError("the text is not a ciphertext for this private key")
+        with suppress(ValueError):
+            return key.decrypt(raw, _OAEP)
+    raise DecryptionError(_NOT_OURS)
+
+
+_NOT_OURS = "the text is not a ciphertext for this private key"
 
 
 def aes_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_data: str = "") -> str:

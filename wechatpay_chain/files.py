@@ -4,25 +4,60 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["CertificateFile", "write_whole"]
+__all__ = ["CertificateFile", "PartialFile", "write_whole"]
+
+
+class PartialFile:
+    """A file that nobody sees before it is whole, and then all of it; only its owner may read it (mode 0600).
+
+    Args:
+        path: where it shall lie. Its folder must be there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        descriptor, self._name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        self._file = os.fdopen(descriptor, "wb")
+
+    def write(self, octets: bytes) -> None:
+        """Takes in some more bytes."""
+        self._file.write(octets)
+
+    def restart(self) -> None:
+        """Forgets what was written."""
+        self._file.seek(0)
+        self._file.truncate()
+
+    def commit(self) -> None:
+        """Puts the file in the place of what was there before."""
+        self._file.close()
+        Path(self._name).replace(self._path)
+
+    def abandon(self) -> None:
+        """Leaves nothing of what was not committed, and what was there before as it is."""
+        with suppress(OSError):
+            self._file.close()
+        Path(self._name).unlink(missing_ok=True)
 
 
 def write_whole(path: Path, octets: bytes) -> None:
-    """Writes a file so that whoever sees it sees all of it, and nobody but its owner may read it (mode 0600).
+    """Writes a file at once; see `PartialFile`.
 
     Raises:
         OSError: it cannot be written; what was there before is still there.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    file = PartialFile(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        file.write(octets)
+        file.commit()
+    finally:
+        file.abandon()
 
 
 class CertificateFile:

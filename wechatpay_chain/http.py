@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ArgumentError, DecryptionError
@@ -31,6 +31,7 @@ __all__ = [
     "Middleware",
     "Request",
     "Response",
+    "Sink",
     "Sleep",
     "Steps",
     "Timeout",
@@ -93,6 +94,23 @@ class Upload:
     chunks: Callable[[], Iterator[bytes]] = field(repr=False)
 
 
+class Sink(Protocol):
+    """Where the body of a 2xx answer goes that is not to be held in memory."""
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether it keeps nothing but what has the digest that a proven answer told."""
+        ...
+
+    def begin(self, headers: Headers) -> None:
+        """Forgets what came before: this is another attempt."""
+        ...
+
+    def write(self, octets: bytes) -> None:
+        """Takes in some bytes."""
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
     """One HTTP request, complete but for what the middleware adds.
@@ -107,6 +125,7 @@ class Request:
         upload: what is sent in place of the body, which then is signed only; None where the body is sent.
         timeout: seconds to connect and to wait for bytes.
         idempotent: whether it may be sent again although the service may have acted on it.
+        sink: where the body of a 2xx answer goes; None keeps it in the response.
         seal: makes the request anew with what is sensitive encrypted, given a key and its id; None where nothing is.
     """
 
@@ -119,6 +138,7 @@ class Request:
     timeout: Timeout = field(repr=False)
     idempotent: bool = field(default=False, repr=False)
     upload: Upload | None = field(default=None, repr=False, compare=False)
+    sink: Sink | None = field(default=None, repr=False, compare=False)
     seal: Callable[[str, RSAPublicKey], Request] | None = field(default=None, repr=False, compare=False)
 
     @property

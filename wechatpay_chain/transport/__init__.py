@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
@@ -20,48 +19,62 @@ POOL_SIZE = 100
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-@dataclass(frozen=True)
 class Route:
-    """How the service is reached.
+    """How hosts are reached.
+
+    Args:
+        origin: of the service.
+        proxies: proxy URLs by scheme, as requests takes them; None reads the environment.
+        ca_bundle: a file or folder of certificate authorities; None reads the environment.
 
     Attributes:
-        proxy: the proxy's URL, or None.
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
+
+    Raises:
+        ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
     """
 
-    proxy: str | None = field(repr=False)
-    ca_bundle: str | None
+    def __init__(
+        self, origin: str, proxies: Mapping[str, str] | None, ca_bundle: str | os.PathLike[str] | None
+    ) -> None:
+        self.ca_bundle = _ca_bundle(ca_bundle)
+        self._from_environment = proxies is None
+        if proxies is None:
+            # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
+            # netrc files, whose entries replace the Authorization header.
+            from urllib.request import getproxies
 
-    @classmethod
-    def to(cls, origin: str, proxies: Mapping[str, str] | None, ca_bundle: str | os.PathLike[str] | None) -> Route:
-        """The route to an origin, from the settings and, where they are None, from the environment.
+            proxies = getproxies()
+        else:
+            _check(proxies)
+        self._proxies = dict(proxies)
+        self._found: dict[str, str | None] = {}
+        self.proxy(origin)  # what is wrong with it shows now
 
-        Raises:
-            ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
-        """
-        return cls(_proxy(origin, proxies), _ca_bundle(ca_bundle))
+    def proxy(self, origin: str) -> str | None:
+        """The URL of the proxy that leads to an origin, or None."""
+        if origin not in self._found:
+            self._found[origin] = self._proxy(urlsplit(origin))
+        return self._found[origin]
+
+    def _proxy(self, url: SplitResult) -> str | None:
+        if self._from_environment:
+            from urllib.request import proxy_bypass
+
+            if proxy_bypass(url.netloc):
+                return None
+        for key in (f"{url.scheme}://{url.hostname}", url.scheme, "all"):
+            if (found := self._proxies.get(key)) is not None:
+                return _http_proxy(found)
+        return None
 
 
-def _proxy(origin: str, proxies: Mapping[str, str] | None) -> str | None:
-    url = urlsplit(origin)
-    if proxies is None:
-        # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
-        # netrc files, whose entries replace the Authorization header.
-        from urllib.request import getproxies, proxy_bypass
-
-        if proxy_bypass(url.netloc):
-            return None
-        proxies = getproxies()
-    elif not isinstance(proxies, Mapping):
+def _check(proxies: object) -> None:
+    if not isinstance(proxies, Mapping):
         raise ConfigurationError(f"proxies: came a {type(proxies).__name__}; {_EXPECTED}")
-    else:
-        for key, proxy in proxies.items():
-            if not isinstance(key, str) or not re.fullmatch("(https?|all)(://.+)?", key) or not isinstance(proxy, str):
-                raise ConfigurationError(f"proxies: came {key!r} for a {type(proxy).__name__}; {_EXPECTED}")
-    for key in (f"{url.scheme}://{url.hostname}", url.scheme, "all"):
-        if (found := proxies.get(key)) is not None:
-            return _http_proxy(found)
-    return None
+    for key, proxy in proxies.items():
+        if not isinstance(key, str) or not re.fullmatch("(https?|all)(://.+)?", key) or not isinstance(proxy, str):
+            raise ConfigurationError(f"proxies: came {key!r} for a {type(proxy).__name__}; {_EXPECTED}")
 
 
 _EXPECTED = (

@@ -6,7 +6,7 @@ import asyncio
 import io
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -58,7 +58,7 @@ class AiohttpTransport:
                 "async_session: it has auth= or default headers that the client makes itself, such as Authorization or "
                 "Content-Length; expected a session without them"
             )
-        self._proxy = route.proxy
+        self._route = route
         # The connector of the user's session may have been told not to verify; the context of a call overrides it.
         self._ssl = _context(route.ca_bundle) if route.ca_bundle or session is not None else True
         self._given = session
@@ -90,7 +90,7 @@ class AiohttpTransport:
                 raise _broken(request, error) from _chained(error)
 
         try:
-            async with session.request(
+            answer = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 data=data,
@@ -98,12 +98,11 @@ class AiohttpTransport:
                 allow_redirects=False,
                 auto_decompress=True,
                 raise_for_status=False,
-                proxy=self._proxy,
+                proxy=self._route.proxy(request.origin),
                 ssl=self._ssl,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
                 middlewares=(once,),
-            ) as answer:
-                content = await answer.read()
+            )
         except _ERRORS as error:
             raise _broken(request, error) from _chained(error)
         except ArgumentError:
@@ -114,10 +113,18 @@ class AiohttpTransport:
             raise ConfigurationError(
                 f"async_session: {error}; expected an open session of the running loop, which reads no netrc file"
             ) from None
-        if answer.status < 200:
-            raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-        came = {name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers}
-        return Response(answer.status, Headers(came), content, request)
+        async with answer:
+            if answer.status < 200:
+                raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
+            came = Headers({name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers})
+            content = bytearray()
+            write: Callable[[bytes], object] = content.extend
+            if request.sink is not None and answer.status < 300:
+                request.sink.begin(came)
+                write = request.sink.write
+            while piece := await _piece(request, answer):
+                write(piece)
+        return Response(answer.status, came, bytes(content), request)
 
     async def close(self) -> None:
         """Closes the connections that were opened on the running loop. A later call opens new ones."""
@@ -137,6 +144,14 @@ class AiohttpTransport:
             opened = self._opened[place] = session, _closing(self._opened, place, session)
             await anext(opened[1])
         return opened[0]
+
+
+async def _piece(request: Request, answer: aiohttp.ClientResponse) -> bytes:
+    """Some more of an answer, empty at its end. The errors of whoever takes the pieces are not caught here."""
+    try:
+        return await answer.content.readany()
+    except _ERRORS as error:
+        raise _broken(request, error) from _chained(error)
 
 
 class _Sending:

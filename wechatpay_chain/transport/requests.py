@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -24,6 +24,10 @@ _NOT_SENT = (ConnectTimeoutError, ssl.SSLError)
 _ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # A line break in a header is a space: RFC 9112, 5.2. http.client keeps it.
 _FOLD = re.compile(r"\s*[\r\n]\s*")
+
+
+PIECE = 1 << 16
+"""Bytes of a body that are read at once."""
 
 
 class RequestsTransport:
@@ -60,7 +64,7 @@ class RequestsTransport:
             TransportError: no whole answer came.
         """
         session = self._given or self._session()
-        proxy = self._route.proxy
+        proxy = self._route.proxy(request.origin)
         scheme = request.origin.partition("://")[0]
         # A GET has no body that could tell how far it went.
         body = _Body(request) if request.body or request.method != "GET" else None
@@ -81,13 +85,17 @@ class RequestsTransport:
                 # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
                 # this connection must not be used again; closing the unread answer closes it.
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status_code}", True)
-            content = answer.content
-        except (OSError, HTTPError) as error:
-            raise _broken(request, error, True) from _speakable(error)
+            headers = Headers({name: _FOLD.sub(" ", value) for name, value in answer.headers.items()})
+            content = bytearray()
+            write: Callable[[bytes], object] = content.extend
+            if request.sink is not None and answer.status_code < 300:
+                request.sink.begin(headers)
+                write = request.sink.write
+            for piece in _pieces(request, answer):
+                write(piece)
         finally:
             answer.close()
-        headers = {name: _FOLD.sub(" ", value) for name, value in answer.headers.items()}
-        return Response(answer.status_code, Headers(headers), content, request)
+        return Response(answer.status_code, headers, bytes(content), request)
 
     def close(self) -> None:
         """Closes the connections that this process opened. A later call opens new ones."""
@@ -115,6 +123,19 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(body.length)
             prepared.body = body  # type: ignore[assignment]  # any iterable of bytes is sent, the stubs know fewer
         return prepared
+
+
+def _pieces(request: Request, answer: requests.Response) -> Iterator[bytes]:
+    """The body of an answer. The errors of whoever takes the pieces are not caught here."""
+    pieces = answer.iter_content(PIECE)
+    while True:
+        try:
+            piece = next(pieces, None)
+        except (OSError, HTTPError) as error:
+            raise _broken(request, error, True) from _speakable(error)
+        if piece is None:
+            return
+        yield piece
 
 
 class _Body:
