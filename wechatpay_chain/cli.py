@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -46,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=["public-key", "certificate"],
         help="the key that signs every answer (default: the one that a call names in Wechatpay-Serial)",
     )
+    sandbox.add_argument(
+        "--fault",
+        type=_fault,
+        metavar="NAME=N|NAME=P%",
+        action="append",
+        default=[],
+        help="what goes wrong with the next N answers, or with P percent of all, such as 503=2 or slow=10%%; may be repeated",
+    )
+    sandbox.add_argument("--seed", type=int, help="makes the draws of faults repeatable")
     certificates = commands.add_parser(
         "certificates",
         help="fetch WeChat Pay's platform certificates",
@@ -71,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "certificates":
         return _certificates(options)
-    return _sandbox(options.host, options.port, options.credentials, options.sign_with)
+    return _sandbox(options)
 
 
 def _certificates(options: argparse.Namespace) -> int:
@@ -103,24 +113,35 @@ def _certificates(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sandbox(host: str, port: int, credentials: Path | None, sign_with: str | None) -> int:
+def _sandbox(options: argparse.Namespace) -> int:
+    from wechatpay_chain.errors import ConfigurationError
     from wechatpay_chain.sandbox import Sandbox
 
+    credentials: Path | None = options.credentials
     interrupted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     try:
-        with Sandbox(host=host, port=port, sign_with=sign_with) as sandbox:
+        with Sandbox(host=options.host, port=options.port, sign_with=options.sign_with, seed=options.seed) as sandbox:
+            for name, times, share in options.fault:
+                sandbox.fault(name, times=times, share=share)
             if credentials is not None and not _write(credentials, sandbox.credentials):
                 return 1
             print(f"WeChat Pay sandbox at {sandbox.base_url}, merchant {sandbox.credentials['mchid']}", flush=True)
             if credentials is None:
                 print("Its credentials are in memory only; write them to a file with --credentials FILE.", flush=True)
             interrupted.wait()
-    except OSError as error:
+    except (ConfigurationError, OSError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _fault(text: str) -> tuple[str, int | None, float | None]:
+    found = re.fullmatch(r"([a-z0-9-]+)=(?:([1-9][0-9]{0,4})|([0-9]{1,3}(?:\.[0-9]+)?)%)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"came {text!r}; expected a fault and a number, such as 503=2 or slow=10%")
+    return found[1], int(found[2]) if found[2] else None, float(found[3]) / 100 if found[3] else None
 
 
 def _port(text: str) -> int:

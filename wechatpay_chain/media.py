@@ -20,7 +20,7 @@ from wechatpay_chain.digest import new_digest
 from wechatpay_chain.errors import ArgumentError
 from wechatpay_chain.http import Upload, json_bytes
 
-__all__ = ["File", "FileSource", "Files", "opened_file", "upload"]
+__all__ = ["RULES", "File", "FileSource", "Files", "Rule", "opened_file", "upload"]
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes themselves, or an open binary file, which is read from where it stands."""
@@ -35,7 +35,7 @@ MB = 1 << 20
 """What the service's pages call 1M."""
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
     """What an operation wants to be told about a file.
 
     Attributes:
@@ -62,38 +62,36 @@ def _each(suffixes: str, most: float) -> dict[str, int]:
 
 
 _PICTURES = "jpg jpeg bmp png"
-_PICTURE = _Rule(most=_each(_PICTURES, 2 * MB))
+_PICTURE = Rule(most=_each(_PICTURES, 2 * MB))
 
 # By path, `*` for a variable. Compiled from the package iwechatpay/openapi and the pages of the operations; where pages
 # differ in a size, the larger holds, for the service itself refuses what is too large.
-_RULES = {
-    "/v3/merchant/media/upload": _Rule(most={**_each(_PICTURES, 5 * MB), "pdf": int(7.5 * MB)}),
-    "/v3/merchant/media/video_upload": _Rule(most=_each("avi wmv mpeg mp4 mov mkv flv f4v m4v rmvb", 5 * MB)),
+RULES = {
+    "/v3/merchant/media/upload": Rule(most={**_each(_PICTURES, 5 * MB), "pdf": int(7.5 * MB)}),
+    "/v3/merchant/media/video_upload": Rule(most=_each("avi wmv mpeg mp4 mov mkv flv f4v m4v rmvb", 5 * MB)),
     "/v3/marketing/favor/media/image-upload": _PICTURE,
     "/v3/marketing/partner/product-coupon/media/upload-image": _PICTURE,
     "/brand/marketing/product-coupon/media/upload-image": _PICTURE,
     "/v3/merchant-service/images/upload": _PICTURE,
     "/v3/global/merchant-service/images/upload": _PICTURE,
-    "/v3/global/merchant-storage/file/upload": _Rule("digest", most=_each(f"{_PICTURES} pdf", 5 * MB)),
-    "/v3/ecommerce/account/cancel-applications/media": _Rule(
+    "/v3/global/merchant-storage/file/upload": Rule("digest", most=_each(f"{_PICTURES} pdf", 5 * MB)),
+    "/v3/ecommerce/account/cancel-applications/media": Rule(
         "file_digest", name="file_name", most=_each(_PICTURES, 2 * MB)
     ),
-    "/v3/mch-manage/submission-files/sub-mchid/*/upload": _Rule(
-        "file_digest", name="file_name", part="submission_file"
-    ),
-    "/v3/mch-operation-manage/enhanced-due-diligence/*/upload": _Rule(
+    "/v3/mch-manage/submission-files/sub-mchid/*/upload": Rule("file_digest", name="file_name", part="submission_file"),
+    "/v3/mch-operation-manage/enhanced-due-diligence/*/upload": Rule(
         "file_digest", name="file_name", part="due_diligence_file"
     ),
-    "/v3/marketing/bank/packages/*/tasks": _Rule(),
-    "/v3/marketing/shopping-receipt/shoppingreceipts": _Rule(name="", most=_each("jpg jpeg png", 200 << 10)),
-    "/v3/taxi-invoice/cards/upload-file": _Rule(
+    "/v3/marketing/bank/packages/*/tasks": Rule(),
+    "/v3/marketing/shopping-receipt/shoppingreceipts": Rule(name="", most=_each("jpg jpeg png", 200 << 10)),
+    "/v3/taxi-invoice/cards/upload-file": Rule(
         "digest",
         "SM3",
         name="",
         more={"digest_algorithm": "DIGEST_ALGORITHM_SM3"},
         most=_each(f"{_PICTURES} pdf", 5 * MB),
     ),
-    "/v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file": _Rule(
+    "/v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file": Rule(
         "digest",
         "SM3",
         name="",
@@ -239,17 +237,17 @@ def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
             f"json: came a {type(meta).__name__} beside files=; expected a mapping, the meta of the file"
         )
     given = dict(meta or {})
-    rule = next((rule for place, rule in _RULES.items() if fnmatchcase(path, place)), None)
+    rule = next((rule for place, rule in RULES.items() if fnmatchcase(path, place)), None)
     name = given.get(rule.name, file.name) if rule else file.name
     if not isinstance(name, str):
         raise ArgumentError(f"json: the file's name came as a {type(name).__name__}; expected a text")
     if rule or meta is None:
-        given = _filled(rule or _Rule(part=file.part), file, name, given)
+        given = _filled(rule or Rule(part=file.part), file, name, given)
     text = json_bytes(given)
     return text, _multipart(file, text, name or "file")
 
 
-def _filled(rule: _Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     suffix = name.rpartition(".")[2].lower()
     _check(rule, file, suffix)
     if rule.name and not name:
@@ -274,7 +272,7 @@ def _filled(rule: _Rule, file: File, name: str, given: Mapping[str, Any]) -> dic
     }
 
 
-def _check(rule: _Rule, file: File, suffix: str) -> None:
+def _check(rule: Rule, file: File, suffix: str) -> None:
     if file.part != rule.part:
         raise ArgumentError(f"files: came the part {file.part!r}; expected {rule.part!r}, as this operation names it")
     if rule.most and suffix not in rule.most:

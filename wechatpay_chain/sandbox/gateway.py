@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -23,9 +24,11 @@ from wechatpay_chain.http import (
     request_message,
     response_message,
 )
+from wechatpay_chain.sandbox.faults import Delivery, Fault
 from wechatpay_chain.sandbox.keys import Keys, Signer
-from wechatpay_chain.sandbox.operations import OPERATIONS, Account, Asked, Operation, Refusal
-from wechatpay_chain.sandbox.schema import Fault, Schema, check
+from wechatpay_chain.sandbox.multipart import Part, read_multipart
+from wechatpay_chain.sandbox.operations import OPERATIONS, Account, Asked, File, Operation, Raw, Refusal
+from wechatpay_chain.sandbox.schema import Misfit, Schema, check
 
 __all__ = ["Answer", "Call", "Gateway"]
 
@@ -54,6 +57,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    delivery: Delivery = Delivery.WHOLE
 
 
 class Gateway:
@@ -69,13 +73,59 @@ class Gateway:
 
     def __init__(self, keys: Keys, sign_with: Signer | None = None, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
-        self._sign_with = sign_with
+        self.sign_with = sign_with
         self._clock = clock
         self._public_key = keys.merchant.public_key()
-        self._account = Account(keys)
+        self.account = Account(keys)
 
-    def answer(self, call: Call) -> Answer:
-        """The answer to a call. Refusals before the merchant is known are not signed, as the service does not."""
+    def answer(self, call: Call, fault: Fault | None = None) -> Answer:
+        """The answer to a call, with what is to go wrong with it.
+
+        Args:
+            call: as it came.
+            fault: what goes wrong; None is nothing.
+        """
+        if fault is Fault.ROTATION:
+            self._keys.rotate()
+        elif fault is Fault.PUBLIC_KEY:
+            self.sign_with = Signer.PUBLIC_KEY
+        if fault is None:
+            return self._answer(call)
+        if instead := _INSTEAD.get(fault):
+            return instead
+        answer = self._answer(call)
+        if after := _AFTER.get(fault):
+            return after
+        answer = answer._replace(delivery=_DELIVERIES.get(fault, Delivery.WHOLE))
+        if "Wechatpay-Signature" in answer.headers:
+            return answer._replace(headers=self.spoilt(answer.headers, answer.body, fault))
+        return answer
+
+    def spoilt(self, headers: Mapping[str, str], body: bytes, fault: Fault | None) -> Mapping[str, str]:
+        """The headers of a signature with what goes wrong with them."""
+        match fault:
+            case Fault.WRONG_SIGNATURE:
+                return {**headers, **self.signature(Signer.CERTIFICATE, body + b" "), **_named(headers)}
+            case Fault.SIGNTEST:
+                return {**headers, "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{crypto.nonce(324)}"}
+            case Fault.OLD_CLOCK:
+                return {**headers, **self.signature(self._signer_of(headers), body, -FAR)}
+            case Fault.FUTURE_CLOCK:
+                return {**headers, **self.signature(self._signer_of(headers), body, FAR)}
+            case Fault.UNKNOWN_SERIAL:
+                return {**headers, "Wechatpay-Serial": crypto.nonce(40).upper()}
+            case Fault.MISSING_HEADER:
+                # Each of the four in turn, by whatever the nonce says.
+                names = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature")
+                missing = names[int(headers["Wechatpay-Nonce"][-1], 16) % len(names)]
+                return {name: value for name, value in headers.items() if name != missing}
+        return headers
+
+    def _signer_of(self, headers: Mapping[str, str]) -> Signer:
+        return next(signer for signer, key_id in self._keys.ids.items() if key_id == headers["Wechatpay-Serial"])
+
+    def _answer(self, call: Call) -> Answer:
+        """The right answer. Refusals before the merchant is known are not signed, as the service does not."""
         request_id = crypto.nonce(20).upper()
         headers = {"Request-ID": f"{request_id}-{REFUSED}"}
         path = call.target.partition("?")[0]
@@ -87,20 +137,27 @@ class Gateway:
         operation, found = routes[call.method]
         signed = False
         try:
-            self._authenticate(call)
+            parts = _parts(call) if operation.upload else []
+            self._authenticate(call, parts[0].content if parts else call.body)
             signed = True
-            asked = self._read(call, operation, {name: unquote(value) for name, value in found.groupdict().items()})
-            status, result = operation.handle(self._account, asked)
+            path_values = {name: unquote(value) for name, value in found.groupdict().items()}
+            status, result = operation.handle(self.account, self._read(call, operation, path_values, parts))
         except Refusal as refusal:
             status, result = refusal.status, refusal.answer
         if status < 300:
             headers["Request-ID"] = f"{request_id}-0"
+        if isinstance(result, Raw):  # files are not signed: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
+            return Answer(status, {**headers, "Content-Type": result.content_type}, result.content)
         body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode(errors="replace")
         if body:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        return Answer(status, {**headers, **self._signature(call, body)} if signed else headers, body)
+        if not signed:
+            return Answer(status, headers, body)
+        named = self._keys.ids[Signer.PUBLIC_KEY] == call.headers.get("Wechatpay-Serial")
+        signer = self.sign_with or (Signer.PUBLIC_KEY if named else Signer.CERTIFICATE)
+        return Answer(status, {**headers, **self.signature(signer, body)}, body)
 
-    def _authenticate(self, call: Call) -> None:
+    def _authenticate(self, call: Call, signed: bytes) -> None:
         if not call.headers.get("Accept") or not call.headers.get("User-Agent"):
             raise Refusal(400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent")
         header = call.headers.get("Authorization", "")
@@ -117,50 +174,110 @@ class Gateway:
             raise Refusal(401, "SIGN_ERROR", "商户号与商户证书不匹配")
         if credentials["serial_no"] != self._keys.serial:
             raise Refusal(401, "SIGN_ERROR", "商户证书序列号有误。请使用签名私钥匹配的证书序列号")
-        message = request_message(call.method, call.target, timestamp, credentials["nonce_str"], call.body)
+        message = request_message(call.method, call.target, timestamp, credentials["nonce_str"], signed)
         if not crypto.verify(message, credentials["signature"], self._public_key):
-            raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败", _sign_information(call, message))
+            raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败", _sign_information(call, message, signed))
 
-    def _read(self, call: Call, operation: Operation, path: Mapping[str, str]) -> Asked:
+    def _read(self, call: Call, operation: Operation, path: Mapping[str, str], parts: list[Part]) -> Asked:
         serial = call.headers.get("Wechatpay-Serial")
-        signer = self._keys.named(serial) if serial else None
-        if serial and signer is None:
-            raise _param_error(Fault("Wechatpay-Serial", serial, "names no key of the service"), "header")
+        key = self._keys.private(serial) if serial else None
+        if serial and key is None:
+            raise _param_error(Misfit("Wechatpay-Serial", serial, "names no key of the service"), "header")
 
         def decrypt(ciphertext: str) -> str | None:
             try:
-                return crypto.decrypt(ciphertext, self._keys.private(signer)) if signer else None
+                return crypto.decrypt(ciphertext, key) if key else None
             except DecryptionError:
                 return None
 
         query = dict(parse_qsl(call.target.partition("?")[2], keep_blank_values=True))
-        body = _json_body(call) if operation.body else {}
+        if parts:
+            meta, file = parts
+            body = _json(meta.content)
+            asked_file = File(file.name, file.file_name, file.content)
+        else:
+            body, asked_file = _json_body(call) if operation.body else {}, None
         return Asked(
             path,
             _checked(query, operation.query, decrypt, "query"),
             _checked(body, operation.body, decrypt, "body") if operation.body else {},
+            asked_file,
+            call.headers.get("Host", ""),
         )
 
-    def _signature(self, call: Call, body: bytes) -> dict[str, str]:
-        signer = self._sign_with or self._keys.named(call.headers.get("Wechatpay-Serial", "")) or Signer.CERTIFICATE
-        timestamp, nonce = str(int(self._clock())), crypto.nonce()
+    def signature(self, signer: Signer, body: bytes, skew: float = 0) -> dict[str, str]:
+        """The headers that prove a body to be the service's.
+
+        Args:
+            signer: which key signs.
+            body: what is signed.
+            skew: seconds that the clock is off.
+        """
+        key_id, key = self._keys.signing(signer)
+        timestamp, nonce = str(int(self._clock() + skew)), crypto.nonce()
         return {
             "Wechatpay-Timestamp": timestamp,
             "Wechatpay-Nonce": nonce,
-            "Wechatpay-Serial": self._keys.ids[signer],
-            "Wechatpay-Signature": crypto.sign(response_message(timestamp, nonce, body), self._keys.private(signer)),
+            "Wechatpay-Serial": key_id,
+            "Wechatpay-Signature": crypto.sign(response_message(timestamp, nonce, body), key),
             "Wechatpay-Signature-Type": AUTHORIZATION_SCHEME,
         }
 
 
+FAR = 600
+"""Seconds that a wrong clock is off."""
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    return {"Wechatpay-Serial": headers["Wechatpay-Serial"]}
+
+
+def _error(status: int, code: str, message: str, **headers: str) -> Answer:
+    body = json.dumps({"code": code, "message": message}, ensure_ascii=False).encode()
+    return Answer(status, {"Content-Type": "application/json; charset=utf-8", **headers}, body)
+
+
+# Of these nothing is signed, and so nothing in them is proven; that is what they are for.
+_INSTEAD = {
+    Fault.UNAUTHORIZED: _error(401, "SIGN_ERROR", "错误的签名，验签失败"),
+    Fault.RATE_LIMITED: _error(429, "RATELIMIT_EXCEEDED", "请求过于频繁", **{"Retry-After": "0"}),
+    Fault.UNAVAILABLE: _error(503, "SERVICE_UNAVAILABLE", "服务不可用"),
+    Fault.HTML: Answer(502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"),
+    Fault.DROPPED_BEFORE: Answer(200, {}, b"", Delivery.NOTHING),
+}
+_AFTER = {
+    Fault.SYSTEM_ERROR: _error(500, "SYSTEM_ERROR", "系统错误"),
+    Fault.BAD_GATEWAY: Answer(502, {}, b""),
+}
+_DELIVERIES = {
+    Fault.DROPPED_AFTER: Delivery.NOTHING,
+    Fault.SLOW: Delivery.LATE,
+    Fault.CUT_BODY: Delivery.HALF,
+}
+
+
+def _parts(call: Call) -> list[Part]:
+    """The meta and the file of an upload, in this order."""
+    parts = read_multipart(call.headers.get("Content-Type", ""), call.body)
+    if [part.name == "meta" for part in parts] != [True, False]:
+        raise _param_error(
+            Misfit("", None, "must be multipart/form-data of two parts, of which the first is meta"), "body"
+        )
+    return parts
+
+
 def _match(operation: Operation, path: str) -> re.Match[str] | None:
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
-    return re.fullmatch(pattern, path)
+    return _pattern(operation.path).fullmatch(path)
 
 
-def _sign_information(call: Call, message: bytes) -> dict[str, Any]:
-    head = len(message) - len(call.body) - 1
-    shown = message[:head] + call.body[:SHOWN_OF_BODY] + b"\n"
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template)))
+
+
+def _sign_information(call: Call, message: bytes, signed: bytes) -> dict[str, Any]:
+    head = len(message) - len(signed) - 1
+    shown = message[:head] + signed[:SHOWN_OF_BODY] + b"\n"
     return {
         "field": "signature",
         "issue": "sign not match",
@@ -177,25 +294,29 @@ def _sign_information(call: Call, message: bytes) -> dict[str, Any]:
 def _json_body(call: Call) -> Any:
     content_type = call.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        raise _param_error(Fault("Content-Type", content_type, "must be application/json"), "header")
+        raise _param_error(Misfit("Content-Type", content_type, "must be application/json"), "header")
+    return _json(call.body)
+
+
+def _json(text: bytes) -> Any:
     try:
-        value = json.loads(call.body.decode())
+        value = json.loads(text.decode())
         written = json_bytes(value).decode()  # refuses what JSON has no word for, which Python reads all the same
     except (ValueError, RecursionError):
-        raise _param_error(Fault("", None, "is not JSON in UTF-8"), "body") from None
+        raise _param_error(Misfit("", None, "is not JSON in UTF-8"), "body") from None
     if max(written) > "\uffff":
-        raise _param_error(Fault("", None, "holds a character of four bytes in UTF-8, such as an emoji"), "body")
+        raise _param_error(Misfit("", None, "holds a character of four bytes in UTF-8, such as an emoji"), "body")
     return value
 
 
 def _checked(value: Any, schema: Schema, decrypt: Callable[[str], str | None], location: str) -> Any:
     try:
         return check(value, schema, decrypt)
-    except Fault as fault:
-        raise _param_error(fault, location) from None
+    except Misfit as misfit:
+        raise _param_error(misfit, location) from None
 
 
-def _param_error(fault: Fault, location: str) -> Refusal:
-    named = fault.field if location == "body" else fault.field.removeprefix("/")
-    detail = {"field": named, "value": fault.value, "issue": fault.issue, "location": location}
+def _param_error(misfit: Misfit, location: str) -> Refusal:
+    named = misfit.field if location == "body" else misfit.field.removeprefix("/")
+    detail = {"field": named, "value": misfit.value, "issue": misfit.issue, "location": location}
     return Refusal(400, "PARAM_ERROR", "参数错误", detail)

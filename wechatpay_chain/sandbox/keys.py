@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 from wechatpay_chain import crypto
 from wechatpay_chain.keyring import ISSUER
 
-__all__ = ["Keys", "Signer"]
+__all__ = ["Keys", "Signer", "certificate_pem"]
 
 
 class Signer(str, enum.Enum):
-    """Which of the service's keys signs every answer."""
+    """Which of the service's keys signs."""
 
     __str__ = str.__str__
 
@@ -34,8 +34,8 @@ class Keys:
         serial: of the merchant API certificate.
         merchant: the merchant's private key.
         apiv3_key: shared by both.
-        certificate: the platform certificate.
-        ids: the id of each of the service's keys.
+        certificates: the platform certificates by serial number; the newest, which signs, is the last.
+        ids: the id of each of the service's keys that sign now.
     """
 
     def __init__(self) -> None:
@@ -43,20 +43,29 @@ class Keys:
         self.serial = crypto.normalize_serial(x509.random_serial_number())
         self.merchant = _new_key()
         self.apiv3_key = secrets.token_hex(16)
-        self._private = {signer: _new_key() for signer in Signer}
-        self.certificate = _certificate(self._private[Signer.CERTIFICATE])
-        self.ids = {
-            Signer.PUBLIC_KEY: f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}",
-            Signer.CERTIFICATE: crypto.serial_number(self.certificate),
-        }
+        public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
+        self._private = {public_key_id: _new_key()}
+        self.certificates: dict[str, x509.Certificate] = {}
+        self.ids = {Signer.PUBLIC_KEY: public_key_id}
+        self.rotate()
 
-    def private(self, signer: Signer) -> RSAPrivateKey:
-        """One of the service's private keys."""
-        return self._private[signer]
+    def rotate(self) -> None:
+        """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
+        key = _new_key()
+        certificate = _certificate(key)
+        serial = crypto.serial_number(certificate)
+        self._private[serial] = key
+        self.certificates = {**self.certificates, serial: certificate}
+        self.ids = {**self.ids, Signer.CERTIFICATE: serial}
 
-    def named(self, key_id: str) -> Signer | None:
-        """The signer that an id names, or None."""
-        return next((signer for signer, its_id in self.ids.items() if its_id == key_id), None)
+    def private(self, key_id: str) -> RSAPrivateKey | None:
+        """The service's private key of that id, or None."""
+        return self._private.get(key_id)
+
+    def signing(self, signer: Signer) -> tuple[str, RSAPrivateKey]:
+        """The key that signs now, with its id."""
+        key_id = self.ids[signer]
+        return key_id, self._private[key_id]
 
     @property
     def private_key(self) -> str:
@@ -67,11 +76,17 @@ class Keys:
 
     @property
     def certs(self) -> dict[str, str]:
-        """What a client verifies answers with: PEM by id, one public key and one certificate."""
+        """What a client verifies answers with: PEM by id, one public key and the certificates."""
+        public_key_id, key = self.signing(Signer.PUBLIC_KEY)
         return {
-            self.ids[Signer.PUBLIC_KEY]: _pem(self._private[Signer.PUBLIC_KEY].public_key()),
-            self.ids[Signer.CERTIFICATE]: self.certificate.public_bytes(serialization.Encoding.PEM).decode(),
+            public_key_id: _pem(key.public_key()),
+            **{serial: certificate_pem(certificate) for serial, certificate in self.certificates.items()},
         }
+
+
+def certificate_pem(certificate: x509.Certificate) -> str:
+    """A certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _new_key() -> RSAPrivateKey:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
+import mimetypes
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from cryptography import x509
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from wechatpay_chain import crypto
-from wechatpay_chain.sandbox.keys import Keys, Signer
+from wechatpay_chain.digest import new_digest
+from wechatpay_chain.media import RULES, Rule
+from wechatpay_chain.sandbox.keys import Keys, certificate_pem
 from wechatpay_chain.sandbox.schema import Schema, array, choice, integer, obj, secret, text
 
-__all__ = ["OPERATIONS", "Account", "Asked", "Operation", "Refusal"]
+__all__ = ["OPERATIONS", "Account", "Asked", "File", "Operation", "Raw", "Refusal"]
 
 
 class Refusal(Exception):
@@ -27,12 +34,31 @@ class Refusal(Exception):
         self.answer: dict[str, Any] = {"code": code, "message": message, **({"detail": detail} if detail else {})}
 
 
+class File(NamedTuple):
+    """The file of an upload."""
+
+    part: str
+    name: str
+    content: bytes
+
+
+class Raw(NamedTuple):
+    """An answer that is a file."""
+
+    content_type: str
+    content: bytes
+
+
 class Asked(NamedTuple):
     """A request whose signature and fields have been checked."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    """The JSON body, or the meta of an upload."""
+    file: File | None
+    host: str
+    """Where it was sent, host and port."""
 
 
 @dataclass
@@ -41,7 +67,9 @@ class Account:
 
     keys: Keys
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Orders by out_trade_no: `placed`, what was asked for; `state`, what a query answers."""
+    """Orders by out_trade_no: `placed`, what was asked for; `state`, what a query answers; `time`, when it was placed."""
+    files: dict[str, Raw] = field(default_factory=dict)
+    """What can be downloaded, by media id and by token."""
 
     def order(self, out_trade_no: str, mchid: str) -> dict[str, Any]:
         """An order of this merchant's.
@@ -60,8 +88,8 @@ class Account:
             raise Refusal(400, "PARAM_ERROR", "mchid与签名的商户号不一致")
 
 
-Result = tuple[int, Mapping[str, Any] | None]
-"""Status and JSON body; None is no body."""
+Result = tuple[int, Mapping[str, Any] | Raw | None]
+"""Status and JSON body, or a file; None is no body."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +101,7 @@ class Operation:
     handle: Callable[[Account, Asked], Result]
     query: Schema = field(default_factory=lambda: obj({}))
     body: Schema | None = None
+    upload: bool = False
 
 
 _CHINA = timezone(timedelta(hours=8))
@@ -90,6 +119,7 @@ def _place(account: Account, order: Mapping[str, Any], trade_type: str) -> dict[
         known = account.orders[number] = {
             "placed": placed,
             "prepay_id": f"wx{secrets.token_hex(17)}",
+            "time": datetime.now(_CHINA),
             "state": {
                 **{name: order[name] for name in ("appid", "mchid", "out_trade_no", "attach") if name in order},
                 # The service tells the number of a transaction once it is paid. Nobody pays here, and both ways to
@@ -141,11 +171,13 @@ def _pre_send_coupon(_account: Account, asked: Asked) -> Result:
 
 
 def _certificates(account: Account, _asked: Asked) -> Result:
-    keys, nonce = account.keys, crypto.nonce(12)
-    certificate = keys.certificate
-    serial = keys.ids[Signer.CERTIFICATE]
-    sealed = crypto.aes_gcm_encrypt(keys.certs[serial], keys.apiv3_key.encode(), nonce, "certificate")
-    listed = {
+    return 200, {"data": [_listed(account.keys, *item) for item in account.keys.certificates.items()]}
+
+
+def _listed(keys: Keys, serial: str, certificate: x509.Certificate) -> dict[str, Any]:
+    nonce = crypto.nonce(12)
+    sealed = crypto.aes_gcm_encrypt(certificate_pem(certificate), keys.apiv3_key.encode(), nonce, "certificate")
+    return {
         "serial_no": serial,
         "effective_time": _rfc3339(certificate.not_valid_before_utc),
         "expire_time": _rfc3339(certificate.not_valid_after_utc),
@@ -156,7 +188,6 @@ def _certificates(account: Account, _asked: Asked) -> Result:
             "ciphertext": sealed,
         },
     }
-    return 200, {"data": [listed]}
 
 
 def _echo(account: Account, asked: Asked) -> Result:
@@ -164,6 +195,143 @@ def _echo(account: Account, asked: Asked) -> Result:
     if (opened := asked.body.get("encrypted_echo_message")) is not None:
         answer["encrypted_echo_message"] = crypto.encrypt(opened, account.keys.merchant.public_key())
     return 200, answer
+
+
+def _upload(rule: Rule, member: str) -> Callable[[Account, Asked], Result]:
+    """Takes a file in, if it is what its meta says."""
+
+    def uploaded(account: Account, asked: Asked) -> Result:
+        file, meta = asked.file, asked.body
+        if file is None or file.part != rule.part:
+            raise _refused(rule.part, "file part is missing")
+        name = meta[rule.name] if rule.name else file.name
+        suffix = name.rpartition(".")[2].lower()
+        if rule.most and (suffix not in rule.most or not 0 < len(file.content) <= rule.most[suffix]):
+            raise _refused(rule.part, "unsuitable suffix or size")
+        if rule.name and file.name != name:
+            raise _refused(rule.name, "is not the name of the file")
+        digest = new_digest(rule.algorithm)
+        digest.update(file.content)
+        if meta[rule.digest].lower() != digest.hexdigest():
+            raise _refused(rule.digest, f"is not the {rule.algorithm} of the file")
+        media_id = secrets.token_urlsafe(48)
+        kind = mimetypes.guess_type(f"a.{suffix}")[0] or "application/octet-stream"
+        account.files[media_id] = Raw(kind, file.content)
+        return 200, {member: media_id}
+
+    return uploaded
+
+
+def _refused(field: str, issue: str) -> Refusal:
+    return Refusal(400, "PARAM_ERROR", "参数错误", {"field": f"/{field}", "issue": issue, "location": "body"})
+
+
+def _image(account: Account, asked: Asked) -> Result:
+    return 200, _kept(account, asked.path["media_id"])
+
+
+def _kept(account: Account, name: str) -> Raw:
+    if name not in account.files:
+        raise Refusal(404, "RESOURCE_NOT_EXISTS", "文件不存在")
+    return account.files[name]
+
+
+_TRADE_COLUMNS = "交易时间,公众账号ID,商户号,微信订单号,商户订单号,交易类型,交易状态,货币种类,订单金额,商品名称"
+_TRADE_SUMMARY = "总交易单数,订单总金额"
+_FUND_COLUMNS = "记账时间,微信支付业务单号,资金流水单号,业务类型,收支类型,收支金额(元)"
+_FUND_SUMMARY = "资金流水总笔数,收入笔数,收入金额"
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02}"
+
+
+def _row(*cells: object) -> str:
+    # A back-tick keeps spreadsheets from reading numbers: https://pay.weixin.qq.com/doc/v3/merchant/4013071228
+    return ",".join(f"`{str(cell).replace(',', ' ')}" for cell in cells)
+
+
+def _on(account: Account, day: str) -> list[dict[str, Any]]:
+    orders = [order for order in account.orders.values() if order["time"].date().isoformat() == day]
+    if not orders:
+        raise Refusal(400, "NO_STATEMENT_EXIST", "账单文件不存在")
+    return orders
+
+
+def _text_of(rows: list[str]) -> bytes:
+    return ("\ufeff" + "".join(f"{row}\r\n" for row in rows)).encode()
+
+
+def _trade_bill(orders: list[dict[str, Any]]) -> bytes:
+    rows = []
+    for order in orders:
+        placed, state = order["placed"], order["state"]
+        rows.append(
+            _row(
+                f"{order['time']:%Y-%m-%d %H:%M:%S}",
+                *(placed["appid"], placed["mchid"], state["transaction_id"], state["out_trade_no"]),
+                *(state["trade_type"], state["trade_state"], state["amount"]["currency"]),
+                *(_yuan(placed["amount"]["total"]), placed["description"]),
+            )
+        )
+    total = _yuan(sum(order["placed"]["amount"]["total"] for order in orders))
+    return _text_of([_TRADE_COLUMNS, *rows, _TRADE_SUMMARY, _row(len(orders), total)])
+
+
+def _fund_bill(orders: list[dict[str, Any]]) -> bytes:
+    rows = [
+        _row(
+            f"{order['time']:%Y-%m-%d %H:%M:%S}",
+            *(order["state"]["transaction_id"], order["prepay_id"], "交易", "收入"),
+            _yuan(order["placed"]["amount"]["total"]),
+        )
+        for order in orders
+    ]
+    total = _yuan(sum(order["placed"]["amount"]["total"] for order in orders))
+    return _text_of([_FUND_COLUMNS, *rows, _FUND_SUMMARY, _row(len(orders), len(orders), total)])
+
+
+def _bill(write: Callable[[list[dict[str, Any]]], bytes]) -> Callable[[Account, Asked], Result]:
+    """Announces a bill of one day, and keeps it for the download."""
+
+    def announced(account: Account, asked: Asked) -> Result:
+        content = write(_on(account, asked.query["bill_date"]))
+        return 200, _announced(account, asked, content, _packed(asked, content), "/v3/billdownload/file")
+
+    return announced
+
+
+def _packed(asked: Asked, content: bytes) -> bytes:
+    return gzip.compress(content) if asked.query.get("tar_type") == "GZIP" else content
+
+
+def _announced(account: Account, asked: Asked, content: bytes, sent: bytes, path: str) -> dict[str, Any]:
+    token = secrets.token_urlsafe(24)
+    packed = asked.query.get("tar_type") == "GZIP"
+    account.files[token] = Raw("application/x-gzip" if packed else "text/plain", sent)
+    return {
+        "hash_type": "SHA1",
+        "hash_value": hashlib.sha1(content, usedforsecurity=False).hexdigest(),
+        "download_url": f"http://{asked.host}{path}?token={token}{'&tartype=gzip' if packed else ''}",
+    }
+
+
+def _sealed_bill(account: Account, asked: Asked) -> Result:
+    """Announces a bill that is encrypted to the merchant, as those of sub-merchants are."""
+    content = _fund_bill(_on(account, asked.query["bill_date"]))
+    key, nonce = crypto.nonce(32), crypto.nonce(16)
+    sent = AESGCM(key.encode()).encrypt(nonce.encode(), _packed(asked, content), None)
+    bill = {
+        "bill_sequence": 1,
+        **_announced(account, asked, content, sent, "/v3/bill/downloadurl"),
+        "encrypt_key": crypto.encrypt(key, account.keys.merchant.public_key()),
+        "nonce": nonce,
+    }
+    return 200, {"download_bill_count": 1, "download_bill_list": [bill]}
+
+
+def _file(account: Account, asked: Asked) -> Result:
+    return 200, _kept(account, asked.query["token"])
 
 
 _MCHID = text(32, pattern="[0-9]+")
@@ -209,7 +377,42 @@ _ORDER_MORE = {
 _BY_MCHID = obj({"mchid": _MCHID})
 _TRANSACTIONS = "/v3/pay/transactions"
 
+_DAY = text(10, pattern=r"\d{4}-\d\d-\d\d")
+_OF_A_DAY = obj({"bill_date": _DAY}, {"tar_type": choice("GZIP"), "sub_mchid": _MCHID})
+_SEALED = obj({"bill_date": _DAY, "algorithm": choice("AEAD_AES_256_GCM")}, {"tar_type": choice("GZIP")})
+_TOKEN = obj({"token": text()})
+
+# What an upload is answered with; media_id where it is not listed.
+_UPLOAD_ANSWERS = {
+    "/v3/marketing/favor/media/image-upload": "media_url",
+    "/v3/marketing/partner/product-coupon/media/upload-image": "media_url",
+    "/v3/global/merchant-storage/file/upload": "file_id",
+    "/v3/mch-manage/submission-files/sub-mchid/*/upload": "file_id",
+    "/v3/mch-operation-manage/enhanced-due-diligence/*/upload": "file_id",
+    "/v3/taxi-invoice/cards/upload-file": "fapiao_media_id",
+    "/v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file": "fapiao_media_id",
+}
+_UPLOADS = tuple(
+    Operation(
+        "POST",
+        path.replace("*", "{id}"),
+        _upload(rule, _UPLOAD_ANSWERS.get(path, "media_id")),
+        body=obj({name: text() for name in (rule.digest, rule.name, rule.file_type, *rule.more) if name}),
+        upload=True,
+    )
+    for path, rule in RULES.items()
+    if path.startswith("/v3/")
+)
+
 OPERATIONS = (
+    *_UPLOADS,
+    Operation("GET", "/v3/merchant-service/images/{media_id}", _image),
+    Operation("GET", "/v3/bill/tradebill", _bill(_trade_bill), query=_OF_A_DAY),
+    Operation("GET", "/v3/bill/fundflowbill", _bill(_fund_bill), query=_OF_A_DAY),
+    Operation("GET", "/v3/bill/sub-merchant-fundflowbill", _sealed_bill, query=_SEALED),
+    Operation("GET", "/v3/ecommerce/bill/fundflowbill", _sealed_bill, query=_SEALED),
+    Operation("GET", "/v3/billdownload/file", _file, query=_TOKEN),
+    Operation("GET", "/v3/bill/downloadurl", _file, query=_TOKEN),
     Operation("GET", "/v3/certificates", _certificates, query=obj({}, {"algorithm_type": choice("RSA", "SM2", "ALL")})),
     Operation(
         "POST",

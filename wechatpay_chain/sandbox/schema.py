@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Fault", "Schema", "array", "check", "choice", "integer", "obj", "secret", "text"]
+__all__ = ["Misfit", "Schema", "array", "check", "choice", "integer", "obj", "secret", "text"]
 
 Schema = Mapping[str, Any]
 Decrypt = Callable[[str], str | None]
 """Opens what the merchant encrypted, or returns None."""
 
 
-class Fault(Exception):
+class Misfit(Exception):
     """One thing that is wrong with a request.
 
     Attributes:
@@ -61,14 +61,14 @@ def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
     """The value with its secrets opened.
 
     Raises:
-        Fault: it does not fit the schema.
+        Misfit: it does not fit the schema.
     """
     kind: str = schema["type"]
     match kind, value:
         case "object", dict():
             for name in schema["required"]:
                 if name not in value:
-                    raise Fault(f"{field}/{name}", None, "is required and missing")
+                    raise Misfit(f"{field}/{name}", None, "is required and missing")
             described = schema["properties"]
             return {
                 name: check(member, described[name], decrypt, f"{field}/{name}") if name in described else member
@@ -79,7 +79,7 @@ def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
         case "string", str() if schema.get("encrypted"):
             opened = decrypt(value)
             if opened is None:
-                raise Fault(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
+                raise Misfit(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
             return opened
         case "string", str():
             _check_text(value, schema, field)
@@ -87,16 +87,16 @@ def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
             pass
         case "integer", int() if not isinstance(value, bool):
             if value < schema["minimum"]:
-                raise Fault(field, value, f"must be at least {schema['minimum']}")
+                raise Misfit(field, value, f"must be at least {schema['minimum']}")
         case _:
-            raise Fault(field, value, f"must be of type {kind}")
+            raise Misfit(field, value, f"must be of type {kind}")
     return value
 
 
 def _check_text(value: str, schema: Schema, field: str) -> None:
     if "enum" in schema and value not in schema["enum"]:
-        raise Fault(field, value, f"must be one of {', '.join(schema['enum'])}")
+        raise Misfit(field, value, f"must be one of {', '.join(schema['enum'])}")
     if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
-        raise Fault(field, value, f"must have {schema['minLength']} to {schema['maxLength']} characters")
+        raise Misfit(field, value, f"must have {schema['minLength']} to {schema['maxLength']} characters")
     if (pattern := schema.get("pattern")) and not re.fullmatch(pattern, value):
-        raise Fault(field, value, f"must match {pattern}")
+        raise Misfit(field, value, f"must match {pattern}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ from aiohttp import web
 from wechatpay_chain.client import Client
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import Headers
-from wechatpay_chain.sandbox.gateway import Call, Gateway
+from wechatpay_chain.sandbox.faults import Delivery, Fault, Faults
+from wechatpay_chain.sandbox.gateway import Answer, Call, Gateway
 from wechatpay_chain.sandbox.keys import Keys, Signer
+from wechatpay_chain.sandbox.notifier import Notice, Notifier
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +42,8 @@ class Sandbox:
         port: the port, 0 for a free one.
         sign_with: the key that signs every answer; None signs with the one that a call asks for by Wechatpay-Serial,
             and with the certificate otherwise.
+        seed: makes the draws of faults repeatable; None does not.
+        slowness: seconds that a slow answer takes.
 
     Attributes:
         base_url: where it can be reached from this machine, once it listens.
@@ -49,12 +53,20 @@ class Sandbox:
         OSError: by `with`, when it cannot listen there.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, sign_with: Signer | str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        sign_with: Signer | str | None = None,
+        seed: int | None = None,
+        slowness: float = 3.0,
+    ) -> None:
         self._host, self._port = host, port
         self._keys = Keys()
-        if sign_with is not None and sign_with not in tuple(Signer):
-            raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
-        self._gateway = Gateway(self._keys, None if sign_with is None else Signer(sign_with))
+        self._gateway = Gateway(self._keys, _signer(sign_with))
+        self._faults, self._slowness = Faults(seed), slowness
+        self._notifier = Notifier(self._keys.apiv3_key, self._proof)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
         self.base_url = ""
@@ -70,6 +82,7 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._notifier.close()
         self._stop()
         self._thread.join()
 
@@ -84,6 +97,82 @@ class Sandbox:
             "certs": self._keys.certs,
             "apiv3_key": self._keys.apiv3_key,
         }
+
+    @property
+    def sign_with(self) -> Signer | None:
+        """The key that signs every answer; None signs with the one that a call asks for. It may be set at any time.
+
+        Raises:
+            ConfigurationError: on setting; it names no key.
+        """
+        return self._gateway.sign_with
+
+    @sign_with.setter
+    def sign_with(self, signer: Signer | str | None) -> None:
+        self._gateway.sign_with = _signer(signer)
+
+    @property
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """What queries answer of the orders that were placed, by out_trade_no."""
+        return {number: dict(order["state"]) for number, order in self._gateway.account.orders.items()}
+
+    def rotate(self) -> None:
+        """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
+        self._keys.rotate()
+
+    def fault(self, fault: Fault | str, *, times: int | None = None, share: float | None = None) -> None:
+        """Lets something go wrong: with the next answer, the next `times`, or a share of all from now on.
+
+        Faults of the next answers come in the order in which they were asked for, before those of shares.
+
+        Args:
+            fault: what goes wrong, such as Fault.SIGNTEST or "signtest".
+            times: how many answers.
+            share: from 0, which ends it, to 1.
+
+        Raises:
+            ConfigurationError: there is no such fault, or not just one of times and share was given.
+        """
+        self._faults.add(fault, times, share)
+
+    def heal(self) -> None:
+        """Ends all faults."""
+        self._faults.clear()
+
+    def notify(
+        self, event_type: str, resource: Any, url: str, *, original_type: str = "", fault: Fault | str | None = None
+    ) -> Notice:
+        """Posts a notification, and again by the service's schedule until it is received.
+
+        The first post is done when this returns. The others follow in their time, or when `advance` turns the clock. They
+        stop when the sandbox ends.
+
+        Args:
+            event_type: such as TRANSACTION.SUCCESS.
+            resource: what is encrypted, a JSON value.
+            url: where to post it.
+            original_type: of the resource; by default the first word of the event type, as in "transaction".
+            fault: what goes wrong with the signature of the first post; the others are right.
+
+        Raises:
+            ConfigurationError: the fault is none of a signature.
+        """
+        if fault is not None and fault not in _OF_SIGNATURES:
+            raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(_OF_SIGNATURES)}")
+        kind = original_type or event_type.partition(".")[0].lower()
+        wrong = None if fault is None else Fault(fault)
+
+        def first(body: bytes) -> Mapping[str, str]:
+            return self._gateway.spoilt(self._proof(body), body, wrong)
+
+        return self._notifier.notify(event_type, resource, url, kind, first)
+
+    def advance(self, seconds: float) -> None:
+        """Turns the clock of the notifications ahead. What is due by then has been posted when this returns.
+
+        What is signed carries the real time all the same, for that is what its receiver compares it with.
+        """
+        self._notifier.advance(seconds)
 
     def client(self, **settings: Any) -> Client:
         """A client with these credentials, directly connected.
@@ -118,5 +207,41 @@ class Sandbox:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
         call = Call(request.method, request.raw_path, Headers(headers), await request.read())
-        answer = self._gateway.answer(call)
+        answer = self._gateway.answer(call, self._faults.draw())
+        if answer.delivery is Delivery.LATE:
+            await asyncio.sleep(self._slowness)
+        if answer.delivery in (Delivery.NOTHING, Delivery.HALF):
+            return await _broken(request, answer)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    def _proof(self, body: bytes) -> Mapping[str, str]:
+        return self._gateway.signature(self._gateway.sign_with or Signer.CERTIFICATE, body)
+
+
+_OF_SIGNATURES = (
+    Fault.WRONG_SIGNATURE,
+    Fault.SIGNTEST,
+    Fault.OLD_CLOCK,
+    Fault.FUTURE_CLOCK,
+    Fault.UNKNOWN_SERIAL,
+    Fault.MISSING_HEADER,
+)
+
+
+def _signer(sign_with: Signer | str | None) -> Signer | None:
+    if sign_with is not None and sign_with not in tuple(Signer):
+        raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
+    return None if sign_with is None else Signer(sign_with)
+
+
+async def _broken(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Ends the connection before the answer, or in the middle of its body."""
+    half = answer.body[: len(answer.body) // 2]
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    if half and answer.delivery is Delivery.HALF:
+        response.content_length = len(answer.body)
+        await response.prepare(request)
+        await response.write(half)
+    if request.transport is not None:
+        request.transport.close()
+    return response

@@ -1,0 +1,458 @@
+"""The sandbox on a bad day: what it does wrong on request, and that a client believes nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from wechatpay_chain import (
+    APIError,
+    BadRequestError,
+    ConfigurationError,
+    NotFoundError,
+    Reason,
+    Retry,
+    SignatureError,
+    TransportError,
+)
+from wechatpay_chain.sandbox import Fault, Sandbox
+from wechatpay_chain.sandbox.notifier import schedule
+
+ORDER = {
+    "appid": "wxd678efh567hg6787",
+    "description": "公仔",
+    "notify_url": "https://www.weixin.qq.com/wxpay/pay.php",
+    "amount": {"total": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def ground():
+    with Sandbox(slowness=0.6, seed=1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(ground):
+    ground.heal()
+    yield ground
+    ground.heal()
+    ground.sign_with = None
+
+
+@pytest.fixture
+def client(sandbox):
+    with sandbox.client(retry=None, timeout=5) as client:
+        yield client
+
+
+def place(client, send, number, **options):
+    order = {**ORDER, "mchid": client.mchid, "out_trade_no": number}
+    return send(client.v3.pay.transactions.native, "post", json=order, **options)
+
+
+UNPROVEN = {
+    Fault.WRONG_SIGNATURE: Reason.BAD_SIGNATURE,
+    Fault.SIGNTEST: Reason.BAD_SIGNATURE,
+    Fault.OLD_CLOCK: Reason.CLOCK_SKEW,
+    Fault.FUTURE_CLOCK: Reason.CLOCK_SKEW,
+    Fault.UNKNOWN_SERIAL: Reason.UNKNOWN_SERIAL,
+    Fault.MISSING_HEADER: Reason.MISSING_HEADER,
+}
+
+
+@pytest.mark.parametrize("fault", UNPROVEN, ids=str)
+def test_signatures_that_prove_nothing(sandbox, client, send, fault):
+    sandbox.fault(fault)
+    with pytest.raises(SignatureError) as caught:
+        place(client, send, f"unproven-{fault.name}"[:32])
+    assert caught.value.reason is UNPROVEN[fault]
+    assert send(client.v3.security.echo, "post", json={"echo_message": "hello"}).status_code == 200
+
+
+ACTED = {
+    "401": (401, False),
+    "429": (429, False),
+    "500": (500, True),
+    "502": (502, True),
+    "503": (503, False),
+    "html": (502, False),
+}
+
+
+@pytest.mark.parametrize("fault", ACTED)
+def test_error_answers(sandbox, client, send, request, fault):
+    status, has_acted = ACTED[fault]
+    number = f"error-{fault}-{send.__name__}"
+    sandbox.fault(fault)
+    with pytest.raises(APIError) as caught:
+        place(client, send, number)
+    assert caught.value.status_code == status
+    assert (number in sandbox.orders) is has_acted
+    if fault == "html":
+        assert caught.value.code == ""
+        assert "<html>" in caught.value.response.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "has_acted"), [("dropped-before", False), ("dropped-after", True), ("cut-body", True)]
+)
+def test_connections_that_end(sandbox, client, send, fault, has_acted):
+    number = f"{fault}-{send.__name__}"
+    sandbox.fault(fault)
+    with pytest.raises(TransportError) as caught:
+        place(client, send, number)
+    assert caught.value.sent is True
+    assert (number in sandbox.orders) is has_acted
+
+
+def test_a_slow_answer(sandbox, client, send):
+    sandbox.fault(Fault.SLOW)
+    began = time.monotonic()
+    place(client, send, f"slow-{send.__name__}")
+    assert time.monotonic() - began > 0.5
+    sandbox.fault("slow")
+    with pytest.raises(TransportError) as caught:
+        place(client, send, f"slower-{send.__name__}", timeout=0.2)
+    assert caught.value.sent is True
+
+
+def test_a_rotation(send):
+    with Sandbox() as sandbox:
+        (_, _), (serial, pem) = sandbox.credentials["certs"].items()
+        with sandbox.client(certs={serial: pem}) as client:
+            assert client.v3.security.echo.post(json={"echo_message": "a"}).headers["Wechatpay-Serial"] == serial
+            sandbox.fault(Fault.ROTATION)
+            answer = send(client.v3.security.echo, "post", json={"echo_message": "a"})
+            assert answer.headers["Wechatpay-Serial"] != serial
+            sandbox.rotate()
+            assert len(sandbox.credentials["certs"]) == 4
+            assert len(client.v3.certificates.get().json()["data"]) == 3
+
+
+def test_from_certificate_to_public_key(sandbox, client, send):
+    public_key_id, serial = list(sandbox.credentials["certs"])[:2]
+    header = {"Wechatpay-Serial": serial}
+
+    def signer():
+        return send(client.v3.security.echo, "post", json={"echo_message": "a"}, headers=header).headers[
+            "Wechatpay-Serial"
+        ]
+
+    assert signer() == serial
+    sandbox.fault(Fault.PUBLIC_KEY)
+    assert signer() == public_key_id
+    assert signer() == public_key_id
+    assert sandbox.sign_with == "public-key"
+    sandbox.sign_with = "certificate"
+    assert signer() == serial
+    with pytest.raises(ConfigurationError, match="sign_with: came 'x'"):
+        sandbox.sign_with = "x"
+
+
+def test_the_next_ones_in_their_order_and_then_none(sandbox, client, send):
+    sandbox.fault("503", times=2)
+    sandbox.fault("401")
+    statuses = []
+    for _ in range(4):
+        try:
+            statuses.append(send(client.v3.security.echo, "post", json={"echo_message": "a"}).status_code)
+        except APIError as error:
+            statuses.append(error.status_code)
+    assert statuses == [503, 503, 401, 200]
+
+
+def test_a_share(sandbox, client):
+    sandbox.fault("503", share=0.3)
+    sandbox.fault("429", share=0.2)
+    counts = {200: 0, 503: 0, 429: 0}
+    for _ in range(300):
+        try:
+            counts[client.v3.security.echo.post(json={"echo_message": "a"}).status_code] += 1
+        except APIError as error:
+            counts[error.status_code] += 1
+    assert 60 < counts[503] < 120
+    assert 35 < counts[429] < 90
+    sandbox.fault("503", share=0)
+    sandbox.heal()
+    assert client.v3.security.echo.post(json={"echo_message": "a"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fault": "418"}, {"fault": "503", "times": 0}, {"fault": "503", "times": 1, "share": 0.1},
+     {"fault": "503", "share": 1.1}, {"fault": "503", "share": -0.1}, {"fault": "503", "times": True},
+     {"fault": "503", "times": 10**6}, {"fault": "503", "share": "1"}],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_go_wrong(sandbox, wrong):
+    with pytest.raises(ConfigurationError, match="fault: came"):
+        sandbox.fault(**wrong)
+
+
+def test_shares_are_no_more_than_all(sandbox):
+    sandbox.fault("503", share=0.6)
+    with pytest.raises(ConfigurationError, match="no more than 1 with the others"):
+        sandbox.fault("429", share=0.5)
+    sandbox.fault("503", share=0.5)
+    sandbox.fault("429", share=0.5)
+
+
+def test_faults_from_the_command_line(tmp_path):
+    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", tmp_path / "merchant.json"]
+    command += ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("WeChat Pay sandbox at http://127.0.0.1:")
+            from wechatpay_chain import Client
+
+            with Client(**json.loads((tmp_path / "merchant.json").read_text()), proxies={}, retry=None) as client:
+                with pytest.raises(APIError):
+                    client.v3.security.echo.post(json={"echo_message": "a"})
+                for _ in range(2):
+                    with pytest.raises(SignatureError):
+                        client.v3.security.echo.post(json={"echo_message": "a"})
+        finally:
+            process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("text", ["503", "503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
+def test_faults_on_the_command_line_that_are_none(text):
+    run = subprocess.run(
+        [sys.executable, "-m", "wechatpay_chain", "sandbox", "--fault", text],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert run.returncode in (1, 2)
+    assert "came" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+# Notifications
+
+
+@pytest.fixture
+def shop(sandbox):
+    """A merchant's server, which answers what `shop.reply` says and parses what it gets."""
+    with sandbox.client() as client:
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                try:
+                    server.seen.append(client.notifications.parse(self.headers.items(), body))
+                    self.send_response(server.reply)
+                except SignatureError as error:
+                    server.seen.append(error.reason)
+                    self.send_response(500)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        server.seen, server.reply = [], 204
+        server.url = f"http://127.0.0.1:{server.server_address[1]}/notify"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        server.server_close()
+
+
+PAID = {"out_trade_no": "1217752501201407033233368018", "trade_state": "SUCCESS", "attach": "中文"}
+
+
+def test_a_notification(sandbox, shop):
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
+    assert notice.is_received
+    assert [post.outcome for post in notice.posts] == [204]
+    assert notice.next_at is None
+    (seen,) = shop.seen
+    assert (seen.id, seen.event_type, seen.original_type) == (notice.id, "TRANSACTION.SUCCESS", "transaction")
+    assert seen.resource == PAID
+    assert "1217752501" not in repr(notice)
+
+
+@pytest.mark.parametrize("fault", UNPROVEN, ids=str)
+def test_a_probe_comes_again_rightly_signed(sandbox, shop, fault):
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url, fault=fault)
+    assert not notice.is_received
+    assert [post.outcome for post in notice.posts] == [500]
+    sandbox.advance(15)
+    assert [post.outcome for post in notice.posts] == [500, 204]
+    assert shop.seen[0] is UNPROVEN[fault]
+    assert shop.seen[1].resource == PAID
+    sandbox.advance(10**6)
+    assert len(shop.seen) == 2
+
+
+def test_a_notification_that_nobody_receives_comes_15_times_more(sandbox, shop):
+    shop.reply = 500
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url, original_type="transaction")
+    began = notice.posts[0].at
+    for seconds, count in ((14, 1), (1, 2), (14, 2), (1, 3), (30, 4), (180, 5), (600, 6)):
+        sandbox.advance(seconds)
+        assert len(notice.posts) == count
+    sandbox.advance(24 * 3600)
+    assert [round(post.at - began) for post in notice.posts][-1] == 24 * 3600 + 4 * 60
+    assert len(notice.posts) == 16
+    assert notice.next_at is None
+    assert not notice.is_received
+    assert len({seen.id for seen in shop.seen}) == 1
+
+
+def test_schedules():
+    assert sum(schedule("TRANSACTION.SUCCESS")) == 24 * 3600 + 240
+    assert schedule("COUPON.USE") == (60,) * 9
+    assert schedule("COUPON.SEND") == schedule("PRODUCT_COUPON_SP.SEND") == (60,) * 11
+    assert len(schedule("MCHTRANSFER.BILL.FINISHED")) == 64
+    assert schedule("PAPAY.TERMINATE")[-1] == 3600
+
+
+def test_time_alone_brings_the_next_post(sandbox, shop):
+    shop.reply = 500
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
+    shop.reply = 204
+    sandbox.advance(14.7)
+    deadline = time.monotonic() + 5
+    while not notice.is_received and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert notice.is_received
+
+
+def test_nobody_there(sandbox):
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
+    assert [post.outcome for post in notice.posts] == ["ConnectionError"]
+    with pytest.raises(ConfigurationError, match="fault: came '503'; expected one of wrong-signature"):
+        sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/", fault="503")
+
+
+def test_what_waits_ends_with_the_sandbox():
+    before = set(threading.enumerate())
+    with Sandbox() as sandbox:
+        sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
+    assert set(threading.enumerate()) <= before
+
+
+# Uploads
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+def test_an_upload_is_taken_and_can_be_fetched(client, send, tmp_path):
+    answer = send(client.v3.merchant_service.images.upload, "post", files={"file": ("门店.png", PICTURE)})
+    media_id = answer.json()["media_id"]
+    fetched = send(client.v3.merchant_service.images._media_id_, "get", media_id=media_id)
+    assert (fetched.content, fetched.headers["Content-Type"]) == (PICTURE, "image/png")
+    with pytest.raises(NotFoundError):
+        send(client.v3.merchant_service.images._media_id_, "get", media_id="x")
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "name", "meta", "member"),
+    [
+        ("v3/merchant/media/upload", "file", "a.pdf", {}, "media_id"),
+        ("v3/marketing/favor/media/image-upload", "file", "a.jpg", {}, "media_url"),
+        ("v3/mch-manage/submission-files/sub-mchid/1/upload", "submission_file", "a", {"item_id": 1}, "file_id"),
+        ("v3/taxi-invoice/cards/upload-file", "file", "a.pdf", {"region_id": 1}, "fapiao_media_id"),
+        ("v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file", "file", "a.ofd", {}, "fapiao_media_id"),
+    ],
+)
+def test_uploads_of_every_shape(client, send, path, part, name, meta, member):
+    assert send(client[path], "post", files={part: (name, PICTURE)}, json=meta).json()[member]
+
+
+def swap(old, new):
+    def swapped(request):
+        from dataclasses import replace
+
+        octets = b"".join(request.upload.chunks()).replace(old, new)
+        upload = replace(request.upload, length=len(octets), chunks=lambda: iter([octets]))
+        response = yield replace(request, upload=upload)
+        return response
+
+    return swapped
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        (PICTURE, PICTURE + b"x", 400),
+        (b'filename="a.png"', b'filename="b.png"', 400),
+        (b'name="file"', b'name="picture"', 400),
+        (b'name="meta"', b'name="data"', 400),
+        (b"a.png", b"a.gif", 401),
+        (b"--\r\n", b"\r\n", 400),
+        (b"Content-Disposition", b"Content-Position", 400),
+    ],
+)
+def test_uploads_that_are_refused(client, send, old, new, status):
+    client.middleware.insert_after("sign", "swap", swap(old, new))
+    with pytest.raises(APIError) as caught:
+        send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", PICTURE)})
+    assert caught.value.status_code == status
+
+
+# Bills
+
+
+@pytest.fixture
+def today(client):
+    for number in range(3):
+        order = {**ORDER, "mchid": client.mchid, "out_trade_no": f"billed-{number}", "description": "一,二"}
+        client.v3.pay.transactions.native.post(json=order)
+    return datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+
+
+@pytest.mark.parametrize("packed", [{}, {"tar_type": "GZIP"}], ids=["plain", "packed"])
+@pytest.mark.parametrize("kind", ["tradebill", "fundflowbill"])
+def test_a_bill(client, send, tmp_path, today, kind, packed):
+    bill = send(client.v3.bill[kind], "get", params={"bill_date": today, **packed})
+    assert bill.json()["hash_type"] == "SHA1"
+    client.download(bill, tmp_path / "bill", gunzip=True)
+    asyncio.run(client.download_async(bill, tmp_path / "as-it-came"))
+    content = (tmp_path / "bill").read_bytes()
+    as_it_came = (tmp_path / "as-it-came").read_bytes()
+    assert as_it_came == content if not packed else gzip.decompress(as_it_came) == content
+    lines = content.decode("utf-8-sig").split("\r\n")
+    assert len(lines) > 5
+    if kind == "tradebill":
+        assert any("`billed-0," in line and "`1.00" in line for line in lines)
+
+
+@pytest.mark.parametrize("path", ["v3/ecommerce/bill/fundflowbill", "v3/bill/sub-merchant-fundflowbill"])
+def test_a_bill_of_a_sub_merchant(client, send, tmp_path, today, path):
+    params = {"bill_date": today, "algorithm": "AEAD_AES_256_GCM", "tar_type": "GZIP"}
+    bill = send(client[path], "get", params=params)
+    client.download(bill, tmp_path / "bill", gunzip=True)
+    assert (tmp_path / "bill").read_bytes().startswith("\ufeff记账时间".encode())
+
+
+def test_a_day_without_orders(client, send):
+    with pytest.raises(BadRequestError) as caught:
+        send(client.v3.bill.tradebill, "get", params={"bill_date": "2020-01-01"})
+    assert caught.value.code == "NO_STATEMENT_EXIST"
+
+
+def test_a_download_on_a_bad_day(sandbox, client, tmp_path, today):
+    with sandbox.client(retry=Retry(attempts=4, pause=0)) as client:
+        bill = client.v3.bill.tradebill.get(params={"bill_date": today})
+        for fault in ("cut-body", "dropped-after", "503"):
+            sandbox.fault(fault)
+        client.download(bill, tmp_path / "bill")
+    assert (tmp_path / "bill").read_bytes().startswith("\ufeff交易时间".encode())

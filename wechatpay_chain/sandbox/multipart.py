@@ -1,0 +1,41 @@
+"""Takes a multipart/form-data body apart: RFC 2046, 5.1 and RFC 7578."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["Part", "read_multipart"]
+
+_BOUNDARY = re.compile(r"""multipart/form-data\s*;.*?\bboundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
+_DISPOSITION = re.compile(r"^content-disposition:[ \t]*form-data\b(.*)$", re.IGNORECASE | re.MULTILINE)
+_PARAMETER = re.compile(r';[ \t]*(name|filename)="([^"\r\n]*)"', re.IGNORECASE)
+
+
+class Part(NamedTuple):
+    """One part."""
+
+    name: str
+    file_name: str
+    """Empty where it has none."""
+    content: bytes
+
+
+def read_multipart(content_type: str, body: bytes) -> list[Part]:
+    """The parts of a body in their order; none of what is not well formed."""
+    boundary = _BOUNDARY.match(content_type)
+    if boundary is None:
+        return []
+    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode()
+    preamble, *pieces = (b"\r\n" + body).split(delimiter)
+    if preamble or not pieces or not re.fullmatch(rb"--[ \t]*(?:\r\n)?", pieces.pop()):
+        return []
+    parts = []
+    for piece in pieces:
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        disposition = _DISPOSITION.search(head.decode(errors="replace").replace("\r\n", "\n"))
+        parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition[1] if disposition else "")}
+        if not blank or not re.match(rb"[ \t]*\r\n", piece) or "name" not in parameters:
+            return []
+        parts.append(Part(parameters["name"], parameters.get("filename", "").replace("%22", '"'), content))
+    return parts
