@@ -6,13 +6,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test soak lint types docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
 
 test: $(VENV)/test
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+soak: $(VENV)/test
+	$(BIN)/python -m tests.soak 20000
 
 lint: $(VENV)/lint
 	$(BIN)/ruff format --check .

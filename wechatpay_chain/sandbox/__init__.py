@@ -9,6 +9,6 @@ or, for programs in any language, `python -m wechatpay_chain sandbox --credentia
 from wechatpay_chain.sandbox.faults import Fault
 from wechatpay_chain.sandbox.keys import Signer
 from wechatpay_chain.sandbox.notifier import Notice, Posted
-from wechatpay_chain.sandbox.server import Sandbox
+from wechatpay_chain.sandbox.server import Sandbox, Seen
 
-__all__ = ["Fault", "Notice", "Posted", "Sandbox", "Signer"]
+__all__ = ["Fault", "Notice", "Posted", "Sandbox", "Seen", "Signer"]

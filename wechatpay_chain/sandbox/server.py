@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
@@ -22,7 +23,7 @@ from wechatpay_chain.sandbox.notifier import Notice, Notifier
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Sandbox"]
+__all__ = ["Sandbox", "Seen"]
 
 KEEPALIVE = 8.0
 """Seconds that an idle connection is kept, as by the service."""
@@ -30,6 +31,24 @@ KEEPALIVE = 8.0
 
 _FROM_HERE: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Where this machine reaches a server that listens on all addresses."""
+
+
+class Seen(NamedTuple):
+    """One call that came, and what became of it.
+
+    Attributes:
+        call: method, target, headers and body as they came.
+        status: of the answer that was made, whether or not it was delivered.
+        fault: what went wrong with it on request; None is nothing.
+    """
+
+    call: Call
+    status: int
+    fault: Fault | None
+
+
+HISTORY = 10_000
+"""Calls that are remembered."""
 
 
 class Sandbox:
@@ -67,6 +86,7 @@ class Sandbox:
         self._gateway = Gateway(self._keys, _signer(sign_with))
         self._faults, self._slowness = Faults(seed), slowness
         self._notifier = Notifier(self._keys.apiv3_key, self._proof)
+        self._history: deque[Seen] = deque(maxlen=HISTORY)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
         self.base_url = ""
@@ -115,6 +135,11 @@ class Sandbox:
     def orders(self) -> dict[str, dict[str, Any]]:
         """What queries answer of the orders that were placed, by out_trade_no."""
         return {number: dict(order["state"]) for number, order in self._gateway.account.orders.items()}
+
+    @property
+    def history(self) -> list[Seen]:
+        """The last 10,000 calls that came, in their order."""
+        return list(self._history)
 
     def rotate(self) -> None:
         """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
@@ -207,7 +232,9 @@ class Sandbox:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
         call = Call(request.method, request.raw_path, Headers(headers), await request.read())
-        answer = self._gateway.answer(call, self._faults.draw())
+        fault = self._faults.draw()
+        answer = self._gateway.answer(call, fault)
+        self._history.append(Seen(call, answer.status, fault))
         if answer.delivery is Delivery.LATE:
             await asyncio.sleep(self._slowness)
         if answer.delivery in (Delivery.NOTHING, Delivery.HALF):

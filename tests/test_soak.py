@@ -1,0 +1,16 @@
+"""A short soak; `make soak` runs the long one."""
+
+from __future__ import annotations
+
+from tests.soak import soak
+
+
+def test_a_bad_day():
+    report = soak(calls=1200, seed=20260101)
+    assert report.wrong == []
+    assert report.calls == 1200
+    spoilt = 1 - (report.faults["none"] + report.faults["rotation"]) / sum(report.faults.values())
+    assert 0.25 < spoilt < 0.35
+    assert report.accepted > 400
+    assert report.orders > 150
+    assert {"SignatureError", "TransportError", "ServerError", "AuthenticationError"} <= set(report.errors)
