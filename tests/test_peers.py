@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import logging
 import secrets
 import shutil
 import subprocess
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
 from wechatpayv3 import WeChatPay, WeChatPayType
 
+from tests.service import rsa_sign
 from wechatpay_chain.sandbox import Sandbox
 
 AXIOS_PLUGIN = "wechatpay-axios-plugin@0.9.6"
@@ -39,6 +48,7 @@ def wechatpayv3(request, tmp_path):
             **keys,
         )
         client._core._gate_way = sandbox.base_url.rstrip("/")
+        client.sandbox = sandbox
         yield client
 
 
@@ -61,6 +71,72 @@ def test_wechatpayv3(wechatpayv3):
     assert wechatpayv3.close(out_trade_no=number)[0] == 204
     assert json.loads(wechatpayv3.query(out_trade_no=number)[1])["trade_state"] == "CLOSED"
     assert wechatpayv3.query(out_trade_no="none-of-ours")[0] == 404
+
+
+def test_wechatpayv3_fetches_bills(wechatpayv3):
+    number = f"py-{secrets.token_hex(8)}"
+    wechatpayv3.pay(description="公仔", out_trade_no=number, amount={"total": 1})
+    today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+    status, text = wechatpayv3.trade_bill(bill_date=today, tar_type="GZIP")
+    bill = json.loads(text)
+    assert (status, bill["hash_type"]) == (200, "SHA1")
+    status, content = wechatpayv3.download_bill(bill["download_url"])
+    content = gzip.decompress(content)
+    assert (status, hashlib.sha1(content).hexdigest()) == (200, bill["hash_value"])
+    assert number in content.decode()
+
+
+def test_wechatpayv3_uploads_what_nobody_can_take_apart(wechatpayv3, tmp_path):
+    """It names no boundary in its Content-Type, without which the parts have no borders (RFC 2046, 5.1.1)."""
+    (tmp_path / "a.png").write_bytes(bytes(range(256)))
+    status, text = wechatpayv3.image_upload(str(tmp_path / "a.png"))
+    assert (status, json.loads(text)["code"]) == (400, "PARAM_ERROR")
+    assert wechatpayv3.sandbox.history[-1].call.headers["Content-Type"] == "multipart/form-data"
+
+
+@pytest.mark.parametrize("name", ["a.png", "门店 1.jpg"])
+def test_what_requests_writes_is_taken_apart(sandbox, name):
+    """Its own multipart, where a Chinese name stands in `filename*`."""
+    content = bytes(range(256)) + b"\r\n--"
+    meta = json.dumps({"filename": name, "sha256": hashlib.sha256(content).hexdigest()}).encode()
+    known, target = sandbox.credentials, "/v3/merchant/media/upload"
+    timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+    message = f"POST\n{target}\n{timestamp}\n{nonce}\n".encode() + meta + b"\n"
+    key = serialization.load_pem_private_key(known["private_key"].encode(), None)
+    authorization = (
+        f'WECHATPAY2-SHA256-RSA2048 mchid="{known["mchid"]}",serial_no="{known["serial"]}",nonce_str="{nonce}",'
+        f'timestamp="{timestamp}",signature="{rsa_sign(key, message)}"'
+    )
+    answer = requests.post(
+        sandbox.base_url.rstrip("/") + target,
+        data={"meta": meta},
+        files={"file": (name, content, "image/png")},
+        headers={"Authorization": authorization, "Accept": "application/json"},
+        timeout=5,
+    )
+    assert (answer.status_code, list(answer.json())) == (200, ["media_id"])
+
+
+def test_wechatpayv3_reads_notifications(wechatpayv3):
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(wechatpayv3.callback(dict(self.headers), body.decode()))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        notice = wechatpayv3.sandbox.notify("TRANSACTION.SUCCESS", {"out_trade_no": "公仔"}, url)
+    assert notice.is_received
+    assert received[0]["event_type"] == "TRANSACTION.SUCCESS"
+    assert received[0]["resource"]["out_trade_no"] == "公仔"
 
 
 def test_wechatpayv3_fetches_certificates(sandbox, monkeypatch):
@@ -112,4 +188,5 @@ def test_wechatpay_axios_plugin(node_modules, tmp_path, sign_with):
     assert result["token"]
     assert result["certificates"] == 1
     assert result["echo"] == {"echo_message": "你好"}
+    assert result["media"]["media_id"]
     assert result["refused"] == {"status": 400, "code": "PARAM_ERROR"}

@@ -1,6 +1,6 @@
 // Orders, queries and closes with wechatpay-axios-plugin. Argument: the file of a sandbox's credentials.
 const { readFileSync } = require('node:fs');
-const { Wechatpay } = require('wechatpay-axios-plugin');
+const { Wechatpay, Multipart, Hash } = require('wechatpay-axios-plugin');
 
 (async () => {
   const { base_url: baseURL, mchid, serial, private_key: privateKey, certs } = JSON.parse(readFileSync(process.argv[2]));
@@ -26,6 +26,13 @@ const { Wechatpay } = require('wechatpay-axios-plugin');
   }, { openid: 'oh-394z-6CGkNoJrsDLTTUKiAnp4' })).data.token;
   result.certificates = (await client.v3.certificates.get()).data.data.length;
   result.echo = (await client.v3.security.echo.post({ echo_message: '你好' })).data;
+  const file = Buffer.from([...Array(256).keys()]);
+  const form = new Multipart();
+  form.append('meta', JSON.stringify({ filename: 'a.png', sha256: Hash.sha256(file) }));
+  form.append('file', file, 'a.png');
+  result.media = (await client.v3.merchant.media.upload.post(form, {
+    meta: { filename: 'a.png', sha256: Hash.sha256(file) }, headers: form.getHeaders(),
+  })).data;
   result.refused = await client.v3.pay.transactions.native.post({})
     .catch(({ response: { status, data } }) => ({ status, code: data.code }));
   console.log(JSON.stringify(result));

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 __all__ = ["Part", "read_multipart"]
 
 _BOUNDARY = re.compile(r"""multipart/form-data\s*;.*?\bboundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
 _DISPOSITION = re.compile(r"^content-disposition:[ \t]*form-data\b(.*)$", re.IGNORECASE | re.MULTILINE)
-_PARAMETER = re.compile(r';[ \t]*(name|filename)="([^"\r\n]*)"', re.IGNORECASE)
+_PARAMETER = re.compile(r';[ \t]*(name|filename)=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+_EXTENDED = re.compile(r";[ \t]*filename\*=utf-8''([^\s;\"]+)", re.IGNORECASE)  # RFC 8187, which some libraries write
 
 
 class Part(NamedTuple):
@@ -34,7 +36,10 @@ def read_multipart(content_type: str, body: bytes) -> list[Part]:
     for piece in pieces:
         head, blank, content = piece.partition(b"\r\n\r\n")
         disposition = _DISPOSITION.search(head.decode(errors="replace").replace("\r\n", "\n"))
-        parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition[1] if disposition else "")}
+        written = disposition[1] if disposition else ""
+        parameters = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(written)}
+        if extended := _EXTENDED.search(written):
+            parameters["filename"] = unquote(extended[1])
         if not blank or not re.match(rb"[ \t]*\r\n", piece) or "name" not in parameters:
             return []
         parts.append(Part(parameters["name"], parameters.get("filename", "").replace("%22", '"'), content))

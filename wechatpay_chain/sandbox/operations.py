@@ -204,11 +204,13 @@ def _upload(rule: Rule, member: str) -> Callable[[Account, Asked], Result]:
         file, meta = asked.file, asked.body
         if file is None or file.part != rule.part:
             raise _refused(rule.part, "file part is missing")
+        # A file part without a file name of its own is taken: an SDK whose uploads work sends such.
         name = meta[rule.name] if rule.name else file.name
         suffix = name.rpartition(".")[2].lower()
-        if rule.most and (suffix not in rule.most or not 0 < len(file.content) <= rule.most[suffix]):
+        most = rule.most.get(suffix, 0 if rule.most and name else max(rule.most.values(), default=len(file.content)))
+        if not 0 < len(file.content) <= most:
             raise _refused(rule.part, "unsuitable suffix or size")
-        if rule.name and file.name != name:
+        if rule.name and file.name and file.name != name:
             raise _refused(rule.name, "is not the name of the file")
         digest = new_digest(rule.algorithm)
         digest.update(file.content)
