@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)
+        (tmp_path / "shop.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture \xff\xd9")
         monkeypatch.chdir(tmp_path)
         # A reader puts in the numbers of his own and calls the real service; here both are the sandbox's.
         public_key_id, serial = known["certs"]
@@ -52,7 +54,8 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
-        scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
+        today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+        scope = {"client": client, "sandbox": sandbox, "today": today, "__name__": "page"}
         for piece in pieces(page):
             source = re.sub("|".join(numbers), lambda number: numbers[number[0]], piece)
             exec(compile(source, str(page), "exec"), scope)
