@@ -479,7 +479,7 @@ def test_however_it_is_cut_into_pieces(pieces, is_packed, gunzip, is_sealed, has
     octets = AESGCM(key[0]).encrypt(key[1], sent, None) if key else sent
     out = io.BytesIO()
     saving = Saving(out, digest=("SHA1", sha1(content)) if has_digest else None, key=key, gunzip=gunzip)
-    saving.begin(Headers({}))
+    saving.begin(Headers({"Content-Length": str(len(octets))}))
     for at in range(0, len(octets), cut):
         saving.write(octets[at : at + cut])
     answer = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -22,7 +22,14 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from wechatpay_chain.digest import ALGORITHMS, Digest, new_digest
-from wechatpay_chain.errors import ArgumentError, DecryptionError, Reason, SignatureError, TransportError
+from wechatpay_chain.errors import (
+    ArgumentError,
+    DecryptionError,
+    Reason,
+    SignatureError,
+    TransportError,
+    WeChatPayError,
+)
 from wechatpay_chain.files import PartialFile
 from wechatpay_chain.http import Headers, Response, split_origin
 
@@ -137,9 +144,12 @@ def located(url: str, origins: Sequence[str]) -> Located:
     is_api = _API.fullmatch(origin) is not None
     if is_api and not any(map(_API.fullmatch, origins)):
         origin = origins[0]
-    template = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    template = template.removeprefix("/").replace("{", "%7B").replace("}", "%7D")
-    return Located(origin, template, is_api or origin in origins)
+    if re.search(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", parts.path, re.IGNORECASE):
+        raise ArgumentError("source: a segment of its URL's path is '.' or '..', which servers and proxies rewrite")
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    # What stands in no URL is encoded, as any HTTP library would, but before it is signed.
+    target = quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", target.removeprefix("/")), safe="-._~!$&'()*+,;=:@/?%")
+    return Located(origin, target, is_api or origin in origins)
 
 
 def _pair(told: Mapping[str, Any], first: str, second: str, fits: Callable[[str, str], bool]) -> tuple[str, str] | None:
@@ -199,31 +209,45 @@ class Saving:
                 f"the file's key has {len(key[0])} bytes; expected {KEY}, as of algorithm=AEAD_AES_256_GCM, which is asked for "
                 "with the bill"
             )
-        self._output = _output(to)
-        self._expected, self._key, self._gunzip, self._progress = digest, key, gunzip, progress
+        self._announced, self._key, self._gunzip, self._progress = digest, key, gunzip, progress
         self.has_digest = digest is not None
-        self._begin()
+        self._begin(Headers({}))
+        self._is_begun = False
+        self._output = _output(to)
 
     def begin(self, headers: Headers) -> None:
-        """Forgets what came before: this is another attempt."""
-        self._output.restart()
-        if not self.has_digest and (sha1 := headers.get(STATEMENT_DIGEST)) is not None:
-            self._expected = ("SHA1", sha1)
-        length = headers.get("Content-Length", "")
-        self._total = int(length) if length.isdecimal() and "Content-Encoding" not in headers else None
-        self._begin()
+        """Forgets what came before: this is another attempt.
 
-    def _begin(self) -> None:
-        self._received = 0
-        self._opening = _Opening(*self._key) if self._key else None
+        Raises:
+            TransportError: nothing could tell whether what comes is whole.
+        """
+        self._begin(headers)
+        is_framed = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+        if self._expected is None and self._key is None and (not is_framed or "Content-Encoding" in headers):
+            raise TransportError(
+                "the file comes without a length, or packed although that was not asked for", sent=True
+            )
+        self._output.restart()
+        self._is_begun = True
+
+    def _begin(self, headers: Headers) -> None:
+        sha1 = headers.get(STATEMENT_DIGEST)
+        self._expected = self._announced or (("SHA1", sha1) if sha1 is not None else None)
         self._digest: Digest | None = new_digest(self._expected[0]) if self._expected else None
+        self._opening = _Opening(*self._key) if self._key else None
         self._head: bytes | None = b""
         self._unpacking: _Unpacking | None = None
+        length = headers.get("Content-Length", "")
+        is_plain = re.fullmatch("[0-9]{1,18}", length) and "Content-Encoding" not in headers
+        self._received, self._total = 0, int(length) if is_plain else None
 
     def write(self, octets: bytes) -> None:
         """Takes in some bytes as they came."""
         self._received += len(octets)
         self._take(self._opening.update(octets) if self._opening else octets)
+
+    def report(self) -> None:
+        """Tells the callback how far it has come."""
         if self._progress is not None:
             self._progress(self._received, self._total)
 
@@ -243,8 +267,11 @@ class Saving:
             return
         if not self._gunzip:
             self._output.write(octets)
-        for piece in self._unpacking.pieces(octets):
-            self._plain(piece, keep=self._gunzip)
+        try:
+            for piece in self._unpacking.pieces(octets):
+                self._plain(piece, keep=self._gunzip)
+        except zlib.error:
+            raise self._spoilt("it is packed in a way that cannot be unpacked", None) from None
 
     def _plain(self, octets: bytes, *, keep: bool) -> None:
         if self._digest is not None:
@@ -261,25 +288,28 @@ class Saving:
         Raises:
             SignatureError: it is not, with the reason DIGEST_MISMATCH.
             DecryptionError: it was altered, or encrypted with another key.
-            TransportError: it ends too early.
+            TransportError: the answer is no file, or ends too early, and no digest was announced.
         """
-        template = f"{response.request.method} {response.request.template}"
+        if response.status_code != 200 or not self._is_begun:
+            raise TransportError(f"the file was answered with {response.status_code} and no file", sent=True)
         if self._opening is not None:
             self._take(self._opening.finish())
         if self._head:
             self._pass(self._head)
         if self._unpacking is not None and not self._unpacking.is_whole:
-            raise TransportError(f"{template}: the file ends within what is packed", sent=True)
+            raise self._spoilt("it ends within what is packed", response)
         if self._digest is not None and self._expected is not None:
             actual = self._digest.hexdigest()
             if not hmac.compare_digest(actual.encode(), self._expected[1].lower().encode()):
-                raise SignatureError(
-                    f"{template}: the file does not have the {self._expected[0]} that was announced; nothing of it is "
-                    "kept, fetch it again",
-                    Reason.DIGEST_MISMATCH,
-                    response,
-                )
+                raise self._spoilt(f"it does not have the {self._expected[0]} that was announced", response)
         self._output.commit()
+
+    def _spoilt(self, why: str, response: Response | None) -> WeChatPayError:
+        """The error of a file that is not what it should be: where a digest was told, it is not what was announced."""
+        if self._expected is None:
+            return TransportError(f"the file is damaged: {why}; nothing of it is kept", sent=True)
+        explanation = f"the file is not what was announced: {why}; nothing of it is kept, fetch it again"
+        return SignatureError(explanation, Reason.DIGEST_MISMATCH, response)
 
     def __enter__(self) -> Self:
         return self
@@ -305,10 +335,7 @@ class _Unpacking:
         while octets:
             if self._inflating.eof:  # one gzip may follow another: RFC 1952, 2.2
                 self._inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                piece = self._inflating.decompress(octets, self.PIECE)
-            except zlib.error:
-                raise TransportError("the file is packed in a way that cannot be unpacked", sent=True) from None
+            piece = self._inflating.decompress(octets, self.PIECE)
             if piece:
                 yield piece
             octets = self._inflating.unused_data or self._inflating.unconsumed_tail
@@ -344,8 +371,10 @@ def _output(to: object) -> _Output:
     if isinstance(to, (str, os.PathLike)):
         path = Path(to)
         try:
-            if not path.name or path.is_dir():
-                raise ArgumentError(f"to: came {str(path)!r}, which is a folder; expected the path of a file")
+            if not path.name or (path.exists() and not path.is_file()):
+                raise ArgumentError(
+                    f"to: came {str(path)!r}, which is a folder or a device; expected the path of a file"
+                )
             return PartialFile(path)
         except (OSError, ValueError) as error:
             if isinstance(error, ArgumentError):
@@ -362,15 +391,26 @@ class _Stream:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._is_touched = False
+        try:
+            stream.write(b"")
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"to: nothing can be written there: {error}; expected an open binary file") from None
 
     def write(self, octets: bytes) -> None:
+        self._is_touched = True
         view = memoryview(octets)
         while view:  # an unbuffered file may take less at once
             written = self._stream.write(view)
-            view = view[len(view) if written is None else written :]
+            if not written:
+                raise OSError("the open file that was given takes nothing more")
+            view = view[written:]
 
     def restart(self) -> None:
-        pass  # only what has brought nothing yet is tried again: see `Client.download`
+        if self._is_touched:
+            raise TransportError(
+                "the file came in part, and what went into an open file cannot be taken back", sent=True
+            )
 
     def commit(self) -> None:
         pass

@@ -186,14 +186,18 @@ class Client:
             ("sign", self._sign),
         ]
         self._unsigned = tuple(layer for name, layer in layers if name in ("log", "retry", "errors"))
-        self.middleware = Stack(layers, fixed=("encrypt", "verify"))
-        """What a request passes through, outermost first: log, encrypt, retry, errors, verify, rotate, sign."""
+        self._middleware = Stack(layers, fixed=("encrypt", "verify"))
         self._transports: _Transports = {}
         # Whoever brings a session has paid for the import of its library, so its faults can show at once.
         if session is not None:
             self._blocking()
         if async_session is not None:
             self._awaiting()
+
+    @property
+    def middleware(self) -> Stack:
+        """What a request passes through, outermost first: log, encrypt, retry, errors, verify, rotate, sign."""
+        return self._middleware
 
     @property
     def v2(self) -> Node:
@@ -378,7 +382,7 @@ class Client:
 
     def _send(self, draft: Draft) -> Response:
         transport = self._blocking()
-        return drive(run(self.middleware.layers, self._request(draft, transport.library)), transport.send)
+        return drive(run(self._middleware.layers, self._request(draft, transport.library)), transport.send)
 
     async def _send_async(self, draft: Draft) -> Response:
         transport = self._awaiting()
@@ -387,8 +391,8 @@ class Client:
             import asyncio
 
             # The file is read for its digest, which may take longer than a loop can wait.
-            return await drive_async(run(self.middleware.layers, await asyncio.to_thread(request)), transport.send)
-        return await drive_async(run(self.middleware.layers, request()), transport.send)
+            return await drive_async(run(self._middleware.layers, await asyncio.to_thread(request)), transport.send)
+        return await drive_async(run(self._middleware.layers, request()), transport.send)
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
@@ -432,9 +436,9 @@ class Client:
         place = located(url, self._origins)
         is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
         draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
-        request = replace(self._plain_request(draft, None, library, None), origin=place.origin, sink=saving)
+        request = replace(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
         # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
-        return run(self.middleware.layers if place.is_of_the_api else self._unsigned, request)
+        return run(self._middleware.layers if place.is_of_the_api else self._unsigned, request)
 
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
@@ -468,6 +472,9 @@ class Client:
             raise UnsupportedError(
                 f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"
             )
+        return self._encoded(draft, file, library, key_id)
+
+    def _encoded(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
         target = expand(draft.template, draft.variables, draft.params)
         headers = Headers(
             {

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
-from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Ask, Effect, Flow, Middleware, Request, Response, Sleep, Steps, Wait
 
 __all__ = ["Stack", "do", "do_async", "drive", "drive_async", "run"]
@@ -134,17 +134,23 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
             "request"
         )
     outcome: Any
+    answered = False
     try:
         step = next(layer)
         while True:
             try:
                 outcome = (yield from run(stack[1:], step)) if isinstance(step, Request) else (yield step)
+                answered = answered or isinstance(outcome, Response)
             except BaseException as error:
                 step = layer.throw(error)
             else:
                 step = layer.send(outcome)
     except StopIteration as stop:
         return cast("Response", stop.value)
+    except TransportError as error:
+        # A layer that sends more than one request must not make believe that nothing of the call was sent.
+        error.sent = error.sent or answered
+        raise
 
 
 def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
@@ -208,6 +214,8 @@ def _perform(effect: Effect) -> Any:
             if _is_in_a_loop():
                 return True if future.done() else None
             return bool(concurrent.futures.wait([future], seconds).done)
+        case _:
+            raise _unknown(effect)
 
 
 def _awaited(answer: Awaitable[Any]) -> Any:
@@ -217,11 +225,20 @@ def _awaited(answer: Awaitable[Any]) -> Any:
     async def awaited() -> Any:
         return await answer
 
-    if _is_in_a_loop():
-        # A loop of its own on another thread: the one of this thread stands still until this call returns.
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, awaited()).result()
-    return asyncio.run(awaited())
+    # On a thread of its own, for this one may have a loop, which stands still until this call returns.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, awaited()).result()
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except StopIteration as error:  # which no future can hold
+        raise RuntimeError("StopIteration") from error
+
+
+def _unknown(effect: object) -> ConfigurationError:
+    return ConfigurationError(f"middleware: one yielded a {type(effect).__name__}; expected its request, or an effect")
 
 
 def _is_in_a_loop() -> bool:
@@ -245,9 +262,11 @@ async def _perform_async(effect: Effect) -> Any:
         case Ask(function):
             if inspect.iscoroutinefunction(function):
                 return await function()
-            answer = await asyncio.to_thread(function)
+            answer = await asyncio.to_thread(_called, function)
             return await answer if inspect.isawaitable(answer) else answer
         case Wait(future, seconds):
             # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait too.
             done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
             return bool(done)
+        case _:
+            raise _unknown(effect)

@@ -107,7 +107,11 @@ class Sink(Protocol):
         ...
 
     def write(self, octets: bytes) -> None:
-        """Takes in some bytes."""
+        """Takes in some bytes, which may take its time."""
+        ...
+
+    def report(self) -> None:
+        """Says how far it has come, to whoever wants to know."""
         ...
 
 
@@ -206,7 +210,8 @@ class Response:
 
     def __reduce__(self) -> tuple[object, ...]:
         # An answer may go to another process; what opens it holds the merchant's keys, and may not.
-        return Response, (self.status_code, self.headers, self.content, self.request)
+        request = replace(self.request, seal=None, upload=None, sink=None)
+        return Response, (self.status_code, self.headers, self.content, request)
 
     def _open(self, text: str) -> str:
         if self.opener is None:

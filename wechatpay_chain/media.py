@@ -160,7 +160,7 @@ def opened_file(files: Files) -> File:
         came = f"{len(files)} of them" if isinstance(files, Mapping) else f"a {type(files).__name__}"
         raise ArgumentError(f"files: came {came}; expected one file by the name of its part, such as {{'file': path}}")
     part, source = next(iter(files.items()))
-    if not isinstance(part, str) or not re.fullmatch("[A-Za-z0-9_.-]+", part):
+    if not isinstance(part, str) or not re.fullmatch("[A-Za-z0-9_.-]+", part) or part == "meta":
         raise ArgumentError(f"files: {part!r} is not a part's name")
     name = None
     if isinstance(source, tuple):
@@ -171,7 +171,8 @@ def opened_file(files: Files) -> File:
         path = Path(source)
         with _reading(part, path) as file:
             size = os.fstat(file.fileno()).st_size
-        return File(part, path.name if name is None else name, size, path)
+            content = b"" if size else file.read()  # a file of the system's own may not tell its size
+        return File(part, path.name if name is None else name, size or len(content), content or path)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return File(part, name or "", len(source), bytes(source))
     return _of_stream(part, name, source)
@@ -188,9 +189,7 @@ def _of_stream(part: str, name: str | None, stream: BinaryIO) -> File:
     try:
         if seekable is None or not seekable():
             # It can be read once only, and is read twice at least: for its digest and to be sent.
-            content = stream.read()
-            if not isinstance(content, bytes):
-                raise ArgumentError(f"files: {part!r} is open as text; open it in binary mode")
+            content = b"".join(_read_to_its_end(part, stream))
             return File(part, name, len(content), content)
         start = stream.tell()
         size = stream.seek(0, os.SEEK_END) - start
@@ -204,6 +203,16 @@ def _of_stream(part: str, name: str | None, stream: BinaryIO) -> File:
     return File(part, name, size, (stream, start))
 
 
+def _read_to_its_end(part: str, stream: BinaryIO) -> Iterator[bytes]:
+    while True:
+        chunk = stream.read()
+        if not isinstance(chunk, bytes):
+            raise ArgumentError(f"files: {part!r} is open as text, or has nothing to read yet; expected a binary file")
+        if not chunk:
+            return
+        yield chunk
+
+
 def _reading(part: str, path: Path) -> BinaryIO:
     try:
         return path.open("rb")
@@ -214,6 +223,8 @@ def _reading(part: str, path: Path) -> BinaryIO:
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     while size and (chunk := file.read(min(CHUNK, size))):
+        if not isinstance(chunk, bytes) or len(chunk) > size:
+            raise ArgumentError("files: the open file gives more than was asked for, or no bytes")
         size -= len(chunk)
         yield chunk
 
@@ -238,7 +249,7 @@ def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
         )
     given = dict(meta or {})
     rule = next((rule for place, rule in RULES.items() if fnmatchcase(path, place)), None)
-    name = given.get(rule.name, file.name) if rule else file.name
+    name = (given.get(rule.name) or file.name) if rule else file.name
     if not isinstance(name, str):
         raise ArgumentError(f"json: the file's name came as a {type(name).__name__}; expected a text")
     if rule or meta is None:
@@ -248,7 +259,7 @@ def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
 
 
 def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    suffix = name.rpartition(".")[2].lower()
+    suffix = name.rpartition(".")[2].lower() if "." in name else ""
     _check(rule, file, suffix)
     if rule.name and not name:
         raise ArgumentError(
@@ -263,13 +274,13 @@ def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict
         raise ArgumentError(
             f"json: {rule.digest!r} is not the {rule.algorithm} of the file; leave it out to have it made"
         )
-    return {
+    filled = {
         **({rule.name: name} if rule.name else {}),
         rule.digest: digest.hexdigest(),
         **({rule.file_type: suffix.upper()} if rule.file_type else {}),
         **rule.more,
-        **given,
     }
+    return {**filled, **{member: value for member, value in given.items() if value is not None or member not in filled}}
 
 
 def _check(rule: Rule, file: File, suffix: str) -> None:
@@ -291,11 +302,11 @@ def _check(rule: Rule, file: File, suffix: str) -> None:
 def _multipart(file: File, meta: bytes, name: str) -> Upload:
     """The multipart body, as RFC 7578 has it.
 
-    A file name is UTF-8 as it is, as browsers write it; quotes and line breaks, which would end it, are percent-encoded.
+    A file name is UTF-8 as it is, as browsers write it; quotes, backslashes and line breaks, which would end it, are percent-encoded.
     """
     boundary = secrets.token_hex(16)
     kind = mimetypes.guess_type(f"a.{name.rpartition('.')[2]}")[0] or "application/octet-stream"
-    quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    quoted = re.sub(r'["\\\r\n]', lambda found: f"%{ord(found[0]):02X}", name)
     before = f'--{boundary}\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: application/json\r\n\r\n'
     between = (
         f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{file.part}"; filename="{quoted}"\r\n'

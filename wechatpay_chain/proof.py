@@ -87,7 +87,7 @@ def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: st
         try:
             verdict = yield Ask(partial(verifier.verify, message, signature, serial))
         except Exception as error:
-            logger.warning("the verifier failed: %s: %s", type(error).__name__, error)
+            logger.warning("the verifier raised %s", type(error).__name__)
             return Doubt(Reason.VERIFIER_FAILED, f"the verifier raised {type(error).__name__}")
         if verdict is True:
             return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.http import Flow, Middleware, Request, Response, Timeout
+from wechatpay_chain.http import Ask, Flow, Middleware, Request, Response, Timeout
 from wechatpay_chain.keyring import ANY, Keyring
 from wechatpay_chain.middleware.rotate import refreshed
 
@@ -38,7 +39,14 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -
                     "certs: there is no key of WeChat Pay's to encrypt with; add its public key"
                     + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else "")
                 )
-            request = request.seal(*preferred)
+            make = partial(request.seal, *preferred)
+            # An upload is read for its digest once more, which may take longer than a loop can wait.
+            sealed: Request = (yield Ask(make)) if request.upload else make()
+            # Whatever the layers outside of this one changed stays.
+            headers = {name: sealed.headers[name] for name in ("Wechatpay-Serial", "Content-Type")}
+            request = replace(
+                request.with_headers(headers), target=sealed.target, body=sealed.body, upload=sealed.upload
+            )
         response: Response = yield request
         return replace(response, opener=decrypt)
 

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from wechatpay_chain.errors import APIError, ConfigurationError, TransportError, WeChatPayError
+from wechatpay_chain.errors import APIError, ConfigurationError, SignatureError, TransportError, WeChatPayError
 from wechatpay_chain.http import Flow, Middleware, Request, Response, Sleep
 
 __all__ = ["Attempt", "Retry", "retry"]
@@ -51,7 +51,8 @@ class Retry:
         attempts: how often at the most, the first included; 1 to 10.
         seconds: since the call began, after which no attempt is begun.
         pause: seconds before the second attempt at the most. Each further pause is twice as long; each is cut by a random
-            part, up to half of it, so that clients do not come back all at once. A `Retry-After` that is longer holds.
+            part, up to half of it, so that clients do not come back all at once. A `Retry-After` that is longer holds. The
+            first turn to the second domain is made at once.
         second_url: where to turn when the connection fails: scheme and host. None is `https://api2.mch.weixin.qq.com/` where
             the client's `base_url` is `https://api.mch.weixin.qq.com/`, and no second domain where it is another; the
             `base_url` itself is no second domain either.
@@ -85,6 +86,7 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
 
     def retried(request: Request) -> Flow:
         attempts: list[Attempt] = []
+        may_have_acted = False
         deadline = time.monotonic() + policy.seconds
         while True:
             began = time.monotonic()
@@ -92,12 +94,17 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
                 response: Response = yield request
             except WeChatPayError as error:
                 attempts.append(Attempt(request.origin, _outcome(error), time.monotonic() - began))
-                error.attempts = tuple(attempts)
                 origin = _next(request.origin, origins) if isinstance(error, TransportError) else request.origin
-                pause = _pause(policy, len(attempts), error, moved=origin != request.origin)
-                is_last = len(attempts) == policy.attempts or time.monotonic() + pause >= deadline
-                if is_last or not _may_repeat(request, error):
+                may_repeat = _may_repeat(request, error) and len(attempts) < policy.attempts
+                pause = _pause(policy, len(attempts), error, moved=origin != request.origin) if may_repeat else 0.0
+                if not may_repeat or time.monotonic() + pause >= deadline:
+                    error.attempts = tuple(attempts)
+                    if may_have_acted and not isinstance(error, (TransportError, APIError, SignatureError)):
+                        raise _cut_short(request, error) from error
+                    if may_have_acted and isinstance(error, TransportError):
+                        error.sent = True
                     raise
+                may_have_acted = may_have_acted or not isinstance(error, TransportError) or error.sent
                 logger.warning(
                     "%s %s: attempt %d at %s: %s; again in %.1f s at %s",
                     request.method,
@@ -122,13 +129,23 @@ def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     return request.idempotent and isinstance(error, APIError) and error.status_code in UNSETTLED
 
 
+def _cut_short(request: Request, error: WeChatPayError) -> TransportError:
+    """What ends a call that may have been acted on and then could not be sent again: nothing that says it was not sent."""
+    cut_short = TransportError(
+        f"{request.method} {request.template}: it may have been acted on, and could not be sent again: {error}",
+        sent=True,
+    )
+    cut_short.attempts = error.attempts
+    return cut_short
+
+
 def _next(origin: str, origins: tuple[str, ...]) -> str:
     """The other domain. A request that went elsewhere, for a file say, has none."""
     return origins[(origins.index(origin) + 1) % len(origins)] if origin in origins else origin
 
 
 def _pause(policy: Retry, attempts: int, error: WeChatPayError, *, moved: bool) -> float:
-    if moved:
+    if moved and attempts == 1:
         return 0.0
     longest = policy.pause * (1 << (attempts - 1))
     jittered = longest * (0.5 + secrets.randbelow(1 << 20) / (1 << 21))
@@ -142,10 +159,10 @@ def _retry_after(response: Response) -> float:
         return float(asked)
     try:
         moment = parsedate_to_datetime(asked)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return max((moment - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever a text can do to it
         return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return max((moment - datetime.now(timezone.utc)).total_seconds(), 0.0)
 
 
 def _outcome(error: WeChatPayError) -> str:

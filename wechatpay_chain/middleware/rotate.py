@@ -79,8 +79,7 @@ def refreshed(keyring: Keyring, key_id: str, request: Request, timeout: Timeout)
             return
         waited = yield Wait(refresh, sum(timeout))
         if waited is None:  # whoever is at it needs this very thread to go on
-            answer: Response = yield certificates_request(request, timeout)
-            keyring.trouble = yield from _adopted(keyring, answer)
+            keyring.trouble = yield from _fetched(keyring, request, timeout)
         if not waited:
             return
 
@@ -89,17 +88,21 @@ def _download(keyring: Keyring, key_id: str, refresh: Future[None], request: Req
     trouble: str | None = None
     try:
         if keyring.has_fetched or not _from_cache(keyring, key_id):
-            try:
-                answer: Response = yield certificates_request(request, timeout)
-            except WeChatPayError as error:
-                trouble = str(error)
-            else:
-                trouble = yield from _adopted(keyring, answer)
+            trouble = yield from _fetched(keyring, request, timeout)
         else:
             trouble = ""
     finally:
         # Interrupted, it says nothing of the service: whoever waits may try at once.
         keyring.end_refresh(refresh, trouble)
+
+
+def _fetched(keyring: Keyring, request: Request, timeout: Timeout) -> Steps[str]:
+    """Fetches certificates and takes them, or says why not. Whatever goes wrong here is not the call's."""
+    try:
+        answer: Response = yield certificates_request(request, timeout)
+    except WeChatPayError as error:
+        return str(error)
+    return (yield from _adopted(keyring, answer))
 
 
 def _from_cache(keyring: Keyring, key_id: str) -> bool:
@@ -129,7 +132,7 @@ def _adopted(keyring: Keyring, answer: Response) -> Steps[str]:
         fetched = Keyring(keyring.opened(answer.content))
         # Who asked for it may have named the public key, which then signs; it is known before anything is fetched.
         is_known = keyring.find(answer.headers.get("Wechatpay-Serial", "")) is not None
-        yield from check(answer, keyring if is_known else fetched)
+        yield from check(answer.request, answer, keyring if is_known else fetched)
     except WeChatPayError as error:
         logger.warning("the platform certificates could not be refreshed: %s", error)
         return str(error)

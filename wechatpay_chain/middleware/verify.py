@@ -61,15 +61,15 @@ def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
     def verified(request: Request) -> Flow:
         response: Response = yield request
         if response.ok:
-            yield from check(response, keyring, verifier)
+            yield from check(request, response, keyring, verifier)
         return response
 
     return verified
 
 
-def check(response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
-    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx answer."""
-    request, headers, body = response.request, response.headers, response.content
+def check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
+    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx answer to a request."""
+    headers, body = response.headers, response.content
     operation = f"{request.method} {request.target.partition('?')[0]}"
     if _UNSIGNED_OPERATION.fullmatch(operation):
         return
@@ -78,9 +78,12 @@ def check(response: Response, keyring: Keyring, verifier: Verifier | None = None
     digest = headers.get(_DIGEST_HEADER) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
-    doubt = yield from find_doubt(headers, body, keyring, verifier)
-    # Into a sink it went without being held here, and the sink compares it.
-    held = request.sink is None
+    if request.sink is not None and digest is None:
+        # What went into a sink is not here to be verified; a signature of no body would prove any.
+        doubt: Doubt | None = Doubt(Reason.DIGEST_MISMATCH, "no digest was announced for the file, nor came with it")
+    else:
+        doubt = yield from find_doubt(headers, body, keyring, verifier)
+    held = request.sink is None  # a sink compares the digest itself
     if held and doubt is None and digest is not None and not _is_sha1(response.content, digest):
         doubt = Doubt(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
     if doubt is not None:

@@ -206,7 +206,7 @@ def _upload(rule: Rule, member: str) -> Callable[[Account, Asked], Result]:
             raise _refused(rule.part, "file part is missing")
         # A file part without a file name of its own is taken: an SDK whose uploads work sends such.
         name = meta[rule.name] if rule.name else file.name
-        suffix = name.rpartition(".")[2].lower()
+        suffix = name.rpartition(".")[2].lower() if "." in name else ""
         most = rule.most.get(suffix, 0 if rule.most and name else max(rule.most.values(), default=len(file.content)))
         if not 0 < len(file.content) <= most:
             raise _refused(rule.part, "unsuitable suffix or size")

@@ -11,10 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
 
-__all__ = ["POOL_SIZE", "Route"]
+__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "Route"]
 
 POOL_SIZE = 100
 """Connections kept to one host."""
+
+MOST_OF_AN_ERROR = 1 << 20
+"""Bytes after which no more of an error answer is read. The service's have some hundred."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 

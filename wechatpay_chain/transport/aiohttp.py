@@ -6,16 +6,16 @@ import asyncio
 import io
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
-from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Upload
+from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Upload
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import POOL_SIZE, Route
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route
 
 __all__ = ["AiohttpTransport"]
 
@@ -30,6 +30,9 @@ _Opened = dict[_Place, tuple[aiohttp.ClientSession, AsyncGenerator[None]]]
 _ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 # These are raised while a connection is made, so that nothing has been sent.
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
+BUCKET = 1 << 20
+"""Bytes that go to a sink at once."""
 
 LARGE = 1 << 20
 """Bytes from which aiohttp wants a body in pieces, so that the loop is not held up."""
@@ -118,12 +121,14 @@ class AiohttpTransport:
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
             came = Headers({name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers})
             content = bytearray()
-            write: Callable[[bytes], object] = content.extend
-            if request.sink is not None and answer.status < 300:
-                request.sink.begin(came)
-                write = request.sink.write
-            while piece := await _piece(request, answer):
-                write(piece)
+            sink = request.sink if answer.status < 300 else None
+            if sink is not None:
+                await _pour(request, answer, came, sink)
+            else:
+                while piece := await _piece(request, answer):
+                    content += piece
+                    if answer.status >= 300 and len(content) > MOST_OF_AN_ERROR:
+                        break
         return Response(answer.status, came, bytes(content), request)
 
     async def close(self) -> None:
@@ -152,6 +157,19 @@ async def _piece(request: Request, answer: aiohttp.ClientResponse) -> bytes:
         return await answer.content.readany()
     except _ERRORS as error:
         raise _broken(request, error) from _chained(error)
+
+
+async def _pour(request: Request, answer: aiohttp.ClientResponse, headers: Headers, sink: Sink) -> None:
+    """The body of an answer into a sink, which hashes, unpacks and writes where that holds up no loop."""
+    sink.begin(headers)
+    piece = await _piece(request, answer)
+    while piece:
+        bucket = bytearray(piece)
+        while len(bucket) < BUCKET and (piece := await _piece(request, answer)):
+            bucket += piece
+        await asyncio.to_thread(sink.write, bytes(bucket))
+        sink.report()
+        piece = piece and await _piece(request, answer)
 
 
 class _Sending:

@@ -14,7 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import POOL_SIZE, Route
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route
 
 __all__ = ["RequestsTransport"]
 
@@ -49,6 +49,13 @@ class RequestsTransport:
     def __init__(self, route: Route, session: requests.Session | None = None) -> None:
         if session is not None and not isinstance(session, requests.Session):
             raise ConfigurationError(f"session: came a {type(session).__name__}; expected a requests.Session")
+        for adapter in session.adapters.values() if session is not None else ():
+            retries = getattr(adapter, "max_retries", None)
+            if retries is not None and getattr(retries, "total", retries) not in (0, False):
+                raise ConfigurationError(
+                    "session: one of its adapters repeats requests by itself (max_retries); mount one that does not, for "
+                    "retry= of the client decides what may be sent again"
+                )
         if session is not None and session.verify is False:
             raise ConfigurationError("session: its verify is False; TLS is always verified, name your CA in ca_bundle=")
         self._route = route
@@ -88,11 +95,16 @@ class RequestsTransport:
             headers = Headers({name: _FOLD.sub(" ", value) for name, value in answer.headers.items()})
             content = bytearray()
             write: Callable[[bytes], object] = content.extend
-            if request.sink is not None and answer.status_code < 300:
-                request.sink.begin(headers)
-                write = request.sink.write
+            sink = request.sink if answer.status_code < 300 else None
+            if sink is not None:
+                sink.begin(headers)
+                write = sink.write
             for piece in _pieces(request, answer):
                 write(piece)
+                if sink is not None:
+                    sink.report()
+                elif answer.status_code >= 300 and len(content) > MOST_OF_AN_ERROR:
+                    break
         finally:
             answer.close()
         return Response(answer.status_code, headers, bytes(content), request)
