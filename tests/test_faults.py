@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wechatpay_chain import (
     APIError,
@@ -406,6 +408,15 @@ def test_uploads_that_are_refused(client, send, old, new, status):
     with pytest.raises(APIError) as caught:
         send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", PICTURE)})
     assert caught.value.status_code == status
+
+
+@given(st.text(max_size=60), st.binary(max_size=200))
+def test_whatever_is_uploaded_is_taken_apart_or_not(kind, body):
+    from wechatpay_chain.sandbox.multipart import read_multipart
+
+    for content_type in (kind, f"multipart/form-data; boundary={kind}", "multipart/form-data; boundary=x"):
+        for octets in (body, b"--x\r\n" + body + b"\r\n--x--\r\n"):
+            assert all(part.name for part in read_multipart(content_type, octets))
 
 
 # Bills

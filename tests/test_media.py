@@ -152,6 +152,15 @@ def test_an_operation_that_is_not_listed(client, wire, send):
     assert meta_of(wire.received[-1]) == {"filename": "a.xyz", "sha256": hashlib.sha256(b"abc").hexdigest()}
     send(client.v3.brand_new.upload, "post", files={"picture": b"abc"}, json={"md5": "x"})
     assert meta_of(wire.received[-1]) == {"md5": "x"}
+    asked = {"filename": None, "sha256": None, "sha1": None, "md5": None, "sm3": None, "else": None}
+    send(client.v3.brand_new.upload, "post", files={"picture": ("a.b", b"abc")}, json=asked)
+    assert meta_of(wire.received[-1]) == {
+        "filename": "a.b",
+        **{name: hashlib.new(name, b"abc").hexdigest() for name in ("sha256", "sha1", "md5")},
+        "sm3": sm3(b"abc"),
+        "else": None,
+    }
+    send(client.v3.brand_new.upload, "post", files={"picture": b"abc"}, json={"md5": "x"})
     assert parts(wire.received[-1])[1][0]["Content-Disposition"] == 'form-data; name="picture"; filename="file"'
 
 
@@ -215,6 +224,7 @@ FAULTS = {
     "a meta that is none": ({"file": ("a.png", b"abc")}, ["a"], "json: came a list beside files="),
     "a name that is none": ({"file": b"abc"}, {"filename": 3}, "json: the file's name came as a int"),
     "half a character": ({"file": ("\ud800.png", b"abc")}, None, "surrogate"),
+    "a second meta": ({"meta": ("a.png", b"abc")}, None, "'meta' is not a part's name"),
     "text": ({"file": ("a.png", io.StringIO("abc"))}, None, "open as text|cannot be read"),
 }
 
@@ -294,3 +304,85 @@ def test_a_file_without_a_suffix_limit_is_spooled_nowhere():
         text, body = upload("/v3/x", opened_file({"file": file}), {"a": 1})
         assert text == b'{"a":1}'
         assert PICTURE in b"".join(body.chunks())
+
+
+class Lavish(io.BytesIO):
+    """Gives more than it is asked for."""
+
+    def read(self, size=-1):
+        return super().read(size) + (b"POST /v3/smuggled HTTP/1.1\r\n\r\n" if size > 0 else b"")
+
+
+def test_a_stream_that_gives_too_much_writes_nothing_beyond_its_end(client, wire, send):
+    with pytest.raises(ArgumentError, match="more than was asked for"):
+        send(client.v3.unlisted, "post", files={"file": ("a", Lavish(b"abc"))}, json={})
+    assert len(wire.received) <= 1
+    assert all(len(received.body) < int(received.header("Content-Length")) for received in wire.received)
+
+
+def test_a_file_that_does_not_tell_its_size(client, wire, send):
+    from pathlib import Path
+
+    path = Path("/proc/version")
+    if not path.exists():
+        pytest.skip("the system has no such files")
+    send(client.v3.unlisted, "post", files={"file": path}, json={})
+    assert parts(wire.received[-1])[1][1] == path.read_bytes()
+
+
+def test_a_pipe_that_has_nothing_yet(client, wire, send):
+    class Waiting(Pipe):
+        def read(self, size=-1):
+            return None
+
+    with pytest.raises(ArgumentError, match="has nothing to read yet"):
+        send(client.v3.unlisted, "post", files={"file": ("a", Waiting(b""))}, json={})
+
+
+def test_a_pipe_is_read_to_its_end(client, wire, send):
+    class Dripping(Pipe):
+        def read(self, size=-1):
+            return super().read(7)
+
+    send(client.v3.unlisted, "post", files={"file": ("a", Dripping(PICTURE))}, json={})
+    assert parts(wire.received[-1])[1][1] == PICTURE
+
+
+def test_none_is_filled_in(client, wire, send):
+    send(
+        client.v3.merchant.media.upload,
+        "post",
+        files={"file": ("a.png", PICTURE)},
+        json={"sha256": None, "filename": None},
+    )
+    assert meta_of(wire.received[-1]) == {"filename": "a.png", "sha256": hashlib.sha256(PICTURE).hexdigest()}
+
+
+def test_a_name_cannot_end_its_quotes(client, wire, send):
+    send(client.v3.unlisted, "post", files={"file": ('a\\"\r\nb\\', PICTURE)}, json={})
+    assert parts(wire.received[-1])[1][0]["Content-Disposition"] == (
+        'form-data; name="file"; filename="a%5C%22%0D%0Ab%5C"'
+    )
+
+
+def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
+    import asyncio
+    import time
+
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            time.sleep(0.1 if size else 0)
+            return super().read(size)
+
+    async def main() -> int:
+        ticks = 0
+        files = {"file": ("a.png", Slow(PICTURE))}
+        node = client.v3.marketing.shopping_receipt.shoppingreceipts
+        call = asyncio.create_task(node.post_async(files=files, json={"phone": Sensitive("0755")}))
+        while not call.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        await call
+        return ticks
+
+    assert asyncio.run(main()) > 20

@@ -146,3 +146,57 @@ def test_a_client_has_a_stack_of_its_own(service, client, wire):
 
     client.middleware.remove("log")
     assert list(Client(**service.settings(wire.base_url)).middleware) == NAMES
+
+
+def test_a_layer_inside_cannot_make_an_answer_out_to_be_a_download(client, wire, send):
+    """What is unsigned is told by what was asked, and not by what a response says of it."""
+    from dataclasses import replace
+
+    def cached(request):
+        response = yield request
+        return replace(response, request=replace(request, method="GET", target="/v3/billdownload/file"))
+
+    client.middleware.insert_after("sign", "cached", cached)
+    wire.answer = lambda received: Reply(200, {}, b'{"forged":true}')
+    with pytest.raises(SignatureError):
+        send(client.v3.pay, "post", json={})
+
+
+def test_the_stack_cannot_be_put_aside(client):
+    from wechatpay_chain.flow import Stack
+
+    with pytest.raises(AttributeError):
+        client.middleware = Stack(())
+
+
+def test_what_is_no_effect(client, send):
+    def odd(request):
+        yield "not an effect"
+        response = yield request
+        return response
+
+    client.middleware.insert_before("sign", "odd", odd)
+    with pytest.raises(ConfigurationError, match="one yielded a str"):
+        send(client.v3.x, "get")
+
+
+def test_an_error_answer_is_not_read_without_end(client, wire, send):
+    wire.answer = lambda received: Reply(404, {}, bytes(20 << 20))
+    with pytest.raises(APIError) as caught:
+        send(client.v3.x, "get")
+    assert len(caught.value.response.content) < 2 << 20
+
+
+def test_answers_of_every_kind_go_to_another_process(client, wire, service, tmp_path):
+    import pickle
+
+    from wechatpay_chain import Sensitive
+
+    answers = [
+        client.v3.x.post(json={"name": Sensitive("张三")}),
+        client.v3.x.post(files={"file": ("a.png", b"abc")}),
+    ]
+    wire.answer = lambda received: Reply(200, {}, b"a,b")
+    answers.append(client.download("https://api.mch.weixin.qq.com/v3/billdownload/file", tmp_path / "a"))
+    for answer in answers:
+        assert pickle.loads(pickle.dumps(answer)).headers == answer.headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -280,3 +281,149 @@ def test_what_ends_a_call_while_it_pauses_ends_it(service, wire):
 
     asyncio.run(main())
     assert len(wire.received) == 1
+
+
+@pytest.mark.parametrize("fault", [None, Reply(500)], ids=["dropped", "500"])
+def test_an_end_that_was_not_sent_does_not_hide_a_beginning_that_was(service, wire, closed_url, send, fault):
+    """Whoever reads sent=False takes a new number, and pays twice."""
+    wire.answer = lambda received: fault
+    policy = Retry(attempts=2, pause=0.01, second_url=closed_url)
+
+    def move(request):
+        from dataclasses import replace
+
+        response = yield replace(request, origin=closed_url.rstrip("/") if wire.received else request.origin)
+        return response
+
+    with Client(**{**service.settings(wire.base_url), "retry": policy}) as client:
+        client.middleware.insert_after("retry", "move", move)
+        with pytest.raises(TransportError) as caught:
+            send(client.v3.x, "post", json={}, idempotent=True)
+    assert len(wire.received) == 1
+    assert len(caught.value.attempts) == 2
+    assert caught.value.attempts[1].outcome == "TransportError sent=False"
+    assert caught.value.sent is True
+
+
+def test_what_cannot_be_signed_again_may_have_been_acted_on(service, wire, send):
+    class Failing:
+        signed = 0
+
+        def sign(self, message):
+            from tests.service import rsa_sign
+
+            self.signed += 1
+            return rsa_sign(service.merchant, message) if self.signed == 1 else None
+
+    wire.answer = lambda received: None
+    settings = {**service.settings(wire.base_url), "retry": QUICK, "signer": Failing()}
+    del settings["private_key"]
+    with Client(**settings) as client, pytest.raises(TransportError, match="may have been acted on") as caught:
+        send(client.v3.x, "post", json={}, idempotent=True)
+    assert caught.value.sent is True
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["TransportError sent=True", "ConfigurationError"]
+
+
+def test_a_second_request_of_a_layer_does_not_send_the_first_again(service, wire, closed_url, send):
+    """As when certificates are fetched for an answer that has come."""
+
+    def ask_more(request):
+        from dataclasses import replace
+
+        response = yield request
+        yield replace(request, method="GET", origin=closed_url.rstrip("/"))
+        return response
+
+    with Client(**{**service.settings(wire.base_url), "retry": QUICK}) as client:
+        client.middleware.insert_before("sign", "more", ask_more)
+        with pytest.raises(TransportError) as caught:
+            send(client.v3.transfer, "post", json={"out_no": "1"})
+    assert caught.value.sent is True
+    assert len(wire.received) == 1
+
+
+def test_a_download_in_a_loop_that_stands_still_does_not_send_the_call_again(service, wire):
+    """A blocking call inside of a loop, while a task of the same loop is fetching certificates already."""
+    import asyncio
+
+    from tests.service import rsa_sign
+
+    class Signer:
+        def sign(self, message):
+            if message.startswith(b"GET\n/v3/certificates") and self.fails:
+                raise OSError
+            return rsa_sign(service.merchant, message)
+
+        fails = False
+
+    signer, asked = Signer(), threading.Event()
+
+    def answer(received: Received):
+        if received.target == "/v3/certificates":
+            asked.set()
+            time.sleep(0.5)
+            return None
+        return service.signed(serial="7" * 40)
+
+    wire.answer = answer
+    settings = {**service.settings(wire.base_url), "retry": QUICK, "signer": signer, "apiv3_key": "k" * 32}
+    with Client(**settings) as client:
+
+        async def main() -> None:
+            reading = asyncio.create_task(client.v3.orders.get_async())
+            await asyncio.wait_for(asyncio.to_thread(asked.wait), 5)
+            signer.fails = True
+            with pytest.raises(SignatureError):
+                client.v3.transfer.post(json={"out_no": "1"})
+            with pytest.raises(SignatureError):
+                await reading
+            await client.aclose()
+
+        asyncio.run(main())
+    assert [received.target for received in wire.received].count("/v3/transfer") == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999", "\x00", "1e9"],
+)
+def test_a_retry_after_that_is_meant_to_break(trying, wire, send, asked):
+    wire.answer = lambda received: Reply(503, {"Retry-After": asked})
+    for verb in ("get", "post"):
+        with pytest.raises((ServerError, TransportError)) as caught:
+            send(trying.v3.x, verb)
+        assert caught.value.attempts
+
+
+def test_two_domains_are_not_stormed(service, wire, send):
+    with Wire(lambda received: None) as other:
+        wire.answer = lambda received: None
+        policy = Retry(attempts=4, pause=0.2, second_url=other.base_url)
+        began = time.monotonic()
+        with Client(**{**service.settings(wire.base_url), "retry": policy}) as client, pytest.raises(TransportError):
+            send(client.v3.x, "get")
+    # At once, then 0.4 and 0.8 seconds, each cut by half at the most.
+    assert time.monotonic() - began > 0.55
+
+
+def test_a_session_that_repeats_by_itself_is_refused(service, wire):
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    session.mount("http://", HTTPAdapter(max_retries=3))
+    with pytest.raises(ConfigurationError, match="session: one of its adapters repeats requests"):
+        Client(**service.settings(wire.base_url), session=session)
+
+
+def test_what_outer_layers_changed_stays_when_something_is_encrypted(trying, wire, send):
+    from wechatpay_chain import Sensitive
+
+    def key(request):
+        response = yield request.with_headers({"Idempotency-Key": "abc"})
+        return response
+
+    trying.middleware.insert_after("log", "key", key)
+    send(trying.v3.x, "post", json={"a": 1})
+    send(trying.v3.x, "post", json={"a": Sensitive("张三")})
+    assert [received.header("Idempotency-Key") for received in wire.received] == ["abc", "abc"]

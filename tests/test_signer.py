@@ -227,3 +227,40 @@ def test_a_reply_is_signed_as_answers_are(service, client, wire):
         assert rsa_verifies(service.merchant, said["signature"], message)
     with pytest.raises(ConfigurationError, match="credentials: they are missing"):
         Notifications(service.certs, "k" * 32).signed_reply(answer)
+
+
+def test_a_stop_iteration_ends_nothing_but_the_call(service, wire, keyless, send):
+    class Stopping:
+        def sign(self, message):
+            return next(iter(()))
+
+        def verify(self, message, signature, serial):
+            return next(iter(()))
+
+    with Client(**keyless, signer=Stopping()) as client, pytest.raises(TransportError):
+        send(client.v3.x, "get")
+    with Client(**service.settings(wire.base_url), verifier=Stopping()) as client, pytest.raises(SignatureError):
+        send(client.v3.x, "get")
+
+
+def test_an_awaited_signer_leaves_the_loop_of_the_thread_alone(service, keyless):
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        with Client(**keyless, signer=AwaitedSigner(service.merchant)) as client:
+            client.v3.x.get()
+        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_what_a_verifier_says_when_it_fails_is_in_no_log(service, wire, send, caplog):
+    class Broken:
+        def verify(self, message, signature, serial):
+            raise OSError("https://user:hunter2@hsm.internal/")
+
+    with Client(**service.settings(wire.base_url), verifier=Broken()) as client, pytest.raises(SignatureError):
+        send(client.v3.x, "get")
+    assert "the verifier raised OSError" in caplog.text
+    assert "hunter2" not in caplog.text

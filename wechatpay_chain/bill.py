@@ -222,7 +222,7 @@ class Saving:
             TransportError: nothing could tell whether what comes is whole.
         """
         self._begin(headers)
-        is_framed = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+        is_framed = self._length is not None or "chunked" in headers.get("Transfer-Encoding", "").lower()
         if self._expected is None and self._key is None and (not is_framed or "Content-Encoding" in headers):
             raise TransportError(
                 "the file comes without a length, or packed although that was not asked for", sent=True
@@ -238,8 +238,8 @@ class Saving:
         self._head: bytes | None = b""
         self._unpacking: _Unpacking | None = None
         length = headers.get("Content-Length", "")
-        is_plain = re.fullmatch("[0-9]{1,18}", length) and "Content-Encoding" not in headers
-        self._received, self._total = 0, int(length) if is_plain else None
+        self._length = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
+        self._received, self._total = 0, None if "Content-Encoding" in headers else self._length
 
     def write(self, octets: bytes) -> None:
         """Takes in some bytes as they came."""

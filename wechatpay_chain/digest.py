@@ -36,21 +36,23 @@ class _SM3:
         return self._hash.copy().finalize().hex()
 
 
-# SHA-1 is what the service offers for bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228
+# SHA-1 is what the service offers for bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228. MD5 is for uploads that
+# ask for it; no bill is proven by it.
 _BY_NAME: dict[str, Callable[[], Digest]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SM3": _SM3,
+    "MD5": lambda: hashlib.md5(usedforsecurity=False),
 }
 
-ALGORITHMS = tuple(_BY_NAME)
-"""The names that the service has for them."""
+ALGORITHMS = ("SHA1", "SHA256", "SM3")
+"""Those that prove a bill, by the names that the service has for them."""
 
 
 def new_digest(algorithm: str) -> Digest:
     """A digest of nothing yet.
 
     Args:
-        algorithm: one of `ALGORITHMS`.
+        algorithm: one of `ALGORITHMS`, or MD5.
     """
     return _BY_NAME[algorithm]()

@@ -233,7 +233,8 @@ def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
     """The meta text, which is signed, and the multipart body, which is sent: the meta text, then the file.
 
     What an operation asks for is filled in where it is missing: the file's name, its digest. An operation that is not
-    listed here gets what the caller gives; where he gives nothing, the file's name and its SHA-256.
+    listed here gets what the caller gives, where a name or a digest of None is filled in too; where he gives nothing, the
+    file's name and its SHA-256.
 
     Args:
         path: of the target.
@@ -254,8 +255,24 @@ def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
         raise ArgumentError(f"json: the file's name came as a {type(name).__name__}; expected a text")
     if rule or meta is None:
         given = _filled(rule or Rule(part=file.part), file, name, given)
+    else:
+        given = {member: _asked(member, file, name) if value is None else value for member, value in given.items()}
     text = json_bytes(given)
     return text, _multipart(file, text, name or "file")
+
+
+def _asked(member: str, file: File, name: str) -> str | None:
+    """What a member of None asks for, of an operation that is not listed."""
+    if member in ("filename", "file_name"):
+        return name
+    return _digest_of(file, member.upper()) if member in ("sha256", "sha1", "md5", "sm3") else None
+
+
+def _digest_of(file: File, algorithm: str) -> str:
+    digest = new_digest(algorithm)
+    for chunk in file.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,17 +283,14 @@ def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict
             f"files: {file.part!r} has no file name; give one, {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
             "'a.jpg'}"
         )
-    digest = new_digest(rule.algorithm)
-    for chunk in file.chunks():
-        digest.update(chunk)
-    said = given.get(rule.digest)
-    if said is not None and (not isinstance(said, str) or said.lower() != digest.hexdigest()):
+    digest, said = _digest_of(file, rule.algorithm), given.get(rule.digest)
+    if said is not None and (not isinstance(said, str) or said.lower() != digest):
         raise ArgumentError(
             f"json: {rule.digest!r} is not the {rule.algorithm} of the file; leave it out to have it made"
         )
     filled = {
         **({rule.name: name} if rule.name else {}),
-        rule.digest: digest.hexdigest(),
+        rule.digest: digest,
         **({rule.file_type: suffix.upper()} if rule.file_type else {}),
         **rule.more,
     }
