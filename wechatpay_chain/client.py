@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
@@ -20,7 +19,7 @@ from wechatpay_chain.credentials import Credentials, Signer, with_key, with_noth
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
 from wechatpay_chain.flow import Stack, drive, drive_async, run
-from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, json_bytes
+from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.media import File, opened_file, upload
 from wechatpay_chain.middleware.encrypt import encrypt
@@ -436,7 +435,7 @@ class Client:
         place = located(url, self._origins)
         is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
         draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
-        request = replace(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
+        request = copied(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
         # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
         return run(self._middleware.layers if place.is_of_the_api else self._unsigned, request)
 
@@ -465,7 +464,7 @@ class Client:
                 )
             return self._plain_request(_sealed(draft, partial(crypto.encrypt, key=key)), file, library, key_id)
 
-        return replace(request, seal=seal)
+        return copied(request, seal=seal)
 
     def _plain_request(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
         if draft.template.partition("/")[0] == "v2":

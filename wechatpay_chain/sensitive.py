@@ -40,11 +40,16 @@ class Sensitive:
 
 def holds_sensitive(value: object) -> bool:
     """Whether there is something sensitive in a JSON value or in query parameters."""
+    if type(value) in _PLAIN:  # which most are; to ask whether they are a Mapping takes three times as long
+        return False
     if isinstance(value, Mapping):
         return any(map(holds_sensitive, value.values()))
     if isinstance(value, (list, tuple)):
         return any(map(holds_sensitive, value))
     return isinstance(value, Sensitive)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def sealed(value: Any, encrypt: Callable[[str], str]) -> Any:

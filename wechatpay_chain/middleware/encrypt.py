@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.http import Ask, Flow, Middleware, Request, Response, Timeout
+from wechatpay_chain.http import Ask, Flow, Middleware, Request, Response, Timeout, copied
 from wechatpay_chain.keyring import ANY, Keyring
 from wechatpay_chain.middleware.rotate import refreshed
 
@@ -44,10 +43,10 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -
             sealed: Request = (yield Ask(make)) if request.upload else make()
             # Whatever the layers outside of this one changed stays.
             headers = {name: sealed.headers[name] for name in ("Wechatpay-Serial", "Content-Type")}
-            request = replace(
+            request = copied(
                 request.with_headers(headers), target=sealed.target, body=sealed.body, upload=sealed.upload
             )
         response: Response = yield request
-        return replace(response, opener=decrypt)
+        return copied(response, opener=decrypt)
 
     return encrypted

@@ -13,13 +13,13 @@ import logging
 import re
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from wechatpay_chain.errors import APIError, ConfigurationError, SignatureError, TransportError, WeChatPayError
-from wechatpay_chain.http import Flow, Middleware, Request, Response, Sleep
+from wechatpay_chain.http import Flow, Middleware, Request, Response, Sleep, copied
 
 __all__ = ["Attempt", "Retry", "retry"]
 
@@ -118,7 +118,7 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
             else:
                 return response
             yield Sleep(pause)
-            request = replace(request, origin=origin)
+            request = copied(request, origin=origin)
 
     return retried
 

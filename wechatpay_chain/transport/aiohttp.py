@@ -6,7 +6,7 @@ import asyncio
 import io
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +18,9 @@ from wechatpay_chain.process import Process
 from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route
 
 __all__ = ["AiohttpTransport"]
+
+_SENT_ONCE = ("POST", "PATCH")
+"""The verbs that aiohttp sends once by itself. For the others it is told so, which takes 5 µs."""
 
 KEEPALIVE = 7.0
 """Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
@@ -76,20 +79,17 @@ class AiohttpTransport:
         """
         session = self._given or await self._session()
         connect, read = request.timeout
-        headers: Mapping[str, str] = request.headers
+        headers = request.headers.as_dict()
         sending = _Sending(request.upload) if request.upload else None
         data: object = io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None
         if sending is not None:
-            headers, data = request.headers | {"Content-Length": str(sending.length)}, sending.chunks()
+            headers["Content-Length"], data = str(sending.length), sending.chunks()
 
         async def once(outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-            # aiohttp would send a PUT or a DELETE again when a kept connection breaks. An error that is not its own
-            # passes by that.
+            # aiohttp would send it again when a kept connection breaks. An error that is not its own passes by that.
             try:
                 return await handler(outgoing)
             except _ERRORS as error:
-                if sending is not None and sending.fault is not None:
-                    raise sending.fault from None
                 raise _broken(request, error) from _chained(error)
 
         try:
@@ -104,9 +104,11 @@ class AiohttpTransport:
                 proxy=self._route.proxy(request.origin),
                 ssl=self._ssl,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
-                middlewares=(once,),
+                middlewares=() if request.method in _SENT_ONCE else (once,),
             )
         except _ERRORS as error:
+            if sending is not None and sending.fault is not None:
+                raise sending.fault from None
             raise _broken(request, error) from _chained(error)
         except ArgumentError:
             raise
@@ -119,17 +121,15 @@ class AiohttpTransport:
         async with answer:
             if answer.status < 200:
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-            came = Headers({name: _latin(", ".join(answer.headers.getall(name))) for name in answer.headers})
-            content = bytearray()
-            sink = request.sink if answer.status < 300 else None
-            if sink is not None:
-                await _pour(request, answer, came, sink)
+            came = _headers(answer)
+            if answer.status >= 300:
+                content = await _beginning(request, answer)
+            elif request.sink is not None:
+                content = b""
+                await _pour(request, answer, came, request.sink)
             else:
-                while piece := await _piece(request, answer):
-                    content += piece
-                    if answer.status >= 300 and len(content) > MOST_OF_AN_ERROR:
-                        break
-        return Response(answer.status, came, bytes(content), request)
+                content = await _piece(request, answer.content.read())
+        return Response(answer.status, came, content, request)
 
     async def close(self) -> None:
         """Closes the connections that were opened on the running loop. A later call opens new ones."""
@@ -151,25 +151,42 @@ class AiohttpTransport:
         return opened[0]
 
 
-async def _piece(request: Request, answer: aiohttp.ClientResponse) -> bytes:
-    """Some more of an answer, empty at its end. The errors of whoever takes the pieces are not caught here."""
+async def _piece(request: Request, reading: Awaitable[bytes]) -> bytes:
+    """What is read of an answer. The errors of whoever takes it are not caught here."""
     try:
-        return await answer.content.readany()
+        return await reading
     except _ERRORS as error:
         raise _broken(request, error) from _chained(error)
+
+
+async def _beginning(request: Request, answer: aiohttp.ClientResponse) -> bytes:
+    """The content of an error answer, or as much of it as is of use."""
+    content = bytearray()
+    while len(content) < MOST_OF_AN_ERROR and (piece := await _piece(request, answer.content.readany())):
+        content += piece
+    return bytes(content)
+
+
+def _headers(answer: aiohttp.ClientResponse) -> Headers:
+    """The headers of an answer. One that comes twice, which none of the service's does, is joined: RFC 9110, 5.3."""
+    pairs = list(answer.headers.items())
+    names = {name.lower() for name, _ in pairs}
+    if len(names) < len(pairs):
+        pairs = [(name, ", ".join(answer.headers.getall(name))) for name in names]
+    return Headers({name: value if value.isascii() else _latin(value) for name, value in pairs})
 
 
 async def _pour(request: Request, answer: aiohttp.ClientResponse, headers: Headers, sink: Sink) -> None:
     """The body of an answer into a sink, which hashes, unpacks and writes where that holds up no loop."""
     sink.begin(headers)
-    piece = await _piece(request, answer)
+    piece = await _piece(request, answer.content.readany())
     while piece:
         bucket = bytearray(piece)
-        while len(bucket) < BUCKET and (piece := await _piece(request, answer)):
+        while len(bucket) < BUCKET and (piece := await _piece(request, answer.content.readany())):
             bucket += piece
         await asyncio.to_thread(sink.write, bytes(bucket))
         sink.report()
-        piece = piece and await _piece(request, answer)
+        piece = piece and await _piece(request, answer.content.readany())
 
 
 class _Sending:

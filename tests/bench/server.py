@@ -1,0 +1,87 @@
+"""A service that costs next to nothing: HTTPS, keep-alive, answers that were signed beforehand.
+
+    python -m tests.bench.server FOLDER
+
+It prints its port, and ends when its standard input does. What it signs is fresh for the window of five minutes: it signs
+anew every 20 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+import sys
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
+FRESH = 20.0
+BODY = json.dumps({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz", "note": "公仔"}, ensure_ascii=False).encode()
+PIECE = bytes(range(256)) * 4096
+
+
+class Connection(asyncio.Protocol):
+    """One connection; a request ends with its head and the bytes that the head announces."""
+
+    key = None
+    serial = ""
+    answer, signed_at = b"", float("-inf")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport, self.came = transport, b""
+
+    def data_received(self, octets: bytes) -> None:
+        self.came += octets
+        while (end := self.came.find(b"\r\n\r\n")) >= 0:
+            head = self.came[:end].lower()
+            at = head.find(b"\r\ncontent-length:")
+            length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self.came) < end + 4 + length:
+                return
+            target = self.came[: self.came.index(b"\r\n")].split(b" ")[1]
+            self.came = self.came[end + 4 + length :]
+            if target.startswith(b"/v3/billdownload/"):
+                asyncio.ensure_future(self.pour(int(target.rpartition(b"=")[2])))
+            else:
+                self.transport.write(self.signed())
+
+    async def pour(self, size: int) -> None:
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // len(PIECE)):
+            self.transport.write(PIECE)
+            while self.transport.get_write_buffer_size() > 1 << 21:
+                await asyncio.sleep(0.0005)
+
+    @classmethod
+    def signed(cls) -> bytes:
+        if time.monotonic() - cls.signed_at > FRESH:
+            cls.signed_at = time.monotonic()
+            timestamp, nonce = str(int(time.time())), "0123456789abcdef0123456789abcdef"
+            message = f"{timestamp}\n{nonce}\n".encode() + BODY + b"\n"
+            signature = base64.b64encode(cls.key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+            cls.answer = (
+                "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: application/json; charset=utf-8\r\n"
+                f"Content-Length: {len(BODY)}\r\nConnection: keep-alive\r\nRequest-ID: 08F78BB5AA0610D302-0\r\n"
+                f"Wechatpay-Nonce: {nonce}\r\nWechatpay-Timestamp: {timestamp}\r\nWechatpay-Serial: {cls.serial}\r\n"
+                f"Wechatpay-Signature: {signature}\r\nWechatpay-Signature-Type: WECHATPAY2-SHA256-RSA2048\r\n\r\n"
+            ).encode() + BODY
+        return cls.answer
+
+
+async def main(folder: Path) -> None:
+    Connection.key = serialization.load_pem_private_key((folder / "platform.pem").read_bytes(), None)
+    Connection.serial = (folder / "serial.txt").read_text()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "tls.pem", folder / "tls-key.pem")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Connection, "127.0.0.1", 0, ssl=tls, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
