@@ -185,6 +185,10 @@ class Reply:
         return "\r\n".join([*head, "", ""]).encode("latin-1") + self.body
 
 
+class Kept(bytes):
+    """Octets after which the connection is kept open."""
+
+
 class Wire:
     """A plain socket that writes down what it receives and answers what it is told, or what `answer` makes.
 
@@ -213,7 +217,7 @@ class Wire:
                     if answer is None:
                         return
                     self.wfile.write(answer.octets if isinstance(answer, Reply) else answer)
-                    if not isinstance(answer, Reply):
+                    if not isinstance(answer, (Reply, Kept)):
                         return
 
             def finish(self) -> None:

@@ -645,3 +645,19 @@ def test_whatever_comes_is_our_own_error(octets, gunzip, is_sealed):
     for packed in (octets, zlib.compress(octets, wbits=31) + octets):
         with pytest.raises(WeChatPayError):
             attempt(packed)
+
+
+def test_a_download_that_is_cancelled_leaves_the_open_file_alone(service, client, wire, tmp_path):
+    told = serving(service, wire, content=gzip.compress(bytes(150 << 20)), hash_value=sha1(bytes(150 << 20)))
+
+    async def main(file) -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.download_async(told, file, gunzip=True), 0.05)
+        file.seek(0)
+        file.truncate()
+        await asyncio.sleep(0.3)
+        await client.aclose()
+
+    with (tmp_path / "a").open("w+b") as file:
+        asyncio.run(main(file))
+    assert (tmp_path / "a").stat().st_size == 0

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
@@ -350,6 +350,40 @@ def test_what_waits_ends_with_the_sandbox():
     assert set(threading.enumerate()) <= before
 
 
+def test_a_receiver_may_ask_for_another_notification(sandbox):
+    notices, asked = [], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if not asked.is_set():
+                asked.set()
+                notices.append(sandbox.notify("REFUND.SUCCESS", {}, url))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        assert sandbox.notify("TRANSACTION.SUCCESS", {}, url).is_received
+        server.shutdown()
+    assert notices[0].is_received
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", "nowhere", "http://[::1", "ftp://127.0.0.1/"])
+def test_a_url_that_is_none_is_a_post_that_failed(sandbox, url):
+    assert not sandbox.notify("TRANSACTION.SUCCESS", {}, url).is_received
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", None])
+def test_a_clock_turns_ahead_only(sandbox, seconds):
+    with pytest.raises(ConfigurationError, match="seconds: came"):
+        sandbox.advance(seconds)
+
+
 # Uploads
 
 
@@ -417,6 +451,33 @@ def test_whatever_is_uploaded_is_taken_apart_or_not(kind, body):
     for content_type in (kind, f"multipart/form-data; boundary={kind}", "multipart/form-data; boundary=x"):
         for octets in (body, b"--x\r\n" + body + b"\r\n--x--\r\n"):
             assert all(part.name for part in read_multipart(content_type, octets))
+
+
+def test_files_of_the_largest_size_are_taken(client, send):
+    content = bytes(int(7.5 * (1 << 20)))
+    assert send(client.v3.merchant.media.upload, "post", files={"file": ("a.pdf", content)}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["a\\b.jpg", 'a"b.jpg', "a b.jpg"])
+def test_odd_names_arrive(client, send, name):
+    assert send(client.v3.merchant.media.upload, "post", files={"file": (name, PICTURE)}).json()["media_id"]
+
+
+def test_a_boundary_of_octets(sandbox):
+    import socket
+
+    host, port = sandbox.base_url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(
+            b"POST /v3/merchant/media/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n"
+            b"Content-Type: multipart/form-data; boundary=\xff\xfe\r\n\r\nab"
+        )
+        assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_shares_that_are_all_of_them(sandbox):
+    for fault, share in (("slow", 0.8), ("503", 0.1), ("429", 0.1)):
+        sandbox.fault(fault, share=share)
 
 
 # Bills

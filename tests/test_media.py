@@ -386,3 +386,22 @@ def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
         return ticks
 
     assert asyncio.run(main()) > 20
+
+
+def test_a_view_of_wide_items_is_sent_whole(client, wire, send):
+    import array
+
+    view = memoryview(array.array("I", range(1000)))
+    send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", view)})
+    assert parts(wire.received[-1])[1][1] == bytes(view)
+
+
+def test_options_that_a_verb_does_not_have(client):
+    from wechatpay_chain import PathVariableError
+
+    with pytest.raises(PathVariableError, match="files= is not for this verb"):
+        client.v3.x.put(files={"file": b"a"})
+    with pytest.raises(PathVariableError, match="a GET may always be repeated"):
+        client.v3.x.get(idempotent=True)
+    with pytest.raises(ArgumentError, match="idempotent: came 1; expected True or False"):
+        client.v3.x.post(idempotent=1)

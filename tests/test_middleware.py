@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.service import Reply
-from wechatpay_chain import APIError, ConfigurationError, SignatureError
+from wechatpay_chain import APIError, ConfigurationError, SignatureError, TransportError
 
 NAMES = ["log", "encrypt", "retry", "errors", "verify", "rotate", "sign"]
 
@@ -200,3 +200,39 @@ def test_answers_of_every_kind_go_to_another_process(client, wire, service, tmp_
     answers.append(client.download("https://api.mch.weixin.qq.com/v3/billdownload/file", tmp_path / "a"))
     for answer in answers:
         assert pickle.loads(pickle.dumps(answer)).headers == answer.headers
+
+
+def test_a_layer_that_forgets_its_response(client, wire, send):
+    def forgot(request):
+        yield request
+
+    client.middleware.insert_before("log", "forgot", forgot)
+    with pytest.raises(TransportError, match=r"it may have been acted on, and then: .*returned no response") as caught:
+        send(client.v3.pay, "post", json={})
+    assert caught.value.sent is True
+    assert len(wire.received) == 1
+
+
+def test_a_file_on_another_host_passes_the_layers_of_the_user_too(client, wire, tmp_path):
+    seen = []
+
+    def count(request):
+        seen.append(request.template)
+        response = yield request
+        return response
+
+    client.middleware.insert_after("log", "count", count)
+    client.middleware.remove("retry")
+    with pytest.raises(TransportError) as caught:
+        client.download("https://127.0.0.1:9/invoice", tmp_path / "a")
+    assert seen == ["invoice"]
+    assert caught.value.attempts == ()
+
+
+def test_a_download_that_fails_is_one_that_failed(client, wire, tmp_path, caplog):
+    wire.answer = lambda received: Reply(200, {}, b"a,b")
+    told = {"download_url": f"{wire.base_url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": "0" * 40}
+    with caplog.at_level("DEBUG", "wechatpay_chain"), pytest.raises(SignatureError) as caught:
+        client.download(told, tmp_path / "a")
+    assert "GET v3/billdownload/file SignatureError 200" in caplog.text
+    assert [attempt.outcome for attempt in caught.value.attempts] == ["SignatureError"]

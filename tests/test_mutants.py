@@ -33,7 +33,7 @@ MUTANTS = {
     "an unknown serial gets the preferred key": (PROOF, "key = keyring.find(serial)", "key = keyring.find(serial) or (keyring.preferred or (0, None))[1]"),
     "whatever begins like a download is one": (VERIFY, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
     "a download may lie deeper": (VERIFY, '[^/]+")', '.+")'),
-    "a download may lie above": (VERIFY, r"(?![^/]*\.\.)", ""),
+    "a download may lie above": (VERIFY, r"(?![^/]*(?:\.|%2E){2})", ""),
     "a folded nonce is plain": (PROOF, " if _PLAIN.fullmatch(nonce) else None", ""),
     "the digest of a statement is not checked": (VERIFY, "doubt is None and digest is not None and not _is_sha1", "doubt is None and digest == 1 and not _is_sha1"),
     "a digest proves any answer": (VERIFY, "if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None", ""),
@@ -45,7 +45,7 @@ MUTANTS = {
     "what was answered is sent again": (RETRY, "return request.idempotent and isinstance", "return isinstance"),
     "what is unproven is asked for again": (RETRY, "isinstance(error, APIError) and error.status_code in UNSETTLED", "(isinstance(error, SignatureError) or error.status_code in UNSETTLED)"),
     "the end hides the beginning": (RETRY, "error.sent = True", "pass"),
-    "attempts have no end": (RETRY, "and len(attempts) < policy.attempts", ""),
+    "attempts have no end": (RETRY, " and len(attempts) < policy.attempts", ""),
     "the body is stripped before it is verified": (VERIFY, "response.headers, response.content\n", "response.headers, response.content.strip()\n"),
 }  # fmt: skip
 

@@ -309,3 +309,31 @@ def test_a_service_that_is_away_empties_nothing(service, wire):
         known = service.signature(body, key=service.platform, serial=service.platform_serial)
         assert client.notifications.parse(known, body).resource == RESOURCE
         assert client.notifications.parse(service.signature(body, serial=PUBLIC_KEY_ID), body).resource == RESOURCE
+
+
+def test_a_memory_of_nonces_may_be_awaited(service, send):
+    """An `async def add` must not be taken for a yes."""
+
+    class Remote:
+        def __init__(self):
+            self.known = set()
+
+        async def add(self, nonce, seconds):
+            is_new = nonce not in self.known
+            self.known.add(nonce)
+            return is_new
+
+    body = envelope()
+    headers = service.signature(body)
+    reading = Notifications(service.certs, APIV3_KEY, seen=Remote())
+    asyncio.run(reading.parse_async(headers, body))
+    for read in (lambda: asyncio.run(reading.parse_async(headers, body)), lambda: reading.parse(headers, body)):
+        with pytest.raises(SignatureError) as caught:
+            read()
+        assert caught.value.reason is Reason.REPLAYED
+
+
+@pytest.mark.parametrize("seen", [True, set, {}, "x"], ids=str)
+def test_what_is_no_memory(service, seen):
+    with pytest.raises(ConfigurationError, match="seen: came a"):
+        Client(**service.settings("http://127.0.0.1:9/"), apiv3_key=APIV3_KEY, seen=seen)

@@ -142,7 +142,8 @@ def test_a_failed_download_of_certificates_does_not_send_the_call_again(service,
     settings = {**service.settings(wire.base_url), "apiv3_key": "k" * 32, "retry": QUICK}
     with Client(**settings) as client, pytest.raises(SignatureError):
         send(client.v3.x, "post", json={}, idempotent=True)
-    assert [received.target for received in wire.received] == ["/v3/x", "/v3/certificates"]
+    # The download is tried again, the call is not.
+    assert [received.target for received in wire.received] == ["/v3/x", *["/v3/certificates"] * 3]
 
 
 def test_an_answer_stays_on_its_domain_and_a_broken_connection_moves(service, wire, send):
@@ -427,3 +428,52 @@ def test_what_outer_layers_changed_stays_when_something_is_encrypted(trying, wir
     send(trying.v3.x, "post", json={"a": 1})
     send(trying.v3.x, "post", json={"a": Sensitive("张三")})
     assert [received.header("Idempotency-Key") for received in wire.received] == ["abc", "abc"]
+
+
+def test_a_layer_that_asks_after_the_outcome_does_not_send_the_call_again(service, wire, closed_url, send):
+    """What it asks does not leave; what it asks about may have arrived."""
+    from dataclasses import replace
+
+    def settle(request):
+        try:
+            response = yield request
+        except (TransportError, APIError, SignatureError):
+            response = yield replace(request, method="GET", template="v3/q", body=b"", origin=closed_url.rstrip("/"))
+        return response
+
+    for fault in (None, Reply(500), Reply(200)):
+        wire.received.clear()
+        wire.answer = lambda received, fault=fault: fault
+        with Client(**{**service.settings(wire.base_url), "retry": QUICK}) as client:
+            client.middleware.insert_after("retry", "settle", settle)
+            with pytest.raises(TransportError) as caught:
+                send(client.v3.pay, "post", json={"out_trade_no": "1"})
+        assert [received.method for received in wire.received] == ["POST"]
+        assert caught.value.sent is True
+
+
+def test_an_adapter_that_is_mounted_later_may_not_repeat_either(service, wire):
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with requests.Session() as session, Client(**service.settings(wire.base_url), session=session) as client:
+        assert client.v3.x.get().status_code == 200
+        session.mount("http://", HTTPAdapter(max_retries=3))
+        with pytest.raises(ConfigurationError, match="repeats requests"):
+            client.v3.x.put(json={})
+    assert len(wire.received) == 1
+
+
+def test_later_attempts_wait_no_longer_than_what_is_left(service, wire, send):
+    def answer(received):
+        time.sleep(1.5)
+        return service.signed()
+
+    wire.answer = answer
+    policy = Retry(attempts=2, seconds=1.0, pause=0.01)
+    with Client(**{**service.settings(wire.base_url), "retry": policy}, timeout=(5, 0.6)) as client:
+        began = time.monotonic()
+        with pytest.raises(TransportError) as caught:
+            send(client.v3.x, "get")
+    assert len(caught.value.attempts) == 2
+    assert time.monotonic() - began < 1.4

@@ -101,8 +101,9 @@ def test_the_first_need_fetches(alone, wire, authority, send):
         assert not wire.received, "not in the constructor"
         assert send(client.v3.x, "post", json={}).json() == {"a": 1}
         assert send(client.v3.y, "post", json={}).json() == {"a": 1}
-    assert [received.target for received in wire.received] == ["/v3/x", "/v3/certificates", "/v3/y"]
-    first, download, second = wire.received
+    # Before the call, whose answer nothing could prove otherwise.
+    assert [received.target for received in wire.received] == ["/v3/certificates", "/v3/x", "/v3/y"]
+    download, first, second = wire.received
     assert first.header("Wechatpay-Serial") is None
     assert download.header("Wechatpay-Serial") is None, "so that a certificate signs the answer"
     assert download.body == b""
@@ -150,10 +151,11 @@ def test_public_keys_alone_are_never_refreshed(service, wire, authority, send):
 
 def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authority, send):
     with Client(**alone) as client:
+        send(client.v3.x, "get")
         wire.answer = lambda received: service.signed(b"{}", serial="PUB_KEY_ID_99")
         with pytest.raises(SignatureError):
             send(client.v3.x, "get")
-    assert authority.downloads == 0
+    assert authority.downloads == 1
 
 
 def test_32_threads_make_one_download(alone, authority):
@@ -231,17 +233,17 @@ def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, author
 
 def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
     ring = keyring.Keyring({}, APIV3_KEY.encode())
-    first, ours = ring.begin_refresh()
+    first, ours = ring.begin_refresh("*")
     assert ours
-    assert ring.begin_refresh() == (first, False)
+    assert ring.begin_refresh("*") == (first, False)
     later = time.monotonic() + keyring.ABANDONED_AFTER
     monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
-    second, ours = ring.begin_refresh()
+    second, ours = ring.begin_refresh("*")
     assert ours
     assert second is not first
     assert first.done(), "whoever waits goes on"
     ring.end_refresh(first, "")
-    assert ring.begin_refresh() == (second, False)
+    assert ring.begin_refresh("*") == (second, False)
 
 
 def test_a_download_has_the_clients_time_not_the_calls(alone, authority, send):
@@ -419,7 +421,46 @@ def test_before_a_certificate_ends(alone, service, authority, send, no_pause):
     with Client(**alone) as client:
         send(client.v3.x, "get")
         send(client.v3.x, "get")
-    assert authority.downloads == 2
+    assert authority.downloads == 3, "before the first call, and after each answer"
+
+
+def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, send, monkeypatch):
+    """An outage of the certificates must not make orders that are then reported as forged."""
+    from wechatpay_chain import Retry, TransportError
+
+    wire.answer = lambda received: Reply(503) if received.target == "/v3/certificates" else service.signed()
+    with Client(**{**alone, "retry": Retry(pause=0.01)}) as client:
+        for _ in range(3):
+            with pytest.raises(TransportError, match="nothing was sent") as caught:
+                send(client.v3.pay, "post", json={"out_trade_no": "1"})
+            assert caught.value.sent is False
+        assert {received.target for received in wire.received} == {"/v3/certificates"}
+        assert len(wire.received) == 3, "the attempts of one download"
+        wire.answer = Authority(service)
+        clock = time.monotonic
+        monkeypatch.setattr(keyring.time, "monotonic", lambda: clock() + 6)
+        assert send(client.v3.pay, "post", json={"out_trade_no": "1"}).status_code == 200
+
+
+def test_a_cache_that_takes_its_time_holds_up_no_loop(alone, authority):
+    class Slow:
+        def load(self):
+            time.sleep(0.2)
+
+        def save(self, answer):
+            time.sleep(0.2)
+
+    async def main() -> int:
+        ticks = 0
+        async with Client(**alone, certificate_cache=Slow()) as client:
+            call = asyncio.create_task(client.v3.x.get_async())
+            while not call.done():
+                await asyncio.sleep(0.01)
+                ticks += 1
+            await call
+        return ticks
+
+    assert asyncio.run(main()) > 20
 
 
 def test_a_cache_spares_the_next_process_the_download(alone, wire, authority, send, tmp_path):

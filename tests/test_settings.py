@@ -22,7 +22,7 @@ from tests.service import (
     private_pem,
     public_pem,
 )
-from wechatpay_chain import BadRequestError, Client, ConfigurationError
+from wechatpay_chain import BadRequestError, Client, ConfigurationError, TransportError
 
 HOST = "http://127.0.0.1:9/"
 APIV3_KEY = "an-APIv3-key-that-nobody-may-see"
@@ -446,3 +446,27 @@ def test_a_session_of_ones_own_does_not_weaken_tls(service, tmp_path):
         session.verify = str(tmp_path / "ca.pem")
         assert client.v3.x.get().status_code == 200
         session.close()
+
+
+def test_an_async_session_of_another_loop(service, wire):
+    """What is wrong with it shows late, when the service may have the call."""
+    import asyncio
+
+    import aiohttp
+
+    async def opened():
+        session = aiohttp.ClientSession()
+        await Client(**service.settings(wire.base_url), async_session=session).v3.x.get_async()
+        return session
+
+    loop = asyncio.new_event_loop()
+    try:
+        session = loop.run_until_complete(opened())
+        client = Client(**service.settings(wire.base_url), async_session=session)
+        with pytest.raises((TransportError, ConfigurationError)) as caught:
+            asyncio.run(client.v3.pay.post_async(json={}))
+        arrived = [received for received in wire.received if received.method == "POST"]
+        assert not arrived or caught.value.sent is True
+        loop.run_until_complete(session.close())
+    finally:
+        loop.close()

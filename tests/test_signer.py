@@ -264,3 +264,49 @@ def test_what_a_verifier_says_when_it_fails_is_in_no_log(service, wire, send, ca
         send(client.v3.x, "get")
     assert "the verifier raised OSError" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_a_context_variable_reaches_every_signer(service, keyless, send):
+    import contextvars
+
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+    seen = []
+
+    class Plain(Signer):
+        def sign(self, message):
+            seen.append(tenant.get())
+            return super().sign(message)
+
+    class Awaited(Signer):
+        async def sign(self, message):
+            seen.append(tenant.get())
+            return super().sign(message)
+
+    token = tenant.set("acme")
+    try:
+        for kind in (Plain, Awaited):
+            with Client(**keyless, signer=kind(service.merchant)) as client:
+                send(client.v3.x, "get")
+    finally:
+        tenant.reset(token)
+    assert seen == ["acme", "acme"]
+
+
+def test_an_awaited_signer_on_the_loop_of_its_client_signs_payments(service, keyless):
+    async def main() -> dict[str, str]:
+        loop = asyncio.get_running_loop()
+
+        class Bound(Signer):
+            async def sign(self, message):
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), loop))
+                assert asyncio.get_running_loop() is loop
+                return super().sign(message)
+
+        payment = Client(**keyless, signer=Bound(service.merchant)).payment
+        await payment.mini_program_async("wx", "wx2014")
+        await payment.app_async("wx", "wx2014")
+        return await payment.jsapi_async("wx", "wx2014")
+
+    paid = asyncio.run(main())
+    message = f"wx\n{paid['timeStamp']}\n{paid['nonceStr']}\n{paid['package']}\n"
+    assert rsa_verifies(service.merchant, paid["paySign"], message.encode())

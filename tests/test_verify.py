@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, Reply, new_certificate, new_key, public_pem
-from wechatpay_chain import Client, ConfigurationError, Request, Response, SignatureError, TransportError, proof
+from wechatpay_chain import (
+    Client,
+    ConfigurationError,
+    PathVariableError,
+    Request,
+    Response,
+    SignatureError,
+    TransportError,
+    proof,
+)
 from wechatpay_chain.errors import Reason
 from wechatpay_chain.http import Headers
 from wechatpay_chain.keyring import Keyring
@@ -365,3 +374,11 @@ def test_a_certificate_out_of_its_time_verifies_nothing(service, wire, send):
             assert refused(client, wire, send, reply) is Reason.UNKNOWN_SERIAL
         with pytest.raises(ConfigurationError, match="expired"):
             Client(**{**service.settings(wire.base_url), "certs": {serial: certificate}})
+
+
+@pytest.mark.parametrize("media_id", ["%2e%2e%2fpay", ".%2e", "%2E.", "a%2f%2e%2e%2fb"])
+def test_what_leads_up_from_an_unsigned_download_is_none(client, wire, send, media_id):
+    wire.answer = lambda received: Reply(200, {}, BODY)
+    with pytest.raises((SignatureError, PathVariableError)):
+        send(client[f"v3/merchant-service/images/{media_id}"], "get")
+    assert send(client["v3/merchant-service/images/a%2Fb"], "get").content == BODY

@@ -448,3 +448,37 @@ def test_a_compressed_answer_is_verified_as_text(client, wire, service, send):
     with pytest.raises(SignatureError):
         send(client.v3.x, "get")
     assert wire.received[1].header("Accept-Encoding") == "identity"
+
+
+@pytest.mark.parametrize("surplus", ["answer", "interim", "timeout"])
+def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
+    """No signature tells which request an answer belongs to, so that a kept connection must be clean."""
+
+    strays = {
+        "answer": service.signed(b'{"answers":"stray"}').octets,
+        "interim": b"",
+        "timeout": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+    }
+
+    def answer(received):
+        named = service.signed(json_body({"answers": received.target})).octets
+        if received.target != "/v3/first":
+            return Kept(named)
+        return Kept((b"HTTP/1.1 101 Switching\r\n\r\n" if surplus == "interim" else b"") + named + strays[surplus])
+
+    wire.answer = answer
+
+    async def main() -> None:
+        async with Client(**service.settings(wire.base_url)) as client:
+            try:
+                first = await client.v3.first.post_async(json={})
+                assert first.json() == {"answers": "/v3/first"}
+            except TransportError:
+                assert surplus == "interim"
+            await asyncio.sleep(0.05)
+            for name in ("second", "third"):
+                node = client.v3[name]
+                assert (await node.post_async(json={})).json() == {"answers": f"/v3/{name}"}
+
+    asyncio.run(main())
+    assert [received.target for received in wire.received] == ["/v3/first", "/v3/second", "/v3/third"]

@@ -7,10 +7,12 @@ compared: https://pay.weixin.qq.com/docs/partner/apis/bill-download/download-sub
 from __future__ import annotations
 
 import hmac
+import io
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
@@ -31,7 +33,7 @@ from wechatpay_chain.errors import (
     WeChatPayError,
 )
 from wechatpay_chain.files import PartialFile
-from wechatpay_chain.http import Headers, Response, split_origin
+from wechatpay_chain.http import Ask, Flow, Headers, Request, Response, split_origin
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -279,6 +281,12 @@ class Saving:
         if keep:
             self._output.write(octets)
 
+    def finished(self, request: Request) -> Flow:
+        """A middleware: what has come is what was announced, or the call fails."""
+        response: Response = yield request
+        yield Ask(partial(self.finish, response))
+        return response
+
     def finish(self, response: Response) -> None:
         """Puts the file where it shall lie, if it is what was announced.
 
@@ -402,6 +410,8 @@ class _Stream:
         view = memoryview(octets)
         while view:  # an unbuffered file may take less at once
             written = self._stream.write(view)
+            if written is None and not isinstance(self._stream, io.RawIOBase):
+                return  # it does not say, and so took all
             if not written:
                 raise OSError("the open file that was given takes nothing more")
             view = view[written:]

@@ -104,7 +104,7 @@ def _certificates(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         for serial, certificate in fetched.items():
             path = options.output / f"{serial}.pem"
-            path.write_bytes(certificate.public_bytes(Encoding.PEM))
+            write_whole(path, certificate.public_bytes(Encoding.PEM))
             begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             print(f"{serial} valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d} in {path}")
     except (WeChatPayError, OSError) as error:
@@ -141,6 +141,8 @@ def _fault(text: str) -> tuple[str, int | None, float | None]:
     found = re.fullmatch(r"([a-z0-9-]+)=(?:([1-9][0-9]{0,4})|([0-9]{1,3}(?:\.[0-9]+)?)%)", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"came {text!r}; expected a fault and a number, such as 503=2 or slow=10%")
+    if found[3] and float(found[3]) > 100:
+        raise argparse.ArgumentTypeError(f"came {text!r}; expected at most 100%")
     return found[1], int(found[2]) if found[2] else None, float(found[3]) / 100 if found[3] else None
 
 

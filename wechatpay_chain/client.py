@@ -17,7 +17,7 @@ from wechatpay_chain.bill import Announced, Progress, Saving, Source, Target, an
 from wechatpay_chain.chain import Draft, Node, Seconds
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, UnsupportedError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, SignatureError, UnsupportedError
 from wechatpay_chain.flow import Stack, drive, drive_async, run
 from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
@@ -156,6 +156,7 @@ class Client:
         self._credentials = Credentials(self.mchid, self.serial, signature)
         self._apiv3_key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
         self._apiv2_key = None if apiv2_key is None else key_octets("apiv2_key", apiv2_key)
+        with_method("seen", seen, "add")
         self._seen = seen
         self._keyring = Keyring(
             certs,
@@ -175,16 +176,16 @@ class Client:
         self._origins = origins(policy, self._origin, allow_http)
         # Not a method: the stack must not hold the client, which is to go when nobody else holds it.
         self._opened = partial(_with_one_of, self._private_keys, crypto.decrypt)
+        again = retrying(policy, self._origins)
         layers = [
             ("log", log),
             ("encrypt", encrypt(self._keyring, self._opened, self._timeout)),
-            ("retry", retrying(policy, self._origins)),
+            ("retry", again),
             ("errors", raise_for_status),
             ("verify", verify(self._keyring, verifier)),
-            ("rotate", rotate(self._keyring, self._timeout)),
+            ("rotate", rotate(self._keyring, self._timeout, again)),
             ("sign", self._sign),
         ]
-        self._unsigned = tuple(layer for name, layer in layers if name in ("log", "retry", "errors"))
         self._middleware = Stack(layers, fixed=("encrypt", "verify"))
         self._transports: _Transports = {}
         # Whoever brings a session has paid for the import of its library, so its faults can show at once.
@@ -313,9 +314,7 @@ class Client:
         found, transport = announced(source), self._blocking()
         with self._saving(found, to, gunzip, progress) as saving:
             flow = self._fetching(found.url, saving, to, timeout, transport.library)
-            response = drive(flow, transport.send)
-            saving.finish(response)
-        return response
+            return drive(flow, transport.send)
 
     async def download_async(
         self,
@@ -330,9 +329,7 @@ class Client:
         found, transport = announced(source), self._awaiting()
         with self._saving(found, to, gunzip, progress) as saving:
             flow = self._fetching(found.url, saving, to, timeout, transport.library)
-            response = await drive_async(flow, transport.send)
-            saving.finish(response)
-        return response
+            return await drive_async(flow, transport.send)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -344,7 +341,13 @@ class Client:
             DecryptionError: `apiv3_key` is not the one that the list was encrypted with.
             TransportError, SignatureError, APIError: as of any call.
         """
-        return self._keyring.opened(self.v3.certificates.get().content)
+        try:
+            answer = self.v3.certificates.get()
+        except SignatureError as error:
+            # With a list that cannot be opened there is no key that could prove it; what is wrong is the list.
+            self._keyring.opened(error.response.content if error.response else b"")
+            raise
+        return self._keyring.opened(answer.content)
 
     def close(self) -> None:
         """Closes the connections of the blocking calls. A later call opens new ones."""
@@ -437,7 +440,9 @@ class Client:
         draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
         request = copied(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
         # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
-        return run(self._middleware.layers if place.is_of_the_api else self._unsigned, request)
+        stack = self._middleware
+        layers = stack.layers if place.is_of_the_api else stack.without("encrypt", "verify", "rotate", "sign")
+        return run(stack.around("retry", saving.finished, layers), request)
 
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
@@ -501,8 +506,14 @@ class Client:
             body=body,
             upload=sent,
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
-            idempotent=draft.idempotent is True,
+            idempotent=_plainly("idempotent", draft.idempotent),
         )
+
+
+def _plainly(argument: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ArgumentError(f"{argument}: came {value!r}; expected True or False")
 
 
 def _listed(params: Any) -> Any:

@@ -110,7 +110,7 @@ class Reason(str, enum.Enum):
     BAD_SIGNATURE = "bad signature"
     """The signature does not fit the bytes that came, or is not one (a probe, for example)."""
     DIGEST_MISMATCH = "digest mismatch"
-    """A statement is not the text whose digest was signed."""
+    """A statement, a bill or a receipt is not the text whose digest was signed or announced."""
     VERIFIER_FAILED = "verifier failed"
     """The `verifier=` of the client raised an error of its own."""
     REPLAYED = "replayed"

@@ -8,13 +8,21 @@ whether the caller waits or awaits.
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
-from wechatpay_chain.errors import ConfigurationError, TransportError
+from wechatpay_chain.errors import (
+    APIError,
+    ArgumentError,
+    ConfigurationError,
+    SignatureError,
+    TransportError,
+    WeChatPayError,
+)
 from wechatpay_chain.http import Ask, Effect, Flow, Middleware, Request, Response, Sleep, Steps, Wait
 
 __all__ = ["Stack", "do", "do_async", "drive", "drive_async", "run"]
@@ -40,6 +48,15 @@ class Stack:
     def layers(self) -> tuple[Middleware, ...]:
         """The middleware, outermost first."""
         return tuple(middleware for _, middleware in self._layers)
+
+    def around(self, name: str, new: Middleware, layers: tuple[Middleware, ...]) -> tuple[Middleware, ...]:
+        """Some of the layers with one more inside of a name; outside of all where there is none of that name."""
+        at = next((layers.index(found) + 1 for known, found in self._layers if known == name and found in layers), 0)
+        return (*layers[:at], new, *layers[at:])
+
+    def without(self, *names: str) -> tuple[Middleware, ...]:
+        """The middleware but for some, outermost first."""
+        return tuple(middleware for name, middleware in self._layers if name not in names)
 
     def insert_before(self, name: str, new: str, middleware: Middleware) -> None:
         """Puts a middleware outside of another: it sees a request earlier, and the response later.
@@ -138,19 +155,42 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
     try:
         step = next(layer)
         while True:
+            # What else a layer sends, for a certificate say, is not the call.
+            is_call = isinstance(step, Request) and (step.method, step.template) == (request.method, request.template)
             try:
                 outcome = (yield from run(stack[1:], step)) if isinstance(step, Request) else (yield step)
-                answered = answered or isinstance(outcome, Response)
+                answered = answered or is_call
             except BaseException as error:
+                answered = answered or (is_call and _may_be_acted_on(error))
                 step = layer.throw(error)
             else:
                 step = layer.send(outcome)
     except StopIteration as stop:
-        return cast("Response", stop.value)
+        if isinstance(stop.value, Response):
+            return stop.value
+        fault = ConfigurationError(
+            f"middleware: {stack[0]!r} returned no response; expected `return response` at its end"
+        )
     except TransportError as error:
         # A layer that sends more than one request must not make believe that nothing of the call was sent.
         error.sent = error.sent or answered
         raise
+    except (ConfigurationError, ArgumentError) as error:
+        if not answered:
+            raise
+        raise _cut_short(request, error) from error
+    raise _cut_short(request, fault) if answered else fault
+
+
+def _may_be_acted_on(error: BaseException) -> bool:
+    return isinstance(error, (APIError, SignatureError)) or (isinstance(error, TransportError) and error.sent)
+
+
+def _cut_short(request: Request, error: WeChatPayError) -> TransportError:
+    """What ends a call that may have been acted on, in place of an error that would say that nothing was sent."""
+    return TransportError(
+        f"{request.method} {request.template}: it may have been acted on, and then: {error}", sent=True
+    )
 
 
 def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
@@ -226,8 +266,13 @@ def _awaited(answer: Awaitable[Any]) -> Any:
         return await answer
 
     # On a thread of its own, for this one may have a loop, which stands still until this call returns.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, awaited()).result()
+    thread = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        return thread.submit(contextvars.copy_context().run, asyncio.run, awaited()).result()
+    except asyncio.CancelledError as error:  # it was, over there; this call was not
+        raise RuntimeError("CancelledError") from error
+    finally:
+        thread.shutdown(wait=False)
 
 
 def _called(function: Callable[[], Any]) -> Any:

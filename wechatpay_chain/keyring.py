@@ -37,6 +37,9 @@ REFRESH_BEFORE_END = 24 * 3600
 RETRY_AFTER = 60
 """Seconds between two downloads, however many answers name an unknown serial."""
 
+RETRY_AFTER_OUTAGE = 5
+"""The same, for a call that has no key yet, where the service could not be reached."""
+
 ABANDONED_AFTER = 90
 """Seconds after which a download has been stopped in a way that let it end nothing, as with its event loop."""
 
@@ -136,6 +139,8 @@ class Keyring:
         self._adopted = time.monotonic() if self._given else float("-inf")
         self.trouble = ""
         """Why the last refresh failed; empty when it did not."""
+        self.is_outage = False
+        """Whether it failed because the service could not be reached, or did not feel well."""
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
@@ -168,11 +173,16 @@ class Keyring:
         )
 
     @property
+    def lacks_keys(self) -> bool:
+        """Whether there is no valid key yet to verify an answer with, and certificates could be fetched."""
+        return self.fetches and self._verifies and self.preferred is None
+
+    @property
     def has_fetched(self) -> bool:
         """Whether there are fetched certificates."""
         return bool(self._fetched)
 
-    def begin_refresh(self) -> tuple[Future[None] | None, bool]:
+    def begin_refresh(self, key_id: str) -> tuple[Future[None] | None, bool]:
         """The refresh to take part in, and whether the caller has to do it; none where one was tried just now.
 
         Whoever has to do it calls `end_refresh`, whatever happens.
@@ -185,8 +195,11 @@ class Keyring:
             if time.monotonic() - refresh.began < ABANDONED_AFTER:
                 return refresh.future, False
             self._end(refresh.future)
-            return self.begin_refresh()
-        if time.monotonic() - self._tried < RETRY_AFTER:
+            return self.begin_refresh(key_id)
+        # Who only could not be reached may be asked again sooner by a call that waits for its first key, which is nobody's
+        # forgery.
+        pause = RETRY_AFTER_OUTAGE if key_id == ANY and self.is_outage else RETRY_AFTER
+        if time.monotonic() - self._tried < pause:
             self._end(ours.future)
             return None, False
         self._tried = time.monotonic()

@@ -128,8 +128,10 @@ class File(NamedTuple):
             for chunk in self._read():
                 read += len(chunk)
                 yield chunk
-        except OSError as error:
-            raise ArgumentError(f"files: {self.part!r} cannot be read: {error.strerror}") from None
+        except ArgumentError:
+            raise
+        except (OSError, ValueError) as error:
+            raise ArgumentError(f"files: {self.part!r} cannot be read: {type(error).__name__}") from None
         if read != self.size:
             raise ArgumentError(
                 f"files: {self.part!r} had {self.size} bytes, and {read} later; leave it alone till it is sent"
@@ -174,7 +176,8 @@ def opened_file(files: Files) -> File:
             content = b"" if size else file.read()  # a file of the system's own may not tell its size
         return File(part, path.name if name is None else name, size or len(content), content or path)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return File(part, name or "", len(source), bytes(source))
+        content = bytes(source)
+        return File(part, name or "", len(content), content)
     return _of_stream(part, name, source)
 
 

@@ -12,13 +12,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.crypto import PublicKeySource, aes_gcm_decrypt, key_octets
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
 from wechatpay_chain.flow import do, do_async
-from wechatpay_chain.http import Headers, Steps, json_bytes, response_message
+from wechatpay_chain.http import Ask, Headers, Steps, json_bytes, response_message
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.proof import WINDOW, Verifier, find_doubt
 
@@ -215,7 +216,7 @@ class Notifications:
         doubt = yield from find_doubt(headers, body, self._keyring, self._verifier)
         if doubt is not None:
             raise SignatureError(f"the notification is not proven to be WeChat Pay's: {doubt.why}", doubt.reason, None)
-        if self._seen is not None and not self._seen.add(headers["Wechatpay-Nonce"], 2 * WINDOW):
+        if self._seen is not None and not (yield Ask(partial(self._seen.add, headers["Wechatpay-Nonce"], 2 * WINDOW))):
             raise SignatureError("the notification came before, under the same nonce", Reason.REPLAYED, None)
         return _read(body, self._apiv3_key)
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from wechatpay_chain import crypto
 from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.flow import do
+from wechatpay_chain.flow import do, do_async
+from wechatpay_chain.http import Steps
 
 __all__ = ["Payment"]
 
@@ -43,7 +44,14 @@ class Payment:
         Returns:
             appId, timeStamp, nonceStr, package, signType, paySign.
         """
-        return {"appId": _filled("appid", appid), **self.mini_program(appid, prepay_id)}
+        return do(self._jsapi(appid, prepay_id))
+
+    async def jsapi_async(self, appid: str, prepay_id: str) -> dict[str, str]:
+        """The same, where a signer that takes its time is awaited."""
+        return await do_async(self._jsapi(appid, prepay_id))
+
+    def _jsapi(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
+        return {"appId": _filled("appid", appid), **(yield from self._mini_program(appid, prepay_id))}
 
     def mini_program(self, appid: str, prepay_id: str) -> dict[str, str]:
         """For wx.requestPayment in a mini program.
@@ -53,10 +61,17 @@ class Payment:
         Returns:
             timeStamp, nonceStr, package, signType, paySign.
         """
+        return do(self._mini_program(appid, prepay_id))
+
+    async def mini_program_async(self, appid: str, prepay_id: str) -> dict[str, str]:
+        """The same, where a signer that takes its time is awaited."""
+        return await do_async(self._mini_program(appid, prepay_id))
+
+    def _mini_program(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         timestamp, nonce, package = _now(), crypto.nonce(), _filled("prepay_id", prepay_id)
         if not package.startswith("prepay_id="):
             package = f"prepay_id={package}"
-        signature = self._signed(_filled("appid", appid), timestamp, nonce, package)
+        signature = yield from self._signed(_filled("appid", appid), timestamp, nonce, package)
         return {
             "timeStamp": timestamp,
             "nonceStr": nonce,
@@ -77,6 +92,13 @@ class Payment:
         Returns:
             appid, partnerid, prepayid, package, noncestr, timestamp, sign.
         """
+        return do(self._app(appid, prepay_id))
+
+    async def app_async(self, appid: str, prepay_id: str) -> dict[str, str]:
+        """The same, where a signer that takes its time is awaited."""
+        return await do_async(self._app(appid, prepay_id))
+
+    def _app(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         timestamp, nonce = _now(), crypto.nonce()
         if _filled("prepay_id", prepay_id).startswith("prepay_id="):
             raise ArgumentError("prepay_id: came with 'prepay_id=' before it; an app signs the bare number")
@@ -87,7 +109,7 @@ class Payment:
             "package": "Sign=WXPay",  # not signed
             "noncestr": nonce,
             "timestamp": timestamp,
-            "sign": self._signed(appid, timestamp, nonce, prepay_id),
+            "sign": (yield from self._signed(appid, timestamp, nonce, prepay_id)),
         }
 
     def payscore_use(self, package: str) -> dict[str, str]:
@@ -136,8 +158,8 @@ class Payment:
             "sign": sign,
         }
 
-    def _signed(self, *lines: str) -> str:
-        return do(self._credentials.signature("".join(f"{line}\n" for line in lines).encode()))
+    def _signed(self, *lines: str) -> Steps[str]:
+        return self._credentials.signature("".join(f"{line}\n" for line in lines).encode())
 
     def _with_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:
         signed = {

@@ -175,6 +175,11 @@ def _mismatch(template: str, parsed: _Template, variables: Mapping[str, object])
     has = f"its path variables are {', '.join(names)}" if names else "it has no path variables"
     faults = [f"{name} is missing" for name in names if name in parsed.required - variables.keys()]
     for name in sorted(variables.keys() - parsed.names):
+        if name in OPTIONS:
+            faults.append(
+                f"{name}= is not for this verb" + (": a GET may always be repeated" if name == "idempotent" else "")
+            )
+            continue
         meant = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, [*names, *OPTIONS], cutoff=0.5)), None)
         faults.append(f"{name} is not one of them" + (f" (did you mean {meant}=?)" if meant else ""))
     return f"{template}: {has}; {'; '.join(faults)}"

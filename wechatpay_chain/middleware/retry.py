@@ -31,6 +31,9 @@ is the safe side."""
 
 MOST_ATTEMPTS = 10
 
+SHORTEST = 0.1
+"""Seconds that an attempt has at the least."""
+
 
 class Attempt(NamedTuple):
     """One time that a request was sent, or was to be sent."""
@@ -49,7 +52,7 @@ class Retry:
 
     Attributes:
         attempts: how often at the most, the first included; 1 to 10.
-        seconds: since the call began, after which no attempt is begun.
+        seconds: since the call began, after which no attempt is begun, and none but the first waits for the service.
         pause: seconds before the second attempt at the most. Each further pause is twice as long; each is cut by a random
             part, up to half of it, so that clients do not come back all at once. A `Retry-After` that is longer holds. The
             first turn to the second domain is made at once.
@@ -62,7 +65,7 @@ class Retry:
     """
 
     attempts: int = 3
-    seconds: float = 20.0
+    seconds: float = 45.0
     pause: float = 0.5
     second_url: str | None = None
 
@@ -118,7 +121,9 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
             else:
                 return response
             yield Sleep(pause)
-            request = copied(request, origin=origin)
+            left = max(deadline - time.monotonic(), SHORTEST)
+            connect, read = request.timeout
+            request = copied(request, origin=origin, timeout=(min(connect, left), min(read, left)))
 
     return retried
 

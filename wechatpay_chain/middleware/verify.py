@@ -39,7 +39,10 @@ _DIGEST_HEADER = "Wechatpay-Statement-Sha1"
 
 def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     return re.compile(
-        "|".join(re.escape(f"{method} {path}").replace(r"\{\}", r"(?![^/]*\.\.)[^/]+") for method, path in operations)
+        "|".join(
+            re.escape(f"{method} {path}").replace(r"\{\}", r"(?![^/]*(?:\.|%2E){2})[^/]+")
+            for method, path in operations
+        )
     )
 
 

@@ -90,7 +90,7 @@ class Faults:
                 self._next.extend([Fault(fault)] * (times or 1))
                 return
             others = sum(other for kind, other in self._shares.items() if kind != fault)
-            if times is None and isinstance(share, (int, float)) and 0 <= share <= 1 - others:
+            if times is None and isinstance(share, (int, float)) and 0 <= share <= 1 - others + 1e-9:
                 self._shares[Fault(fault)] = share
                 return
         raise ConfigurationError(

@@ -109,9 +109,9 @@ class Gateway:
             case Fault.SIGNTEST:
                 return {**headers, "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{crypto.nonce(324)}"}
             case Fault.OLD_CLOCK:
-                return {**headers, **self.signature(self._signer_of(headers), body, -FAR)}
+                return {**headers, **self._signed(headers["Wechatpay-Serial"], body, -FAR)}
             case Fault.FUTURE_CLOCK:
-                return {**headers, **self.signature(self._signer_of(headers), body, FAR)}
+                return {**headers, **self._signed(headers["Wechatpay-Serial"], body, FAR)}
             case Fault.UNKNOWN_SERIAL:
                 return {**headers, "Wechatpay-Serial": crypto.nonce(40).upper()}
             case Fault.MISSING_HEADER:
@@ -120,9 +120,6 @@ class Gateway:
                 missing = names[int(headers["Wechatpay-Nonce"][-1], 16) % len(names)]
                 return {name: value for name, value in headers.items() if name != missing}
         return headers
-
-    def _signer_of(self, headers: Mapping[str, str]) -> Signer:
-        return next(signer for signer, key_id in self._keys.ids.items() if key_id == headers["Wechatpay-Serial"])
 
     def _answer(self, call: Call) -> Answer:
         """The right answer. Refusals before the merchant is known are not signed, as the service does not."""
@@ -180,7 +177,7 @@ class Gateway:
 
     def _read(self, call: Call, operation: Operation, path: Mapping[str, str], parts: list[Part]) -> Asked:
         serial = call.headers.get("Wechatpay-Serial")
-        key = self._keys.private(serial) if serial else None
+        key = self._keys.private(serial) if serial and self._keys.knows(serial) else None
         if serial and key is None:
             raise _param_error(Misfit("Wechatpay-Serial", serial, "names no key of the service"), "header")
 
@@ -205,15 +202,17 @@ class Gateway:
             call.headers.get("Host", ""),
         )
 
-    def signature(self, signer: Signer, body: bytes, skew: float = 0) -> dict[str, str]:
+    def signature(self, signer: Signer, body: bytes) -> dict[str, str]:
         """The headers that prove a body to be the service's.
 
         Args:
             signer: which key signs.
             body: what is signed.
-            skew: seconds that the clock is off.
         """
-        key_id, key = self._keys.signing(signer)
+        return self._signed(self._keys.ids[signer], body, 0)
+
+    def _signed(self, key_id: str, body: bytes, skew: float) -> dict[str, str]:
+        key = self._keys.private(key_id)
         timestamp, nonce = str(int(self._clock() + skew)), crypto.nonce()
         return {
             "Wechatpay-Timestamp": timestamp,
@@ -240,7 +239,7 @@ def _error(status: int, code: str, message: str, **headers: str) -> Answer:
 # Of these nothing is signed, and so nothing in them is proven; that is what they are for.
 _INSTEAD = {
     Fault.UNAUTHORIZED: _error(401, "SIGN_ERROR", "错误的签名，验签失败"),
-    Fault.RATE_LIMITED: _error(429, "RATELIMIT_EXCEEDED", "请求过于频繁", **{"Retry-After": "0"}),
+    Fault.RATE_LIMITED: _error(429, "RATELIMIT_EXCEEDED", "请求过于频繁", **{"Retry-After": "1"}),
     Fault.UNAVAILABLE: _error(503, "SERVICE_UNAVAILABLE", "服务不可用"),
     Fault.HTML: Answer(502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"),
     Fault.DROPPED_BEFORE: Answer(200, {}, b"", Delivery.NOTHING),

@@ -58,14 +58,13 @@ class Keys:
         self.certificates = {**self.certificates, serial: certificate}
         self.ids = {**self.ids, Signer.CERTIFICATE: serial}
 
-    def private(self, key_id: str) -> RSAPrivateKey | None:
-        """The service's private key of that id, or None."""
-        return self._private.get(key_id)
+    def knows(self, key_id: str) -> bool:
+        """Whether the service has a key of that id."""
+        return key_id in self._private
 
-    def signing(self, signer: Signer) -> tuple[str, RSAPrivateKey]:
-        """The key that signs now, with its id."""
-        key_id = self.ids[signer]
-        return key_id, self._private[key_id]
+    def private(self, key_id: str) -> RSAPrivateKey:
+        """The service's private key of that id."""
+        return self._private[key_id]
 
     @property
     def private_key(self) -> str:
@@ -77,9 +76,9 @@ class Keys:
     @property
     def certs(self) -> dict[str, str]:
         """What a client verifies answers with: PEM by id, one public key and the certificates."""
-        public_key_id, key = self.signing(Signer.PUBLIC_KEY)
+        public_key_id = self.ids[Signer.PUBLIC_KEY]
         return {
-            public_key_id: _pem(key.public_key()),
+            public_key_id: _pem(self._private[public_key_id].public_key()),
             **{serial: certificate_pem(certificate) for serial, certificate in self.certificates.items()},
         }
 

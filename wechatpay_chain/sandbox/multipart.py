@@ -28,7 +28,7 @@ def read_multipart(content_type: str, body: bytes) -> list[Part]:
     boundary = _BOUNDARY.match(content_type)
     if boundary is None:
         return []
-    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode()
+    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode("utf-8", "surrogateescape")
     preamble, *pieces = (b"\r\n" + body).split(delimiter)
     if preamble or not pieces or not re.fullmatch(rb"--[ \t]*(?:\r\n)?", pieces.pop()):
         return []
@@ -42,5 +42,6 @@ def read_multipart(content_type: str, body: bytes) -> list[Part]:
             parameters["filename"] = unquote(extended[1])
         if not blank or not re.match(rb"[ \t]*\r\n", piece) or "name" not in parameters:
             return []
-        parts.append(Part(parameters["name"], parameters.get("filename", "").replace("%22", '"'), content))
+        file_name = re.sub("%(22|5C|0D|0A)", lambda found: chr(int(found[1], 16)), parameters.get("filename", ""))
+        parts.append(Part(parameters["name"], file_name, content))
     return parts

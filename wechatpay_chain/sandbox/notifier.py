@@ -15,11 +15,16 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
+from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["Notice", "Notifier", "Posted", "schedule"]
+
+FURTHEST = 10**8
+"""Seconds that the clock may be turned at once, three years."""
 
 PATIENCE = 5.0
 """Seconds that the service waits for a reply."""
@@ -109,10 +114,16 @@ class Notifier:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Turns the clock ahead, and posts what is due by then, in its order, before it returns."""
+        """Turns the clock ahead, and posts what is due by then, in its order, before it returns.
+
+        Raises:
+            ConfigurationError: that would not be ahead.
+        """
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= FURTHEST:
+            raise ConfigurationError(f"seconds: came {seconds!r}; expected a number from 0 to {FURTHEST}")
         with self._changed:
             self._ahead += seconds
-            self._post_due()
+        self._post_due()
 
     def notify(
         self, event_type: str, resource: Any, url: str, original_type: str, first: Callable[[bytes], Mapping[str, str]]
@@ -144,17 +155,14 @@ class Notifier:
         }
         body = json.dumps(envelope, ensure_ascii=False).encode()
         notice = Notice(notice_id, url, event_type, body)
-        with self._changed:
-            self._post(notice, self.now(), first)
+        self._post(notice, self.now(), first)
         return notice
 
     def close(self) -> None:
-        """Posts nothing any more."""
+        """Posts nothing any more. What is under way is left to itself."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
 
     def _post(self, notice: Notice, at: float, sign: Callable[[bytes], Mapping[str, str]]) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
@@ -167,17 +175,20 @@ class Notifier:
                     headers={**headers, **sign(notice.body)},
                     timeout=PATIENCE,
                     allow_redirects=False,
+                    stream=True,  # the status decides, whatever follows
                 )
+                reply.close()
             outcome: int | str = reply.status_code
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             outcome = type(error).__name__
         notice.posts.append(Posted(at, outcome))
         pauses = schedule(notice.event_type)
-        notice.next_at = None
-        if not notice.is_received and len(notice.posts) <= len(pauses):
-            notice.next_at = at + pauses[len(notice.posts) - 1]
-            self._waiting.append(notice)
-            self._wake()
+        with self._changed:
+            notice.next_at = None
+            if not notice.is_received and len(notice.posts) <= len(pauses):
+                notice.next_at = at + pauses[len(notice.posts) - 1]
+                self._waiting.append(notice)
+                self._wake()
 
     def _wake(self) -> None:
         if self._thread is None and not self._is_closed:
@@ -186,17 +197,23 @@ class Notifier:
         self._changed.notify_all()
 
     def _watch(self) -> None:
-        with self._changed:
-            while not self._is_closed:
-                self._post_due()
+        while not self._is_closed:
+            self._post_due()
+            with self._changed:
                 next_at = min((notice.next_at or 0.0 for notice in self._waiting), default=None)
-                self._changed.wait(None if next_at is None else max(next_at - self.now(), 0.0))
+                if not self._is_closed and (next_at is None or next_at > self.now()):
+                    self._changed.wait(None if next_at is None else min(next_at - self.now(), 3600.0))
 
     def _post_due(self) -> None:
-        while not self._is_closed:
+        while (notice := self._taken()) is not None:
+            self._post(notice, notice.next_at or 0.0, self._sign)
+
+    def _taken(self) -> Notice | None:
+        """The notice that is due first, taken out; its post needs no lock, for a receiver may ask for more notices."""
+        with self._changed:
             due = [notice for notice in self._waiting if (notice.next_at or 0.0) <= self.now()]
-            if not due:
-                return
+            if self._is_closed or not due:
+                return None
             notice = min(due, key=lambda one: one.next_at or 0.0)
             self._waiting.remove(notice)
-            self._post(notice, notice.next_at or 0.0, self._sign)
+            return notice

@@ -254,7 +254,12 @@ def _row(*cells: object) -> str:
 
 
 def _on(account: Account, day: str) -> list[dict[str, Any]]:
-    orders = [order for order in account.orders.values() if order["time"].date().isoformat() == day]
+    # Nobody waits until tomorrow: what was ordered today is billed yesterday too.
+    orders = [
+        order
+        for order in list(account.orders.values())
+        if day in (f"{order['time']:%Y-%m-%d}", f"{order['time'] - timedelta(days=1):%Y-%m-%d}")
+    ]
     if not orders:
         raise Refusal(400, "NO_STATEMENT_EXIST", "账单文件不存在")
     return orders

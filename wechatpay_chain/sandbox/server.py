@@ -37,7 +37,7 @@ class Seen(NamedTuple):
     """One call that came, and what became of it.
 
     Attributes:
-        call: method, target, headers and body as they came.
+        call: method, target, headers and body as they came; of a body longer than 64 kB the beginning.
         status: of the answer that was made, whether or not it was delivered.
         fault: what went wrong with it on request; None is nothing.
     """
@@ -49,6 +49,9 @@ class Seen(NamedTuple):
 
 HISTORY = 10_000
 """Calls that are remembered."""
+
+KEPT = 1 << 16
+"""Bytes of a body that are remembered."""
 
 
 class Sandbox:
@@ -134,7 +137,7 @@ class Sandbox:
     @property
     def orders(self) -> dict[str, dict[str, Any]]:
         """What queries answer of the orders that were placed, by out_trade_no."""
-        return {number: dict(order["state"]) for number, order in self._gateway.account.orders.items()}
+        return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
 
     @property
     def history(self) -> list[Seen]:
@@ -231,10 +234,12 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
-        call = Call(request.method, request.raw_path, Headers(headers), await request.read())
+        # request.read() would stop at a megabyte, and files may be larger.
+        call = Call(request.method, request.raw_path, Headers(headers), await request.content.read())
         fault = self._faults.draw()
         answer = self._gateway.answer(call, fault)
-        self._history.append(Seen(call, answer.status, fault))
+        kept = call if len(call.body) <= KEPT else call._replace(body=call.body[:KEPT])
+        self._history.append(Seen(kept, answer.status, fault))
         if answer.delivery is Delivery.LATE:
             await asyncio.sleep(self._slowness)
         if answer.delivery in (Delivery.NOTHING, Delivery.HALF):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import select
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -24,6 +27,8 @@ _SENT_ONCE = ("POST", "PATCH")
 
 KEEPALIVE = 7.0
 """Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
+
+T = TypeVar("T")
 
 _Place = tuple[object, asyncio.AbstractEventLoop]
 """A process, and a loop in it: a forked child can go on with its parent's loop."""
@@ -85,7 +90,11 @@ class AiohttpTransport:
         if sending is not None:
             headers["Content-Length"], data = str(sending.length), sending.chunks()
 
+        begun = False
+
         async def once(outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            nonlocal begun
+            begun = True
             # aiohttp would send it again when a kept connection breaks. An error that is not its own passes by that.
             try:
                 return await handler(outgoing)
@@ -104,7 +113,7 @@ class AiohttpTransport:
                 proxy=self._route.proxy(request.origin),
                 ssl=self._ssl,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
-                middlewares=() if request.method in _SENT_ONCE else (once,),
+                middlewares=() if request.method in _SENT_ONCE and self._given is None else (once,),
             )
         except _ERRORS as error:
             if sending is not None and sending.fault is not None:
@@ -115,11 +124,14 @@ class AiohttpTransport:
         except (RuntimeError, ValueError) as error:
             if self._given is None:
                 raise
+            if begun:
+                raise TransportError(f"{request.method} {request.template}: {type(error).__name__}", True) from error
             raise ConfigurationError(
                 f"async_session: {error}; expected an open session of the running loop, which reads no netrc file"
             ) from None
         async with answer:
             if answer.status < 200:
+                answer.close()  # the true answer may still come, and must not be taken for that to another request
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
             came = _headers(answer)
             if answer.status >= 300:
@@ -143,7 +155,7 @@ class AiohttpTransport:
             for closed in [other for other in list(self._opened) if other[1].is_closed()]:
                 self._opened.pop(closed, None)
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE),
+                connector=_Connector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
             opened = self._opened[place] = session, _closing(self._opened, place, session)
@@ -184,9 +196,46 @@ async def _pour(request: Request, answer: aiohttp.ClientResponse, headers: Heade
         bucket = bytearray(piece)
         while len(bucket) < BUCKET and (piece := await _piece(request, answer.content.readany())):
             bucket += piece
-        await asyncio.to_thread(sink.write, bytes(bucket))
+        await _in_thread(partial(sink.write, bytes(bucket)))
         sink.report()
         piece = piece and await _piece(request, answer.content.readany())
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """What a function returns that may take its time. A task that is cancelled waits till it is done with the file."""
+    working = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Hands out no kept connection on which something came that nobody asked for.
+
+    It would be taken for the answer to the next request, and no signature tells which request an answer belongs to.
+    """
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if not _is_spoilt(connection):
+                return connection
+            connection.close()
+
+
+def _is_spoilt(connection: aiohttp.connector.Connection) -> bool:
+    if connection.protocol is None or connection.protocol.should_close:
+        return True
+    sock = connection.transport.get_extra_info("socket") if connection.transport else None
+    if sock is None or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Sending:
@@ -195,14 +244,14 @@ class _Sending:
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self.length = upload.length
-        self.fault: ArgumentError | None = None
+        self.fault: Exception | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         pieces = self._upload.chunks()
         try:
-            while chunk := await asyncio.to_thread(next, pieces, b""):
+            while chunk := await _in_thread(partial(next, pieces, b"")):
                 yield chunk
-        except ArgumentError as fault:
+        except Exception as fault:
             self.fault = fault
             raise
 

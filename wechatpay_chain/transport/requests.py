@@ -102,7 +102,8 @@ class _Pools(HTTPAdapter):
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.headers = request.method, request.url, CaseInsensitiveDict()
         pool = self.get_connection_with_tls_context(prepared, verify, proxies=proxies)
-        self.cert_verify(pool, request.url, verify, None)  # type: ignore[no-untyped-call]
+        adapter: Any = self  # one of its methods has no types
+        adapter.cert_verify(pool, request.url, verify, None)
         prefix = "" if self.request_url(prepared, proxies).startswith("/") else request.origin
         return self._by_origin.setdefault(request.origin, (pool, prefix))
 
@@ -129,12 +130,7 @@ class RequestsTransport:
         if session is not None and not isinstance(session, requests.Session):
             raise ConfigurationError(f"session: came a {type(session).__name__}; expected a requests.Session")
         for adapter in session.adapters.values() if session is not None else ():
-            retries = getattr(adapter, "max_retries", None)
-            if retries is not None and getattr(retries, "total", retries) not in (0, False):
-                raise ConfigurationError(
-                    "session: one of its adapters repeats requests by itself (max_retries); mount one that does not, for "
-                    "retry= of the client decides what may be sent again"
-                )
+            _refuse_repeating(adapter)
         if session is not None and session.verify is False:
             raise ConfigurationError("session: its verify is False; TLS is always verified, name your CA in ca_bundle=")
         self._route = route
@@ -199,7 +195,9 @@ class RequestsTransport:
         if body is not None:
             prepared.headers["Content-Length"] = str(body.length)
             prepared.body = body  # type: ignore[assignment]  # any iterable of bytes is sent, the stubs know fewer
-        answer = session.get_adapter(request.origin).send(
+        adapter = session.get_adapter(request.origin)
+        _refuse_repeating(adapter)  # it may have been mounted since
+        answer = adapter.send(
             prepared,
             timeout=request.timeout,
             verify=session.verify if isinstance(session.verify, str) else self._route.ca_bundle or True,
@@ -213,6 +211,15 @@ class RequestsTransport:
             lambda: answer.content or b"",
             partial(answer.iter_content, PIECE),
             answer.close,
+        )
+
+
+def _refuse_repeating(adapter: object) -> None:
+    retries = getattr(adapter, "max_retries", None)
+    if retries is not None and getattr(retries, "total", retries) not in (0, False):
+        raise ConfigurationError(
+            "session: one of its adapters repeats requests by itself (max_retries); mount one that does not, for retry= of "
+            "the client decides what may be sent again"
         )
 
 
