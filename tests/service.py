@@ -186,7 +186,14 @@ class Reply:
 
 
 class Kept(bytes):
-    """Octets after which the connection is kept open."""
+    """Octets after which the connection is kept open, and others that follow them after a moment."""
+
+    later = b""
+
+    def then(self, later: bytes) -> Kept:
+        kept = Kept(self)
+        kept.later = later
+        return kept
 
 
 class Wire:
@@ -217,6 +224,9 @@ class Wire:
                     if answer is None:
                         return
                     self.wfile.write(answer.octets if isinstance(answer, Reply) else answer)
+                    if isinstance(answer, Kept) and answer.later:
+                        time.sleep(0.02)
+                        self.wfile.write(answer.later)
                     if not isinstance(answer, (Reply, Kept)):
                         return
 

@@ -6,7 +6,6 @@ import logging
 import re
 import subprocess
 import sys
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -54,8 +53,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
-        today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
-        scope = {"client": client, "sandbox": sandbox, "today": today, "__name__": "page"}
+        scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
         for piece in pieces(page):
             source = re.sub("|".join(numbers), lambda number: numbers[number[0]], piece)
             exec(compile(source, str(page), "exec"), scope)

@@ -17,8 +17,10 @@ from tests.service import (
     MCHID,
     PUBLIC_KEY_ID,
     SERIAL,
+    Kept,
     Reply,
     Wire,
+    json_body,
 )
 from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError, SignatureError, TransportError
 
@@ -456,7 +458,6 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
 
     strays = {
         "answer": service.signed(b'{"answers":"stray"}').octets,
-        "interim": b"",
         "timeout": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
     }
 
@@ -464,7 +465,9 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
         named = service.signed(json_body({"answers": received.target})).octets
         if received.target != "/v3/first":
             return Kept(named)
-        return Kept((b"HTTP/1.1 101 Switching\r\n\r\n" if surplus == "interim" else b"") + named + strays[surplus])
+        if surplus == "interim":
+            return Kept(b"HTTP/1.1 101 Switching\r\n\r\n").then(named)
+        return Kept(named).then(strays[surplus])
 
     wire.answer = answer
 

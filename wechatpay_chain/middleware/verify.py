@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 
+from wechatpay_chain.bill import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
 from wechatpay_chain.http import Flow, Middleware, Request, Response, Steps
 from wechatpay_chain.keyring import Keyring
@@ -34,7 +35,6 @@ _DIGEST_SIGNED = (
     ("GET", "/hk/v3/statements"),
     ("GET", "/v3/global/statements"),
 )
-_DIGEST_HEADER = "Wechatpay-Statement-Sha1"
 
 
 def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
@@ -78,7 +78,7 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
         return
     if request.sink is not None and request.sink.has_digest:
         return  # a proven answer told the digest, and nothing is kept that does not have it
-    digest = headers.get(_DIGEST_HEADER) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
+    digest = headers.get(STATEMENT_DIGEST) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
     if request.sink is not None and digest is None:

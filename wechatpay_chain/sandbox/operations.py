@@ -254,11 +254,11 @@ def _row(*cells: object) -> str:
 
 
 def _on(account: Account, day: str) -> list[dict[str, Any]]:
-    # Nobody waits until tomorrow: what was ordered today is billed yesterday too.
+    # Nobody waits until tomorrow: what was ordered today is in the bills of the days before, in any time zone.
     orders = [
         order
         for order in list(account.orders.values())
-        if day in (f"{order['time']:%Y-%m-%d}", f"{order['time'] - timedelta(days=1):%Y-%m-%d}")
+        if day in [f"{order['time'] - timedelta(days=before):%Y-%m-%d}" for before in range(3)]
     ]
     if not orders:
         raise Refusal(400, "NO_STATEMENT_EXIST", "账单文件不存在")
