@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -480,16 +480,7 @@ class Client:
 
     def _encoded(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
         target = expand(draft.template, draft.variables, draft.params)
-        headers = Headers(
-            {
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",  # what was signed is the body before any encoding
-                "Content-Type": "application/json",
-                "User-Agent": f"{_USER_AGENT} {library}",
-                # Names the key that the answer should be signed with: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
-                **({"Wechatpay-Serial": key_id} if key_id else {}),
-            }
-        )
+        headers = _headers(library, key_id)
         headers = headers | check_fields(draft.headers) if draft.headers else headers
         sent = None
         if file is not None:
@@ -508,6 +499,20 @@ class Client:
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
             idempotent=_plainly("idempotent", draft.idempotent),
         )
+
+
+@lru_cache(maxsize=4096)
+def _headers(library: str, key_id: str | None) -> Headers:
+    return Headers(
+        {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # what was signed is the body before any encoding
+            "Content-Type": "application/json",
+            "User-Agent": f"{_USER_AGENT} {library}",
+            # Names the key that the answer should be signed with: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
+            **({"Wechatpay-Serial": key_id} if key_id else {}),
+        }
+    )
 
 
 def _plainly(argument: str, value: object) -> bool:

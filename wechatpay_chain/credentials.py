@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain import crypto
 from wechatpay_chain.errors import ConfigurationError, TransportError
-from wechatpay_chain.http import AUTHORIZATION_SCHEME, Ask, Steps
+from wechatpay_chain.http import AUTHORIZATION_SCHEME, Ask, Compute, Steps
 
 __all__ = ["Credentials", "Signature", "Signer", "with_key", "with_nothing", "with_signer"]
 
@@ -65,8 +65,8 @@ def with_key(key: RSAPrivateKey) -> Signature:
     """Signs with the merchant's private key."""
 
     def signature(message: bytes) -> Steps[str]:
-        yield from ()
-        return crypto.sign(message, key)
+        text: str = yield Compute(partial(crypto.sign, message, key))
+        return text
 
     return signature
 

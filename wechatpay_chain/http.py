@@ -25,6 +25,7 @@ __all__ = [
     "AUTHORIZATION_SCHEME",
     "RESERVED_FIELDS",
     "Ask",
+    "Compute",
     "Effect",
     "Flow",
     "Headers",
@@ -283,7 +284,20 @@ class Ask:
     function: Callable[[], Any]
 
 
-Effect = Wait | Sleep | Ask
+@dataclass(frozen=True)
+class Compute:
+    """An effect: go on with what a function of ours computes, which lets other threads run meanwhile.
+
+    A blocking call computes it at once; on an event loop it takes turns with whatever else is to be done there.
+
+    Attributes:
+        function: takes no arguments, and waits for nothing.
+    """
+
+    function: Callable[[], Any]
+
+
+Effect = Wait | Sleep | Ask | Compute
 """What a flow asks the world for besides an answer of the service."""
 
 Steps = Generator[Request | Effect, Any, T]

@@ -33,6 +33,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport, self.came = transport, b""
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+
+    def pause_writing(self) -> None:
+        self.flowing.clear()
+
+    def resume_writing(self) -> None:
+        self.flowing.set()
 
     def data_received(self, octets: bytes) -> None:
         self.came += octets
@@ -45,7 +53,7 @@ class Connection(asyncio.Protocol):
             target = self.came[: self.came.index(b"\r\n")].split(b" ")[1]
             self.came = self.came[end + 4 + length :]
             if target.startswith(b"/v3/billdownload/"):
-                asyncio.ensure_future(self.pour(int(target.rpartition(b"=")[2])))
+                self.pouring = asyncio.ensure_future(self.pour(int(target.rpartition(b"=")[2])))
             else:
                 self.transport.write(self.signed())
 
@@ -53,8 +61,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
         for _ in range(size // len(PIECE)):
             self.transport.write(PIECE)
-            while self.transport.get_write_buffer_size() > 1 << 21:
-                await asyncio.sleep(0.0005)
+            await self.flowing.wait()
 
     @classmethod
     def signed(cls) -> bytes:

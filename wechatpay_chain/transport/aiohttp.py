@@ -222,17 +222,19 @@ class _Connector(aiohttp.TCPConnector):
     ) -> aiohttp.connector.Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
-            if not _is_spoilt(connection):
+            if _is_readable(connection):
+                # It may be no more than a TLS record of the connection's own. Twice round the loop, and it has been read.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            if connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
 
 
-def _is_spoilt(connection: aiohttp.connector.Connection) -> bool:
-    if connection.protocol is None or connection.protocol.should_close:
-        return True
+def _is_readable(connection: aiohttp.connector.Connection) -> bool:
     sock = connection.transport.get_extra_info("socket") if connection.transport else None
     if sock is None or not hasattr(select, "poll"):
-        return False
+        return True
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     return bool(poll.poll(0))
