@@ -188,8 +188,11 @@ def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
         timeout=30,
     )
     client._core._gate_way = known.url
+    entered: list[object] = []
 
     async def call() -> object:
+        if not entered:
+            entered.append(await client.__aenter__())
         status, text = await client.pay(
             description=ORDER["description"], out_trade_no=ORDER["out_trade_no"], amount=ORDER["amount"]
         )
