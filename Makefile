@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test soak lint types docs clean
+.PHONY: demo test soak bench lint types docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -16,6 +16,9 @@ test: $(VENV)/test
 
 soak: $(VENV)/test
 	$(BIN)/python -m tests.soak 20000
+
+bench: $(VENV)/test
+	$(BIN)/python -m tests.bench
 
 lint: $(VENV)/lint
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.data.derive_operations import derive
 from tests.service import Service
 from wechatpay_chain import Client, Node, PathVariableError
+from wechatpay_chain.template import expand
 
 OPERATIONS = Path(__file__).parent / "data" / "operations.txt"
 PATHS = sorted({line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")})
@@ -402,3 +403,18 @@ def test_one_segment_in_one_segment_out(client, value):
     *before, segment, after = target.split("/")
     assert (before, after) == (["", "v3"], "z")
     assert unquote(segment, errors="strict") == value
+
+
+@given(
+    value=st.text(min_size=1, max_size=30).filter(
+        lambda text: text not in (".", "..") and not set(text) & set("\0\r\n")
+    ),
+    prefix=st.sampled_from(["v3/a", "v3/a-b/c_d", "v3/(x),;=:@/y", "v3/x?query=1&z"]),
+)
+def test_the_plain_way_writes_what_the_whole_way_writes(value, prefix):
+    """A list of one is written by the library that knows all of RFC 6570, a text by a format string."""
+    try:
+        whole = expand(f"{prefix}/{{name}}/end", {"name": [value]})
+    except PathVariableError:
+        return
+    assert expand(f"{prefix}/{{name}}/end", {"name": value}) == whole

@@ -109,7 +109,7 @@ ROWS: list[tuple[str, str, str]] = []
 
 def row(what: str, measured: str, bar: str) -> None:
     ROWS.append((what, measured, bar))
-    print(f"{what:58} {measured:44} {bar}", flush=True)
+    print(f"{what:62} {measured:44} {bar}", flush=True)
 
 
 def shown(three: tuple[float, float, float]) -> str:
@@ -230,7 +230,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), quick=quick)
         try:
-            print(f"{'what':58} {'measured':44} bar")
+            print(f"{'what':62} {'measured':44} bar")
             found = throughput(bench)
             own_cpu(bench)
             if not quick:

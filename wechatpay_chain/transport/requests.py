@@ -29,7 +29,7 @@ _ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _FOLD = re.compile(r"\s*[\r\n]\s*")
 
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 """Bytes of a body that are read at once."""
 
 
