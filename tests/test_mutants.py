@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CRYPTO, PROOF, VERIFY, RETRY = "crypto.py", "proof.py", "middleware/verify.py", "middleware/retry.py"
+CRYPTO, PROOF, FLOW = "crypto.py", "proof.py", "flow.py"
+VERIFY, RETRY = "middleware/verify.py", "middleware/retry.py"
 
 MUTANTS = {
     "a wrong signature is good": (CRYPTO, "except InvalidSignature:\n        return False", "except InvalidSignature:\n        return True"),
@@ -44,7 +45,9 @@ MUTANTS = {
     "what was sent is sent again": (RETRY, "request.idempotent or not error.sent", "True"),
     "what was answered is sent again": (RETRY, "return request.idempotent and isinstance", "return isinstance"),
     "what is unproven is asked for again": (RETRY, "isinstance(error, APIError) and error.status_code in UNSETTLED", "(isinstance(error, SignatureError) or error.status_code in UNSETTLED)"),
-    "the end hides the beginning": (RETRY, "error.sent = True", "pass"),
+    "the end hides the beginning": (FLOW, "error.sent = error.sent or answered", "pass"),
+    "an answer is not remembered": (FLOW, "answered = answered or is_call\n            except", "pass\n            except"),
+    "a failure that was sent is not remembered": (FLOW, "(is_call and _may_be_acted_on(error))", "False"),
     "attempts have no end": (RETRY, " and len(attempts) < policy.attempts", ""),
     "the body is stripped before it is verified": (VERIFY, "response.headers, response.content\n", "response.headers, response.content.strip()\n"),
 }  # fmt: skip
@@ -55,6 +58,7 @@ TESTS = {
     PROOF: ["tests/test_verify.py", "tests/test_signer.py"],
     VERIFY: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],
     RETRY: ["tests/test_retry.py"],
+    FLOW: ["tests/test_retry.py", "tests/test_middleware.py"],
 }
 
 

@@ -177,7 +177,7 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
             f"middleware: {stack[0]!r} returned no response; expected `return response` at its end"
         )
     except TransportError as error:
-        # A layer that sends more than one request must not make believe that nothing of the call was sent.
+        # A layer that sends more than once must not make believe that nothing of the call was sent.
         error.sent = error.sent or answered
         raise
     except (ConfigurationError, ArgumentError) as error:
@@ -193,9 +193,11 @@ def _may_be_acted_on(error: BaseException) -> bool:
 
 def _cut_short(request: Request, error: WeChatPayError) -> TransportError:
     """What ends a call that may have been acted on, in place of an error that would say that nothing was sent."""
-    return TransportError(
+    cut_short = TransportError(
         f"{request.method} {request.template}: it may have been acted on, and then: {error}", sent=True
     )
+    cut_short.attempts = error.attempts
+    return cut_short
 
 
 def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:

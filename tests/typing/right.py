@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import assert_type
 
-from wechatpay_chain import APIError, Client, Node, Response, SignatureError, TransportError, crypto
+from wechatpay_chain import (
+    APIError,
+    Client,
+    Node,
+    Reply,
+    Request,
+    Response,
+    Retry,
+    SignatureError,
+    TransportError,
+    crypto,
+)
 from wechatpay_chain.errors import Reason
-from wechatpay_chain.http import request_message, response_message
+from wechatpay_chain.http import Flow, request_message, response_message
 from wechatpay_chain.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -74,3 +86,40 @@ def algorithms(private: RSAPrivateKey, public: RSAPublicKey) -> None:
 
 with Sandbox(sign_with="certificate") as sandbox, sandbox.client(timeout=1) as tester:
     assert_type(tester, Client)
+
+
+class Vault:
+    def sign(self, message: bytes) -> str:
+        return message.hex()
+
+
+class AwaitedVault:
+    async def sign(self, message: bytes) -> str:
+        return message.hex()
+
+
+class Judge:
+    def verify(self, message: bytes, signature: str, serial: str) -> bool:
+        return bool(message and signature and serial)
+
+
+def count(request: Request) -> Flow:
+    response: Response = yield request
+    return response
+
+
+for vault in (Vault(), AwaitedVault()):
+    Client(signer=vault, verifier=Judge(), retry=Retry(attempts=2, second_url="https://a.example"))
+Client(retry=None)
+client.middleware.insert_before("sign", "count", count)
+assert_type(list(client.middleware), list[str])
+client.v3.x.post(files={"file": Path("a.jpg")}, json={"a": 1}, idempotent=True)
+client.v3.x.post(files={"file": ("a.jpg", b"abc")})
+client.v3.x.post(files={"file": io.BytesIO(b"abc")})
+assert_type(client.download(client.v3.x.get(), "bill.csv", gunzip=True, progress=print), Response)
+assert_type(client.notifications.signed_reply({"code": "SUCCESS"}), Reply)
+
+
+async def awaited() -> None:
+    assert_type(await client.download_async({"download_url": "https://a.example"}, io.BytesIO()), Response)
+    assert_type(await client.payment.jsapi_async("wx", "p"), dict[str, str])

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from wechatpay_chain.errors import APIError, ConfigurationError, SignatureError, TransportError, WeChatPayError
+from wechatpay_chain.errors import APIError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Flow, Middleware, Request, Response, Sleep, copied
 
 __all__ = ["Attempt", "Retry", "retry"]
@@ -89,7 +89,6 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
 
     def retried(request: Request) -> Flow:
         attempts: list[Attempt] = []
-        may_have_acted = False
         deadline = time.monotonic() + policy.seconds
         while True:
             began = time.monotonic()
@@ -101,13 +100,9 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
                 may_repeat = _may_repeat(request, error) and len(attempts) < policy.attempts
                 pause = _pause(policy, len(attempts), error, moved=origin != request.origin) if may_repeat else 0.0
                 if not may_repeat or time.monotonic() + pause >= deadline:
+                    # That an earlier attempt may have been acted on is not lost: see `flow.run`.
                     error.attempts = tuple(attempts)
-                    if may_have_acted and not isinstance(error, (TransportError, APIError, SignatureError)):
-                        raise _cut_short(request, error) from error
-                    if may_have_acted and isinstance(error, TransportError):
-                        error.sent = True
                     raise
-                may_have_acted = may_have_acted or not isinstance(error, TransportError) or error.sent
                 logger.warning(
                     "%s %s: attempt %d at %s: %s; again in %.1f s at %s",
                     request.method,
@@ -132,16 +127,6 @@ def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     if isinstance(error, TransportError):
         return request.idempotent or not error.sent
     return request.idempotent and isinstance(error, APIError) and error.status_code in UNSETTLED
-
-
-def _cut_short(request: Request, error: WeChatPayError) -> TransportError:
-    """What ends a call that may have been acted on and then could not be sent again: nothing that says it was not sent."""
-    cut_short = TransportError(
-        f"{request.method} {request.template}: it may have been acted on, and could not be sent again: {error}",
-        sent=True,
-    )
-    cut_short.attempts = error.attempts
-    return cut_short
 
 
 def _next(origin: str, origins: tuple[str, ...]) -> str:
