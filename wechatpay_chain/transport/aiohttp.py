@@ -300,7 +300,9 @@ def _chained(error: BaseException) -> BaseException | None:
 def _broken(request: Request, error: BaseException) -> TransportError:
     said = ""
     if isinstance(error, aiohttp.ClientConnectorError):
-        said = f": {error.host}:{error.port}: {error.os_error}"
+        # The oldest aiohttp that is admitted keeps no os_error for a certificate.
+        cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", "no connection")
+        said = f": {error.host}:{error.port}: {cause}"
     elif _chained(error):
         said = f": {error}"
     return TransportError(
