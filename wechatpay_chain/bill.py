@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -34,6 +34,7 @@ from wechatpay_chain.errors import (
 )
 from wechatpay_chain.files import PartialFile
 from wechatpay_chain.http import Ask, Flow, Headers, Request, Response, split_origin
+from wechatpay_chain.template import has_dot_segment, normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -146,12 +147,12 @@ def located(url: str, origins: Sequence[str]) -> Located:
     is_api = _API.fullmatch(origin) is not None
     if is_api and not any(map(_API.fullmatch, origins)):
         origin = origins[0]
-    if re.search(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", parts.path, re.IGNORECASE):
+    # What stands in no URL is encoded here already, so that no error further on shows a token.
+    path = normalize(parts.path)
+    if has_dot_segment(path):
         raise ArgumentError("source: a segment of its URL's path is '.' or '..', which servers and proxies rewrite")
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    # What stands in no URL is encoded, as any HTTP library would, but before it is signed.
-    target = quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", target.removeprefix("/")), safe="-._~!$&'()*+,;=:@/?%")
-    return Located(origin, target, is_api or origin in origins)
+    target = f"{path}?{normalize(parts.query)}" if parts.query else path
+    return Located(origin, target.removeprefix("/"), is_api or origin in origins)
 
 
 def _pair(told: Mapping[str, Any], first: str, second: str, fits: Callable[[str, str], bool]) -> tuple[str, str] | None:
