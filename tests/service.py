@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import datetime
@@ -14,7 +15,7 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -290,6 +291,16 @@ class Tunnel:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+async def turns_during(call: Awaitable[object]) -> int:
+    """How often another task of the loop, which asks each 10 ms, has its turn while a call is under way."""
+    calling, turns = asyncio.ensure_future(call), 0
+    while not calling.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    await calling
+    return turns
 
 
 def json_body(value: object) -> bytes:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service import Received, rsa_verifies
+from tests.service import Received, rsa_verifies, turns_during
 from wechatpay_chain import ArgumentError, Client, Retry, Sensitive
 from wechatpay_chain.media import opened_file, upload
 
@@ -374,18 +374,11 @@ def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
             time.sleep(0.1 if size else 0)
             return super().read(size)
 
-    async def main() -> int:
-        ticks = 0
-        files = {"file": ("a.png", Slow(PICTURE))}
-        node = client.v3.marketing.shopping_receipt.shoppingreceipts
-        call = asyncio.create_task(node.post_async(files=files, json={"phone": Sensitive("0755")}))
-        while not call.done():
-            await asyncio.sleep(0.01)
-            ticks += 1
-        await call
-        return ticks
-
-    assert asyncio.run(main()) > 20
+    files = {"file": ("a.png", Slow(PICTURE))}
+    call = client.v3.marketing.shopping_receipt.shoppingreceipts.post_async(
+        files=files, json={"phone": Sensitive("0755")}
+    )
+    assert asyncio.run(turns_during(call)) > 20
 
 
 def test_a_view_of_wide_items_is_sent_whole(client, wire, send):

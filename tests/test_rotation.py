@@ -16,7 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, Received, Reply, certificate_pem, json_body, new_key, public_pem
+from tests.service import (
+    MCHID,
+    PUBLIC_KEY_ID,
+    SERIAL,
+    Received,
+    Reply,
+    certificate_pem,
+    json_body,
+    new_key,
+    public_pem,
+    turns_during,
+)
 from tests.service import new_certificate as any_certificate
 from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto, keyring
 from wechatpay_chain.cli import main
@@ -451,14 +462,8 @@ def test_a_cache_that_takes_its_time_holds_up_no_loop(alone, authority):
             time.sleep(0.2)
 
     async def main() -> int:
-        ticks = 0
         async with Client(**alone, certificate_cache=Slow()) as client:
-            call = asyncio.create_task(client.v3.x.get_async())
-            while not call.done():
-                await asyncio.sleep(0.01)
-                ticks += 1
-            await call
-        return ticks
+            return await turns_during(client.v3.x.get_async())
 
     assert asyncio.run(main()) > 20
 

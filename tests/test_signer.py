@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.service import PUBLIC_KEY_ID, Reply, rsa_sign, rsa_verifies
+from tests.service import PUBLIC_KEY_ID, Reply, rsa_sign, rsa_verifies, turns_during
 from wechatpay_chain import (
     Client,
     ConfigurationError,
@@ -84,14 +84,8 @@ def test_a_signer_that_blocks_does_not_hold_up_the_loop(service, keyless):
             return super().sign(message)
 
     async def main() -> int:
-        ticks = 0
         async with Client(**keyless, signer=Slow(service.merchant)) as client:
-            call = asyncio.create_task(client.v3.x.get_async())
-            while not call.done():
-                await asyncio.sleep(0.01)
-                ticks += 1
-            await call
-        return ticks
+            return await turns_during(client.v3.x.get_async())
 
     assert asyncio.run(main()) > 10
 

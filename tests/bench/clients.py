@@ -116,21 +116,23 @@ def _client(known: Known):
     )
 
 
+def _wechatpayv3_settings(known: Known) -> dict[str, str]:
+    merchant = known.merchant
+    return {
+        "mchid": merchant["mchid"],
+        "private_key": merchant["private_key"],
+        "cert_serial_no": merchant["serial"],
+        "appid": ORDER["appid"],
+        "apiv3_key": merchant["apiv3_key"],
+        "notify_url": ORDER["notify_url"],
+        "cert_dir": str(known.folder / "certs"),
+    }
+
+
 def wechatpayv3(known: Known) -> Callable[[], object]:
     from wechatpayv3 import WeChatPay, WeChatPayType
 
-    merchant = known.merchant
-    client = WeChatPay(
-        wechatpay_type=WeChatPayType.NATIVE,
-        mchid=merchant["mchid"],
-        private_key=merchant["private_key"],
-        cert_serial_no=merchant["serial"],
-        appid=ORDER["appid"],
-        apiv3_key=merchant["apiv3_key"],
-        notify_url=ORDER["notify_url"],
-        cert_dir=str(known.folder / "certs"),
-        timeout=(5, 30),
-    )
+    client = WeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=(5, 30), **_wechatpayv3_settings(known))
     client._core._gate_way = known.url
 
     def call() -> object:
@@ -175,18 +177,7 @@ def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
 def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
     from wechatpayv3.async_ import AsyncWeChatPay, WeChatPayType
 
-    merchant = known.merchant
-    client = AsyncWeChatPay(
-        wechatpay_type=WeChatPayType.NATIVE,
-        mchid=merchant["mchid"],
-        private_key=merchant["private_key"],
-        cert_serial_no=merchant["serial"],
-        appid=ORDER["appid"],
-        apiv3_key=merchant["apiv3_key"],
-        notify_url=ORDER["notify_url"],
-        cert_dir=str(known.folder / "certs"),
-        timeout=30,
-    )
+    client = AsyncWeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=30, **_wechatpayv3_settings(known))
     client._core._gate_way = known.url
     entered: list[object] = []
 

@@ -55,12 +55,13 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
         TransportError: in the flow; there is no key yet, none could be fetched for now, and nothing was sent.
         SignatureError: in the flow; there is no key, and none that could be believed.
     """
+    around = again, raise_for_status
 
     def rotated(request: Request) -> Flow:
         is_listing = request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
         if keyring.lacks_keys and not is_listing:
             # Rather than to pay, and then to be unable to believe the answer.
-            yield from refreshed(keyring, ANY, request, timeout, (again, raise_for_status))
+            yield from refreshed(keyring, ANY, request, timeout, around)
             if keyring.lacks_keys:
                 raise _no_key(keyring, request)
         response: Response = yield request
@@ -69,7 +70,7 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
                 keyring.trouble = yield from _adopted(keyring, response)
         elif response.ok:
             key_id = response.headers.get("Wechatpay-Serial", "")
-            yield from refreshed(keyring, key_id, request, timeout, (again, raise_for_status))
+            yield from refreshed(keyring, key_id, request, timeout, around)
         return response
 
     return rotated

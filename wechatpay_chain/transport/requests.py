@@ -97,10 +97,8 @@ class _Pools(HTTPAdapter):
 
     def _pool(self, request: Request) -> tuple[Any, str]:
         """The pool of an origin, and what stands before a target on the request line: an http proxy wants the whole URL."""
-        proxy, verify = self._route.proxy(request.origin), self._route.ca_bundle or True
-        proxies = {request.origin.partition("://")[0]: proxy} if proxy else {}
-        prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.headers = request.method, request.url, CaseInsensitiveDict()
+        proxies, verify = _proxies(self._route, request.origin), self._route.ca_bundle or True
+        prepared = _prepared(request)
         pool = self.get_connection_with_tls_context(prepared, verify, proxies=proxies)
         adapter: Any = self  # one of its methods has no types
         adapter.cert_verify(pool, request.url, verify, None)
@@ -188,10 +186,7 @@ class RequestsTransport:
 
     def _through(self, session: requests.Session, request: Request, body: _Body | None) -> _Answer:
         """Sends through the adapters of the user's own session, whatever they are."""
-        proxy = self._route.proxy(request.origin)
-        prepared = requests.PreparedRequest()
-        prepared.method, prepared.url = request.method, request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared = _prepared(request)
         if body is not None:
             prepared.headers["Content-Length"] = str(body.length)
             prepared.body = body  # type: ignore[assignment]  # any iterable of bytes is sent, the stubs know fewer
@@ -202,7 +197,7 @@ class RequestsTransport:
             timeout=request.timeout,
             verify=session.verify if isinstance(session.verify, str) else self._route.ca_bundle or True,
             cert=session.cert,
-            proxies={request.origin.partition("://")[0]: proxy} if proxy else session.proxies,
+            proxies=_proxies(self._route, request.origin) or session.proxies,
         )
         answer.raw.enforce_content_length = True
         return _Answer(
@@ -212,6 +207,19 @@ class RequestsTransport:
             partial(answer.iter_content, PIECE),
             answer.close,
         )
+
+
+def _proxies(route: Route, origin: str) -> dict[str, str]:
+    """The proxy that leads to an origin, as requests has proxies: by scheme."""
+    proxy = route.proxy(origin)
+    return {origin.partition("://")[0]: proxy} if proxy else {}
+
+
+def _prepared(request: Request) -> requests.PreparedRequest:
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url = request.method, request.url
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    return prepared
 
 
 def _refuse_repeating(adapter: object) -> None:
