@@ -388,13 +388,14 @@ class Client:
 
     async def _send_async(self, draft: Draft) -> Response:
         transport = self._awaiting()
-        request = partial(self._request, draft, transport.library)
-        if draft.files is not None:
+        if draft.files is None:
+            request = self._request(draft, transport.library)
+        else:
             import asyncio
 
             # The file is read for its digest, which may take longer than a loop can wait.
-            return await drive_async(run(self._middleware.layers, await asyncio.to_thread(request)), transport.send)
-        return await drive_async(run(self._middleware.layers, request()), transport.send)
+            request = await asyncio.to_thread(self._request, draft, transport.library)
+        return await drive_async(run(self._middleware.layers, request), transport.send)
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):

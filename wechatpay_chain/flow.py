@@ -257,8 +257,7 @@ SLICE = 0.0006
 class _Turns:
     """What is to be computed on one event loop: at once where it has time, else in slices, between which others have a turn.
 
-    To sign takes 230 µs, and 32 calls that begin at once would keep others on the loop waiting for 10 ms; in slices it is 3.
-    On a thread it was 7 on one core and 4 on two: the two threads wait for each other at the interpreter.
+    To sign takes 210 µs, and 32 calls that begin at once would keep others on the loop waiting for 10 ms; in slices it is 3.
     """
 
     def __init__(self) -> None:
