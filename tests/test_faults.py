@@ -253,6 +253,7 @@ def shop(sandbox):
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                server.before()
                 try:
                     server.seen.append(client.notifications.parse(self.headers.items(), body))
                     self.send_response(server.reply)
@@ -266,7 +267,7 @@ def shop(sandbox):
                 pass
 
         server = HTTPServer(("127.0.0.1", 0), Handler)
-        server.seen, server.reply = [], 204
+        server.seen, server.reply, server.before = [], 204, lambda: None
         server.url = f"http://127.0.0.1:{server.server_address[1]}/notify"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -341,6 +342,22 @@ def test_nobody_there(sandbox):
     assert [post.outcome for post in notice.posts] == ["ConnectionError"]
     with pytest.raises(ConfigurationError, match="fault: came '503'; expected one of wrong-signature"):
         sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/", fault="503")
+
+
+def test_turning_the_clock_waits_for_what_time_alone_brought(sandbox, shop):
+    shop.reply = 500
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
+    is_posting = threading.Event()
+
+    def slowly():
+        is_posting.set()
+        time.sleep(0.3)
+
+    shop.before = slowly
+    sandbox.advance(14.9)
+    assert is_posting.wait(5)
+    sandbox.advance(0)
+    assert len(notice.posts) == 2
 
 
 def test_what_waits_ends_with_the_sandbox():

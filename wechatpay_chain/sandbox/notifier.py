@@ -106,6 +106,8 @@ class Notifier:
         self._ahead = 0.0
         self._waiting: list[Notice] = []
         self._changed = threading.Condition(threading.RLock())
+        # One thread posts what is due: whoever turns the clock waits for what the clock's own thread has taken.
+        self._posting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -205,11 +207,12 @@ class Notifier:
                     self._changed.wait(None if next_at is None else min(next_at - self.now(), 3600.0))
 
     def _post_due(self) -> None:
-        while (notice := self._taken()) is not None:
-            self._post(notice, notice.next_at or 0.0, self._sign)
+        with self._posting:
+            while (notice := self._taken()) is not None:
+                self._post(notice, notice.next_at or 0.0, self._sign)
 
     def _taken(self) -> Notice | None:
-        """The notice that is due first, taken out; its post needs no lock, for a receiver may ask for more notices."""
+        """The notice that is due first, taken out; `notify` is free while it is posted, for a receiver may ask for more."""
         with self._changed:
             due = [notice for notice in self._waiting if (notice.next_at or 0.0) <= self.now()]
             if self._is_closed or not due:
