@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
-from wechatpay_chain.digest import ALGORITHMS, Digest, new_digest
+from wechatpay_chain.digest import ALGORITHMS, STATEMENT_DIGEST, Digest, new_digest
 from wechatpay_chain.errors import (
     ArgumentError,
     DecryptionError,
@@ -49,9 +49,6 @@ Target = str | os.PathLike[str] | BinaryIO
 
 Progress = Callable[[int, int | None], object]
 """Told how many bytes have come, and of how many, where that is known."""
-
-STATEMENT_DIGEST = "Wechatpay-Statement-Sha1"
-"""What an overseas statement brings its digest in: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
 
 KEY = 32
 """Bytes of an AES-256 key."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from wechatpay_chain.http import Response
-from wechatpay_chain.media import Files
 from wechatpay_chain.template import Params, PathValue, extend, literal
+
+if TYPE_CHECKING:
+    from wechatpay_chain.media import Files
 
 __all__ = ["Draft", "Fields", "Node", "Seconds"]
 
@@ -248,6 +249,8 @@ class Node:
 
         def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
             """Always a mistake: a segment was taken for a verb."""
+            import difflib
+
             segment = self._template.rpartition("/")[2].replace("-", "_")
             meant = next(iter(difflib.get_close_matches(segment, PUBLIC, cutoff=0.6)), None)
             advice = f"did you mean .{meant}(…)?" if meant else f"end the chain with one of {', '.join(VERBS)}"

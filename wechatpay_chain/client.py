@@ -1,19 +1,20 @@
-"""The client: its settings, its stack of middleware, its transports; here all is put together."""
+"""The client: its settings, its stack of middleware, its transports; here all is put together.
+
+What not every program needs (files, notifications, payments, the HTTP libraries) is imported where it is first used.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
-from wechatpay_chain.bill import Announced, Progress, Saving, Source, Target, announced, located
 from wechatpay_chain.chain import Draft, Node, Seconds
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
@@ -21,7 +22,6 @@ from wechatpay_chain.errors import ArgumentError, ConfigurationError, Decryption
 from wechatpay_chain.flow import Stack, drive, drive_async, run
 from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
-from wechatpay_chain.media import File, opened_file, upload
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
@@ -30,8 +30,6 @@ from wechatpay_chain.middleware.retry import retry as retrying
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
-from wechatpay_chain.notification import Notifications, SeenStore
-from wechatpay_chain.payment import Payment
 from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
@@ -54,6 +52,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
     from typing_extensions import Self
 
+    from wechatpay_chain.bill import Progress, Source, Target
+    from wechatpay_chain.media import File
+    from wechatpay_chain.notification import Notifications, SeenStore
+    from wechatpay_chain.payment import Payment
     from wechatpay_chain.transport.aiohttp import AiohttpTransport
     from wechatpay_chain.transport.requests import RequestsTransport
 
@@ -234,6 +236,8 @@ class Client:
     if not TYPE_CHECKING:  # a type checker is to report a misspelt attribute by itself
 
         def __getattr__(self, attribute: str) -> object:
+            import difflib
+
             public = [name for name in dir(type(self)) if not name.startswith("_")]
             meant = difflib.get_close_matches(attribute.lower(), public, n=1)
             raise AttributeError(
@@ -253,6 +257,8 @@ class Client:
         """
         if self._apiv3_key is None:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
+        from wechatpay_chain.notification import Notifications
+
         return Notifications(
             self._keyring,
             self._apiv3_key,
@@ -266,6 +272,8 @@ class Client:
     @property
     def payment(self) -> Payment:
         """Signs what a front end passes on to bring up a payment: `client.payment.jsapi(appid, prepay_id)`."""
+        from wechatpay_chain.payment import Payment
+
         return Payment(self._credentials, self._apiv2_key)
 
     def decrypt(self, ciphertext: str) -> str:
@@ -311,9 +319,8 @@ class Client:
             OSError: it cannot be written.
             TransportError, APIError: as of any call.
         """
-        found, transport = announced(source), self._blocking()
-        with self._saving(found, to, gunzip, progress) as saving:
-            flow = self._fetching(found.url, saving, to, timeout, transport.library)
+        transport = self._blocking()
+        with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
             return drive(flow, transport.send)
 
     async def download_async(
@@ -326,9 +333,8 @@ class Client:
         timeout: Seconds = None,
     ) -> Response:
         """The same, awaited."""
-        found, transport = announced(source), self._awaiting()
-        with self._saving(found, to, gunzip, progress) as saving:
-            flow = self._fetching(found.url, saving, to, timeout, transport.library)
+        transport = self._awaiting()
+        with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
             return await drive_async(flow, transport.send)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
@@ -428,29 +434,36 @@ class Client:
             transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._async_session))
         return transport
 
-    def _saving(self, found: Announced, to: Target, gunzip: bool, progress: Progress | None) -> Saving:
-        key = None
+    @contextmanager
+    def _downloading(
+        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: Seconds, library: str
+    ) -> Iterator[Flow]:
+        from wechatpay_chain.bill import Saving, announced, located
+
+        found, key = announced(source), None
         if found.secret is not None:
             ciphertext, nonce = found.secret
             key = _with_one_of(self._private_keys, crypto.decrypt_octets, ciphertext), nonce.encode()
-        return Saving(to, digest=found.digest, key=key, gunzip=gunzip, progress=progress)
-
-    def _fetching(self, url: str, saving: Saving, to: Target, timeout: Seconds, library: str) -> Flow:
-        place = located(url, self._origins)
-        is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
-        draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
-        request = copied(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
-        # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
-        stack = self._middleware
-        layers = stack.layers if place.is_of_the_api else stack.without("encrypt", "verify", "rotate", "sign")
-        return run(stack.around("retry", saving.finished, layers), request)
+        with Saving(to, digest=found.digest, key=key, gunzip=gunzip, progress=progress) as saving:
+            place = located(found.url, self._origins)
+            is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
+            draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
+            request = copied(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
+            # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
+            stack = self._middleware
+            layers = stack.layers if place.is_of_the_api else stack.without("encrypt", "verify", "rotate", "sign")
+            yield run(stack.around("retry", saving.finished, layers), request)
 
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
         key_id = preferred[0] if preferred else None
         if draft.params is not None and not isinstance(draft.params, (Mapping, str, bytes)):
             draft = draft._replace(params=_listed(draft.params))  # it is read more than once
-        file = None if draft.files is None else opened_file(draft.files)
+        file = None
+        if draft.files is not None:
+            from wechatpay_chain.media import opened_file
+
+            file = opened_file(draft.files)
         try:
             if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
                 return self._plain_request(draft, file, library, key_id)
@@ -485,6 +498,8 @@ class Client:
         headers = headers | check_fields(draft.headers) if draft.headers else headers
         sent = None
         if file is not None:
+            from wechatpay_chain.media import upload
+
             body, sent = upload(target.partition("?")[0], file, draft.json)
             headers = headers | {"Content-Type": sent.content_type}
         else:
@@ -546,6 +561,5 @@ def _with_one_of(keys: Sequence[RSAPrivateKey], decrypt: Callable[[str, RSAPriva
 
 _CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True, None)
 
-_USER_AGENT = (
-    f"wechatpay-chain/{__version__} ({platform.system()} {platform.machine()}) Python/{platform.python_version()}"
-)
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
+_USER_AGENT = f"wechatpay-chain/{__version__} ({sys.platform}) Python/{_PYTHON}"

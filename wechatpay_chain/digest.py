@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
 
-__all__ = ["ALGORITHMS", "Digest", "new_digest"]
+__all__ = ["ALGORITHMS", "STATEMENT_DIGEST", "Digest", "new_digest"]
 
 
 class Digest(Protocol):
@@ -47,6 +47,9 @@ _BY_NAME: dict[str, Callable[[], Digest]] = {
 
 ALGORITHMS = ("SHA1", "SHA256", "SM3")
 """Those that prove a bill, by the names that the service has for them."""
+
+STATEMENT_DIGEST = "Wechatpay-Statement-Sha1"
+"""What an overseas statement brings its digest in: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
 
 
 def new_digest(algorithm: str) -> Digest:

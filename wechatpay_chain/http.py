@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from wechatpay_chain.errors import ArgumentError, DecryptionError
@@ -243,8 +243,7 @@ class Response:
         return str(self.headers.get("Request-ID", ""))
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """An effect: go on when somebody else has finished, or after some seconds, whichever is first.
 
     The flow is resumed with True when it has finished, False when it is late, None when waiting would never end, for this
@@ -259,8 +258,7 @@ class Wait:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Sleep:
+class Sleep(NamedTuple):
     """An effect: go on after some seconds. The flow is resumed with None.
 
     Attributes:
@@ -270,8 +268,7 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """An effect: go on with what somebody else's code answers, which may take its time.
 
     The flow is resumed with the answer. A plain function is called where it holds up no event loop, a coroutine function is
@@ -284,8 +281,7 @@ class Ask:
     function: Callable[[], Any]
 
 
-@dataclass(frozen=True)
-class Compute:
+class Compute(NamedTuple):
     """An effect: go on with what a function of ours computes, which lets other threads run meanwhile.
 
     A blocking call computes it at once; on an event loop it takes turns with whatever else is to be done there.

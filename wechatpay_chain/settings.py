@@ -13,7 +13,6 @@ from cryptography import x509
 
 from wechatpay_chain.crypto import PublicKeySource, load_public, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.files import CertificateFile
 from wechatpay_chain.http import Timeout, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
 from wechatpay_chain.middleware.retry import Retry
@@ -89,6 +88,8 @@ def kept_certificates(cache: object) -> CertificateCache | None:
     if cache is None:
         return None
     if isinstance(cache, (str, os.PathLike)):
+        from wechatpay_chain.files import CertificateFile
+
         return CertificateFile(cache)
     if callable(getattr(cache, "load", None)) and callable(getattr(cache, "save", None)):
         return cast("CertificateCache", cache)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 
-from wechatpay_chain.bill import STATEMENT_DIGEST
+from wechatpay_chain.digest import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
 from wechatpay_chain.http import Flow, Middleware, Request, Response, Steps
 from wechatpay_chain.keyring import Keyring
