@@ -10,6 +10,7 @@ import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -127,6 +128,72 @@ def test_a_with_block_closes_what_was_opened(service, echo):
     echo.received.clear()
     asyncio.run(main())
     assert len({received.peer for received in echo.received}) == 3
+
+
+def test_clients_share_their_connections(service, echo):
+    clients = [Client(**{**service.settings(echo.base_url), "mchid": str(1900000000 + n)}) for n in range(50)]
+    for client in clients:
+        client.v3.x.get()
+    assert len({received.peer for received in echo.received}) == 1
+    assert len({received.credentials["mchid"] for received in echo.received}) == 50
+    for client in clients[1:]:
+        client.close()
+    clients[0].v3.x.get()
+    assert len({received.peer for received in echo.received}) == 1, "who closes leaves others what they share"
+    clients[0].close()
+    clients[1].v3.x.get()
+    clients[1].close()
+    assert len({received.peer for received in echo.received}) == 2
+
+    async def main() -> None:
+        for client in clients:
+            await client.v3.x.get_async()
+        assert len({received.peer for received in echo.received}) == 1
+        for client in clients[1:]:
+            await client.aclose()
+        await clients[0].v3.x.get_async()
+        assert len({received.peer for received in echo.received}) == 1
+        await clients[0].aclose()
+        async with clients[1] as client:
+            await client.v3.x.get_async()
+        assert len({received.peer for received in echo.received}) == 2
+
+    echo.received.clear()
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list open files")  # noqa: PTH112
+def test_the_last_that_is_forgotten_closes_what_was_shared(service, echo):
+    def sockets() -> int:
+        gc.collect()
+        return sum(link.startswith("socket:") for link in links())
+
+    def links() -> list[str]:
+        found = []
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+            with suppress(OSError):
+                found.append(os.readlink(f"/proc/self/fd/{name}"))  # noqa: PTH115
+        return found
+
+    async def main() -> None:
+        before = sockets()
+        first, second = (Client(**service.settings(echo.base_url)) for _ in range(2))
+        for client in (first, second):
+            client.v3.x.get()
+            await client.v3.x.get_async()
+        del first, client
+        await asyncio.sleep(0.05)
+        held = sockets()
+        second.v3.x.get()
+        await second.v3.x.get_async()
+        assert len({received.peer for received in echo.received}) == 2
+        del second
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert sockets() < held
+        assert sockets() <= before + 2, "the server's ends may still be there"
+
+    asyncio.run(main())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -1,17 +1,20 @@
-"""What both transports need to know of the world around them: proxies, certificate authorities, pool sizes."""
+"""What both transports need to know of the world around them: proxies, certificate authorities, pools and who shares them."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
+from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
 
-__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "Route"]
+__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "Route", "Shared"]
+
+T = TypeVar("T")
 
 POOL_SIZE = 100
 """Connections kept to one host."""
@@ -32,6 +35,7 @@ class Route:
 
     Attributes:
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
+        trust: what clients have in common that trust the same authorities; one whose file has changed since is another.
 
     Raises:
         ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
@@ -41,6 +45,8 @@ class Route:
         self, origin: str, proxies: Mapping[str, str] | None, ca_bundle: str | os.PathLike[str] | None
     ) -> None:
         self.ca_bundle = _ca_bundle(ca_bundle)
+        changed = Path(self.ca_bundle).stat().st_mtime_ns if self.ca_bundle else None
+        self.trust: Hashable = (self.ca_bundle, changed)
         self._from_environment = proxies is None
         if proxies is None:
             # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
@@ -70,6 +76,34 @@ class Route:
             if (found := self._proxies.get(key)) is not None:
                 return _http_proxy(found)
         return None
+
+
+class Shared(Generic[T]):
+    """What clients have in common: thousands of merchants in one process need not have a connection each.
+
+    A client joins, and leaves when it is closed or gone; whoever leaves last gets the thing back, to close it.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[Hashable, tuple[T, set[int]]] = {}
+
+    def join(self, place: Hashable, holder: int, make: Callable[[], T]) -> T:
+        """What is at a place; it is made where there is nothing."""
+        # Two threads may come here at once; setdefault gives both the same one. No lock, for a fork could copy it locked.
+        thing, holders = self._places.get(place) or self._places.setdefault(place, (make(), set()))
+        holders.add(holder)
+        return thing
+
+    def leave(self, place: Hashable, holder: int) -> T | None:
+        """What nobody holds any more."""
+        _, holders = self._places.get(place, (None, set[int]()))
+        holders.discard(holder)
+        return None if holders else self.drop(place)
+
+    def drop(self, place: Hashable) -> T | None:
+        """What was at a place, whoever holds it."""
+        thing, _ = self._places.pop(place, (None, None))
+        return thing
 
 
 def _check(proxies: object) -> None:

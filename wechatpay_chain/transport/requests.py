@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route, Shared
 
 __all__ = ["RequestsTransport"]
 
@@ -31,6 +32,10 @@ _FOLD = re.compile(r"\s*[\r\n]\s*")
 
 PIECE = 1 << 18
 """Bytes of a body that are read at once."""
+
+
+_Place = tuple[object, Hashable]
+"""A process, and what is trusted in it."""
 
 
 class _Answer(NamedTuple):
@@ -47,20 +52,23 @@ class _Pools(HTTPAdapter):
     """The connection pools of requests, without what its Session and its Response make of a call.
 
     They would rewrite the URL, add cookies, read netrc files, and take a quarter of a call's CPU: 200 of 870 µs.
+
+    Args:
+        ca_bundle: certificate authorities to trust; None for those of requests.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, ca_bundle: str | None) -> None:
         super().__init__(pool_maxsize=POOL_SIZE)
-        self._route = route
-        self._by_origin: dict[str, tuple[Any, str]] = {}
+        self._ca_bundle = ca_bundle
+        self._opened: dict[tuple[str, str | None], tuple[Any, str]] = {}
 
-    def open(self, request: Request, body: _Body | None) -> _Answer:
+    def open(self, request: Request, body: _Body | None, proxy: str | None) -> _Answer:
         """Sends a request, and reads the head of its answer."""
         try:
-            raw = self._open(request, body)
+            raw = self._open(request, body, proxy)
         except ClosedPoolError:  # dropped for others that were used later; nothing was sent
-            self._by_origin.pop(request.origin, None)
-            raw = self._open(request, body)
+            self._opened.pop((request.origin, proxy), None)
+            raw = self._open(request, body, proxy)
         raw.enforce_content_length = True  # urllib3 1.26 would take half an answer for a whole one
 
         def close() -> None:
@@ -75,8 +83,8 @@ class _Pools(HTTPAdapter):
             close,
         )
 
-    def _open(self, request: Request, body: _Body | None) -> HTTPResponse:
-        pool, prefix = self._by_origin.get(request.origin) or self._pool(request)
+    def _open(self, request: Request, body: _Body | None, proxy: str | None) -> HTTPResponse:
+        pool, prefix = self._opened.get((request.origin, proxy)) or self._pool(request, proxy)
         headers = request.headers.as_dict()
         if body is not None:
             headers["Content-Length"] = str(body.length)
@@ -95,24 +103,27 @@ class _Pools(HTTPAdapter):
         )
         return raw
 
-    def _pool(self, request: Request) -> tuple[Any, str]:
+    def _pool(self, request: Request, proxy: str | None) -> tuple[Any, str]:
         """The pool of an origin, and what stands before a target on the request line: an http proxy wants the whole URL."""
-        proxies, verify = _proxies(self._route, request.origin), self._route.ca_bundle or True
+        proxies, verify = _proxies(request, proxy), self._ca_bundle or True
         prepared = _prepared(request)
         pool = self.get_connection_with_tls_context(prepared, verify, proxies=proxies)
         adapter: Any = self  # one of its methods has no types
         adapter.cert_verify(pool, request.url, verify, None)
         prefix = "" if self.request_url(prepared, proxies).startswith("/") else request.origin
-        return self._by_origin.setdefault(request.origin, (pool, prefix))
+        return self._opened.setdefault((request.origin, proxy), (pool, prefix))
 
     def close(self) -> None:
         """Closes all connections."""
-        self._by_origin.clear()
+        self._opened.clear()
         super().close()
 
 
+_shared = Shared[_Pools]()
+
+
 class RequestsTransport:
-    """The blocking transport. Threads share its pool; a forked child gets a pool of its own.
+    """The blocking transport. Threads and clients share their pools; a forked child gets pools of its own.
 
     Args:
         route: proxy and certificate authorities.
@@ -135,7 +146,8 @@ class RequestsTransport:
         self._given = session
         # By process, so that a forked child never writes to its parent's sockets. The parent's entry stays in the child:
         # closing it would take locks that a thread of the parent may have held at the fork.
-        self._opened: dict[object, _Pools] = {}
+        self._opened: dict[_Place, _Pools] = {}
+        weakref.finalize(self, _forget, self._opened, id(self)).atexit = False
 
     def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.
@@ -145,9 +157,12 @@ class RequestsTransport:
         """
         # A GET has no body that could tell how far it went.
         body = _Body(request) if request.body or request.method != "GET" else None
+        proxy = self._route.proxy(request.origin)
         try:
             answer = (
-                self._pools().open(request, body) if self._given is None else self._through(self._given, request, body)
+                self._pools().open(request, body, proxy)
+                if self._given is None
+                else self._through(self._given, request, body, proxy)
             )
         except (OSError, HTTPError) as error:
             raise _broken(request, error, body.taken if body else _may_be_sent(error)) from _speakable(error)
@@ -175,16 +190,19 @@ class RequestsTransport:
         return Response(answer.status, headers, content, request)
 
     def close(self) -> None:
-        """Closes the connections that this process opened. A later call opens new ones."""
-        if pools := self._opened.pop(Process.current, None):
-            pools.close()
+        """Closes the connections that this process opened, unless others share them. A later call opens new ones."""
+        place = Process.current, self._route.trust
+        if self._opened.pop(place, None) and (unused := _shared.leave(place, id(self))):
+            unused.close()
 
     def _pools(self) -> _Pools:
-        process = Process.current
-        # Two threads may come here at once; setdefault gives both the same one.
-        return self._opened.get(process) or self._opened.setdefault(process, _Pools(self._route))
+        place = Process.current, self._route.trust
+        pools = self._opened.get(place)
+        if pools is None:
+            pools = self._opened[place] = _shared.join(place, id(self), partial(_Pools, self._route.ca_bundle))
+        return pools
 
-    def _through(self, session: requests.Session, request: Request, body: _Body | None) -> _Answer:
+    def _through(self, session: requests.Session, request: Request, body: _Body | None, proxy: str | None) -> _Answer:
         """Sends through the adapters of the user's own session, whatever they are."""
         prepared = _prepared(request)
         if body is not None:
@@ -197,7 +215,7 @@ class RequestsTransport:
             timeout=request.timeout,
             verify=session.verify if isinstance(session.verify, str) else self._route.ca_bundle or True,
             cert=session.cert,
-            proxies=_proxies(self._route, request.origin) or session.proxies,
+            proxies=_proxies(request, proxy) or session.proxies,
         )
         answer.raw.enforce_content_length = True
         return _Answer(
@@ -209,10 +227,16 @@ class RequestsTransport:
         )
 
 
-def _proxies(route: Route, origin: str) -> dict[str, str]:
-    """The proxy that leads to an origin, as requests has proxies: by scheme."""
-    proxy = route.proxy(origin)
-    return {origin.partition("://")[0]: proxy} if proxy else {}
+def _forget(opened: dict[_Place, _Pools], holder: int) -> None:
+    """Leaves the pools of a transport that nobody holds any more; those that nobody shares go with it."""
+    for place in opened:
+        if place[0] is Process.current:
+            _shared.leave(place, holder)
+
+
+def _proxies(request: Request, proxy: str | None) -> dict[str, str]:
+    """The proxy of a request, as requests has proxies: by scheme."""
+    return {request.origin.partition("://")[0]: proxy} if proxy else {}
 
 
 def _prepared(request: Request) -> requests.PreparedRequest:
