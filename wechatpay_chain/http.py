@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -62,6 +62,16 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._items = {name.lower(): (name, value) for name, value in headers.items()}
+
+    @classmethod
+    def joined(cls, fields: Iterable[tuple[str, str]]) -> Headers:
+        """Of fields as they came. Those of one name, which the service does not send, are joined: RFC 9110, 5.3."""
+        headers = cls({})
+        items = headers._items
+        for name, value in fields:
+            key = name.lower()
+            items[key] = (name, f"{items[key][1]}, {value}" if key in items else value)
+        return headers
 
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()][1]

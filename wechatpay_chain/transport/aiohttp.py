@@ -171,7 +171,9 @@ class AiohttpTransport:
             if answer.status < 200:
                 answer.close()  # the true answer may still come, and must not be taken for that to another request
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-            came = _headers(answer)
+            came = Headers.joined(
+                (name, value if value.isascii() else _latin(value)) for name, value in answer.headers.items()
+            )
             if answer.status >= 300:
                 content = await _beginning(request, answer)
             elif request.sink is not None:
@@ -227,6 +229,10 @@ class AiohttpTransport:
 
         begun = False
 
+        def fault(error: BaseException) -> Exception:
+            # What went wrong with the file that is sent; aiohttp reports a broken connection instead.
+            return (sending.fault if sending else None) or _broken(request, error)
+
         async def once(outgoing: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             nonlocal begun
             begun = True
@@ -234,7 +240,7 @@ class AiohttpTransport:
             try:
                 return await handler(outgoing)
             except _ERRORS as error:
-                raise _broken(request, error) from _chained(error)
+                raise fault(error) from _chained(error)
 
         try:
             return await session.request(
@@ -251,9 +257,7 @@ class AiohttpTransport:
                 middlewares=(once,),
             )
         except _ERRORS as error:
-            if sending is not None and sending.fault is not None:
-                raise sending.fault from None
-            raise _broken(request, error) from _chained(error)
+            raise fault(error) from _chained(error)
         except ArgumentError:
             raise
         except (RuntimeError, ValueError) as error:
@@ -296,15 +300,6 @@ async def _beginning(request: Request, answer: _Answer | aiohttp.ClientResponse)
     while len(content) < MOST_OF_AN_ERROR and (piece := await _piece(request, answer.content.readany())):
         content += piece
     return bytes(content)
-
-
-def _headers(answer: _Answer | aiohttp.ClientResponse) -> Headers:
-    """The headers of an answer. One that comes twice, which none of the service's does, is joined: RFC 9110, 5.3."""
-    pairs = list(answer.headers.items())
-    names = {name.lower() for name, _ in pairs}
-    if len(names) < len(pairs):
-        pairs = [(name, ", ".join(answer.headers.getall(name))) for name in names]
-    return Headers({name: value if value.isascii() else _latin(value) for name, value in pairs})
 
 
 async def _pour(request: Request, answer: _Answer | aiohttp.ClientResponse, headers: Headers, sink: Sink) -> None:

@@ -77,7 +77,7 @@ class _Pools(HTTPAdapter):
 
         return _Answer(
             raw.status,
-            raw.headers.itermerged(),
+            raw.headers.items(),
             partial(raw.read, decode_content=True),
             partial(raw.stream, PIECE, decode_content=True),
             close,
@@ -171,7 +171,7 @@ class RequestsTransport:
                 # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
                 # this connection must not be used again; closing the unread answer closes it.
                 raise TransportError(f"{request.method} {request.template}: came an interim {answer.status}", True)
-            headers = Headers({name: _FOLD.sub(" ", value) for name, value in answer.headers})
+            headers = Headers.joined((name, _FOLD.sub(" ", value)) for name, value in answer.headers)
             content = b""
             if answer.status >= 300:
                 content = _beginning(request, answer)
