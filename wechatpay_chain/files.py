@@ -31,8 +31,9 @@ class PartialFile:
 
     def restart(self) -> None:
         """Forgets what was written."""
-        self._file.seek(0)
-        self._file.truncate()
+        if self._file.tell():  # a file that was cut to nothing is written out when it is closed: 0.25 s for 1 GB on ext4
+            self._file.seek(0)
+            self._file.truncate()
 
     def commit(self) -> None:
         """Puts the file in the place of what was there before."""
