@@ -7,26 +7,16 @@ It reads a line for each round, `calls concurrency`, and prints seconds, CPU sec
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import secrets
-import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 TARGET = "/v3/pay/transactions/native"
-ORDER = {
-    "appid": "wxd678efh567hg6787",
-    "mchid": "1900007291",
-    "description": "Image形象店-深圳腾大-QQ公仔",
-    "out_trade_no": "1217752501201407033233368018",
-    "notify_url": "https://www.weixin.qq.com/wxpay/pay.php",
-    "amount": {"total": 100, "currency": "CNY"},
-}
 
 
 class Known:
@@ -35,6 +25,9 @@ class Known:
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
         self.merchant = json.loads((folder / "merchant.json").read_text())
+        self.order = json.loads((folder / "order.json").read_text())
+        self.loading: dict[str, bool] = {}
+        self.closing: list[Callable[[], Awaitable[object]]] = []
 
 
 def by_hand(known: Known) -> tuple[Callable[[], tuple[bytes, dict[str, str]]], Callable[[object, bytes], None]]:
@@ -43,16 +36,14 @@ def by_hand(known: Known) -> tuple[Callable[[], tuple[bytes, dict[str, str]]], C
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    merchant = known.merchant
-    key = serialization.load_pem_private_key(
-        merchant["private_key"].encode(), None, unsafe_skip_rsa_key_validation=True
-    )
+    merchant, order = known.merchant, known.order
+    key = serialization.load_pem_private_key(merchant["private_key"].encode(), None, **known.loading)
     certs = {
         serial: x509.load_pem_x509_certificate(pem.encode()).public_key() for serial, pem in merchant["certs"].items()
     }
 
     def signed() -> tuple[bytes, dict[str, str]]:
-        body = json.dumps(ORDER, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
         message = f"POST\n{TARGET}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
         signature = base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
@@ -80,7 +71,6 @@ def requests_by_hand(known: Known) -> Callable[[], object]:
 
     signed, verify = by_hand(known)
     session = requests.Session()
-    session.verify = str(known.folder / "tls.pem")
 
     def call() -> object:
         body, headers = signed()
@@ -93,15 +83,16 @@ def requests_by_hand(known: Known) -> Callable[[], object]:
 
 
 def ours(known: Known) -> Callable[[], object]:
-    client = _client(known)
+    ours = client(known)
 
     def call() -> object:
-        return client.v3.pay.transactions.native.post(json=ORDER).json()["code_url"]
+        return ours.v3.pay.transactions.native.post(json=known.order).json()["code_url"]
 
     return call
 
 
-def _client(known: Known):
+def client(known: Known):
+    """One of ours."""
     from wechatpay_chain import Client
 
     merchant = known.merchant
@@ -111,7 +102,6 @@ def _client(known: Known):
         private_key=merchant["private_key"],
         certs=merchant["certs"],
         base_url=known.url,
-        ca_bundle=known.folder / "tls.pem",
         proxies={},
     )
 
@@ -122,9 +112,9 @@ def _wechatpayv3_settings(known: Known) -> dict[str, str]:
         "mchid": merchant["mchid"],
         "private_key": merchant["private_key"],
         "cert_serial_no": merchant["serial"],
-        "appid": ORDER["appid"],
+        "appid": known.order["appid"],
         "apiv3_key": merchant["apiv3_key"],
-        "notify_url": ORDER["notify_url"],
+        "notify_url": known.order["notify_url"],
         "cert_dir": str(known.folder / "certs"),
     }
 
@@ -136,9 +126,7 @@ def wechatpayv3(known: Known) -> Callable[[], object]:
     client._core._gate_way = known.url
 
     def call() -> object:
-        status, text = client.pay(
-            description=ORDER["description"], out_trade_no=ORDER["out_trade_no"], amount=ORDER["amount"]
-        )
+        status, text = client.pay(**{name: known.order[name] for name in ("description", "out_trade_no", "amount")})
         assert status == 200, text
         return json.loads(text)["code_url"]
 
@@ -153,8 +141,8 @@ def aiohttp_by_hand(known: Known) -> Callable[[], Awaitable[object]]:
 
     async def call() -> object:
         if not opened:
-            context = ssl.create_default_context(cafile=known.folder / "tls.pem")
-            opened.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
+            opened.append(aiohttp.ClientSession())
+            known.closing.append(opened[0].close)
         body, headers = signed()
         async with opened[0].post(known.url + TARGET, data=body, headers=headers) as answer:
             answer.raise_for_status()
@@ -166,10 +154,10 @@ def aiohttp_by_hand(known: Known) -> Callable[[], Awaitable[object]]:
 
 
 def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
-    client = _client(known)
+    ours = client(known)
 
     async def call() -> object:
-        return (await client.v3.pay.transactions.native.post_async(json=ORDER)).json()["code_url"]
+        return (await ours.v3.pay.transactions.native.post_async(json=known.order)).json()["code_url"]
 
     return call
 
@@ -184,8 +172,9 @@ def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
     async def call() -> object:
         if not entered:
             entered.append(await client.__aenter__())
+            known.closing.append(lambda: client.__aexit__(None, None, None))
         status, text = await client.pay(
-            description=ORDER["description"], out_trade_no=ORDER["out_trade_no"], amount=ORDER["amount"]
+            **{name: known.order[name] for name in ("description", "out_trade_no", "amount")}
         )
         assert status == 200, text
         return json.loads(text)["code_url"]
@@ -198,20 +187,26 @@ ASYNC = {"aiohttp by hand": aiohttp_by_hand, "ours async": ours_async, "wechatpa
 
 
 def blocking_rounds(call: Callable[[], object]) -> None:
+    """Answers each line with a round."""
+    from concurrent.futures import ThreadPoolExecutor
+
     for line in sys.stdin:
         calls, concurrency = map(int, line.split())
-        began, cpu = time.perf_counter(), time.process_time()
-        if concurrency == 1:
-            for _ in range(calls):
-                call()
-        else:
-            with ThreadPoolExecutor(concurrency) as threads:
+        with ThreadPoolExecutor(concurrency) as threads:
+            began, cpu = time.perf_counter(), time.process_time()
+            if concurrency == 1:
+                for _ in range(calls):
+                    call()
+            else:
                 for done in [threads.submit(call) for _ in range(calls)]:
                     done.result()
-        print(json.dumps([time.perf_counter() - began, time.process_time() - cpu, []]), flush=True)
+            print(json.dumps([time.perf_counter() - began, time.process_time() - cpu, []]), flush=True)
 
 
 async def awaited_rounds(call: Callable[[], Awaitable[object]]) -> None:
+    """The same on an event loop, on which another task asks for a turn each millisecond."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         calls, concurrency = map(int, line.split())
@@ -236,13 +231,24 @@ async def awaited_rounds(call: Callable[[], Awaitable[object]]) -> None:
         print(json.dumps([*took, sorted(waits)]), flush=True)
 
 
+async def closed(known: Known, doing: Awaitable[Any]) -> None:
+    """Closes what was opened meanwhile."""
+    try:
+        await doing
+    finally:
+        for close in known.closing:
+            await close()
+
+
 def main() -> None:
     name, url, folder = sys.argv[1:]
     known = Known(url, Path(folder))
     if name in SYNC:
         blocking_rounds(SYNC[name](known))
     else:
-        asyncio.run(awaited_rounds(ASYNC[name](known)))
+        import asyncio
+
+        asyncio.run(closed(known, awaited_rounds(ASYNC[name](known))))
 
 
 if __name__ == "__main__":

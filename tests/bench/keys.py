@@ -1,4 +1,4 @@
-"""The keys of a run, made as it begins: the merchant's, the platform's, and those of TLS."""
+"""The keys of a run, made as it begins: the merchant's, the platform's, and those of TLS; and what is ordered."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.service import MCHID, SERIAL, certificate_pem, new_certificate, new_key, private_pem
 
+ORDER = {
+    "appid": "wxd678efh567hg6787",
+    "mchid": "1900007291",
+    "description": "Image形象店-深圳腾大-QQ公仔",
+    "out_trade_no": "1217752501201407033233368018",
+    "notify_url": "https://www.weixin.qq.com/wxpay/pay.php",
+    "amount": {"total": 100, "currency": "CNY"},
+}
+
 APIV3_KEY = "0123456789abcdef0123456789abcdef"
 
 
 def write_keys(folder: Path) -> None:
-    """Writes what server and clients need: merchant.json, platform.pem, serial.txt, tls.pem, tls-key.pem."""
+    """Writes what server and clients need: merchant.json, order.json, platform.pem, serial.txt, tls.pem, tls-key.pem."""
     merchant, platform = new_key(), new_key()
     certificate = new_certificate(platform)
     serial = f"{certificate.serial_number:040X}"
@@ -31,6 +40,7 @@ def write_keys(folder: Path) -> None:
         "apiv3_key": APIV3_KEY,
     }
     (folder / "merchant.json").write_text(json.dumps(known))
+    (folder / "order.json").write_text(json.dumps(ORDER))
     (folder / "apiclient_key.pem").write_text(private_pem(merchant))
     # An elliptic curve, so that a handshake costs the server little.
     tls = ec.generate_private_key(ec.SECP256R1())

@@ -1,19 +1,20 @@
-"""The parts of a call that can be measured by themselves; prints them as JSON: what, microseconds, bar."""
+"""The parts of a call that can be measured by themselves; prints them as JSON: what, microseconds, aim."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 import time
-import tracemalloc
+from collections.abc import Callable
 
-from tests.bench.__main__ import best
-from tests.bench.clients import ORDER
+from tests.bench.keys import ORDER
+from tests.bench.run import best
 from tests.service import Service, private_pem
 from wechatpay_chain import Client, Response, crypto
-from wechatpay_chain.http import Headers
+from wechatpay_chain.chain import Draft
+from wechatpay_chain.flow import drive, run
+from wechatpay_chain.http import Headers, Middleware
 from wechatpay_chain.template import expand
 
 BODY = json.dumps({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz", "note": "公仔"}, ensure_ascii=False).encode()
@@ -37,13 +38,33 @@ class StillAwaited(Still):
         return Response(200, self._headers, BODY, request)
 
 
+def layers(client: Client, still: Still, sign: float, verify: float) -> list[tuple[str, float, str]]:
+    """What each layer takes by itself, from the innermost outwards."""
+    request = client._request(
+        Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None), "x"
+    )
+    names, stack = list(client.middleware), client.middleware.layers
+    rows, inner = [], best(lambda: drive(run((), request), still.send), 1000)
+    for index in reversed(range(len(stack))):
+        whole = best(_driven(stack[index:], request, still), 400)
+        own = whole - inner - {"sign": sign, "verify": verify}.get(names[index], 0.0)
+        rows.append((f"  of it: the layer {names[index]}", own, ""))
+        inner = whole
+    return rows[::-1]
+
+
+def _driven(stack: tuple[Middleware, ...], request, still: Still) -> Callable[[], object]:
+    return lambda: drive(run(stack, request), still.send)
+
+
 def main() -> None:
     service = Service()
     settings = {**service.settings("https://127.0.0.1:9/"), "private_key": private_pem(service.merchant), "proxies": {}}
     del settings["retry"]
     client = Client(**settings)
     headers = Headers({"Content-Type": "application/json", "Request-ID": "08-0", **service.signature(BODY)})
-    client._transports.update(requests=Still(headers), aiohttp=StillAwaited(headers))
+    still = Still(headers)
+    client._transports.update(requests=still, aiohttp=StillAwaited(headers))
     key, public = crypto.load_private_key(private_pem(service.merchant)), service.public_key.public_key()
     message = f"{headers['Wechatpay-Timestamp']}\n{headers['Wechatpay-Nonce']}\n".encode() + BODY + b"\n"
     sign = best(lambda: crypto.sign(message, key), 300)
@@ -57,39 +78,23 @@ def main() -> None:
         return (time.perf_counter() - began) / 300 * 1e6
 
     awaited = min(asyncio.run(calls()) for _ in range(7))
-    node = client.v3.marketing.partner.product_coupon
+    draft = Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None)
     rows = [
-        ("sign, µs", sign, ""),
-        ("verify, µs", verify, ""),
-        ("our own CPU on a call, sync, µs", blocking - sign - verify, "60"),
-        ("our own CPU on a call, async, µs", awaited - sign - verify, "80"),
-        ("  of it: the request from the draft", best(lambda: client._request(_draft(), "x"), 3000), ""),
+        ("sign", sign, ""),
+        ("verify", verify, ""),
+        ("our own CPU on a call beyond sign, verify and transport, sync", blocking - sign - verify, "60 µs"),
+        ("the same, async", awaited - sign - verify, "80 µs"),
+        ("  of it: the chain", best(lambda: client.v3.pay.transactions.native, 9000), ""),
+        ("  of it: the request from chain and arguments", best(lambda: client._request(draft, "x"), 3000), ""),
+        *layers(client, still, sign, verify),
         (
-            "a chain of five and its template, µs",
+            "a chain of five attributes and its template",
             best(lambda: str(client.v3.marketing.partner.product_coupon.users), 9000),
-            "5",
+            "5 µs",
         ),
-        ("expanding a template, µs", best(lambda: expand(TEMPLATE, {"openid": "oh-394z-6CGkNoJrsDLTT"}), 9000), "5"),
+        ("expanding a template", best(lambda: expand(TEMPLATE, {"openid": "oh-394z-6CGkNoJrsDLTT"}), 9000), "5 µs"),
     ]
-    del node
-    began = time.perf_counter()
-    gc.collect()
-    tracemalloc.start()
-    many = [Client(**settings) for _ in range(100)]
-    kilobytes = tracemalloc.get_traced_memory()[0] / len(many) / 1024
-    tracemalloc.stop()
-    began = time.perf_counter()
-    for _ in range(100):
-        Client(**settings)
-    rows.append(("another client, ms", (time.perf_counter() - began) * 10, "2"))
-    rows.append(("another client, kB", kilobytes, "30"))
     json.dump(rows, sys.stdout)
-
-
-def _draft():
-    from wechatpay_chain.chain import Draft
-
-    return Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None)
 
 
 if __name__ == "__main__":
