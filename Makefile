@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test soak bench lint types docs clean
+.PHONY: demo test soak bench bench-quick lint types docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -19,6 +19,9 @@ soak: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.bench
+
+bench-quick: $(VENV)/test
+	$(BIN)/python -m tests.bench quick
 
 lint: $(VENV)/lint
 	$(BIN)/ruff format --check .

@@ -23,7 +23,7 @@ class Known:
     """What a contender knows of the run."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
+        self.url, self.folder, self.bundle = url, folder, folder / "bundle.pem"
         self.merchant = json.loads((folder / "merchant.json").read_text())
         self.order = json.loads((folder / "order.json").read_text())
         self.loading: dict[str, bool] = {}
@@ -71,6 +71,7 @@ def requests_by_hand(known: Known) -> Callable[[], object]:
 
     signed, verify = by_hand(known)
     session = requests.Session()
+    session.verify = str(known.bundle)
 
     def call() -> object:
         body, headers = signed()
@@ -102,6 +103,7 @@ def client(known: Known):
         private_key=merchant["private_key"],
         certs=merchant["certs"],
         base_url=known.url,
+        ca_bundle=known.bundle,
         proxies={},
     )
 
@@ -134,6 +136,8 @@ def wechatpayv3(known: Known) -> Callable[[], object]:
 
 
 def aiohttp_by_hand(known: Known) -> Callable[[], Awaitable[object]]:
+    import ssl
+
     import aiohttp
 
     signed, verify = by_hand(known)
@@ -141,7 +145,8 @@ def aiohttp_by_hand(known: Known) -> Callable[[], Awaitable[object]]:
 
     async def call() -> object:
         if not opened:
-            opened.append(aiohttp.ClientSession())
+            context = ssl.create_default_context(cafile=known.bundle)
+            opened.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
             known.closing.append(opened[0].close)
         body, headers = signed()
         async with opened[0].post(known.url + TARGET, data=body, headers=headers) as answer:
