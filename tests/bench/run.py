@@ -83,16 +83,28 @@ class Run:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=self.environment)
         return done.stdout
 
-    def round(self, name: str, calls: int, concurrency: int, core: int | None = 0) -> Round:
-        """Some calls of a contender, in its own process, on one core."""
+    def _contender(self, name: str, concurrency: int, core: int | None) -> subprocess.Popen[str]:
         contender = self.contenders.get((name, core))
         if contender is None:
             contender = self.contenders[name, core] = self._begun(self.command(name), core)
             self.round(name, 8 * concurrency, concurrency, core)
+        return contender
+
+    def round(self, name: str, calls: int, concurrency: int, core: int | None = 0) -> Round:
+        """Some calls of a contender, in its own process, on one core."""
+        contender = self._contender(name, concurrency, core)
         contender.stdin.write(f"{calls} {concurrency}\n")
         contender.stdin.flush()
         seconds, cpu, waits = json.loads(contender.stdout.readline())
         return Round(calls / seconds, cpu / calls * 1e6, waits[int(len(waits) * 0.99)] * 1e3 if waits else 0.0)
+
+    def rates_together(self, name: str, calls: int, cores: tuple[int, ...]) -> float:
+        """Calls a second of several processes of a contender at once, each on a core of its own."""
+        contenders = [self._contender(name, 1, core) for core in cores]
+        for contender in contenders:
+            contender.stdin.write(f"{calls} 1\n")
+            contender.stdin.flush()
+        return sum(calls / json.loads(contender.stdout.readline())[0] for contender in contenders)
 
     def rounds(self, calls: dict[str, int], concurrency: int, rounds: int) -> dict[str, list[Round]]:
         """Rounds in shuffled order, by contender; so many calls of each."""
