@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.service import Reply
-from wechatpay_chain import APIError, ConfigurationError, SignatureError, TransportError
+from wechatpay_chain import APIError, ArgumentError, ConfigurationError, SignatureError, TransportError
 
 NAMES = ["log", "encrypt", "retry", "errors", "verify", "rotate", "sign"]
 
@@ -26,6 +26,21 @@ def test_a_header_is_added_for_both_modes(client, wire, service, send):
     send(client.v3.x, "post", json={})
     assert wire.received[-1].header("X-Trace") == "t-1"
     assert wire.received[-1].is_signed_by(service.merchant)
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "中文"])
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, value, verb):
+    def trace(request):
+        response = yield request.with_headers({"X-Trace": value})
+        return response
+
+    client.middleware.insert_before("sign", "trace", trace)
+    with pytest.raises(ArgumentError, match="headers: one of them, or the target, holds what cannot be sent") as caught:
+        send(client.v3.x, verb, json={})
+    assert value not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert not wire.received
 
 
 def test_a_middleware_sees_what_is_thrown_and_what_comes_back(client, wire, service, send):

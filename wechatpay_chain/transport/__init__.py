@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import split_origin
 
-__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "Route", "Shared"]
+__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "UNSENDABLE", "Route", "Shared"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,11 @@ POOL_SIZE = 100
 
 MOST_OF_AN_ERROR = 1 << 20
 """Bytes after which no more of an error answer is read. The service's have some hundred."""
+
+UNSENDABLE = (
+    "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"
+)
+"""The error of what a layer of the user's own may have put into a request. It shows nothing of it, which may be secret."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 

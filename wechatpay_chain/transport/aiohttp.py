@@ -21,7 +21,7 @@ from yarl import URL
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Upload
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route, Shared
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, UNSENDABLE, Route, Shared
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -274,16 +274,21 @@ def _head(request: Request, host: str) -> bytes:
     """Request line and headers as they are sent: RFC 9112, 3 and 5.
 
     Raises:
-        ArgumentError: a layer of the user's own put into a header, or into the target, what ends a line.
+        ArgumentError: a layer of the user's own put into a header, or into the target, what cannot stand there.
     """
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in request.headers.as_dict().items()]
     if request.body or request.method != "GET":
         lines.append(f"Content-Length: {len(request.body)}")
     head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
-        raise ArgumentError("headers: one of them, or the target, holds a line break or a NUL; expected none")
-    return f"{head}\r\n\r\n".encode()
+    breaks = len(lines) - 1
+    try:
+        octets = f"{head}\r\n\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        octets = b""
+    if not octets or head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+        raise ArgumentError(UNSENDABLE)
+    return octets
 
 
 async def _piece(request: Request, reading: Awaitable[bytes]) -> bytes:

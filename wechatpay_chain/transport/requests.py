@@ -18,10 +18,10 @@ from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from wechatpay_chain.errors import ConfigurationError, TransportError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
 from wechatpay_chain.http import Headers, Request, Response
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, Route, Shared
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, UNSENDABLE, Route, Shared
 
 __all__ = ["RequestsTransport"]
 
@@ -187,6 +187,8 @@ class RequestsTransport:
             )
         except (OSError, HTTPError) as error:
             raise _broken(request, error, body.taken if body else _may_be_sent(error)) from _speakable(error)
+        except ValueError:  # of http.client, before it has sent anything
+            raise ArgumentError(UNSENDABLE) from None
         try:
             if answer.status < 200:
                 # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
