@@ -101,14 +101,18 @@ class Shared(Generic[T]):
 
     def leave(self, place: Hashable, holder: int) -> T | None:
         """What nobody holds any more."""
-        _, holders = self._places.get(place, (None, set[int]()))
+        if place not in self._places:
+            return None
+        thing, holders = self._places[place]
         holders.discard(holder)
-        return None if holders else self.drop(place)
-
-    def drop(self, place: Hashable) -> T | None:
-        """What was at a place, whoever holds it."""
-        thing, _ = self._places.pop(place, (None, None))
+        if holders:
+            return None
+        self.drop(place)
         return thing
+
+    def drop(self, place: Hashable) -> None:
+        """Forgets what was at a place, whoever holds it."""
+        self._places.pop(place, None)
 
 
 def _check(proxies: object) -> None:
