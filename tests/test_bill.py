@@ -197,6 +197,16 @@ def test_a_broken_download_is_begun_again(service, wire, fetch, tmp_path):
 
 
 @both
+def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fetch, tmp_path):
+    told = serving(service, wire)
+    answers = [Reply(200, {"Content-Length": "4000000"}, bytes(3_000_000)).octets, Reply(200, {}, BILL)]
+    wire.answer = lambda received: answers.pop(0)
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+        fetch(told, tmp_path / "bill.csv", using=client)
+    assert (tmp_path / "bill.csv").read_bytes() == BILL
+
+
+@both
 def test_what_went_into_an_open_file_is_not_begun_again(service, wire, fetch):
     told = serving(service, wire)
     wire.answer = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets

@@ -18,7 +18,7 @@ from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Headers, Request, Response
 from wechatpay_chain.process import Process
 from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, UNSENDABLE, Route, Shared
@@ -187,8 +187,10 @@ class RequestsTransport:
             )
         except (OSError, HTTPError) as error:
             raise _broken(request, error, body.taken if body else _may_be_sent(error)) from _speakable(error)
-        except ValueError:  # of http.client, before it has sent anything
-            raise ArgumentError(UNSENDABLE) from None
+        except ValueError as error:
+            if isinstance(error, WeChatPayError) or (body and body.taken):
+                raise
+            raise ArgumentError(UNSENDABLE) from None  # of http.client, which shows what it does not send
         try:
             if answer.status < 200:
                 # http.client skips 100 only. Behind any other interim answer the true one is still to come, so that
