@@ -93,6 +93,10 @@ class Headers(Mapping[str, str]):
         merged._items = {**self._items, **(other if isinstance(other, Headers) else Headers(other))._items}
         return merged
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these is there, in lower case."""
+        return not names.isdisjoint(self._items)
+
     def as_dict(self) -> dict[str, str]:
         """Names as they were written, and values."""
         return dict(self._items.values())

@@ -29,7 +29,7 @@ class _Computed(NamedTuple):
 
     future: asyncio.Future[Any]
     result: Any
-    error: Exception | None
+    error: BaseException | None
 
     def settle(self) -> None:
         """Tells whoever waits, unless he was cancelled meanwhile."""
@@ -76,14 +76,16 @@ class Turns:
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
         end = loop.time() + SLICE
-        while (computed := self._next()) is not None:
-            computed.settle()
-            if loop.time() >= end:
-                break
-        self._ended = loop.time()
-        self._is_scheduled = bool(self._waiting)
-        if self._is_scheduled:
-            loop.call_soon(self._slice, loop)
+        try:
+            while (computed := self._next()) is not None:
+                computed.settle()
+                if loop.time() >= end:
+                    break
+        finally:
+            self._ended = loop.time()
+            self._is_scheduled = bool(self._waiting)
+            if self._is_scheduled:
+                loop.call_soon(self._slice, loop)
 
     def _help(self, loop: asyncio.AbstractEventLoop) -> None:
         while (computed := self._next()) is not None:
@@ -101,8 +103,13 @@ class Turns:
             if not future.done():
                 try:
                     return _Computed(future, function(), None)
-                except Exception as error:
-                    return _Computed(future, None, error)
+                except (KeyboardInterrupt, SystemExit):  # the main thread's, and so the loop's, if anybody's
+                    future.cancel()
+                    raise
+                except BaseException as error:
+                    # What a future cannot hold, or nobody expects, such as a panic of cryptography's.
+                    is_usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
+                    return _Computed(future, None, error if is_usual else RuntimeError(type(error).__name__))
         return None
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.http import split_origin
+from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.http import RESERVED_FIELDS, Request, split_origin
 
-__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "UNSENDABLE", "Route", "Shared"]
+__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "REQUEST_TIMEOUT", "UNSENDABLE", "Route", "Shared", "check_head"]
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Hashable)
 
 POOL_SIZE = 100
-"""Connections kept to one host."""
+"""Connections that blocking calls keep to one host. They may have more at once."""
 
 MOST_OF_AN_ERROR = 1 << 20
 """Bytes after which no more of an error answer is read. The service's have some hundred."""
+
+REQUEST_TIMEOUT = 408
+"""An answer after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
+the request, and be followed by the answer to that. It is not read, which closes the connection."""
 
 UNSENDABLE = (
     "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"
@@ -40,7 +46,7 @@ class Route:
 
     Attributes:
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
-        trust: what clients have in common that trust the same authorities; one whose file has changed since is another.
+        trust: what clients have in common that trust the same authorities: a file's path and what it held.
 
     Raises:
         ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
@@ -50,8 +56,7 @@ class Route:
         self, origin: str, proxies: Mapping[str, str] | None, ca_bundle: str | os.PathLike[str] | None
     ) -> None:
         self.ca_bundle = _ca_bundle(ca_bundle)
-        changed = Path(self.ca_bundle).stat().st_mtime_ns if self.ca_bundle else None
-        self.trust: Hashable = (self.ca_bundle, changed)
+        self.trust = _trust(self.ca_bundle)
         self._from_environment = proxies is None
         if proxies is None:
             # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
@@ -83,36 +88,71 @@ class Route:
         return None
 
 
-class Shared(Generic[T]):
+class Shared(Generic[T, P]):
     """What clients have in common: thousands of merchants in one process need not have a connection each.
 
-    A client joins, and leaves when it is closed or gone; whoever leaves last gets the thing back, to close it.
+    A client joins, and leaves when it is closed or gone; whoever leaves last gets the thing back, to close it. There is no
+    lock, for a fork could copy it locked, and a client may be collected anywhere.
     """
 
     def __init__(self) -> None:
-        self._places: dict[Hashable, tuple[T, set[int]]] = {}
+        self._kept: dict[P, tuple[T, dict[int, set[P]]]] = {}
 
-    def join(self, place: Hashable, holder: int, make: Callable[[], T]) -> T:
-        """What is at a place; it is made where there is nothing."""
-        # Two threads may come here at once; setdefault gives both the same one. No lock, for a fork could copy it locked.
-        thing, holders = self._places.get(place) or self._places.setdefault(place, (make(), set()))
-        holders.add(holder)
-        return thing
+    def join(self, place: P, joined: set[P], make: Callable[[], T]) -> T:
+        """What is at a place; it is made where there is nothing.
 
-    def leave(self, place: Hashable, holder: int) -> T | None:
+        Args:
+            place: where.
+            joined: the places of whoever joins, and so who he is. What is dropped is taken out.
+            make: makes it.
+        """
+        while True:
+            # Two threads may come here at once; setdefault gives both the same one.
+            kept = self._kept.get(place) or self._kept.setdefault(place, (make(), {}))
+            thing, holders = kept
+            holders[id(joined)] = joined
+            joined.add(place)
+            if self._kept.get(place) is kept:  # else the last has left meanwhile
+                return thing
+
+    def leave(self, place: P, joined: set[P]) -> T | None:
         """What nobody holds any more."""
-        if place not in self._places:
+        joined.discard(place)
+        kept = self._kept.get(place)
+        if kept is None:
             return None
-        thing, holders = self._places[place]
-        holders.discard(holder)
-        if holders:
+        thing, holders = kept
+        if holders.pop(id(joined), None) is None or holders:
             return None
-        self.drop(place)
+        self._kept.pop(place, None)
+        if holders:  # somebody has joined meanwhile
+            self._kept.setdefault(place, kept)
+            return None
         return thing
 
-    def drop(self, place: Hashable) -> None:
-        """Forgets what was at a place, whoever holds it."""
-        self._places.pop(place, None)
+    def drop(self, place: P, thing: T) -> None:
+        """Forgets a thing, whoever holds it."""
+        kept = self._kept.get(place)
+        if kept is not None and kept[0] is thing:
+            del self._kept[place]
+            for joined in list(kept[1].values()):
+                joined.discard(place)
+
+    def __iter__(self) -> Iterator[tuple[P, T]]:
+        return iter([(place, thing) for place, (thing, _) in list(self._kept.items())])
+
+
+def check_head(request: Request) -> None:
+    """Sees to it that no layer of the user's own has a say in how messages are framed, and whom they are for.
+
+    Raises:
+        ArgumentError: one has set a header that is not its to set.
+    """
+    if request.headers.has_any(_OURS):
+        raise ArgumentError(f"headers: a layer has set one of {', '.join(sorted(_OURS))}, which are made by the client")
+
+
+_OURS = RESERVED_FIELDS - {"authorization"}
 
 
 def _check(proxies: object) -> None:
@@ -150,6 +190,16 @@ def _ca_bundle(ca_bundle: str | os.PathLike[str] | None) -> str | None:
         if path := os.environ.get(name):
             return _authorities(f"the environment variable {name}", path)
     return None
+
+
+def _trust(ca_bundle: str | None) -> Hashable:
+    if ca_bundle is None:
+        return None
+    place = Path(ca_bundle).resolve()
+    if place.is_dir():  # OpenSSL reads it as it goes along, and so does not keep what is in it
+        state = place.stat()
+        return str(place), state.st_dev, state.st_ino, state.st_ctime_ns
+    return str(place), hashlib.sha256(place.read_bytes()).hexdigest()
 
 
 def _authorities(setting: str, path: object) -> str:

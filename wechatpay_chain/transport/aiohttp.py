@@ -21,13 +21,22 @@ from yarl import URL
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Upload
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, UNSENDABLE, Route, Shared
+from wechatpay_chain.transport import MOST_OF_AN_ERROR, REQUEST_TIMEOUT, UNSENDABLE, Route, Shared, check_head
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
     from typing_extensions import Self
 
 __all__ = ["AiohttpTransport"]
+
+MOST_AT_ONCE = 500
+"""Connections that an event loop has to one host; further calls wait. All clients together have them."""
+
+SWITCHING = 101
+"""The interim answer that would be the last."""
+
+AT_HAND = 1 << 16
+"""Bytes of a body that are written at once. More are sent in pieces, as the peer takes them."""
 
 KEEPALIVE = 7.0
 """Seconds that an idle connection is kept: the service closes it after about 8, aiohttp would keep it for 15."""
@@ -77,7 +86,7 @@ class _Connections:
 
     def __init__(self, place: _Place, ca_bundle: str | None) -> None:
         self.ssl = _context(ca_bundle) if ca_bundle else True
-        self._connector = _Connector(limit=POOL_SIZE, keepalive_timeout=KEEPALIVE)
+        self._connector = _Connector(limit=0, limit_per_host=MOST_AT_ONCE, keepalive_timeout=KEEPALIVE)
         self.session = aiohttp.ClientSession(connector=self._connector, cookie_jar=aiohttp.DummyCookieJar())
         self.closing = self._closing(place)
         with suppress(StopIteration):  # to its first yield, for one that is not begun is not closed with its loop
@@ -103,7 +112,13 @@ class _Connections:
             protocol.transport.write(head + request.body)
             protocol.start_timeout()
             message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != SWITCHING:  # RFC 9110, 15.2
+                message, content = await protocol.read()
+            if protocol.transport is None or protocol.transport.get_write_buffer_size():
+                protocol.force_close()  # answered before all of it was sent; the rest would be taken for the next request
         except BaseException as error:
+            if connection.transport is not None:
+                connection.transport.abort()  # nothing more of it is sent
             connection.close()
             if isinstance(error, HttpProcessingError):
                 raise aiohttp.ClientPayloadError from error
@@ -124,11 +139,11 @@ class _Connections:
         try:
             yield
         finally:
-            _shared.drop(place)
+            _shared.drop(place, self)
             await self.session.close()
 
 
-_shared = Shared[_Connections]()
+_shared = Shared[_Connections, _Place]()
 
 
 class AiohttpTransport:
@@ -158,8 +173,8 @@ class AiohttpTransport:
         self._given = session
         # The connector of the user's session may have been told not to verify; the context of a call overrides it.
         self._ssl = _context(route.ca_bundle) if session is not None else True
-        self._opened: dict[_Place, _Connections] = {}
-        weakref.finalize(self, _forget, self._opened, id(self)).atexit = False
+        self._joined: set[_Place] = set()
+        weakref.finalize(self, _forget, self._joined).atexit = False
 
     async def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.
@@ -174,7 +189,10 @@ class AiohttpTransport:
             came = Headers.joined(
                 (name, value if value.isascii() else _latin(value)) for name, value in answer.headers.items()
             )
-            if answer.status >= 300:
+            if answer.status == REQUEST_TIMEOUT:
+                content = b""  # see there
+                answer.close()
+            elif answer.status >= 300:
                 content = await _beginning(request, answer)
             elif request.sink is not None:
                 content = b""
@@ -186,7 +204,7 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Closes what was opened on the running loop, unless others share it. A later call opens anew."""
         place = self._place()
-        if self._opened.pop(place, None) and (unused := _shared.leave(place, id(self))):
+        if unused := _shared.leave(place, self._joined):
             await unused.closing.aclose()
 
     def _place(self) -> _Place:
@@ -194,22 +212,16 @@ class AiohttpTransport:
 
     def _connections(self) -> _Connections:
         place = self._place()
-        connections = self._opened.get(place)
-        if connections is None or connections.session.closed:
-            for other in [other for other in list(self._opened) if other[1].is_closed()]:
-                self._opened.pop(other, None)
-                _shared.drop(other)
-            connections = _shared.join(place, id(self), partial(_Connections, place, self._route.ca_bundle))
-            self._opened[place] = connections
-        return connections
+        return _shared.join(place, self._joined, partial(_connections, place, self._route.ca_bundle))
 
     async def _sent(self, request: Request) -> _Answer | aiohttp.ClientResponse:
         """Sends a request, and reads the head of its answer."""
+        check_head(request)
         proxy = self._route.proxy(request.origin)
         if self._given is not None:
             return await self._through(self._given, self._ssl, request, proxy)
         connections = self._connections()
-        if proxy is not None or request.upload is not None:
+        if proxy is not None or request.upload is not None or len(request.body) > AT_HAND:
             return await self._through(connections.session, connections.ssl, request, proxy)
         try:
             return await connections.open(request)
@@ -341,11 +353,15 @@ class _Connector(aiohttp.TCPConnector):
     ) -> aiohttp.connector.Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
-            if _is_readable(connection):
-                # It may be no more than a TLS record of the connection's own. Twice round the loop, and it has been read.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-            if connection.protocol is not None and not connection.protocol.should_close:
+            try:
+                if _is_readable(connection):
+                    # It may be no more than a TLS record of the connection's own. Twice round the loop, and it is read.
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+            except BaseException:
+                connection.close()
+                raise
+            if not connection.closed and connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
 
@@ -377,11 +393,19 @@ class _Sending:
             raise
 
 
-def _forget(opened: dict[_Place, _Connections], holder: int) -> None:
+def _connections(place: _Place, ca_bundle: str | None) -> _Connections:
+    """New connections, and none of loops that were closed without a word."""
+    for other, unused in _shared:
+        if other[1].is_closed():
+            _shared.drop(other, unused)
+    return _Connections(place, ca_bundle)
+
+
+def _forget(joined: set[_Place]) -> None:
     """Leaves the connections of a transport that nobody holds any more, and closes those that nobody shares."""
-    for place in list(opened):
+    for place in list(joined):
         process, loop, _ = place
-        if process is Process.current and (unused := _shared.leave(place, holder)) and not loop.is_closed():
+        if process is Process.current and (unused := _shared.leave(place, joined)) and not loop.is_closed():
             loop.call_soon_threadsafe(loop.create_task, unused.closing.aclose())
 
 

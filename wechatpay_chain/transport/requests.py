@@ -21,7 +21,15 @@ from urllib3.util.ssl_ import create_urllib3_context
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Headers, Request, Response
 from wechatpay_chain.process import Process
-from wechatpay_chain.transport import MOST_OF_AN_ERROR, POOL_SIZE, UNSENDABLE, Route, Shared
+from wechatpay_chain.transport import (
+    MOST_OF_AN_ERROR,
+    POOL_SIZE,
+    REQUEST_TIMEOUT,
+    UNSENDABLE,
+    Route,
+    Shared,
+    check_head,
+)
 
 __all__ = ["RequestsTransport"]
 
@@ -140,7 +148,7 @@ class _Pools(HTTPAdapter):
         super().close()
 
 
-_shared = Shared[_Pools]()
+_shared = Shared[_Pools, _Place]()
 
 
 class RequestsTransport:
@@ -167,8 +175,8 @@ class RequestsTransport:
         self._given = session
         # By process, so that a forked child never writes to its parent's sockets. The parent's entry stays in the child:
         # closing it would take locks that a thread of the parent may have held at the fork.
-        self._opened: dict[_Place, _Pools] = {}
-        weakref.finalize(self, _forget, self._opened, id(self)).atexit = False
+        self._joined: set[_Place] = set()
+        weakref.finalize(self, _forget, self._joined).atexit = False
 
     def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.
@@ -176,6 +184,7 @@ class RequestsTransport:
         Raises:
             TransportError: no whole answer came.
         """
+        check_head(request)
         # A GET has no body that could tell how far it went.
         body = _Body(request) if request.body or request.method != "GET" else None
         proxy = self._route.proxy(request.origin)
@@ -199,7 +208,7 @@ class RequestsTransport:
             headers = Headers.joined((name, _FOLD.sub(" ", value)) for name, value in answer.headers)
             content = b""
             if answer.status >= 300:
-                content = _beginning(request, answer)
+                content = b"" if answer.status == REQUEST_TIMEOUT else _beginning(request, answer)
             elif request.sink is not None:
                 request.sink.begin(headers)
                 for piece in _pieces(request, answer):
@@ -217,15 +226,12 @@ class RequestsTransport:
     def close(self) -> None:
         """Closes the connections that this process opened, unless others share them. A later call opens new ones."""
         place = Process.current, self._route.trust
-        if self._opened.pop(place, None) and (unused := _shared.leave(place, id(self))):
+        if unused := _shared.leave(place, self._joined):
             unused.close()
 
     def _pools(self) -> _Pools:
         place = Process.current, self._route.trust
-        pools = self._opened.get(place)
-        if pools is None:
-            pools = self._opened[place] = _shared.join(place, id(self), partial(_Pools, self._route.ca_bundle))
-        return pools
+        return _shared.join(place, self._joined, partial(_Pools, self._route.ca_bundle))
 
     def _through(self, session: requests.Session, request: Request, body: _Body | None, proxy: str | None) -> _Answer:
         """Sends through the adapters of the user's own session, whatever they are."""
@@ -252,11 +258,11 @@ class RequestsTransport:
         )
 
 
-def _forget(opened: dict[_Place, _Pools], holder: int) -> None:
+def _forget(joined: set[_Place]) -> None:
     """Leaves the pools of a transport that nobody holds any more; those that nobody shares go with it."""
-    for place in opened:
+    for place in list(joined):
         if place[0] is Process.current:
-            _shared.leave(place, holder)
+            _shared.leave(place, joined)
 
 
 def _proxies(request: Request, proxy: str | None) -> dict[str, str]:
