@@ -28,11 +28,21 @@ def test_a_header_is_added_for_both_modes(client, wire, service, send):
     assert wire.received[-1].is_signed_by(service.merchant)
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "中文"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Trace", "a\r\nX-Other: b"),
+        ("X-Trace", "a\nb"),
+        ("X-Trace", "a\rb"),
+        ("X-Trace", "中文"),
+        ("X-Trace: a", "b"),
+        ("X-Trace\r\nX-Other", "b"),
+    ],
+)
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, value, verb):
+def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, name, value, verb):
     def trace(request):
-        response = yield request.with_headers({"X-Trace": value})
+        response = yield request.with_headers({name: value})
         return response
 
     client.middleware.insert_before("sign", "trace", trace)
@@ -40,6 +50,18 @@ def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, value, verb
         send(client.v3.x, verb, json={})
     assert value not in str(caught.value)
     assert caught.value.__cause__ is None
+    assert not wire.received
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "Connection"])
+def test_a_layer_does_not_frame_the_message(client, wire, send, name):
+    def frame(request):
+        response = yield request.with_headers({name: "3"})
+        return response
+
+    client.middleware.insert_after("sign", "frame", frame)
+    with pytest.raises(ArgumentError, match="headers: a layer has set one of connection, content-encoding"):
+        send(client.v3.x, "post", json={"a": 1})
     assert not wire.received
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ __all__ = [
     "Wait",
     "check_fields",
     "copied",
+    "is_field_name",
     "json_bytes",
     "parse_authorization",
     "request_message",
@@ -381,6 +383,12 @@ _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
+@lru_cache(maxsize=1024)
+def is_field_name(name: str) -> bool:
+    """Whether a text can be a header's name."""
+    return _FIELD_NAME.fullmatch(name) is not None
+
+
 def check_fields(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The headers that a caller adds, if they can be sent and are his to set.
 
@@ -390,7 +398,7 @@ def check_fields(headers: Mapping[str, str]) -> Mapping[str, str]:
     if not isinstance(headers, Mapping):
         raise ArgumentError(f"headers: came a {type(headers).__name__}; expected a mapping from names to texts")
     for name, value in headers.items():
-        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+        if not isinstance(name, str) or not is_field_name(name):
             raise ArgumentError(f"headers: {name!r} is not a header's name")
         if name.lower() in RESERVED_FIELDS:
             raise ArgumentError(f"headers: {name} is made by the client and cannot be set")

@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
-from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Upload
+from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Upload, is_field_name
 from wechatpay_chain.process import Process
 from wechatpay_chain.transport import MOST_OF_AN_ERROR, REQUEST_TIMEOUT, UNSENDABLE, Route, Shared, check_head
 
@@ -289,7 +289,8 @@ def _head(request: Request, host: str) -> bytes:
         ArgumentError: a layer of the user's own put into a header, or into the target, what cannot stand there.
     """
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.as_dict().items()]
+    fields = request.headers.as_dict()
+    lines += [f"{name}: {value}" for name, value in fields.items()]
     if request.body or request.method != "GET":
         lines.append(f"Content-Length: {len(request.body)}")
     head = "\r\n".join(lines)
@@ -298,7 +299,13 @@ def _head(request: Request, host: str) -> bytes:
         octets = f"{head}\r\n\r\n".encode("latin-1")
     except UnicodeEncodeError:
         octets = b""
-    if not octets or head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+    if (
+        not octets
+        or not all(map(is_field_name, fields))
+        or head.count("\n") != breaks
+        or head.count("\r") != breaks
+        or "\0" in head
+    ):
         raise ArgumentError(UNSENDABLE)
     return octets
 
