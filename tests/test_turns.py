@@ -69,6 +69,21 @@ def test_an_error_goes_to_whom_it_belongs(cores):
     assert [type(one) for one in computed] == [tuple, ValueError] * 5
 
 
+@pytest.mark.parametrize("kind", [StopIteration, type("Panic", (BaseException,), {})])
+def test_an_error_that_no_future_can_hold(cores, kind):
+    def fails():
+        raise kind
+
+    async def main():
+        first = await asyncio.wait_for(taken(*[lambda: slowly(0), fails] * 5), 5)
+        second = await asyncio.wait_for(taken(*[lambda: slowly(0)] * 5), 5)
+        return first, second
+
+    first, second = asyncio.run(main())
+    assert [type(one) for one in first] == [tuple, RuntimeError] * 5
+    assert [type(one) for one in second] == [tuple] * 5
+
+
 def test_what_nobody_waits_for_is_not_computed(cores):
     computed: list[int] = []
 

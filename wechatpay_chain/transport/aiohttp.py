@@ -81,11 +81,11 @@ class _Connections:
 
     Args:
         place: where it is shared.
-        ca_bundle: certificate authorities to trust; None for those of Python.
+        tls: what verifies hosts; True for aiohttp's own context.
     """
 
-    def __init__(self, place: _Place, ca_bundle: str | None) -> None:
-        self.ssl = _context(ca_bundle) if ca_bundle else True
+    def __init__(self, place: _Place, tls: ssl.SSLContext | bool) -> None:
+        self._tls = tls
         self._connector = _Connector(limit=0, limit_per_host=MOST_AT_ONCE, keepalive_timeout=KEEPALIVE)
         self.session = aiohttp.ClientSession(connector=self._connector, cookie_jar=aiohttp.DummyCookieJar())
         self.closing = self._closing(place)
@@ -128,7 +128,7 @@ class _Connections:
     def _opener(self, origin: str) -> aiohttp.ClientRequest:
         """What the connector is to know of all who want to be connected to an origin."""
         loop = asyncio.get_running_loop()
-        return self._openers.setdefault(origin, aiohttp.ClientRequest("GET", URL(origin), loop=loop, ssl=self.ssl))
+        return self._openers.setdefault(origin, aiohttp.ClientRequest("GET", URL(origin), loop=loop, ssl=self._tls))
 
     async def _closing(self, place: _Place) -> AsyncGenerator[None]:
         """Closes the connections when it is closed itself.
@@ -172,7 +172,7 @@ class AiohttpTransport:
         self._route = route
         self._given = session
         # The connector of the user's session may have been told not to verify; the context of a call overrides it.
-        self._ssl = _context(route.ca_bundle) if session is not None else True
+        self._tls = _context(route) if route.ca_bundle or session is not None else True
         self._joined: set[_Place] = set()
         weakref.finalize(self, _forget, self._joined).atexit = False
 
@@ -212,24 +212,24 @@ class AiohttpTransport:
 
     def _connections(self) -> _Connections:
         place = self._place()
-        return _shared.join(place, self._joined, partial(_connections, place, self._route.ca_bundle))
+        return _shared.join(place, self._joined, partial(_connections, place, self._tls))
 
     async def _sent(self, request: Request) -> _Answer | aiohttp.ClientResponse:
         """Sends a request, and reads the head of its answer."""
         check_head(request)
         proxy = self._route.proxy(request.origin)
         if self._given is not None:
-            return await self._through(self._given, self._ssl, request, proxy)
+            return await self._through(self._given, request, proxy)
         connections = self._connections()
         if proxy is not None or request.upload is not None or len(request.body) > AT_HAND:
-            return await self._through(connections.session, connections.ssl, request, proxy)
+            return await self._through(connections.session, request, proxy)
         try:
             return await connections.open(request)
         except _ERRORS as error:
             raise _broken(request, error) from _chained(error)
 
     async def _through(
-        self, session: aiohttp.ClientSession, tls: ssl.SSLContext | bool, request: Request, proxy: str | None
+        self, session: aiohttp.ClientSession, request: Request, proxy: str | None
     ) -> aiohttp.ClientResponse:
         """Sends through a session: the user's own, or ours what is streamed or goes to a proxy."""
         connect, read = request.timeout
@@ -264,7 +264,7 @@ class AiohttpTransport:
                 auto_decompress=True,
                 raise_for_status=False,
                 proxy=proxy,
-                ssl=tls,
+                ssl=self._tls,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
                 middlewares=(once,),
             )
@@ -400,12 +400,12 @@ class _Sending:
             raise
 
 
-def _connections(place: _Place, ca_bundle: str | None) -> _Connections:
+def _connections(place: _Place, tls: ssl.SSLContext | bool) -> _Connections:
     """New connections, and none of loops that were closed without a word."""
     for other, unused in _shared:
         if other[1].is_closed():
             _shared.drop(other, unused)
-    return _Connections(place, ca_bundle)
+    return _Connections(place, tls)
 
 
 def _forget(joined: set[_Place]) -> None:
@@ -416,7 +416,18 @@ def _forget(joined: set[_Place]) -> None:
             loop.call_soon_threadsafe(loop.create_task, unused.closing.aclose())
 
 
-def _context(ca_bundle: str | None) -> ssl.SSLContext:
+def _context(route: Route) -> ssl.SSLContext:
+    """What verifies hosts, read once for all that trust the same: 1 MB and 13 ms."""
+    context = _contexts.get(route.trust)
+    if context is None:
+        context = _contexts[route.trust] = _new_context(route.ca_bundle)
+    return context
+
+
+_contexts: weakref.WeakValueDictionary[Hashable, ssl.SSLContext] = weakref.WeakValueDictionary()
+
+
+def _new_context(ca_bundle: str | None) -> ssl.SSLContext:
     try:
         if ca_bundle and Path(ca_bundle).is_dir():
             return ssl.create_default_context(capath=ca_bundle)

@@ -1,0 +1,197 @@
+"""Connections that are kept and shared: whose they are, what they trust, and when they are not used again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import weakref
+
+import pytest
+
+from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key
+from wechatpay_chain import Client, ClientError, TransportError
+from wechatpay_chain.transport import aiohttp
+
+
+def test_another_file_of_the_same_path_is_another_trust(service, authority, send, tmp_path):
+    """Tools that keep a file's time would hide it."""
+    context, trusted = authority
+    path = tmp_path / "ca.pem"
+    with Wire(lambda received: service.signed(), context) as wire:
+        settings = {**service.settings(wire.base_url), "ca_bundle": path}
+        shutil.copy(trusted, path)
+        os.utime(path, (1, 1))
+        with Client(**settings) as first:
+            send(first.v3.x, "get")
+            path.write_text(certificate_pem(new_certificate(new_key())))
+            os.utime(path, (1, 1))
+            with Client(**settings) as second, pytest.raises(TransportError) as caught:
+                send(second.v3.x, "get")
+            send(first.v3.x, "get")
+    assert caught.value.sent is False
+    assert len(wire.received) == 2
+
+
+def test_a_loop_that_has_ended_is_held_by_nobody(service, wire):
+    clients = [Client(**service.settings(wire.base_url)) for _ in range(3)]
+    loops = []
+
+    async def main(client):
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await asyncio.gather(*(client.v3.x.get_async() for _ in range(6)))
+
+    for client in clients:
+        asyncio.run(main(client))
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 3
+
+
+def test_who_is_closed_late_closes_nothing_of_others(service, wire):
+    """A client a request: the first is collected while the second begins."""
+
+    async def main():
+        first = Client(**service.settings(wire.base_url))
+        await first.v3.x.get_async()
+        second = Client(**service.settings(wire.base_url))
+        del first
+        gc.collect()
+        await second.v3.x.get_async()
+        await asyncio.sleep(0.01)
+        third = Client(**service.settings(wire.base_url))
+        await third.v3.x.get_async()
+        assert len({received.peer for received in wire.received[1:]}) == 1
+        await second.aclose()
+        await third.v3.x.get_async()
+        assert len({received.peer for received in wire.received[1:]}) == 1
+        await third.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+@pytest.mark.parametrize("apart", [False, True])
+def test_interim_answers_are_passed_over(client, wire, service, status, apart):
+    interim, true = Kept(f"HTTP/1.1 {status} X\r\n\r\n".encode()), service.signed(b'{"a":1}').octets
+    wire.answer = lambda received: interim.then(true) if apart else Kept(interim + true)
+
+    async def main():
+        return [(await client.v3.x.post_async(json={})).json() for _ in range(3)]
+
+    assert asyncio.run(main()) == [{"a": 1}] * 3
+
+
+def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
+    size = 8_000_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            accepted, _ = server.accept()
+            with accepted:
+                came = 0
+                while came < size:
+                    came += len(accepted.recv(1 << 18))
+                    time.sleep(0.04)
+                accepted.sendall(service.signed().octets)
+                accepted.recv(1)
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with Client(**service.settings(url), timeout=(2, 0.9)) as client:
+            assert send(client.v3.x, "post", json="a" * size).status_code == 200
+
+
+def test_a_host_that_hangs_does_not_hold_up_another(service, wire, monkeypatch):
+    monkeypatch.setattr(aiohttp, "MOST_AT_ONCE", 2)
+    hangs = threading.Event()
+    with Wire(lambda received: hangs.wait(5) and None) as other:
+
+        async def main():
+            stuck = Client(**service.settings(other.base_url))
+            calls = [asyncio.ensure_future(stuck.v3.x.get_async()) for _ in range(3)]
+            async with Client(**service.settings(wire.base_url)) as client:
+                await asyncio.wait_for(client.v3.x.get_async(), 2)
+            assert len(other.received) == 2, "the third waits"
+            hangs.set()
+            await asyncio.gather(*calls, return_exceptions=True)
+            await stuck.aclose()
+
+        asyncio.run(main())
+    assert len(wire.received) == 1
+
+
+def test_a_connection_is_not_used_again_after_a_408(client, wire, service):
+    """It is meant for the idle connection, and may cross the next request, whose answer then follows it."""
+
+    def answer(received):
+        true = service.signed(json.dumps({"to": received.target}).encode()).octets
+        if received.target == "/v3/late":
+            return Kept(Reply(408).octets).then(true)
+        return Kept(true)
+
+    wire.answer = answer
+
+    def calls(get):
+        for target in ("first", "late", "second", "third"):
+            yield target, get(client.v3[target])
+
+    def checked(target, call):
+        if target == "late":
+            with pytest.raises(ClientError):
+                call()
+        else:
+            assert call().json() == {"to": f"/v3/{target}"}
+
+    for target, call in calls(lambda node: node.get):
+        checked(target, call)
+        time.sleep(0.05)
+
+    async def main():
+        for target in ("first", "late", "second", "third"):
+            try:
+                came = (await client.v3[target].get_async()).json()
+            except ClientError as error:
+                came = {"to": f"{error.status_code}"}
+            assert came == {"to": "408" if target == "late" else f"/v3/{target}"}
+            await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_a_close_that_a_busy_loop_has_not_noticed(client, wire, service):
+    wire.answer = lambda received: service.signed().octets  # and closes
+
+    async def main():
+        for _ in range(4):
+            await client.v3.x.post_async(json={})
+            time.sleep(0.1)  # noqa: ASYNC251 -- the loop is busy
+
+    asyncio.run(main())
+    assert len(wire.received) == 4
+
+
+def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(client, wire, service):
+    wire.answer = lambda received: Kept(service.signed().octets).then(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n")
+    said = []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
+        await client.v3.x.get_async()
+        time.sleep(0.1)  # noqa: ASYNC251 -- what nobody asked for comes while the loop is busy
+        calling = asyncio.ensure_future(client.v3.x.get_async())
+        await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        del calling
+        gc.collect()
+        await client.v3.x.get_async()
+
+    asyncio.run(main())
+    gc.collect()
+    assert said == []
