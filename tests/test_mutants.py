@@ -38,7 +38,7 @@ MUTANTS = {
     "a folded nonce is plain": (PROOF, " if _PLAIN.fullmatch(nonce) else None", ""),
     "the digest of a statement is not checked": (VERIFY, "doubt is None and digest is not None and not _is_sha1", "doubt is None and digest == 1 and not _is_sha1"),
     "a digest proves any answer": (VERIFY, "if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None", ""),
-    "an empty header is there": (PROOF, "if not headers.get(name):", "if name not in headers:"),
+    "an empty header is there": (PROOF, "if not all(values):", "if any(name not in headers for name in _FIELDS):"),
     "a signature of nothing proves a file": (VERIFY, "if request.sink is not None and digest is None:", "if request.sink is not None and digest == 1:"),
     "what was answered says what was asked": (VERIFY, 'operation = f"{request.method}', 'request = response.request\n    operation = f"{request.method}'),
     "a verifier need not say yes": (PROOF, "if verdict is True:", "if verdict is not False:"),

@@ -157,7 +157,7 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
         step = next(layer)
         while True:
             # What else a layer sends, for a certificate say, is not the call.
-            is_call = isinstance(step, Request) and (step.method, step.template) == (request.method, request.template)
+            is_call = isinstance(step, Request) and step.template == request.template and step.method == request.method
             try:
                 outcome = (yield from run(stack[1:], step)) if isinstance(step, Request) else (yield step)
                 answered = answered or is_call

@@ -21,6 +21,7 @@ logger = logging.getLogger("wechatpay_chain")
 WINDOW = 300
 """Seconds that the clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
 
+_FIELDS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial")
 _SECONDS = re.compile("[0-9]{1,12}")
 # What is no plain text could move the borders between the lines of the message.
 _PLAIN = re.compile("[!-~]+")
@@ -56,16 +57,14 @@ def find_doubt(
         keyring: the keys to believe.
         verifier: judges in place of the keyring, where there is one.
     """
-    for name in ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial"):
-        if not headers.get(name):
-            return Doubt(Reason.MISSING_HEADER, f"it has no {name} header; does a proxy strip it?")
-    timestamp, nonce, serial = (headers[f"Wechatpay-{name}"] for name in ("Timestamp", "Nonce", "Serial"))
+    timestamp, nonce, signature, serial = values = [headers.get(name, "") for name in _FIELDS]
+    if not all(values):
+        return Doubt(Reason.MISSING_HEADER, f"it has no {_FIELDS[values.index('')]} header; does a proxy strip it?")
     if not _SECONDS.fullmatch(timestamp):
         return Doubt(Reason.BAD_TIMESTAMP, "its Wechatpay-Timestamp is not a number of seconds")
     skew = int(timestamp) - int(time.time())
     if abs(skew) >= WINDOW:
         return Doubt(Reason.CLOCK_SKEW, f"its timestamp is {skew:+} seconds off this machine's clock; check the clock")
-    signature = headers["Wechatpay-Signature"]
     message = response_message(timestamp, nonce, body) if _PLAIN.fullmatch(nonce) else None
     if verifier is not None:
         return (yield from _asked(verifier, message, signature, serial))

@@ -1,7 +1,7 @@
 """Where signatures are made that calls on an event loop wait for: on the loop in its turn, and on a thread beside it.
 
 A signature takes 210 µs, in which other threads can run. 32 calls that begin at once would keep others on the loop waiting
-for 10 ms. In slices it is 3; and where there is a second core, a thread takes its share of what waits, so that a third more
+for 10 ms. In slices it is 4; and where there is a second core, a thread takes its share of what waits, so that a third more
 calls are made.
 """
 
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["Turns"]
 
-SLICE = 0.0006
+SLICE = 0.0008
 """Seconds that a loop computes at a stretch, while others on it wait."""
 
 Function = Callable[[], Any]
