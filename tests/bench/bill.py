@@ -49,6 +49,9 @@ def bill(run: Run) -> None:
 
         _, digest = fetched(BY_HAND)
         rounds = [{one: fetched(one, digest) for one in random.sample([BY_HAND, OURS], 2)} for _ in range(9)]
-    rates = Ratio.of([took[BY_HAND][0] for took in rounds], [took[OURS][0] for took in rounds])
-    row("a bill of 1 GB: to requests and a hash by hand", rates, "0.90 ×")
+    hand, ours = ([took[one][0] for took in rounds] for one in (BY_HAND, OURS))
+    # The quickest of each: a virtual machine's memory is now fast, now slow, by half and for whole rounds.
+    by_round = Ratio.of(hand, ours)
+    quickest = f"{min(hand) / min(ours):.2f} × ({by_round.least:.2f} to {by_round.greatest:.2f})"
+    row("a bill of 1 GB: to requests and a hash by hand, the quickest of 9", quickest, "0.90 ×")
     row("  memory above the process's own", f"{max(float(took[OURS][1]) for took in rounds):.0f} MB", "64 MB")

@@ -38,7 +38,7 @@ class StillAwaited(Still):
         return Response(200, self._headers, BODY, request)
 
 
-def layers(client: Client, still: Still, sign: float, verify: float) -> list[tuple[str, float, str]]:
+def layers(client: Client, still: Still) -> list[tuple[str, float, str]]:
     """What each layer takes by itself, from the innermost outwards."""
     request = client._request(
         Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None), "x"
@@ -46,9 +46,8 @@ def layers(client: Client, still: Still, sign: float, verify: float) -> list[tup
     names, stack = list(client.middleware), client.middleware.layers
     rows, inner = [], best(lambda: drive(run((), request), still.send), 1000)
     for index in reversed(range(len(stack))):
-        whole = best(_driven(stack[index:], request, still), 400)
-        own = whole - inner - {"sign": sign, "verify": verify}.get(names[index], 0.0)
-        rows.append((f"  of it: the layer {names[index]}", own, ""))
+        whole = best(_driven(stack[index:], request, still), 2000)
+        rows.append((f"  of it: the layer {names[index]}", whole - inner, ""))
         inner = whole
     return rows[::-1]
 
@@ -69,24 +68,26 @@ def main() -> None:
     message = f"{headers['Wechatpay-Timestamp']}\n{headers['Wechatpay-Nonce']}\n".encode() + BODY + b"\n"
     sign = best(lambda: crypto.sign(message, key), 300)
     verify = best(lambda: crypto.verify(message, headers["Wechatpay-Signature"], public), 2000)
-    blocking = best(lambda: client.v3.pay.transactions.native.post(json=ORDER), 300)
+    # Theirs is most of a call, and wavers; without it, ours can be told.
+    crypto.sign, crypto.verify = (lambda message, key: "x" * 344), (lambda message, signature, key: True)
+    blocking = best(lambda: client.v3.pay.transactions.native.post(json=ORDER), 2000)
 
     async def calls() -> float:
         began = time.perf_counter()
-        for _ in range(300):
+        for _ in range(2000):
             await client.v3.pay.transactions.native.post_async(json=ORDER)
-        return (time.perf_counter() - began) / 300 * 1e6
+        return (time.perf_counter() - began) / 2000 * 1e6
 
     awaited = min(asyncio.run(calls()) for _ in range(7))
     draft = Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None)
     rows = [
         ("sign", sign, ""),
         ("verify", verify, ""),
-        ("our own CPU on a call beyond sign, verify and transport, sync", blocking - sign - verify, "60 µs"),
-        ("the same, async", awaited - sign - verify, "80 µs"),
+        ("our own CPU on a call beyond sign, verify and transport, sync", blocking, "60 µs"),
+        ("the same, async", awaited, "80 µs"),
         ("  of it: the chain", best(lambda: client.v3.pay.transactions.native, 9000), ""),
         ("  of it: the request from chain and arguments", best(lambda: client._request(draft, "x"), 3000), ""),
-        *layers(client, still, sign, verify),
+        *layers(client, still),
         (
             "a chain of five attributes and its template",
             best(lambda: str(client.v3.marketing.partner.product_coupon.users), 9000),
