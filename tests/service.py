@@ -32,14 +32,14 @@ def new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def new_certificate(key, serial=None, age=1, days=365, subject="localhost", issuer=None, issuer_key=None):
+def new_certificate(key, serial=None, age=1, days=365, subject="localhost", issuer=None, issuer_key=None, names=None):
     """A certificate that began some days ago and ends in some; self-signed, or signed with an issuer's key."""
 
     def named(common_name):
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
     now = datetime.datetime.now(datetime.timezone.utc)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = names or [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     return (
         x509.CertificateBuilder()
         .subject_name(named(subject))

@@ -8,13 +8,15 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import threading
 import time
 import weakref
 
 import pytest
+from cryptography import x509
 
-from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key
+from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key, private_pem
 from wechatpay_chain import Client, ClientError, TransportError
 from wechatpay_chain.transport import aiohttp
 
@@ -36,6 +38,21 @@ def test_another_file_of_the_same_path_is_another_trust(service, authority, send
             send(first.v3.x, "get")
     assert caught.value.sent is False
     assert len(wire.received) == 2
+
+
+def test_a_certificate_of_another_host(service, send, tmp_path):
+    key = new_key()
+    (tmp_path / "key.pem").write_text(private_pem(key))
+    (tmp_path / "ca.pem").write_text(certificate_pem(new_certificate(key, names=[x509.DNSName("other.example")])))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+    with Wire(lambda received: service.signed(), context) as wire:
+        for url in (wire.base_url, wire.base_url.replace("127.0.0.1", "localhost")):
+            with Client(**service.settings(url), ca_bundle=tmp_path / "ca.pem") as client:
+                with pytest.raises(TransportError, match=r"CERTIFICATE_VERIFY_FAILED|doesn't match") as caught:
+                    send(client.v3.x, "post", json={})
+            assert caught.value.sent is False
+    assert not wire.received
 
 
 def test_a_loop_that_has_ended_is_held_by_nobody(service, wire):
