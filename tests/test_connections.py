@@ -49,7 +49,7 @@ def test_a_certificate_of_another_host(service, send, tmp_path):
     with Wire(lambda received: service.signed(), context) as wire:
         for url in (wire.base_url, wire.base_url.replace("127.0.0.1", "localhost")):
             with Client(**service.settings(url), ca_bundle=tmp_path / "ca.pem") as client:
-                with pytest.raises(TransportError, match=r"CERTIFICATE_VERIFY_FAILED|doesn't match") as caught:
+                with pytest.raises(TransportError, match=r"CERTIFICATE_VERIFY_FAILED|CertificateError") as caught:
                     send(client.v3.x, "post", json={})
             assert caught.value.sent is False
     assert not wire.received
