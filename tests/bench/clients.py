@@ -167,6 +167,14 @@ def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
     return call
 
 
+def without_turns(known: Known) -> Callable[[], Awaitable[object]]:
+    """Ours, with all signatures that wait made at a stretch."""
+    from wechatpay_chain import turns
+
+    turns.SLICE = 1.0
+    return ours_async(known)
+
+
 def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
     from wechatpayv3.async_ import AsyncWeChatPay, WeChatPayType
 
@@ -188,7 +196,12 @@ def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
 
 
 SYNC = {"requests by hand": requests_by_hand, "ours": ours, "wechatpayv3": wechatpayv3}
-ASYNC = {"aiohttp by hand": aiohttp_by_hand, "ours async": ours_async, "wechatpayv3 async": wechatpayv3_async}
+ASYNC = {
+    "aiohttp by hand": aiohttp_by_hand,
+    "ours async": ours_async,
+    "ours async, without turns": without_turns,
+    "wechatpayv3 async": wechatpayv3_async,
+}
 
 
 def blocking_rounds(call: Callable[[], object]) -> None:
