@@ -104,7 +104,7 @@ def test_interim_answers_are_passed_over(client, wire, service, status, apart):
 
 
 def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
-    size = 8_000_000
+    size, rate = 16_000_000, 12_500_000
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
@@ -112,8 +112,9 @@ def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
             with accepted:
                 came = 0
                 while came < size:
-                    came += len(accepted.recv(1 << 18))
-                    time.sleep(0.04)
+                    octets = accepted.recv(1 << 18)
+                    came += len(octets)
+                    time.sleep(len(octets) / rate)
                 accepted.sendall(service.signed().octets)
                 accepted.recv(1)
 
@@ -126,13 +127,16 @@ def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
 def test_a_host_that_hangs_does_not_hold_up_another(service, wire, monkeypatch):
     monkeypatch.setattr(aiohttp, "MOST_AT_ONCE", 2)
     hangs = threading.Event()
-    with Wire(lambda received: hangs.wait(5) and None) as other:
+    with Wire(lambda received: hangs.wait(20) and None) as other:
 
         async def main():
             stuck = Client(**service.settings(other.base_url))
             calls = [asyncio.ensure_future(stuck.v3.x.get_async()) for _ in range(3)]
             async with Client(**service.settings(wire.base_url)) as client:
-                await asyncio.wait_for(client.v3.x.get_async(), 2)
+                await asyncio.wait_for(client.v3.x.get_async(), 4)
+            while len(other.received) < 2:  # noqa: ASYNC110 -- another thread writes them down
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
             assert len(other.received) == 2, "the third waits"
             hangs.set()
             await asyncio.gather(*calls, return_exceptions=True)
@@ -170,7 +174,7 @@ def test_a_connection_is_not_used_again_after_a_408(client, wire, service):
 
 
 def test_a_close_that_a_busy_loop_has_not_noticed(service):
-    received = []
+    received, is_read, is_closed = [], threading.Event(), threading.Event()
 
     def serve(server):
         while True:
@@ -181,13 +185,17 @@ def test_a_close_that_a_busy_loop_has_not_noticed(service):
             with accepted:
                 received.append(accepted.recv(1 << 16))
                 accepted.sendall(service.signed().octets)
-                time.sleep(0.05)
+                is_read.wait(5)
+                is_read.clear()
+            is_closed.set()
 
     async def main(url):
         async with Client(**service.settings(url)) as client:
             for _ in range(4):
                 await client.v3.x.post_async(json={})
-                time.sleep(0.15)  # noqa: ASYNC251 -- the loop is busy
+                is_read.set()
+                is_closed.wait(5)  # the loop is busy
+                is_closed.clear()
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, args=(server,), daemon=True).start()

@@ -44,8 +44,8 @@ def test_one_alone_is_computed_at_once_on_the_loop(cores):
 
 
 def test_many_are_computed_by_whoever_has_time(cores):
-    computed = asyncio.run(taken(*(lambda number=number: slowly(number) for number in range(20))))
-    assert [number for number, _ in computed] == list(range(20))
+    computed = asyncio.run(taken(*(lambda number=number: slowly(number) for number in range(60))))
+    assert [number for number, _ in computed] == list(range(60))
     where = {thread for _, thread in computed}
     assert where == ({LOOP} if cores == 1 else {LOOP, THREAD})
 
@@ -101,7 +101,7 @@ def test_what_nobody_waits_for_is_not_computed(cores):
 
     asyncio.run(main())
     assert set(computed) >= set(range(5))
-    assert len(computed) < 10
+    assert len(computed) < 20
 
 
 def test_the_thread_ends_with_its_loop(monkeypatch):
