@@ -173,8 +173,8 @@ class RequestsTransport:
             raise ConfigurationError("session: its verify is False; TLS is always verified, name your CA in ca_bundle=")
         self._route = route
         self._given = session
-        # By process, so that a forked child never writes to its parent's sockets. The parent's entry stays in the child:
-        # closing it would take locks that a thread of the parent may have held at the fork.
+        # Places are by process, so that a forked child never writes to its parent's sockets. What the parent has joined
+        # stays as it is in the child: closing it would take locks that a thread of the parent may have held at the fork.
         self._joined: set[_Place] = set()
         weakref.finalize(self, _forget, self._joined).atexit = False
 
