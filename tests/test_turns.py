@@ -61,6 +61,24 @@ def test_others_have_their_turns(cores):
     assert asyncio.run(main()) > 5
 
 
+def test_results_are_given_out_together(monkeypatch):
+    """So that the calls go on one after another; but for the first, which found the loop idle."""
+    monkeypatch.setattr(turns, "_cores", lambda: 1)
+    computed, seen = [], []
+
+    async def one():
+        loop = asyncio.get_running_loop()
+        await Turns.of(loop).take(loop, lambda: (time.sleep(0.001), computed.append(True)))
+        seen.append(len(computed))
+
+    async def main():
+        await asyncio.gather(*(one() for _ in range(1 + 2 * turns.TOGETHER + 5)))
+
+    asyncio.run(main())
+    most = turns.TOGETHER
+    assert seen == [1, *[1 + most] * most, *[1 + 2 * most] * most, *[1 + 2 * most + 5] * 5]
+
+
 def test_an_error_goes_to_whom_it_belongs(cores):
     def fails():
         raise ValueError("no")
