@@ -68,11 +68,13 @@ class Headers(Mapping[str, str]):
     @classmethod
     def joined(cls, fields: Iterable[tuple[str, str]]) -> Headers:
         """Of fields as they came. Those of one name, which the service does not send, are joined: RFC 9110, 5.3."""
-        headers = cls({})
-        items = headers._items
-        for name, value in fields:
-            key = name.lower()
-            items[key] = (name, f"{items[key][1]}, {value}" if key in items else value)
+        headers = cls.__new__(cls)
+        items = headers._items = {}
+        for item in fields:
+            key = item[0].lower()
+            known = items.setdefault(key, item)
+            if known is not item:
+                items[key] = (item[0], f"{known[1]}, {item[1]}")
         return headers
 
     def __getitem__(self, name: str) -> str:
@@ -350,6 +352,9 @@ def _octets(body: bytes | str) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def json_bytes(value: object, argument: str = "json") -> bytes:
     """A value as compact JSON in UTF-8, the bytes that are both signed and sent.
 
@@ -357,7 +362,7 @@ def json_bytes(value: object, argument: str = "json") -> bytes:
         ArgumentError: the value holds what JSON or UTF-8 cannot write: NaN, half of a surrogate pair, an object.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _JSON.encode(value).encode()
     except UnicodeEncodeError:
         raise ArgumentError(f"{argument}: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
     except (TypeError, ValueError, RecursionError) as error:

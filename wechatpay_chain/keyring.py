@@ -125,6 +125,7 @@ class Keyring:
         self._merchant = merchant
         _refuse_own(self._given, merchant)
         self._fetched: dict[str, _Entry] = {}
+        self._all = _ranked(self._given)
         self._apiv3_key = apiv3_key
         self._trust_anchors = tuple(trust_anchors)
         self._verifies = verifies
@@ -149,10 +150,10 @@ class Keyring:
         A public key comes before any certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and the newest
         certificate before the others.
         """
-        valid = {key_id: entry for key_id, entry in self._all.items() if entry.is_valid}
-        public_key_ids = [key_id for key_id in valid if key_id.startswith(PUBLIC_KEY_PREFIX)]
-        key_id = min(public_key_ids) if public_key_ids else max(valid, key=lambda one: valid[one].begins, default=None)
-        return None if key_id is None else (key_id, valid[key_id].key)
+        for key_id, entry in self._all.items():
+            if entry.is_valid:
+                return key_id, entry.key
+        return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """The key of that id, in either case, if there is one and it is valid now."""
@@ -254,6 +255,7 @@ class Keyring:
             age: seconds since it was fetched.
         """
         self._fetched = fetched._given
+        self._all = _ranked({**self._fetched, **self._given})
         self._adopted = time.monotonic() - age
 
     def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
@@ -277,12 +279,18 @@ class Keyring:
         _refuse_own(_entries({listed["serial_no"]: certificate}), self._merchant)
         return listed["serial_no"], certificate
 
-    @property
-    def _all(self) -> Mapping[str, _Entry]:
-        return {**self._fetched, **self._given} if self._fetched else self._given
-
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._all) or 'empty'}>"
+
+
+def _ranked(entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    """The keys in the order in which they are preferred, valid or not."""
+
+    def rank(item: tuple[str, _Entry]) -> tuple[int, str, float]:
+        key_id, entry = item
+        return (0, key_id, 0) if key_id.startswith(PUBLIC_KEY_PREFIX) else (1, "", -entry.begins)
+
+    return dict(sorted(entries.items(), key=rank))
 
 
 def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:

@@ -42,7 +42,7 @@ def holds_sensitive(value: object) -> bool:
     """Whether there is something sensitive in a JSON value or in query parameters."""
     if type(value) in _PLAIN:  # which most are; to ask whether they are a Mapping takes three times as long
         return False
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a dict is known by its type alone
         return any(map(holds_sensitive, value.values()))
     if isinstance(value, (list, tuple)):
         return any(map(holds_sensitive, value))

@@ -21,12 +21,14 @@ def log(request: Request) -> Flow:
     except BaseException as error:
         answer = error.response if isinstance(error, (APIError, SignatureError)) else None
         outcome = f"{type(error).__name__} {answer.status_code}" if answer else type(error).__name__
-        _line(request, outcome, answer.request_id if answer else "", began)
+        _line(request, outcome, answer, began)
         raise
-    _line(request, str(response.status_code), response.request_id, began)
+    if logger.isEnabledFor(logging.DEBUG):
+        _line(request, str(response.status_code), response, began)
     return response
 
 
-def _line(request: Request, outcome: str, request_id: str, began: float) -> None:
+def _line(request: Request, outcome: str, answer: Response | None, began: float) -> None:
+    request_id = (answer.request_id if answer else "") or "-"
     milliseconds = (time.perf_counter() - began) * 1000
-    logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id or "-", milliseconds)
+    logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id, milliseconds)
