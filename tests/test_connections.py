@@ -124,6 +124,39 @@ def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
             assert send(client.v3.x, "post", json="a" * size).status_code == 200
 
 
+@pytest.mark.parametrize("stalls", [True, False])
+def test_a_timeout_is_that_of_the_next_bytes(service, send, stalls):
+    """An answer may take as long as it likes, if only it goes on."""
+    octets = service.signed(b'{"a":1}').octets
+    body = octets.index(b"\r\n\r\n") + 4
+    pieces = [octets[:body], *(octets[at : at + 1] for at in range(body, len(octets)))]
+    stalled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.recv(1 << 16)
+                for piece in pieces[:1] if stalls else pieces:
+                    accepted.sendall(piece)
+                    time.sleep(0.2)
+                stalled.wait(20)
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with Client(**service.settings(url), timeout=(5, 1)) as client:
+            began = time.monotonic()
+            if stalls:
+                with pytest.raises(TransportError) as caught:
+                    send(client.v3.x, "get")
+                assert caught.value.sent is True
+                assert time.monotonic() - began < 15
+            else:
+                assert send(client.v3.x, "get").json() == {"a": 1}
+                assert time.monotonic() - began > 1
+        stalled.set()
+
+
 def test_a_host_that_hangs_does_not_hold_up_another(service, wire, monkeypatch):
     monkeypatch.setattr(aiohttp, "MOST_AT_ONCE", 2)
     hangs = threading.Event()

@@ -19,7 +19,7 @@ from wechatpay_chain.chain import Draft, Node, Seconds
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, SignatureError, UnsupportedError
-from wechatpay_chain.flow import Stack, drive, drive_async, run
+from wechatpay_chain.flow import Stack, run
 from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.middleware.encrypt import encrypt
@@ -321,7 +321,7 @@ class Client:
         """
         transport = self._blocking()
         with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
-            return drive(flow, transport.send)
+            return transport.drive(flow)
 
     async def download_async(
         self,
@@ -335,7 +335,7 @@ class Client:
         """The same, awaited."""
         transport = self._awaiting()
         with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
-            return await drive_async(flow, transport.send)
+            return await transport.drive(flow)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -390,7 +390,7 @@ class Client:
 
     def _send(self, draft: Draft) -> Response:
         transport = self._blocking()
-        return drive(run(self._middleware.layers, self._request(draft, transport.library)), transport.send)
+        return transport.drive(run(self._middleware.layers, self._request(draft, transport.library)))
 
     async def _send_async(self, draft: Draft) -> Response:
         transport = self._awaiting()
@@ -401,18 +401,18 @@ class Client:
 
             # The file is read for its digest, which may take longer than a loop can wait.
             request = await asyncio.to_thread(self._request, draft, transport.library)
-        return await drive_async(run(self._middleware.layers, request), transport.send)
+        return await transport.drive(run(self._middleware.layers, request))
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
             transport = self._blocking()
-            drive(run(self._refreshing(key_id), self._request(_CERTIFICATES, transport.library)), transport.send)
+            transport.drive(run(self._refreshing(key_id), self._request(_CERTIFICATES, transport.library)))
 
     async def _refresh_keys_async(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
             transport = self._awaiting()
             request = self._request(_CERTIFICATES, transport.library)
-            await drive_async(run(self._refreshing(key_id), request), transport.send)
+            await transport.drive(run(self._refreshing(key_id), request))
 
     def _refreshing(self, key_id: str) -> tuple[Middleware, ...]:
         return refresh_for(self._keyring, key_id, self._timeout), self._sign

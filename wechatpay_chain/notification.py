@@ -18,10 +18,10 @@ from typing import Any, Protocol
 from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.crypto import PublicKeySource, aes_gcm_decrypt, key_octets
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
-from wechatpay_chain.flow import do, do_async
 from wechatpay_chain.http import Ask, Headers, Steps, json_bytes, response_message
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.proof import WINDOW, Verifier, find_doubt
+from wechatpay_chain.unsent import do, do_async
 
 __all__ = ["Notification", "Notifications", "Reply", "SeenNonces", "SeenStore"]
 

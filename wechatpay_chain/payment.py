@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from wechatpay_chain import crypto
 from wechatpay_chain.credentials import Credentials
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.flow import do, do_async
 from wechatpay_chain.http import Steps
+from wechatpay_chain.unsent import do, do_async
 
 __all__ = ["Payment"]
 

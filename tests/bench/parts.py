@@ -11,9 +11,9 @@ from collections.abc import Callable
 from tests.bench.keys import ORDER
 from tests.bench.run import best
 from tests.service import Service, private_pem
-from wechatpay_chain import Client, Response, crypto
+from wechatpay_chain import Client, Response, awaiting, blocking, crypto
 from wechatpay_chain.chain import Draft
-from wechatpay_chain.flow import drive, run
+from wechatpay_chain.flow import run
 from wechatpay_chain.http import Headers, Middleware
 from wechatpay_chain.template import expand
 
@@ -29,12 +29,18 @@ class Still:
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
 
+    def drive(self, flow):
+        return blocking.drive(flow, self.send)
+
     def send(self, request):
         return Response(200, self._headers, BODY, request)
 
 
 class StillAwaited(Still):
-    async def send(self, request):
+    def drive(self, flow):
+        return awaiting.drive(flow, self.send)
+
+    async def send(self, request, loop):
         return Response(200, self._headers, BODY, request)
 
 
@@ -44,7 +50,7 @@ def layers(client: Client, still: Still) -> list[tuple[str, float, str]]:
         Draft("POST", "v3/pay/transactions/native", {}, ORDER, None, None, None, False, None), "x"
     )
     names, stack = list(client.middleware), client.middleware.layers
-    rows, inner = [], best(lambda: drive(run((), request), still.send), 1000)
+    rows, inner = [], best(lambda: still.drive(run((), request)), 1000)
     for index in reversed(range(len(stack))):
         whole = best(_driven(stack[index:], request, still), 2000)
         rows.append((f"  of it: the layer {names[index]}", whole - inner, ""))
@@ -53,7 +59,7 @@ def layers(client: Client, still: Still) -> list[tuple[str, float, str]]:
 
 
 def _driven(stack: tuple[Middleware, ...], request, still: Still) -> Callable[[], object]:
-    return lambda: drive(run(stack, request), still.send)
+    return lambda: still.drive(run(stack, request))
 
 
 def main() -> None:

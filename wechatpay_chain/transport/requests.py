@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,8 +18,9 @@ from urllib3 import HTTPResponse, Timeout
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
+from wechatpay_chain.blocking import drive
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
-from wechatpay_chain.http import Headers, Request, Response
+from wechatpay_chain.http import Headers, Request, Response, Steps
 from wechatpay_chain.process import Process
 from wechatpay_chain.transport import (
     MOST_OF_AN_ERROR,
@@ -40,6 +41,8 @@ _ENDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # A line break in a header is a space: RFC 9112, 5.2. http.client keeps it.
 _FOLD = re.compile(r"\s*[\r\n]\s*")
 
+
+T = TypeVar("T")
 
 PIECE = 1 << 18
 """Bytes of a body that are read at once."""
@@ -177,6 +180,10 @@ class RequestsTransport:
         # stays as it is in the child: closing it would take locks that a thread of the parent may have held at the fork.
         self._joined: set[_Place] = set()
         weakref.finalize(self, _forget, self._joined).atexit = False
+
+    def drive(self, flow: Steps[T]) -> T:
+        """Does what a flow yields until it returns."""
+        return drive(flow, self.send)
 
     def send(self, request: Request) -> Response:
         """Sends a request and reads its whole answer. Redirects are not followed.

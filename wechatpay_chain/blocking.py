@@ -1,0 +1,80 @@
+"""Drives a flow for a caller who waits."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import inspect
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from wechatpay_chain.flow import unknown
+from wechatpay_chain.http import Ask, Compute, Effect, Request, Response, Sleep, Steps, Wait
+
+__all__ = ["drive"]
+
+T = TypeVar("T")
+
+
+def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
+    """Does what the flow yields until it returns. What `send` raises is thrown into the flow."""
+    outcome: Any
+    try:
+        step = next(flow)
+        while True:
+            try:
+                outcome = send(step) if isinstance(step, Request) else _perform(step)
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(outcome)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+
+
+def _perform(effect: Effect) -> Any:
+    match effect:
+        case Compute(function):
+            return function()
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Ask(function):
+            answer = function()
+            return _awaited(answer) if inspect.isawaitable(answer) else answer
+        case Wait(future, seconds):
+            if _is_in_a_loop():
+                return True if future.done() else None
+            return bool(concurrent.futures.wait([future], seconds).done)
+        case _:
+            raise unknown(effect)
+
+
+def _awaited(answer: Awaitable[Any]) -> Any:
+    """What an awaitable comes to, in a thread that waits for it."""
+    import asyncio
+
+    async def awaited() -> Any:
+        return await answer
+
+    # On a thread of its own, for this one may have a loop, which stands still until this call returns.
+    thread = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        return thread.submit(contextvars.copy_context().run, asyncio.run, awaited()).result()
+    except asyncio.CancelledError as error:  # it was, over there; this call was not
+        raise RuntimeError("CancelledError") from error
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _is_in_a_loop() -> bool:
+    if "asyncio" not in sys.modules:
+        return False
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
