@@ -22,7 +22,8 @@ from weakref import WeakKeyDictionary
 __all__ = ["Turns"]
 
 SLICE = 0.0008
-"""Seconds that a loop computes at a stretch, while others on it wait."""
+"""Seconds that a loop computes at a stretch, while others on it wait. Beside a thread it is one signature: no fewer calls are
+made then, and others mostly wait for 0.7 ms, not for 3."""
 
 TOGETHER = 32
 """Results that are given out at once, at the most. One alone does not wait for others."""
@@ -40,6 +41,7 @@ class Turns:
         self._is_scheduled = self._is_helped = False
         # The thread ends when the loop is gone, and this with it.
         self._helper = ThreadPoolExecutor(1, "wechatpay-chain-signing") if _cores() > 1 else None
+        self._stretch = SLICE if self._helper is None else 0.0
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Turns:
@@ -65,7 +67,7 @@ class Turns:
         return await future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
-        end = loop.time() + SLICE
+        end = loop.time() + self._stretch
         try:
             while self._compute() and loop.time() < end:
                 pass
