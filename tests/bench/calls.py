@@ -57,11 +57,12 @@ def two_cores(run: Run) -> None:
             one.append(run.round(name, 600, concurrency).rate)
             both.append(run.round(name, 600, concurrency, BOTH).rate)
         row(f"{what}, two cores: to one core", Ratio.of(both, one), "1.70 ×")
-    one, both = [], []
-    for _ in range(7):
-        one.append(run.round("ours", 600, 1).rate)
-        both.append(run.rates_together("ours", 600, (0, 1)))
-    row("  two processes, sync, a core each: to one", Ratio.of(both, one))
+    for what, name, concurrency in (("sync", "ours", 1), ("32 at once, async", "ours async", 32)):
+        both, one = [], []
+        for _ in range(7):
+            one.append(run.round(name, 600, concurrency).rate)
+            both.append(run.rates_together(name, 600, concurrency, (0, 1)))
+        row(f"  two processes, {what}, a core each: to one", Ratio.of(both, one))
 
 
 def _measured(run: Run, calls: dict[str, int], concurrency: int, columns: tuple[str, ...]) -> dict[str, list[Round]]:

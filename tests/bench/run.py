@@ -98,11 +98,11 @@ class Run:
         seconds, cpu, waits = json.loads(contender.stdout.readline())
         return Round(calls / seconds, cpu / calls * 1e6, waits[int(len(waits) * 0.99)] * 1e3 if waits else 0.0)
 
-    def rates_together(self, name: str, calls: int, cores: tuple[int, ...]) -> float:
+    def rates_together(self, name: str, calls: int, concurrency: int, cores: tuple[int, ...]) -> float:
         """Calls a second of several processes of a contender at once, each on a core of its own."""
-        contenders = [self._contender(name, 1, core) for core in cores]
+        contenders = [self._contender(name, concurrency, core) for core in cores]
         for contender in contenders:
-            contender.stdin.write(f"{calls} 1\n")
+            contender.stdin.write(f"{calls} {concurrency}\n")
             contender.stdin.flush()
         return sum(calls / json.loads(contender.stdout.readline())[0] for contender in contenders)
 
