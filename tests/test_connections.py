@@ -103,6 +103,17 @@ def test_interim_answers_are_passed_over(client, wire, service, status, apart):
     assert asyncio.run(main()) == [{"a": 1}] * 3
 
 
+def test_silence_after_an_interim_answer(client, wire):
+    wire.answer = lambda received: Kept(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    async def main():
+        with pytest.raises(TransportError, match="Timeout") as caught:
+            await asyncio.wait_for(client.v3.x.post_async(json={}, timeout=0.3), 10)
+        assert caught.value.sent is True
+
+    asyncio.run(main())
+
+
 def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
     size, rate = 16_000_000, 12_500_000
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -126,7 +137,7 @@ def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
 
 @pytest.mark.parametrize("stalls", [True, False])
 def test_a_timeout_is_that_of_the_next_bytes(service, send, stalls):
-    """An answer may take as long as it likes, if only it goes on."""
+    """The body of an answer may take as long as it likes, if only it goes on."""
     octets = service.signed(b'{"a":1}').octets
     body = octets.index(b"\r\n\r\n") + 4
     pieces = [octets[:body], *(octets[at : at + 1] for at in range(body, len(octets)))]

@@ -61,9 +61,8 @@ def test_others_have_their_turns(cores):
     assert asyncio.run(main()) > 5
 
 
-def test_results_are_given_out_together(monkeypatch):
-    """So that the calls go on one after another; but for the first, which found the loop idle."""
-    monkeypatch.setattr(turns, "_cores", lambda: 1)
+def computed_when_they_went_on(calls: int) -> list[int]:
+    """How many functions of so many had been computed when each call went on."""
     computed, seen = [], []
 
     async def one():
@@ -72,11 +71,70 @@ def test_results_are_given_out_together(monkeypatch):
         seen.append(len(computed))
 
     async def main():
-        await asyncio.gather(*(one() for _ in range(1 + 2 * turns.TOGETHER + 5)))
+        await asyncio.gather(*(one() for _ in range(calls)))
 
     asyncio.run(main())
-    most = turns.TOGETHER
-    assert seen == [1, *[1 + most] * most, *[1 + 2 * most] * most, *[1 + 2 * most + 5] * 5]
+    return seen
+
+
+def test_results_are_given_out_together(cores, monkeypatch):
+    """So that the calls go on one after another; but for the first, which found the loop idle."""
+    monkeypatch.setattr(turns, "TOGETHER", 60.0)
+    first, *others = computed_when_they_went_on(20)
+    assert first == 1
+    assert others[-1] == 20
+    assert len(set(others)) <= cores, "the loop's at once, and the thread's"
+
+
+def test_a_result_waits_for_others_only_so_long(monkeypatch):
+    monkeypatch.setattr(turns, "_cores", lambda: 1)
+    monkeypatch.setattr(turns, "TOGETHER", 0.0)
+    seen = computed_when_they_went_on(20)
+    assert all(computed <= place + 2 for place, computed in enumerate(seen, 1))
+
+
+def test_an_interrupt_while_results_are_given_out(cores):
+    interrupts = [KeyboardInterrupt]
+
+    class Interrupted(asyncio.Future):
+        def set_result(self, result):
+            if interrupts:
+                raise interrupts.pop()
+            super().set_result(result)
+
+    class Loop(asyncio.SelectorEventLoop):
+        def create_future(self):
+            return Interrupted(loop=self)
+
+    loop = Loop()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(taken(*(lambda: slowly(0) for _ in range(20))))
+        later = loop.run_until_complete(asyncio.wait_for(taken(*(lambda: slowly(1) for _ in range(20))), 10))
+        assert [number for number, _ in later] == [1] * 20
+    finally:
+        loop.close()
+
+
+def test_a_loop_that_is_busy_holds_nobody_up(cores):
+    """A thread gets Python from a loop that is never idle only if the loop gives it: it is asked to after 5 ms without a break."""
+
+    async def main():
+        async def busy():
+            while True:
+                until = time.perf_counter() + 0.0045
+                while time.perf_counter() < until:
+                    pass
+                await asyncio.sleep(0)
+
+        busily = asyncio.ensure_future(busy())
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await taken(*(lambda: slowly(0) for _ in range(20)))
+        busily.cancel()
+        return time.monotonic() - began
+
+    assert max(asyncio.run(main()) for _ in range(5)) < 4
 
 
 def test_an_error_goes_to_whom_it_belongs(cores):
@@ -122,11 +180,20 @@ def test_what_nobody_waits_for_is_not_computed(cores):
     assert len(computed) < 20
 
 
-def test_the_thread_ends_with_its_loop(monkeypatch):
+@pytest.mark.parametrize("calls", [3, 4, 8, 20])
+def test_the_thread_ends_with_its_loop(monkeypatch, calls):
+    """Also where the loop is closed while it computes: a call has failed, say, and nobody waits for the others."""
     monkeypatch.setattr(turns, "_cores", lambda: 2)
-    asyncio.run(taken(*(lambda: slowly(0) for _ in range(20))))
-    gc.collect()
-    deadline = time.monotonic() + 5
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(Turns.of(loop).take(loop, lambda: slowly(0))) for _ in range(calls)]
+        await waiting[0]
+
+    for _ in range(20):
+        asyncio.run(main())
+    deadline = time.monotonic() + 10
     while any(thread.name == THREAD for thread in threading.enumerate()) and time.monotonic() < deadline:
+        gc.collect()
         time.sleep(0.01)
     assert THREAD not in {thread.name for thread in threading.enumerate()}

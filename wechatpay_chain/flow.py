@@ -33,16 +33,16 @@ class Stack:
     Args:
         named: name and middleware of each, outermost first.
         fixed: names that can be neither replaced nor removed.
-
-    Attributes:
-        layers: the middleware, outermost first.
     """
-
-    layers: tuple[Middleware, ...]
 
     def __init__(self, named: Sequence[tuple[str, Middleware]], fixed: Sequence[str] = ()) -> None:
         self._set(*named)
         self._fixed = frozenset(fixed)
+
+    @property
+    def layers(self) -> tuple[Middleware, ...]:
+        """The middleware, outermost first."""
+        return self._layers
 
     def around(self, name: str, new: Middleware, layers: tuple[Middleware, ...]) -> tuple[Middleware, ...]:
         """Some of the layers with one more inside of a name; outside of all where there is none of that name."""
@@ -101,7 +101,7 @@ class Stack:
 
     def _set(self, *named: tuple[str, Middleware]) -> None:
         self._named = named
-        self.layers = tuple(middleware for _, middleware in named)
+        self._layers = tuple(middleware for _, middleware in named)
 
     def _index(self, name: str) -> int:
         names = list(self)

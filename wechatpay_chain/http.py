@@ -72,9 +72,7 @@ class Headers(Mapping[str, str]):
         items = headers._items = {}
         for item in fields:
             key = item[0].lower()
-            known = items.setdefault(key, item)
-            if known is not item:
-                items[key] = (item[0], f"{known[1]}, {item[1]}")
+            items[key] = (item[0], f"{items[key][1]}, {item[1]}") if key in items else item
         return headers
 
     def __getitem__(self, name: str) -> str:

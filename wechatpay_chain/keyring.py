@@ -254,8 +254,8 @@ class Keyring:
             fetched: the set.
             age: seconds since it was fetched.
         """
+        self._all = _ranked({**fetched._given, **self._given})
         self._fetched = fetched._given
-        self._all = _ranked({**self._fetched, **self._given})
         self._adopted = time.monotonic() - age
 
     def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +20,19 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from wechatpay_chain.process import Process
+
 __all__ = ["Turns"]
 
 SLICE = 0.0008
-"""Seconds that a loop computes at a stretch, while others on it wait. Beside a thread it is one signature: no fewer calls are
-made then, and others mostly wait for 0.7 ms, not for 3."""
+"""Seconds that a loop computes at a stretch, while others on it wait, and after which it has time again."""
 
-TOGETHER = 32
-"""Results that are given out at once, at the most. One alone does not wait for others."""
+TOGETHER = 0.007
+"""Seconds that a result waits for others at the most, to be given out with them: those of some 30 signatures."""
 
 Function = Callable[[], Any]
+Result = tuple[asyncio.Future[Any], Any, BaseException | None]
+"""Who waits, and what the function returned or raised."""
 
 
 class Turns:
@@ -36,17 +40,21 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Function, asyncio.Future[Any]]] = deque()
-        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._done: list[Result] = []
+        self._since = 0.0
         self._ended = float("-inf")
+        self._process = Process.current  # a forked child may go on with its parent's loop, without its parent's thread
         self._is_scheduled = self._is_helped = False
         # The thread ends when the loop is gone, and this with it.
         self._helper = ThreadPoolExecutor(1, "wechatpay-chain-signing") if _cores() > 1 else None
-        self._stretch = SLICE if self._helper is None else 0.0
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Turns:
         """Those of a loop."""
-        return _turns.get(loop) or _turns.setdefault(loop, cls())
+        turns = _turns.get(loop)
+        if turns is None or turns._process is not Process.current:
+            turns = _turns[loop] = cls()
+        return turns
 
     async def take(self, loop: asyncio.AbstractEventLoop, function: Function) -> Any:
         """What a function returns: at once where the loop has time, else when its turn has come."""
@@ -67,57 +75,74 @@ class Turns:
         return await future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
-        end = loop.time() + self._stretch
+        if not self._waiting:
+            # The thread is at the last one. It needs Python to go on, which a busy loop would not leave to it for minutes.
+            time.sleep(0)
+        began = loop.time()
+        if not self._done:
+            self._since = began
         try:
-            while self._compute() and loop.time() < end:
-                pass
+            while (result := self._next()) is not None:
+                self._done.append(result)
+                if loop.time() - began >= SLICE:
+                    break
         finally:
             self._ended = loop.time()
-            if not self._waiting or len(self._done) >= TOGETHER:
-                self._give_out()
-            self._is_scheduled = bool(self._waiting)
+            waits = bool(self._waiting)  # asked once, for the thread takes from it too
+            self._is_scheduled = waits or (self._is_helped and self._process is Process.current)
             if self._is_scheduled:
                 loop.call_soon(self._slice, loop)
+            if not waits or self._ended - self._since >= TOGETHER:
+                done, self._done = self._done, []
+                _give_out(done)
 
     def _help(self, loop: asyncio.AbstractEventLoop) -> None:
+        # What it has computed goes with the handle where the loop is closed meanwhile: kept here, it would keep the loop.
+        done: list[Result] = []
+        since = loop.time()
         try:
-            while self._compute():
-                pass
+            while (result := self._next()) is not None:
+                done.append(result)
+                if loop.time() - since >= TOGETHER:
+                    _tell(loop, done)
+                    done, since = [], loop.time()
         finally:
             self._is_helped = False
-            with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
-                loop.call_soon_threadsafe(self._give_out)
+            _tell(loop, done)
 
-    def _give_out(self) -> None:
-        while self._done:
-            future, result, error = self._done.popleft()
-            if future.done():  # whoever waited was cancelled meanwhile
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-    def _compute(self) -> bool:
-        """Computes the first function that somebody still waits for, here and now, if there is one."""
+    def _next(self) -> Result | None:
+        """What the first function that somebody still waits for comes to, computed here and now."""
         while self._waiting:
             try:
                 function, future = self._waiting.popleft()
             except IndexError:  # the other thread was quicker
-                return False
+                return None
             if not future.done():
                 try:
-                    self._done.append((future, function(), None))
+                    return future, function(), None
                 except (KeyboardInterrupt, SystemExit):  # the main thread's, and so the loop's, if anybody's
                     future.cancel()
                     raise
                 except BaseException as error:
                     # What a future cannot hold, or nobody expects, such as a panic of cryptography's.
                     is_usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
-                    reported = error if is_usual else RuntimeError(type(error).__name__)
-                    self._done.append((future, None, reported))
-                return True
-        return False
+                    return future, None, error if is_usual else RuntimeError(type(error).__name__)
+        return None
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: list[Result]) -> None:
+    with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+        loop.call_soon_threadsafe(_give_out, done)
+
+
+def _give_out(done: list[Result]) -> None:
+    for future, value, error in done:
+        if future.done():  # whoever waited was cancelled meanwhile
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
 
 
 def _cores() -> int:

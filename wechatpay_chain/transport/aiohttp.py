@@ -113,7 +113,7 @@ class _Connections:
             message, content = await _begun(protocol, loop, read)
             while 100 <= message.code < 200 and message.code != SWITCHING:  # RFC 9110, 15.2
                 message, content = await _begun(protocol, loop, read)
-            if not content.is_eof():
+            if not content.is_eof() and protocol.transport is not None:
                 protocol.read_timeout = read
                 protocol.start_timeout()
             if protocol.transport is None or protocol.transport.get_write_buffer_size():
@@ -286,7 +286,10 @@ class AiohttpTransport:
 
 
 async def _begun(protocol: Any, loop: asyncio.AbstractEventLoop, seconds: float) -> tuple[Any, aiohttp.StreamReader]:
-    """The head of an answer. Most come whole, and need this one timer; aiohttp would set two, and take 4 µs more."""
+    """The head of an answer, which counts as one piece: what comes late is the whole of it.
+
+    Most answers come whole, and need this one timer; aiohttp would set two, and take 4 µs more.
+    """
     late = loop.call_later(seconds, _late, protocol)
     try:
         head: tuple[Any, aiohttp.StreamReader] = await protocol.read()
