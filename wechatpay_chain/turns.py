@@ -27,8 +27,8 @@ __all__ = ["Turns"]
 SLICE = 0.0008
 """Seconds that a loop computes at a stretch, while others on it wait, and after which it has time again."""
 
-TOGETHER = 0.007
-"""Seconds that a result waits for others at the most, to be given out with them: those of some 30 signatures."""
+TOGETHER = 0.01
+"""Seconds that a result waits for others at the most, to be given out with them: those of some 40 signatures."""
 
 Function = Callable[[], Any]
 Result = tuple[asyncio.Future[Any], Any, BaseException | None]
