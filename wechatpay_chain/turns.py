@@ -36,7 +36,7 @@ Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Turns:
-    """What is to be computed for the calls on one event loop. It never depends on the thread, which may be late or gone."""
+    """What is to be computed for the calls on one event loop. Nothing waits for the thread but what it is at already."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Function, asyncio.Future[Any]]] = deque()
@@ -70,18 +70,20 @@ class Turns:
             loop.call_soon(self._slice, loop)
         elif self._helper is not None and not self._is_helped:
             self._is_helped = True
-            with suppress(RuntimeError):  # Python is about to end
+            try:
                 self._helper.submit(self._help, loop)
+            except RuntimeError:  # Python is about to end
+                self._is_helped = False
         return await future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._waiting:
-            # The thread is at the last one. It needs Python to go on, which a busy loop would not leave to it for minutes.
-            time.sleep(0)
-        began = loop.time()
-        if not self._done:
-            self._since = began
         try:
+            if not self._waiting:
+                # The thread is at the last one. It needs Python to go on, which a busy loop would not leave to it for minutes.
+                time.sleep(0)
+            began = loop.time()
+            if not self._done:
+                self._since = began
             while (result := self._next()) is not None:
                 self._done.append(result)
                 if loop.time() - began >= SLICE:
