@@ -30,6 +30,9 @@ SLICE = 0.0008
 TOGETHER = 0.01
 """Seconds that a result waits for others at the most, to be given out with them: those of some 40 signatures."""
 
+HANDOVER = 0.0001
+"""Seconds that a loop leaves Python to its thread. To sleep for none would leave nothing on Python 3.10."""
+
 Function = Callable[[], Any]
 Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 """Who waits, and what the function returned or raised."""
@@ -80,7 +83,7 @@ class Turns:
         try:
             if not self._waiting:
                 # The thread is at the last one. It needs Python to go on, which a busy loop would not leave to it for minutes.
-                time.sleep(0)
+                time.sleep(HANDOVER)
             began = loop.time()
             if not self._done:
                 self._since = began
