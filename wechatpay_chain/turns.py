@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -47,7 +47,8 @@ class Turns:
         self._since = 0.0
         self._ended = float("-inf")
         self._process = Process.current  # a forked child may go on with its parent's loop, without its parent's thread
-        self._is_scheduled = self._is_helped = False
+        self._is_scheduled = False
+        self._helping: Future[None] | None = None
         # The thread ends when the loop is gone, and this with it.
         self._helper = ThreadPoolExecutor(1, "wechatpay-chain-signing") if _cores() > 1 else None
 
@@ -71,19 +72,14 @@ class Turns:
         if not self._is_scheduled:
             self._is_scheduled = True
             loop.call_soon(self._slice, loop)
-        elif self._helper is not None and not self._is_helped:
-            self._is_helped = True
-            try:
-                self._helper.submit(self._help, loop)
-            except RuntimeError:  # Python is about to end
-                self._is_helped = False
+        elif self._helper is not None and (self._helping is None or self._helping.done()):
+            with suppress(RuntimeError):  # Python is about to end
+                self._helping = self._helper.submit(self._help, loop)
+                loop.call_later(TOGETHER, self._hand_over, loop, self._helping)
         return await future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            if not self._waiting:
-                # The thread is at the last one. It needs Python to go on, which a busy loop would not leave to it for minutes.
-                time.sleep(HANDOVER)
             began = loop.time()
             if not self._done:
                 self._since = began
@@ -93,11 +89,10 @@ class Turns:
                     break
         finally:
             self._ended = loop.time()
-            waits = bool(self._waiting)  # asked once, for the thread takes from it too
-            self._is_scheduled = waits or (self._is_helped and self._process is Process.current)
+            self._is_scheduled = bool(self._waiting)  # asked once, for the thread takes from it too
             if self._is_scheduled:
                 loop.call_soon(self._slice, loop)
-            if not waits or self._ended - self._since >= TOGETHER:
+            if not self._is_scheduled or self._ended - self._since >= TOGETHER:
                 done, self._done = self._done, []
                 _give_out(done)
 
@@ -112,8 +107,13 @@ class Turns:
                     _tell(loop, done)
                     done, since = [], loop.time()
         finally:
-            self._is_helped = False
             _tell(loop, done)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, helping: Future[None]) -> None:
+        """Leaves Python to a thread that is late: a busy loop takes it back at once, and could keep the thread for minutes."""
+        if not helping.done() and self._process is Process.current:
+            time.sleep(HANDOVER)
+            loop.call_soon(self._hand_over, loop, helping)
 
     def _next(self) -> Result | None:
         """What the first function that somebody still waits for comes to, computed here and now."""
