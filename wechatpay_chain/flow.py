@@ -101,6 +101,7 @@ class Stack:
 
     def _set(self, *named: tuple[str, Middleware]) -> None:
         self._named = named
+        # Kept beside the names, for each call asks for it.
         self._layers = tuple(middleware for _, middleware in named)
 
     def _index(self, name: str) -> int:

@@ -54,7 +54,7 @@ AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
 T = TypeVar("T")
 
 Timeout = tuple[float, float]
-"""Seconds to connect, and seconds to wait for the next bytes of the answer."""
+"""Seconds to connect, and seconds to wait for the next bytes of the answer; an awaited answer's head counts as one piece."""
 
 
 class Headers(Mapping[str, str]):

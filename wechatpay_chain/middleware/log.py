@@ -23,7 +23,7 @@ def log(request: Request) -> Flow:
         outcome = f"{type(error).__name__} {answer.status_code}" if answer else type(error).__name__
         _line(request, outcome, answer, began)
         raise
-    if logger.isEnabledFor(logging.DEBUG):
+    if logger.isEnabledFor(logging.DEBUG):  # to make the line takes as long as all else here
         _line(request, str(response.status_code), response, began)
     return response
 
