@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._version import __version__
+from wechatpay_chain.process import importing
 
 if TYPE_CHECKING:
     from wechatpay_chain.chain import Node
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         BadRequestError,
         ClientError,
         ConfigurationError,
+        ContentError,
         DecryptionError,
         ForbiddenError,
         NotFoundError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         ServerError,
         SignatureError,
         TransportError,
+        TransportTimeout,
         UnsupportedError,
         WeChatPayError,
     )
@@ -50,6 +53,7 @@ _HOMES = {
     "Client": "client",
     "ClientError": "errors",
     "ConfigurationError": "errors",
+    "ContentError": "errors",
     "DecryptionError": "errors",
     "ForbiddenError": "errors",
     "Node": "chain",
@@ -69,6 +73,7 @@ _HOMES = {
     "ServerError": "errors",
     "SignatureError": "errors",
     "TransportError": "errors",
+    "TransportTimeout": "errors",
     "UnsupportedError": "errors",
     "WeChatPayError": "errors",
 }
@@ -82,6 +87,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConfigurationError",
+    "ContentError",
     "DecryptionError",
     "ForbiddenError",
     "Node",
@@ -101,6 +107,7 @@ __all__ = [
     "ServerError",
     "SignatureError",
     "TransportError",
+    "TransportTimeout",
     "UnsupportedError",
     "WeChatPayError",
     "__version__",
@@ -110,7 +117,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with importing:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

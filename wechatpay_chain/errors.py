@@ -5,7 +5,9 @@
     ├── PathVariableError       a path variable is missing, unknown or unsafe
     ├── ArgumentError           a body, query, header or timeout that cannot be put on the wire
     ├── UnsupportedError        a part of the protocol that this version does not speak
-    ├── TransportError          no whole answer came; `sent` says whether the service may have acted
+    ├── TransportError          no whole response came
+    │   └── TransportTimeout        within the seconds that the timeout allows
+    ├── ContentError            the content of a response is larger than may be read into memory, or is not JSON
     ├── SignatureError          an answer or a notification came, and nothing proves that WeChat Pay wrote it
     ├── DecryptionError         a ciphertext is not one, or not for this key
     └── APIError                an answer with a status other than 2xx
@@ -18,7 +20,11 @@
         │   └── RateLimitError          429
         └── ServerError                 5xx, the outcome is unknown
 
-The first four are raised before anything is sent.
+Every error has `sent`: whether the service may have received the call, and acted on it. The first four are raised before
+anything is sent.
+
+Any other exception that comes out of a call is a bug of this package, but for these: an `OSError` of a file of your own, a
+`TypeError` or an `AttributeError` where the call is written wrongly, and the cancellation of a task.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wechatpay_chain.http import Response
+    from wechatpay_chain.http import Request, Response
     from wechatpay_chain.middleware.retry import Attempt
 
 __all__ = [
@@ -37,6 +43,7 @@ __all__ = [
     "BadRequestError",
     "ClientError",
     "ConfigurationError",
+    "ContentError",
     "DecryptionError",
     "ForbiddenError",
     "NotFoundError",
@@ -47,6 +54,7 @@ __all__ = [
     "ServerError",
     "SignatureError",
     "TransportError",
+    "TransportTimeout",
     "UnsupportedError",
     "WeChatPayError",
 ]
@@ -56,9 +64,15 @@ class WeChatPayError(Exception):
     """The root of every error that this package raises on purpose.
 
     Attributes:
+        sent: whether the service may have received the call that ended with this error, and acted on it. Where it is True,
+            ask for the outcome, or repeat the call with the very same number, before anything else. False for what was
+            never sent, and for what is no call, a notification for example.
+        request: the request of the call; None where the error came before there was one, or is not about a call.
         attempts: each time that the call was tried, this last one included; empty for what was never tried.
     """
 
+    sent: bool = False
+    request: Request | None = None
     attempts: tuple[Attempt, ...] = ()
 
 
@@ -79,19 +93,41 @@ class UnsupportedError(WeChatPayError, NotImplementedError):
 
 
 class TransportError(WeChatPayError):
-    """No whole answer came back.
+    """No whole response came back.
 
     Attributes:
-        sent: False only when the service cannot have received the request whole. When it is True the service may
-            have acted on it: ask for the outcome, or repeat with the very same order number, before anything else.
+        sent: False only when the service cannot have received the request whole.
     """
 
     def __init__(self, message: str, sent: bool) -> None:
-        super().__init__(message, sent)
+        self.args = (message, sent)
         self.sent = sent
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class TransportTimeout(TransportError, TimeoutError):
+    """No whole response came back within the seconds that the timeout allows. It is a `TimeoutError` of Python's too.
+
+    Attributes:
+        seconds: how many.
+        setting: which of the three seconds of `timeout=` it was: "connect", "read" or "total".
+    """
+
+    def __init__(self, message: str, sent: bool, seconds: float, setting: str) -> None:
+        super().__init__(message, sent)
+        self.args = (message, sent, seconds, setting)
+        self.seconds, self.setting = seconds, setting
+
+
+class ContentError(WeChatPayError, ValueError):
+    """A response came whose content is of no use: larger than may be read into memory, or not JSON.
+
+    The service has acted on the call.
+    """
+
+    sent = True
 
 
 class Reason(str, enum.Enum):
@@ -131,6 +167,7 @@ class SignatureError(WeChatPayError):
         super().__init__(message, reason, response)
         self.reason = reason
         self.response = response
+        self.sent = response is not None
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -154,6 +191,8 @@ class APIError(WeChatPayError):
         request_id: the Request-ID header, which WeChat Pay's support asks for; empty where the answer has none.
         response: the whole answer.
     """
+
+    sent = True
 
     def __init__(self, explanation: str, code: str, message: str, detail: Any, response: Response) -> None:
         super().__init__(explanation, code, message, detail, response)

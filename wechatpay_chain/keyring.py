@@ -24,7 +24,7 @@ from wechatpay_chain.crypto import (
     serial_number,
 )
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
-from wechatpay_chain.process import Process
+from wechatpay_chain.process import current_process
 
 __all__ = ["CertificateCache", "Keyring"]
 
@@ -191,7 +191,7 @@ class Keyring:
         ours = _Refresh(Future(), time.monotonic())
         ours.future.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for the others
         # setdefault decides between threads without a lock, which a fork could leave locked in the child.
-        refresh = self._refreshes.setdefault(Process.current, ours)
+        refresh = self._refreshes.setdefault(current_process(), ours)
         if refresh is not ours:
             if time.monotonic() - refresh.began < ABANDONED_AFTER:
                 return refresh.future, False
@@ -220,9 +220,9 @@ class Keyring:
         self._end(refresh)
 
     def _end(self, refresh: Future[None]) -> None:
-        current = self._refreshes.get(Process.current)
+        current = self._refreshes.get(current_process())
         if current is not None and current.future is refresh:
-            self._refreshes.pop(Process.current, None)
+            self._refreshes.pop(current_process(), None)
         with suppress(InvalidStateError):
             refresh.set_result(None)
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from wechatpay_chain.process import Process
+from wechatpay_chain.process import current_process
 
 __all__ = ["Turns"]
 
@@ -46,7 +46,7 @@ class Turns:
         self._done: list[Result] = []
         self._since = 0.0
         self._ended = float("-inf")
-        self._process = Process.current  # a forked child may go on with its parent's loop, without its parent's thread
+        self._process = current_process()  # a forked child may go on with its parent's loop, without its parent's thread
         self._is_scheduled = False
         self._helping: Future[None] | None = None
         # The thread ends when the loop is gone, and this with it.
@@ -56,7 +56,7 @@ class Turns:
     def of(cls, loop: asyncio.AbstractEventLoop) -> Turns:
         """Those of a loop."""
         turns = _turns.get(loop)
-        if turns is None or turns._process is not Process.current:
+        if turns is None or turns._process is not current_process():
             turns = _turns[loop] = cls()
         return turns
 
@@ -111,7 +111,7 @@ class Turns:
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, helping: Future[None]) -> None:
         """Leaves Python to a thread that is late: a busy loop takes it back at once, and could keep the thread for minutes."""
-        if not helping.done() and self._process is Process.current:
+        if not helping.done() and self._process is current_process():
             time.sleep(HANDOVER)
             loop.call_soon(self._hand_over, loop, helping)
 

@@ -21,7 +21,7 @@ from yarl import URL
 from wechatpay_chain.awaiting import drive
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Steps, Upload, is_field_name
-from wechatpay_chain.process import Process
+from wechatpay_chain.process import current_process
 from wechatpay_chain.transport import MOST_OF_AN_ERROR, REQUEST_TIMEOUT, UNSENDABLE, Route, Shared, check_head
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class AiohttpTransport:
             await unused.closing.aclose()
 
     def _place(self, loop: asyncio.AbstractEventLoop) -> _Place:
-        return Process.current, loop, self._route.trust
+        return current_process(), loop, self._route.trust
 
     def _connections(self, loop: asyncio.AbstractEventLoop) -> _Connections:
         place = self._place(loop)
@@ -443,7 +443,7 @@ def _forget(joined: set[_Place]) -> None:
     """Leaves the connections of a transport that nobody holds any more, and closes those that nobody shares."""
     for place in list(joined):
         process, loop, _ = place
-        if process is Process.current and (unused := _shared.leave(place, joined)) and not loop.is_closed():
+        if process is current_process() and (unused := _shared.leave(place, joined)) and not loop.is_closed():
             loop.call_soon_threadsafe(loop.create_task, unused.closing.aclose())
 
 

@@ -21,7 +21,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from wechatpay_chain.blocking import drive
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Headers, Request, Response, Steps
-from wechatpay_chain.process import Process
+from wechatpay_chain.process import current_process
 from wechatpay_chain.transport import (
     MOST_OF_AN_ERROR,
     POOL_SIZE,
@@ -232,12 +232,12 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Closes the connections that this process opened, unless others share them. A later call opens new ones."""
-        place = Process.current, self._route.trust
+        place = current_process(), self._route.trust
         if unused := _shared.leave(place, self._joined):
             unused.close()
 
     def _pools(self) -> _Pools:
-        place = Process.current, self._route.trust
+        place = current_process(), self._route.trust
         return _shared.join(place, self._joined, partial(_Pools, self._route.ca_bundle))
 
     def _through(self, session: requests.Session, request: Request, body: _Body | None, proxy: str | None) -> _Answer:
@@ -268,7 +268,7 @@ class RequestsTransport:
 def _forget(joined: set[_Place]) -> None:
     """Leaves the pools of a transport that nobody holds any more; those that nobody shares go with it."""
     for place in list(joined):
-        if place[0] is Process.current:
+        if place[0] is current_process():
             _shared.leave(place, joined)
 
 
