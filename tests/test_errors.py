@@ -427,7 +427,7 @@ def test_a_timeout_of_one_call(client, wire, send):
         send(client.v3.x, "get", timeout=0.2)
     assert time.monotonic() - began < 2
     release.set()
-    for timeout in (0, -1, True, "1", float("nan"), float("inf"), 1e7, 10**400, (1,), (1, 0), (1, 2, 3)):
+    for timeout in (0, -1, True, "1", float("nan"), float("inf"), 1e7, 10**400, (1,), (1, 0), (1, 2, 0), (1, 2, 3, 4)):
         with pytest.raises(errors.ArgumentError, match="timeout"):
             send(client.v3.x, "get", timeout=timeout)
 

@@ -214,13 +214,13 @@ def test_a_base_url_that_is_none(service, base_url):
 
 
 @pytest.mark.parametrize(
-    "timeout", [0, -1, True, "5", (1,), (1, 0), (1, 2, 3), None, float("nan"), float("inf"), 1e7, 10**400]
+    "timeout", [0, -1, True, "5", (1,), (1, 0), (1, 2, 0), (1, 2, 3, 4), None, float("nan"), float("inf"), 1e7, 10**400]
 )
 def test_a_timeout_that_is_none(service, timeout):
     assert "timeout" in refusal(service, timeout=timeout)
 
 
-@pytest.mark.parametrize("timeout", [1, 0.5, (1, 2.5)])
+@pytest.mark.parametrize("timeout", [1, 0.5, (1, 2.5), (1, 2.5, 4)])
 def test_timeouts(service, timeout):
     Client(**service.settings(HOST), timeout=timeout)
 

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
+from wechatpay_chain.content import Inflating
 from wechatpay_chain.digest import ALGORITHMS, STATEMENT_DIGEST, Digest, new_digest
 from wechatpay_chain.errors import (
     ArgumentError,
@@ -222,7 +223,7 @@ class Saving:
             TransportError: nothing could tell whether what comes is whole.
         """
         self._begin(headers)
-        is_framed = self._length is not None or "chunked" in headers.get("Transfer-Encoding", "").lower()
+        is_framed = self._length is not None or "Transfer-Encoding" in headers  # which is chunked: see content.py
         if self._expected is None and self._key is None and (not is_framed or "Content-Encoding" in headers):
             raise TransportError(
                 "the file comes without a length, or packed although that was not asked for", sent=True
@@ -236,7 +237,7 @@ class Saving:
         self._digest: Digest | None = new_digest(self._expected[0]) if self._expected else None
         self._opening = _Opening(*self._key) if self._key else None
         self._head: bytes | None = b""
-        self._unpacking: _Unpacking | None = None
+        self._unpacking: Inflating | None = None
         length = headers.get("Content-Length", "")
         self._length = int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         self._received, self._total = 0, None if "Content-Encoding" in headers else self._length
@@ -258,7 +259,7 @@ class Saving:
                 return
             octets, self._head = self._head, None
             if octets.startswith(_GZIP) and (self._gunzip or self._digest):
-                self._unpacking = _Unpacking()
+                self._unpacking = Inflating()
         self._pass(octets)
 
     def _pass(self, octets: bytes) -> None:
@@ -327,28 +328,6 @@ class Saving:
 
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, 2.3.1
-
-
-class _Unpacking:
-    """Gunzips what comes, a bounded piece at a time, however much it swells."""
-
-    PIECE = 1 << 20
-
-    def __init__(self) -> None:
-        self._inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    def pieces(self, octets: bytes) -> Iterator[bytes]:
-        while octets:
-            if self._inflating.eof:  # one gzip may follow another: RFC 1952, 2.2
-                self._inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            piece = self._inflating.decompress(octets, self.PIECE)
-            if piece:
-                yield piece
-            octets = self._inflating.unused_data or self._inflating.unconsumed_tail
-
-    @property
-    def is_whole(self) -> bool:
-        return self._inflating.eof
 
 
 class _Opening:

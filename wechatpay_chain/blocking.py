@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.flow import unknown
 from wechatpay_chain.http import Ask, Compute, Effect, Request, Response, Sleep, Steps, Wait
 
@@ -55,6 +56,14 @@ def _awaited(answer: Awaitable[Any]) -> Any:
     """What an awaitable comes to, in a thread that waits for it."""
     import asyncio
 
+    if _threads_are_green():
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise ConfigurationError(
+            "signer, verifier, seen or certificate_cache: it is an async def, which a blocking call cannot await where gevent "
+            "or eventlet has replaced Python's threads; give a plain function, which they make cooperative"
+        )
+
     async def awaited() -> Any:
         return await answer
 
@@ -66,6 +75,14 @@ def _awaited(answer: Awaitable[Any]) -> Any:
         raise RuntimeError("CancelledError") from error
     finally:
         thread.shutdown(wait=False)
+
+
+def _threads_are_green() -> bool:
+    """Tells whether all threads are one, in which two event loops cannot run."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    return bool(
+        (gevent and gevent.is_module_patched("threading")) or (eventlet and eventlet.is_monkey_patched("thread"))
+    )
 
 
 def _is_in_a_loop() -> bool:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Draft", "Fields", "Node", "Seconds"]
 
-Seconds = float | tuple[float, float] | None
-"""A timeout: seconds to connect and seconds to wait for bytes, or one number for both; None for the client's."""
+Seconds = float | tuple[float, float] | tuple[float, float, float] | None
+"""A timeout: seconds to connect, to wait for bytes, and in total; None for the client's. See `Client`."""
 
 Fields = Mapping[str, str] | None
 """Headers that a call adds or replaces."""

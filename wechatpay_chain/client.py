@@ -16,9 +16,20 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node, Seconds
+from wechatpay_chain.content import MOST_IN_MEMORY
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
 from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError, SignatureError, UnsupportedError
+from wechatpay_chain.errors import (
+    APIError,
+    ArgumentError,
+    ConfigurationError,
+    ContentError,
+    DecryptionError,
+    SignatureError,
+    TransportError,
+    UnsupportedError,
+    WeChatPayError,
+)
 from wechatpay_chain.flow import Stack, run
 from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
@@ -30,13 +41,16 @@ from wechatpay_chain.middleware.retry import retry as retrying
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
+from wechatpay_chain.process import importing
 from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
+    download_seconds,
     kept_certificates,
     merchant_number,
     merchant_serial,
+    most_bytes,
     origin,
     origins,
     seconds,
@@ -102,9 +116,13 @@ class Client:
         passphrase: of an encrypted private key.
         former_private_keys: older keys of the merchant, which decrypt what was encrypted to them before a renewal.
         base_url: scheme and host of the service; https, or http to this machine.
-        timeout: seconds to connect and seconds to wait for the next bytes, or one number for both.
+        timeout: seconds that each attempt of a call may take: to get a connection, to wait for the next bytes, and in
+            total, `(5.0, 30.0, 60.0)`. Without the third, the total is 60 seconds, or the sum of the other two where that
+            is more; one number stands for the first two. A download has no total unless its own `timeout=` has three.
         retry: how often and how long a call is tried that cannot pay twice; None tries each once.
         proxies: proxy URLs by scheme, as requests takes them; None reads the environment, `{}` goes direct.
+        max_response_bytes: how much of a 2xx response is read into memory, as it comes and decoded; 64 MiB. A download to
+            a file is not bounded by it.
         ca_bundle: a file or folder of certificate authorities to trust; None reads REQUESTS_CA_BUNDLE and SSL_CERT_FILE
             from the environment, else trusts what the HTTP libraries trust.
         allow_http: accept an http base_url on another machine, for an egress proxy of your own.
@@ -134,8 +152,9 @@ class Client:
         passphrase: str | bytes | None = None,
         former_private_keys: Sequence[PrivateKeySource] = (),
         base_url: str = "https://api.mch.weixin.qq.com/",
-        timeout: float | tuple[float, float] = (5.0, 30.0),
+        timeout: float | tuple[float, float] | tuple[float, float, float] = (5.0, 30.0),
         retry: Retry | None = _MODEST,
+        max_response_bytes: int = MOST_IN_MEMORY,
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
         allow_http: bool = False,
@@ -171,6 +190,7 @@ class Client:
         self._verifier = verifier
         self._origin = origin(base_url, allow_http)
         self._timeout = seconds(timeout, ConfigurationError)
+        self._most = most_bytes(max_response_bytes)
         self._route = Route(self._origin, proxies, ca_bundle)
         self._session, self._async_session = session, async_session
         self._sign = sign(self._credentials)
@@ -307,7 +327,8 @@ class Client:
                 come and is worth something only when this returns.
             gunzip: unpack what comes packed.
             progress: called with the bytes that have come and their whole number, or None where that is not known.
-            timeout: seconds, as of a call.
+            timeout: seconds to connect and to wait for the next bytes, as of a call. There is no total, for a file may be
+                large; give three to set one.
 
         Returns:
             The answer that the file came with, its content empty.
@@ -320,8 +341,11 @@ class Client:
             TransportError, APIError: as of any call.
         """
         transport = self._blocking()
-        with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
-            return transport.drive(flow)
+        try:
+            with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
+                return transport.drive(flow)
+        except WeChatPayError as error:
+            raise _ended(error)
 
     async def download_async(
         self,
@@ -334,8 +358,11 @@ class Client:
     ) -> Response:
         """The same, awaited."""
         transport = self._awaiting()
-        with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
-            return await transport.drive(flow)
+        try:
+            with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
+                return await transport.drive(flow)
+        except WeChatPayError as error:
+            raise _ended(error)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -389,19 +416,24 @@ class Client:
         return f"<Client mchid={self.mchid} serial={self.serial} {self._origin} {self._keyring!r}>"
 
     def _send(self, draft: Draft) -> Response:
-        transport = self._blocking()
-        return transport.drive(run(self._middleware.layers, self._request(draft, transport.library)))
+        transport, request = self._blocking(), None
+        try:
+            request = self._request(draft, transport.library)
+            return transport.drive(run(self._middleware.layers, request))
+        except WeChatPayError as error:
+            raise _ended(error, request)
 
     async def _send_async(self, draft: Draft) -> Response:
-        transport = self._awaiting()
-        if draft.files is None:
-            request = self._request(draft, transport.library)
-        else:
-            import asyncio
-
-            # The file is read for its digest, which may take longer than a loop can wait.
-            request = await asyncio.to_thread(self._request, draft, transport.library)
-        return await transport.drive(run(self._middleware.layers, request))
+        transport, request = self._awaiting(), None
+        try:
+            if draft.files is None:
+                request = self._request(draft, transport.library)
+            else:
+                # The file is read for its digest, which may take longer than a loop can wait.
+                request = await transport.in_thread(partial(self._request, draft, transport.library))
+            return await transport.drive(run(self._middleware.layers, request))
+        except WeChatPayError as error:
+            raise _ended(error, request)
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
@@ -421,17 +453,19 @@ class Client:
         # Two threads may come here at once; setdefault gives both the same transport.
         transport = self._transports.get("requests")
         if transport is None:
-            from wechatpay_chain.transport.requests import RequestsTransport
+            with importing:
+                from wechatpay_chain.transport.requests import RequestsTransport
 
-            transport = self._transports.setdefault("requests", RequestsTransport(self._route, self._session))
+            transport = self._transports.setdefault("requests", RequestsTransport(self._route, self._most, self._session))
         return transport
 
     def _awaiting(self) -> AiohttpTransport:
         transport = self._transports.get("aiohttp")
         if transport is None:
-            from wechatpay_chain.transport.aiohttp import AiohttpTransport
+            with importing:
+                from wechatpay_chain.transport.aiohttp import AiohttpTransport
 
-            transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._async_session))
+            transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._most, self._async_session))
         return transport
 
     @contextmanager
@@ -447,12 +481,21 @@ class Client:
         with Saving(to, digest=found.digest, key=key, gunzip=gunzip, progress=progress) as saving:
             place = located(found.url, self._origins)
             is_repeatable = isinstance(to, (str, os.PathLike))  # what went into an open file cannot be taken back
-            draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, timeout, is_repeatable, None)
-            request = copied(self._encoded(draft, None, library, None), origin=place.origin, sink=saving)
+            draft = Draft("GET", place.template, {}, None, None, {"Accept": "*/*"}, None, is_repeatable, None)
+            request = copied(
+                self._encoded(draft, None, library, None),
+                origin=place.origin,
+                sink=saving,
+                timeout=download_seconds(timeout, self._timeout),
+            )
             # A file on a host that is none of the API's, an invoice say, is fetched as anybody would, without a signature.
             stack = self._middleware
             layers = stack.layers if place.is_of_the_api else stack.without("encrypt", "verify", "rotate", "sign")
-            yield run(stack.around("retry", saving.finished, layers), request)
+            try:
+                yield run(stack.around("retry", saving.finished, layers), request)
+            except WeChatPayError as error:
+                error.request = request
+                raise
 
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
@@ -515,6 +558,19 @@ class Client:
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
             idempotent=_plainly("idempotent", draft.idempotent),
         )
+
+
+def _ended(error: WeChatPayError, request: Request | None = None) -> WeChatPayError:
+    """Returns the error that a call ends with, to be raised where the verb was called.
+
+    Of what the service answered, and of what became of the connection, the frames of the layers say nothing.
+    """
+    if request is not None:
+        error.request = request
+    return error.with_traceback(None) if isinstance(error, _OF_THE_SERVICE) else error
+
+
+_OF_THE_SERVICE = (APIError, SignatureError, ContentError, TransportError)
 
 
 @lru_cache(maxsize=4096)

@@ -82,6 +82,8 @@ def with_signer(signer: Signer) -> Signature:
     def signature(message: bytes) -> Steps[str]:
         try:
             signed = yield Ask(partial(signer.sign, message))
+        except ConfigurationError:
+            raise
         except Exception as error:
             raise TransportError(f"the signer raised {type(error).__name__}; nothing was sent", sent=False) from error
         if not isinstance(signed, str) or not re.fullmatch("[A-Za-z0-9+/]+={0,2}", signed):

@@ -42,6 +42,7 @@ __all__ = [
     "check_fields",
     "copied",
     "is_field_name",
+    "is_loopback",
     "json_bytes",
     "parse_authorization",
     "request_message",
@@ -53,8 +54,26 @@ AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
 
 T = TypeVar("T")
 
-Timeout = tuple[float, float]
-"""Seconds to connect, and seconds to wait for the next bytes of the answer; an awaited answer's head counts as one piece."""
+
+class Timeout(NamedTuple):
+    """The seconds that one attempt of a call may take.
+
+    Attributes:
+        connect: to get a connection: a free one of the pool, or a new one.
+        read: to wait for the next bytes of the response. The head of an awaited response counts as one piece.
+        total: for all of it, from the start of the attempt to the last byte of the response; None for no limit, which
+            only downloads have.
+    """
+
+    connect: float
+    read: float
+    total: float | None = None
+
+    def within(self, left: float) -> Timeout:
+        """Returns the same timeout, none of its seconds more than what is left."""
+        total = None if self.total is None else min(self.total, left)
+        return Timeout(min(self.connect, left), min(self.read, left), total)
+
 
 
 class Headers(Mapping[str, str]):
@@ -155,7 +174,7 @@ class Request:
         headers: what is sent besides the HTTP library's own.
         body: the bytes that are signed and sent; empty when there is no body.
         upload: what is sent in place of the body, which then is signed only; None where the body is sent.
-        timeout: seconds to connect and to wait for bytes.
+        timeout: seconds to connect, to wait for bytes, and for the whole attempt.
         idempotent: whether it may be sent again although the service may have acted on it.
         sink: where the body of a 2xx answer goes; None keeps it in the response.
         seal: makes the request anew with what is sensitive encrypted, given a key and its id; None where nothing is.
@@ -439,3 +458,11 @@ def split_origin(url: str) -> tuple[str, str]:
     if parts.port == 0:
         raise ValueError("port 0 is none")
     return parts.scheme, host
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from wechatpay_chain import crypto
-from wechatpay_chain.errors import Reason
+from wechatpay_chain.errors import ConfigurationError, Reason
 from wechatpay_chain.http import Ask, Steps, response_message
 from wechatpay_chain.keyring import Keyring
 
@@ -85,6 +85,8 @@ def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: st
     if message is not None:
         try:
             verdict = yield Ask(partial(verifier.verify, message, signature, serial))
+        except ConfigurationError:
+            raise
         except Exception as error:
             logger.warning("the verifier raised %s", type(error).__name__)
             return Doubt(Reason.VERIFIER_FAILED, f"the verifier raised {type(error).__name__}")

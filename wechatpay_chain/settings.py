@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable
@@ -13,21 +12,26 @@ from cryptography import x509
 
 from wechatpay_chain.crypto import PublicKeySource, load_public, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.http import Timeout, split_origin
+from wechatpay_chain.http import Timeout, is_loopback, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
 from wechatpay_chain.middleware.retry import Retry
 
 MOST_SECONDS = 10**6
 """What every system's timers can count."""
 
+TOTAL = 60.0
+"""Seconds that an attempt may take, where nothing else is said."""
+
 FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
 """The service, and its other site."""
 
 __all__ = [
     "certificates",
+    "download_seconds",
     "kept_certificates",
     "merchant_number",
     "merchant_serial",
+    "most_bytes",
     "origin",
     "origins",
     "seconds",
@@ -114,7 +118,7 @@ def origin(base_url: object, allow_http: bool) -> str:
     if scheme not in ("https", "http") or url.path not in ("", "/") or url.query or url.fragment:
         # A path in front of the service's own would be sent and not signed.
         raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
-    if scheme == "http" and not allow_http and not _is_loopback(host):
+    if scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigurationError(
             f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
             "for an egress proxy of your own"
@@ -144,22 +148,38 @@ def with_method(setting: str, value: object, method: str) -> None:
         raise ConfigurationError(f"{setting}: came a {type(value).__name__}; expected an object with {method}(…)")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) -> Timeout:
-    """The seconds to connect and to wait for bytes; raises the error of whoever gave the timeout."""
-    connect, read = timeout if isinstance(timeout, tuple) and len(timeout) == 2 else (timeout, timeout)
-    if _is_seconds(connect) and _is_seconds(read):
-        return float(connect), float(read)
+    """Reads a timeout: one number, a pair of them, or three.
+
+    Args:
+        timeout: seconds to connect and to wait for bytes, and for the whole attempt. One number is for both of the first;
+            where the third is left out, it is 60, or the sum of the first two where that is more.
+        error: what is raised, the error of whoever gave the timeout.
+    """
+    figures = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(figures) in (2, 3) and all(map(_is_seconds, figures)):
+        connect, read, *total = map(float, figures)
+        return Timeout(connect, read, total[0] if total else max(TOTAL, connect + read))
     raise error(
-        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or a pair of them: to connect and to "
-        "wait for bytes"
+        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or (connect, read) or (connect, read, "
+        "total) of them: to connect, to wait for the next bytes, and for the whole attempt"
     )
+
+
+def download_seconds(timeout: object, default: Timeout) -> Timeout:
+    """Reads the timeout of a download, which has no total unless it is asked for."""
+    if timeout is None:
+        return default._replace(total=None)
+    is_asked_for = isinstance(timeout, tuple) and len(timeout) == 3
+    parsed = seconds(timeout, ArgumentError)
+    return parsed if is_asked_for else parsed._replace(total=None)
+
+
+def most_bytes(most: object) -> int:
+    """Reads how many bytes of a response may be read into memory."""
+    if isinstance(most, int) and not isinstance(most, bool) and most > 0:
+        return most
+    raise ConfigurationError(f"max_response_bytes: came {most!r}; expected a whole number of bytes above 0")
 
 
 def _is_seconds(value: object) -> TypeGuard[float]:

@@ -117,8 +117,7 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
                 return response
             yield Sleep(pause)
             left = max(deadline - time.monotonic(), SHORTEST)
-            connect, read = request.timeout
-            request = copied(request, origin=origin, timeout=(min(connect, left), min(read, left)))
+            request = copied(request, origin=origin, timeout=request.timeout.within(left))
 
     return retried
 

@@ -125,7 +125,7 @@ def refreshed(
         if ours:
             yield from _download(keyring, key_id, refresh, request, timeout, around)
             return
-        waited = yield Wait(refresh, sum(timeout))
+        waited = yield Wait(refresh, timeout.connect + timeout.read)
         if waited is None:  # whoever is at it needs this very thread to go on
             keyring.trouble = yield from _fetched(keyring, request, timeout, around)
         if not waited:

@@ -7,22 +7,19 @@ import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.http import RESERVED_FIELDS, Request, split_origin
+from wechatpay_chain.http import RESERVED_FIELDS, Request, is_loopback, split_origin
 
-__all__ = ["MOST_OF_AN_ERROR", "POOL_SIZE", "REQUEST_TIMEOUT", "UNSENDABLE", "Route", "Shared", "check_head"]
+__all__ = ["POOL_SIZE", "REQUEST_TIMEOUT", "UNSENDABLE", "Proxy", "Route", "Shared", "check_head"]
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Hashable)
 
 POOL_SIZE = 100
 """Connections that blocking calls keep to one host. They may have more at once."""
-
-MOST_OF_AN_ERROR = 1 << 20
-"""Bytes after which no more of an error answer is read. The service's have some hundred."""
 
 REQUEST_TIMEOUT = 408
 """An answer after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
@@ -36,12 +33,31 @@ UNSENDABLE = (
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
+class Proxy(NamedTuple):
+    """A proxy, and where its setting came from.
+
+    Attributes:
+        url: of the proxy, with the password that it may hold.
+        setting: what names it: `proxies=`, an environment variable, or the system.
+    """
+
+    url: str
+    setting: str
+
+    @property
+    def shown(self) -> str:
+        """Its URL without a user name and a password."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}"
+
+
 class Route:
     """How hosts are reached.
 
     Args:
         origin: of the service.
-        proxies: proxy URLs by scheme, as requests takes them; None reads the environment.
+        proxies: proxy URLs by scheme, as requests takes them; None reads the environment, where this machine itself is
+            reached directly.
         ca_bundle: a file or folder of certificate authorities; None reads the environment.
 
     Attributes:
@@ -67,25 +83,32 @@ class Route:
         else:
             _check(proxies)
         self._proxies = dict(proxies)
-        self._found: dict[str, str | None] = {}
+        self._found: dict[str, Proxy | None] = {}
         self.proxy(origin)  # what is wrong with it shows now
 
-    def proxy(self, origin: str) -> str | None:
-        """The URL of the proxy that leads to an origin, or None."""
+    def proxy(self, origin: str) -> Proxy | None:
+        """Returns the proxy that leads to an origin, or None."""
         if origin not in self._found:
             self._found[origin] = self._proxy(urlsplit(origin))
         return self._found[origin]
 
-    def _proxy(self, url: SplitResult) -> str | None:
+    def _proxy(self, url: SplitResult) -> Proxy | None:
         if self._from_environment:
             from urllib.request import proxy_bypass
 
-            if proxy_bypass(url.netloc):
+            if is_loopback(url.hostname or "") or proxy_bypass(url.netloc):
                 return None
         for key in (f"{url.scheme}://{url.hostname}", url.scheme, "all"):
             if (found := self._proxies.get(key)) is not None:
-                return _http_proxy(found)
+                return Proxy(_http_proxy(found), _setting(key) if self._from_environment else "proxies=")
         return None
+
+
+def _setting(scheme: str) -> str:
+    """Names where Python found a proxy that nobody has set in this program."""
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    found = next((name for name in names if os.environ.get(name)), None)
+    return f"the environment variable {found}" if found else "the system's settings"
 
 
 class Shared(Generic[T, P]):
