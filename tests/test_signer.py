@@ -154,7 +154,9 @@ def test_what_a_verifier_is_not_asked(service, wire, send):
         assert not verifier.asked
 
 
-@pytest.mark.parametrize("verdict", [False, None, 1, "true", object()], ids=lambda value: str(value).partition(" at ")[0])
+@pytest.mark.parametrize(
+    "verdict", [False, None, 1, "true", object()], ids=lambda value: str(value).partition(" at ")[0]
+)
 def test_nothing_but_true_is_a_yes(service, wire, send, verdict):
     class Answering:
         def verify(self, message, signature, serial):
@@ -201,7 +203,9 @@ def test_a_client_that_only_reads_notifications_needs_no_private_key(service, wi
     assert not wire.received
 
 
-@pytest.mark.parametrize("value", [True, 3, "sign", Signer, object()], ids=lambda value: str(value).partition(" at ")[0])
+@pytest.mark.parametrize(
+    "value", [True, 3, "sign", Signer, object()], ids=lambda value: str(value).partition(" at ")[0]
+)
 @pytest.mark.parametrize("setting", ["signer", "verifier"])
 def test_what_is_no_signer(service, setting, value):
     with pytest.raises(ConfigurationError, match=f"{setting}: came a "):

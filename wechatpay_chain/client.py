@@ -345,7 +345,7 @@ class Client:
             with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
                 return transport.drive(flow)
         except WeChatPayError as error:
-            raise _ended(error)
+            raise _ended(error) from error.__cause__
 
     async def download_async(
         self,
@@ -362,7 +362,7 @@ class Client:
             with self._downloading(source, to, gunzip, progress, timeout, transport.library) as flow:
                 return await transport.drive(flow)
         except WeChatPayError as error:
-            raise _ended(error)
+            raise _ended(error) from error.__cause__
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches WeChat Pay's platform certificates: those that are valid now, by serial number, each checked.
@@ -421,7 +421,7 @@ class Client:
             request = self._request(draft, transport.library)
             return transport.drive(run(self._middleware.layers, request))
         except WeChatPayError as error:
-            raise _ended(error, request)
+            raise _ended(error, request) from error.__cause__
 
     async def _send_async(self, draft: Draft) -> Response:
         transport, request = self._awaiting(), None
@@ -433,7 +433,7 @@ class Client:
                 request = await transport.in_thread(partial(self._request, draft, transport.library))
             return await transport.drive(run(self._middleware.layers, request))
         except WeChatPayError as error:
-            raise _ended(error, request)
+            raise _ended(error, request) from error.__cause__
 
     def _refresh_keys(self, key_id: str) -> None:
         if self._keyring.needs_refresh(key_id):
@@ -456,7 +456,9 @@ class Client:
             with importing:
                 from wechatpay_chain.transport.requests import RequestsTransport
 
-            transport = self._transports.setdefault("requests", RequestsTransport(self._route, self._most, self._session))
+            transport = self._transports.setdefault(
+                "requests", RequestsTransport(self._route, self._most, self._session)
+            )
         return transport
 
     def _awaiting(self) -> AiohttpTransport:
@@ -465,7 +467,9 @@ class Client:
             with importing:
                 from wechatpay_chain.transport.aiohttp import AiohttpTransport
 
-            transport = self._transports.setdefault("aiohttp", AiohttpTransport(self._route, self._most, self._async_session))
+            transport = self._transports.setdefault(
+                "aiohttp", AiohttpTransport(self._route, self._most, self._async_session)
+            )
         return transport
 
     @contextmanager

@@ -205,9 +205,7 @@ class _Decoding:
             raise self._malformed()
 
     def _malformed(self) -> TransportError:
-        return TransportError(
-            f"{self._call}: the content of the response does not fit its Content-Encoding", sent=True
-        )
+        return TransportError(f"{self._call}: the content of the response does not fit its Content-Encoding", sent=True)
 
 
 class ErrorContent:

@@ -75,7 +75,6 @@ class Timeout(NamedTuple):
         return Timeout(min(self.connect, left), min(self.read, left), total)
 
 
-
 class Headers(Mapping[str, str]):
     """Immutable HTTP headers, found by name in any case. Its repr shows names only, for values can be secret."""
 

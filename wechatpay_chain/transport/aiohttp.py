@@ -10,13 +10,13 @@ import sys
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from wechatpay_chain.awaiting import drive, running_loop
@@ -210,7 +210,9 @@ class AiohttpTransport:
         answer = await self._sent(request, loop, fault, proxy)
         is_whole = False
         try:
-            if answer.status < 200:  # the true response may still come, and must not be taken for that to another request
+            if (
+                answer.status < 200
+            ):  # the true response may still come, and must not be taken for that to another request
                 raise TransportError(
                     f"{request.method} {request.template}: came an interim response {answer.status}", True
                 )
@@ -222,6 +224,9 @@ class AiohttpTransport:
                 answer.release()
             else:
                 answer.close()
+            # A response before all was sent. aiohttp would wait for a peer that may never take the rest.
+            if fault.transport is not None and fault.transport.get_write_buffer_size():
+                fault.transport.abort()
         return Response(answer.status, headers, content, request)
 
     async def _content(
@@ -240,7 +245,9 @@ class AiohttpTransport:
             return b""
         content = Content(request, headers, self._most)
         if answer.content.is_eof() and answer.content.exception() is None:
-            content.add(answer.content.read_nowait())  # most has come with the head, and to wait for it would take longer
+            content.add(
+                answer.content.read_nowait()
+            )  # most has come with the head, and to wait for it would take longer
         else:
             async for piece in _pieces(answer, fault):
                 content.add(piece)
@@ -273,14 +280,31 @@ class AiohttpTransport:
                 proxy is not None
                 or request.upload is not None
                 or len(request.body) > AT_HAND
-                or _is_watched(connections.session)
+                or connections.session.trace_configs  # tools that watch aiohttp add theirs to each session
+                or _is_patched()
             ):
-                return await self._through(connections.session, request, proxy, fault)
+                return await self._through_ours(connections.session, request, proxy, fault)
             return await connections.open(request, loop, fault.deadline)
         except WeChatPayError:
             raise
         except Exception as error:
             raise fault.of(error, "head") from fault.cause(error)
+
+    async def _through_ours(
+        self, session: aiohttp.ClientSession, request: Request, proxy: Proxy | None, fault: _Fault
+    ) -> aiohttp.ClientResponse:
+        """Sends through a session whose connector says which connection it gives."""
+        fault.is_connected = None if _is_patched() else False
+        token = _connecting_for.set(fault)
+        try:
+            return await self._through(session, request, proxy, fault)
+        except BaseException:
+            # aiohttp closes the connection, which waits for a peer that may never take what was written.
+            if fault.transport is not None:
+                fault.transport.abort()
+            raise
+        finally:
+            _connecting_for.reset(token)
 
     async def _through(
         self, session: aiohttp.ClientSession, request: Request, proxy: Proxy | None, fault: _Fault
@@ -343,17 +367,13 @@ class AiohttpTransport:
             raise found(error) from fault.cause(error)
 
 
-def _is_watched(session: aiohttp.ClientSession) -> bool:
-    """Tells whether a test, or a tracer, wants to see what aiohttp's session sends.
+def _is_patched() -> bool:
+    """Tells whether a test, or a tracer, has put something of its own in the place of what aiohttp sends with.
 
-    Such calls go through the session; see docs/testing.md.
+    Such calls go through a session, so that it sees them; see docs/testing.md.
     """
     request = aiohttp.ClientSession._request
-    return (
-        type(request) is not FunctionType
-        or request.__globals__ is not vars(aiohttp.client)
-        or bool(session.trace_configs)
-    )
+    return type(request) is not FunctionType or request.__globals__ is not vars(aiohttp.client)
 
 
 def _is_cancelled() -> bool:
@@ -375,13 +395,17 @@ class _Fault:
         proxy: what it goes through.
         loop: whose clock the deadline is of.
         deadline: until when the attempt may take.
+
+    Attributes:
+        is_connected: whether there is a connection to send the request on; None where nobody can tell.
+        transport: of that connection.
     """
 
-    def __init__(
-        self, request: Request, proxy: Proxy | None, loop: asyncio.AbstractEventLoop, deadline: float
-    ) -> None:
-        self._request, self._proxy, self._loop, self.deadline = request, proxy, loop, deadline
-        self.loop, self.read = loop, request.timeout.read
+    def __init__(self, request: Request, proxy: Proxy | None, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self._request, self._proxy = request, proxy
+        self.loop, self.deadline, self.read = loop, deadline, request.timeout.read
+        self.is_connected: bool | None = None
+        self.transport: asyncio.Transport | None = None
 
     def of(self, error: Exception, part: str) -> TransportError:
         """Returns the error that an error of aiohttp becomes.
@@ -391,12 +415,12 @@ class _Fault:
             part: of the response, where it was raised: head or body.
         """
         request, proxy, timeout = self._request, self._proxy, self._request.timeout
-        is_connecting = isinstance(error, (_Unconnected, *_NOT_SENT))
+        is_connecting = self.is_connected is False or isinstance(error, (_Unconnected, *_NOT_SENT))
         cause = error.__cause__ if isinstance(error, _Unconnected) else error
         if isinstance(cause, aiohttp.ClientHttpProxyError):
             return refused_by_proxy(request, str(cause.status), proxy)
         if isinstance(cause, asyncio.TimeoutError):
-            if timeout.total is not None and self._loop.time() >= self.deadline - CLOCK:
+            if timeout.total is not None and self.loop.time() >= self.deadline - CLOCK:
                 return timed_out(request, "total", not is_connecting, proxy, timeout.total)
             setting = "connect" if is_connecting else "read"
             return timed_out(request, setting, not is_connecting, proxy, getattr(timeout, setting))
@@ -410,6 +434,8 @@ class _Fault:
         return cause if isinstance(cause, aiohttp.ClientOSError) else None
 
 
+_connecting_for: ContextVar[_Fault] = ContextVar("_connecting_for")
+
 CLOCK = 0.02
 """Seconds that a timer may come too early, by the loop's clock."""
 
@@ -421,9 +447,7 @@ def _system_error(error: BaseException | None) -> BaseException | None:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
-async def _begun(
-    protocol: Any, loop: asyncio.AbstractEventLoop, moment: float
-) -> tuple[Any, aiohttp.StreamReader]:
+async def _begun(protocol: Any, loop: asyncio.AbstractEventLoop, moment: float) -> tuple[Any, aiohttp.StreamReader]:
     """Reads the head of a response, which counts as one piece: what comes late is the whole of it.
 
     Most responses come whole, and need this one timer; aiohttp would set two, and take 4 µs more.
@@ -537,9 +561,7 @@ def _is_closing(answer: _Answer | aiohttp.ClientResponse) -> bool:
     return connection.transport is None or connection.transport.is_closing()
 
 
-async def _pour(
-    content: SinkContent, sink: Sink, answer: _Answer | aiohttp.ClientResponse, fault: _Fault
-) -> None:
+async def _pour(content: SinkContent, sink: Sink, answer: _Answer | aiohttp.ClientResponse, fault: _Fault) -> None:
     """Reads the body of a response into a sink, which hashes, decompresses and writes where that holds up no loop."""
     bucket = bytearray()
     async for piece in _pieces(answer, fault):
@@ -584,6 +606,8 @@ class _Connector(aiohttp.TCPConnector):
                 connection.close()
                 raise
             if not connection.closed and connection.protocol is not None and not connection.protocol.should_close:
+                if (fault := _connecting_for.get(None)) is not None:
+                    fault.is_connected, fault.transport = True, connection.transport
                 return connection
             connection.close()
 

@@ -16,9 +16,12 @@ import time
 from collections import deque
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain.http import Timeout
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Attempt", "InterruptibleQueue", "bind"]
 
@@ -34,15 +37,17 @@ class Attempt:
     Attributes:
         deadline: what the monotonic clock may say at the most.
         is_sending: whether the connection stands and the request is under way; None where no bound connection was used.
+        reading: what the response is read from, once there is one.
     """
 
     def __init__(self, timeout: Timeout) -> None:
         self.timeout = timeout
         self.deadline = float("inf") if timeout.total is None else time.monotonic() + timeout.total
         self.is_sending: bool | None = None
+        self.reading: io.BufferedReader | None = None
         self._before: Attempt | None = None
 
-    def __enter__(self) -> Attempt:
+    def __enter__(self) -> Self:
         self._before, _thread.attempt = _thread.attempt, self
         return self
 
@@ -50,6 +55,8 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _thread.attempt = self._before  # a signal's handler may have sent something in the middle of another call
+        if error is not None and self.reading is not None:
+            self.reading.close()  # which closes the socket; urllib3 forgets that where a head is malformed
 
     def seconds(self, longest: float) -> float:
         """Returns how long to wait for the socket now.
@@ -59,7 +66,7 @@ class Attempt:
         """
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise socket.timeout("timed out")
+            raise TimeoutError("timed out")
         return min(longest, left)
 
 
@@ -73,7 +80,7 @@ _thread = _Thread()
 def bind(pool: Any) -> None:
     """Lets a pool of urllib3 make connections that keep to the deadline of the attempt that uses them."""
     if isinstance(pool.ConnectionCls, type) and issubclass(pool.ConnectionCls, http.client.HTTPConnection):
-        pool.ConnectionCls = _bounded(pool.ConnectionCls)
+        pool.ConnectionCls = _bounded(pool.ConnectionCls)  # type: ignore[arg-type]  # a class is hashable
     if pool.block and "urlopen" not in vars(pool):
         urlopen = pool.urlopen
 
@@ -98,7 +105,9 @@ class _Socket:
         self._sock, self._attempt = sock, attempt
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._sock, self._sock.makefile(mode, buffering=0), self._attempt))  # type: ignore[call-overload]
+        raw = self._sock.makefile(mode, buffering=0)  # type: ignore[call-overload]
+        self._attempt.reading = io.BufferedReader(_Reader(self._sock, raw, self._attempt))
+        return self._attempt.reading
 
 
 class _Reader(io.RawIOBase):
@@ -125,7 +134,8 @@ class _Reader(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         attempt = _thread.attempt
-        super().__init__(_Socket(sock, attempt) if attempt else sock, *args, **options)
+        bounded: Any = _Socket(sock, attempt) if attempt else sock
+        super().__init__(bounded, *args, **options)
 
 
 class _Bounded(http.client.HTTPConnection):

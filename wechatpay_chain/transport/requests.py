@@ -18,7 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, Timeout, connectionpool
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -274,9 +275,7 @@ class RequestsTransport:
         place = current_process(), self._route.trust
         return _shared.join(place, self._joined, partial(_Pools, self._route.ca_bundle))
 
-    def _through(
-        self, session: requests.Session, request: Request, body: _Body | None, proxy: Proxy | None
-    ) -> _Answer:
+    def _through(self, session: requests.Session, request: Request, body: _Body | None, proxy: Proxy | None) -> _Answer:
         """Sends through the adapters of a session: the user's own, or one whose adapters a test has replaced."""
         prepared = _prepared(request)
         if body is not None:
@@ -331,7 +330,7 @@ def _is_of(function: object, module: ModuleType) -> bool:
     return type(function) is FunctionType and function.__globals__ is vars(module)
 
 
-_CONNECTIONS = connectionpool.HTTPConnection
+_CONNECTIONS = HTTPConnection
 
 
 def _forget(joined: set[_Place]) -> None:
