@@ -151,13 +151,46 @@ def test_certificates_given_are_believed_at_first(service, wire, authority, send
     assert authority.downloads == 0
 
 
-def test_public_keys_alone_are_never_refreshed(service, wire, authority, send):
+def test_public_keys_alone_fetch_only_what_a_response_asks_for(service, wire, authority, send):
+    """While a merchant moves to the public key, some responses are still signed by a certificate."""
+    certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
+    settings = {**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}
+    with Client(**settings) as client:
+        for _ in range(3):
+            assert send(client.v3.x, "get").json() == {"a": 1}
+        assert authority.downloads == 1
+        authority.rotate()
+        with pytest.raises(SignatureError) as caught:  # a minute has not passed
+            send(client.v3.x, "get")
+        assert caught.value.sent is True
+    assert authority.downloads == 1
+    assert all(
+        received.header("Wechatpay-Serial") == PUBLIC_KEY_ID for received in wire.received if received.target == "/v3/x"
+    )
+
+
+def test_public_keys_alone_are_never_refreshed(service, wire, authority, send, monkeypatch):
     """To go on asking for certificates would keep a merchant from ever being done with them."""
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
+    wire.answer = lambda received: service.signed()
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
-        with pytest.raises(SignatureError):
-            send(client.v3.x, "get")
+        send(client.v3.x, "get")
+        later = time.monotonic() + 2 * keyring.REFRESH_EVERY
+        monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
+        send(client.v3.x, "get")
+    assert {received.target for received in wire.received} == {"/v3/x"}
+
+
+def test_certificates_are_never_fetched_where_a_setting_says_so(service, wire, authority, send):
+    certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
+    settings = {**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY, "fetch_certificates": False}
+    with Client(**settings) as client, pytest.raises(SignatureError):
+        send(client.v3.x, "get")
     assert authority.downloads == 0
+    with pytest.raises(ConfigurationError, match="fetch_certificates is False"):
+        Client(**{**settings, "certs": {}})
+    with pytest.raises(ConfigurationError, match="fetch_certificates: came 0"):
+        Client(**{**settings, "fetch_certificates": 0})
 
 
 def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authority, send):
@@ -253,7 +286,7 @@ def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
     assert ours
     assert second is not first
     assert first.done(), "whoever waits goes on"
-    ring.end_refresh(first, "")
+    ring.end_refresh(first, interrupted=False)
     assert ring.begin_refresh("*") == (second, False)
 
 
@@ -354,9 +387,11 @@ def test_a_download_that_fails_leaves_the_old_set_and_does_not_repeat_the_call(
 
 
 def bad_listing(service, wire, authority, send, alone, **settings) -> str:
-    with Client(**{**alone, **settings}) as client, pytest.raises(SignatureError) as caught:
+    with Client(**{**alone, **settings}) as client, pytest.raises(ConfigurationError) as caught:
         send(client.v3.x, "get")
+    assert caught.value.sent is False
     assert authority.downloads == 1
+    assert {received.target for received in wire.received} == {"/v3/certificates"}
     return str(caught.value)
 
 
@@ -365,18 +400,20 @@ def test_each_certificate_is_checked(service, wire, authority, send, alone):
     authority.listed = [any_certificate(key)]
     assert "Tenpay.com Root CA" in bad_listing(service, wire, authority, send, alone)
     authority.downloads, authority.listed = 0, [new_certificate(key, age=90, days=-1)]
-    assert "valid now" in bad_listing(service, wire, authority, send, alone)
+    assert "not valid yet" in bad_listing(service, wire, authority, send, alone)
     authority.downloads, authority.listed = 0, [new_certificate(key, age=-1, days=9)]
-    assert "valid now" in bad_listing(service, wire, authority, send, alone)
+    assert "not valid yet" in bad_listing(service, wire, authority, send, alone)
     authority.downloads, authority.listed = 0, good
-    assert "was altered" in bad_listing(service, wire, authority, send, alone, apiv3_key="x" * 32)
+    assert "apiv3_key: the platform certificates cannot be decrypted with it" in bad_listing(
+        service, wire, authority, send, alone, apiv3_key="x" * 32
+    )
     listing = authority.listing().replace(authority.serial.encode(), b"A" * 40)
     authority.downloads = 0
     authority.fault = service.signed(listing, key=key, serial=authority.serial)
     assert "another serial number" in bad_listing(service, wire, authority, send, alone)
     authority.downloads = 0
     authority.fault = service.signed(authority.listing().replace(b"AES_256", b"SM4_"), key=key, serial=authority.serial)
-    assert "is encrypted with" in bad_listing(service, wire, authority, send, alone)
+    assert "not encrypted with AEAD_AES_256_GCM" in bad_listing(service, wire, authority, send, alone)
     authority.downloads, authority.fault = 0, None
     authority.listed = [new_certificate(service.merchant)]
     authority.key, authority.signer = service.merchant, authority.listed[0]

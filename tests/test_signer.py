@@ -188,8 +188,9 @@ def test_a_verifier_fetches_certificates_to_encrypt_only(service, wire, send):
         send(client.v3.x, "get")
         assert [received.target for received in wire.received] == ["/v3/x"]
         wire.answer = lambda received: Reply(404)
-        with pytest.raises(ConfigurationError, match="fetching certificates failed"):
+        with pytest.raises(ConfigurationError, match="give WeChat Pay's public key") as caught:
             send(client.v3.x, "post", json={"name": Sensitive("张三")})
+        assert caught.value.sent is False
         assert [received.target for received in wire.received[1:]] == ["/v3/certificates"]
 
 

@@ -54,6 +54,7 @@ from wechatpay_chain.settings import (
     origin,
     origins,
     seconds,
+    truth,
     with_method,
 )
 from wechatpay_chain.template import expand, without_query
@@ -101,9 +102,10 @@ class Client:
             loaded key.
         certs: WeChat Pay's keys: each public key under its `PUB_KEY_ID_…`, each platform certificate under its serial
             number; both kinds may be mixed.
-        apiv3_key: the APIv3 key, 32 bytes. With it, platform certificates are fetched at the first need, for an
-            unknown serial, and every 12 hours in use; unless `certs` holds public keys alone. Then `certs` may be
-            left out.
+        apiv3_key: the APIv3 key, 32 bytes. With it, `certs` may be left out: platform certificates are fetched at the first
+            need, for an unknown serial number, and every 12 hours in use. Where `certs` holds public keys alone, they are
+            fetched only when a response names the serial number of one.
+        fetch_certificates: False never fetches platform certificates.
         apiv2_key: the APIv2 key, 32 characters, for those of `client.payment`'s signatures that need it.
         certificate_cache: a file, or an object with `load` and `save`, that keeps fetched certificates for the next
             process.
@@ -144,6 +146,7 @@ class Client:
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
         apiv2_key: str | bytes | None = None,
+        fetch_certificates: bool = True,
         signer: Signer | None = None,
         verifier: Verifier | None = None,
         certificate_cache: str | os.PathLike[str] | CertificateCache | None = None,
@@ -186,6 +189,7 @@ class Client:
             kept_certificates(certificate_cache),
             merchant=(self.serial, key.public_key() if key else None),
             verifies=verifier is None,
+            fetches=truth("fetch_certificates", fetch_certificates, ConfigurationError),
         )
         self._verifier = verifier
         self._origin = origin(base_url, allow_http)
@@ -370,8 +374,8 @@ class Client:
         Calls do this by themselves where they need it; this is for programs that hand them to others.
 
         Raises:
-            ConfigurationError: `apiv3_key` is missing, or the list is not what it should be.
-            DecryptionError: `apiv3_key` is not the one that the list was encrypted with.
+            ConfigurationError: `apiv3_key` is missing, or not the one that the list was encrypted with; or the list is not
+                what it should be.
             TransportError, SignatureError, APIError: as of any call.
         """
         try:
@@ -560,7 +564,7 @@ class Client:
             body=body,
             upload=sent,
             timeout=self._timeout if draft.timeout is None else seconds(draft.timeout, ArgumentError),
-            idempotent=_plainly("idempotent", draft.idempotent),
+            idempotent=truth("idempotent", draft.idempotent, ArgumentError),
         )
 
 
@@ -589,12 +593,6 @@ def _headers(library: str, key_id: str | None) -> Headers:
             **({"Wechatpay-Serial": key_id} if key_id else {}),
         }
     )
-
-
-def _plainly(argument: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ArgumentError(f"{argument}: came {value!r}; expected True or False")
 
 
 def _listed(params: Any) -> Any:

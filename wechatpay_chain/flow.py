@@ -12,14 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from types import GeneratorType
 from typing import Any
 
-from wechatpay_chain.errors import (
-    APIError,
-    ArgumentError,
-    ConfigurationError,
-    SignatureError,
-    TransportError,
-    WeChatPayError,
-)
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Flow, Middleware, Request, Response
 
 __all__ = ["Stack", "run", "unknown"]
@@ -181,7 +174,7 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
 
 
 def _may_be_acted_on(error: BaseException) -> bool:
-    return isinstance(error, (APIError, SignatureError)) or (isinstance(error, TransportError) and error.sent)
+    return isinstance(error, WeChatPayError) and error.sent
 
 
 def _cut_short(request: Request, error: WeChatPayError) -> TransportError:

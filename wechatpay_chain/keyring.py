@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -23,10 +24,12 @@ from wechatpay_chain.crypto import (
     normalize_serial,
     serial_number,
 )
-from wechatpay_chain.errors import ConfigurationError, WeChatPayError
+from wechatpay_chain.errors import ConfigurationError, DecryptionError, TransportError, WeChatPayError
 from wechatpay_chain.process import current_process
 
 __all__ = ["CertificateCache", "Keyring"]
+
+logger = logging.getLogger("wechatpay_chain")
 
 REFRESH_EVERY = 12 * 3600
 """Seconds in use after which certificates are fetched anew: https://pay.weixin.qq.com/doc/v3/merchant/4012551764"""
@@ -42,6 +45,9 @@ RETRY_AFTER_OUTAGE = 5
 
 ABANDONED_AFTER = 90
 """Seconds after which a download has been stopped in a way that let it end nothing, as with its event loop."""
+
+MOST_SKIPPED = 100
+"""Certificates that are logged as left out."""
 
 ANY = "*"
 """Stands for the id of a key where any certificate would do."""
@@ -94,14 +100,16 @@ class Keyring:
 
     Args:
         certs: keys and certificates by their ids.
-        apiv3_key: what fetched certificates are encrypted with. Certificates are fetched when this is given, unless
-            public keys alone are given: to go on asking for certificates would keep a merchant that has moved to the
-            public key from ever being done with it (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
+        apiv3_key: what fetched certificates are encrypted with. Certificates are fetched when this is given; where public
+            keys alone are given, only for a response that a certificate has signed, which happens while a merchant moves
+            to the public key: to go on asking for certificates would keep it from ever being done with that
+            (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
         trust_anchors: the certificates that a fetched one must have been issued by; none asks for the issuer's name only.
         cache: where fetched certificates are kept for the next process.
         merchant: the serial number and the key of the merchant's own, which must not be among the keys to believe; no key
             where it is kept elsewhere.
         verifies: whether this keyring is what verifies. Where something else does, it may stay empty.
+        fetches: whether certificates may be fetched at all.
 
     Raises:
         ConfigurationError: there is no key of use and no way to fetch one, one cannot be loaded, or one is filed under
@@ -116,11 +124,13 @@ class Keyring:
         cache: CertificateCache | None = None,
         merchant: Merchant | None = None,
         verifies: bool = True,
+        fetches: bool = True,
     ) -> None:
         if certs is not None and not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {_EXPECTED}")
-        if verifies and not certs and apiv3_key is None:
-            raise ConfigurationError(f"certs: none came, and no apiv3_key to fetch certificates with; {_EXPECTED}")
+        if verifies and not certs and (apiv3_key is None or not fetches):
+            why = "no apiv3_key to fetch certificates with" if fetches else "fetch_certificates is False"
+            raise ConfigurationError(f"certs: none came, and {why}; {_EXPECTED}")
         self._given = _entries(certs or {})
         self._merchant = merchant
         _refuse_own(self._given, merchant)
@@ -130,18 +140,20 @@ class Keyring:
         self._trust_anchors = tuple(trust_anchors)
         self._verifies = verifies
         self.cache = cache
-        only_public_keys = self._given and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given)
-        self.fetches = apiv3_key is not None and not only_public_keys
+        self.fetches = apiv3_key is not None and fetches
+        self._has_only_public_keys = bool(self._given) and all(
+            key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given
+        )
         if verifies and not self.fetches and not any(entry.is_valid for entry in self._given.values()):
             raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
         # Under way, by process: a child does not wait for what only its parent will finish.
         self._refreshes: dict[object, _Refresh] = {}
         self._tried = float("-inf")
+        self._clock_when_tried = _clock()
+        self._skipped: set[tuple[str, str]] = set()
         self._adopted = time.monotonic() if self._given else float("-inf")
-        self.trouble = ""
-        """Why the last refresh failed; empty when it did not."""
-        self.is_outage = False
-        """Whether it failed because the service could not be reached, or did not feel well."""
+        self.failure: WeChatPayError | None = None
+        """Why the last refresh failed; None when it did not."""
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
@@ -166,6 +178,8 @@ class Keyring:
         if not self.fetches or not (is_needed or self._fetched):
             return False
         unknown = is_needed and key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
+        if self._has_only_public_keys:
+            return bool(unknown)
         ends = min((entry.ends for entry in self._fetched.values()), default=float("inf"))
         return (
             bool(unknown)
@@ -197,26 +211,32 @@ class Keyring:
                 return refresh.future, False
             self._end(refresh.future)
             return self.begin_refresh(key_id)
-        # Who only could not be reached may be asked again sooner by a call that waits for its first key, which is nobody's
-        # forgery.
-        pause = RETRY_AFTER_OUTAGE if key_id == ANY and self.is_outage else RETRY_AFTER
-        if time.monotonic() - self._tried < pause:
+        if self.seconds_to_next_try(key_id) > 0:
             self._end(ours.future)
             return None, False
+        self._clock_when_tried = _clock()
         self._tried = time.monotonic()
         return ours.future, True
 
-    def end_refresh(self, refresh: Future[None], trouble: str | None) -> None:
-        """Ends a refresh and wakes whoever waits for it.
+    def seconds_to_next_try(self, key_id: str = ANY) -> float:
+        """Returns how long certificates are not asked for again after they were; 0 or less where they may be now."""
+        if abs(_clock() - self._clock_when_tried) > 1:
+            return 0.0  # somebody has corrected this machine's clock, which may have been all that was wrong
+        # A service that could not be reached may be asked again sooner by a call that waits for its first key: no forged
+        # serial number can cause that.
+        is_outage = isinstance(self.failure, TransportError)
+        backoff = RETRY_AFTER_OUTAGE if key_id == ANY and is_outage else RETRY_AFTER
+        return self._tried + backoff - time.monotonic()
+
+    def end_refresh(self, refresh: Future[None], *, interrupted: bool) -> None:
+        """Ends a refresh and wakes the callers that wait for it.
 
         Args:
             refresh: as `begin_refresh` gave it.
-            trouble: why it failed; empty when it did not, None when it was interrupted and may be tried again at once.
+            interrupted: it says nothing of the service, and may be tried again at once.
         """
-        if trouble is None:
+        if interrupted:
             self._tried = float("-inf")
-        else:
-            self.trouble = trouble
         self._end(refresh)
 
     def _end(self, refresh: Future[None]) -> None:
@@ -227,25 +247,46 @@ class Keyring:
             refresh.set_result(None)
 
     def opened(self, answer: bytes) -> dict[str, x509.Certificate]:
-        """The valid certificates in an answer to GET v3/certificates by serial number, decrypted and checked one by one.
+        """Returns the certificates in a response to GET v3/certificates by serial number, decrypted and checked one by one.
 
-        That an answer can be opened proves that its certificates come from somebody who has the APIv3 key. Source:
-        https://pay.weixin.qq.com/doc/v3/merchant/4012551764
+        That they can be decrypted proves that they come from somebody who has the APIv3 key. One that is of no use, such as
+        one with a key of SM2, is left out, and logged once. Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 
         Raises:
-            DecryptionError: a certificate was not encrypted with the APIv3 key.
-            ConfigurationError: the answer or a certificate is not what it should be.
+            ConfigurationError: the response is not what it should be, or holds no certificate of use; where none can be
+                decrypted, the APIv3 key is another one.
         """
         try:
-            certificates = [self._open(listed) for listed in json.loads(answer)["data"]]
-        except WeChatPayError:
-            raise
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            listed = list(json.loads(answer)["data"])
+        except (ValueError, TypeError, LookupError, RecursionError):
             raise ConfigurationError("apiv3_key: the list of certificates cannot be read") from None
-        valid = {serial: certificate for serial, certificate in certificates if _entry_of(certificate).is_valid}
-        if not valid:
-            raise ConfigurationError("apiv3_key: the list holds no certificate that is valid now")
-        return valid
+        usable: dict[str, x509.Certificate] = {}
+        first: WeChatPayError | None = None
+        for entry in listed:
+            try:
+                serial, certificate = self._open(entry)
+                if not _entry_of(certificate).is_valid:
+                    raise ConfigurationError("a certificate in the list has expired, or is not valid yet")
+                usable[serial] = certificate
+            except WeChatPayError as error:
+                first = first or error
+                self._skip(entry, error)
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                self._skip(entry, ConfigurationError("it cannot be read"))
+        if usable:
+            return usable
+        if isinstance(first, DecryptionError):
+            raise ConfigurationError(
+                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is set in the "
+                "merchant platform now"
+            ) from None
+        raise first or ConfigurationError("apiv3_key: the list of certificates holds none that can be read") from None
+
+    def _skip(self, entry: object, error: WeChatPayError) -> None:
+        serial = ascii(entry.get("serial_no") if isinstance(entry, dict) else None)[:64]
+        if (serial, str(error)) not in self._skipped and len(self._skipped) < MOST_SKIPPED:
+            self._skipped.add((serial, str(error)))
+            logger.warning("a platform certificate is left out: %s: %s", serial, error)
 
     def adopt(self, fetched: Keyring, age: float = 0) -> None:
         """Takes a set of certificates in place of those fetched before.
@@ -261,7 +302,7 @@ class Keyring:
     def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
         sealed = listed["encrypt_certificate"]
         if sealed["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
-            raise ConfigurationError(f"apiv3_key: a certificate is encrypted with {sealed['algorithm']!r}")
+            raise ConfigurationError("apiv3_key: a certificate is not encrypted with AEAD_AES_256_GCM")
         # Notifications are sealed with the same key; what was sealed for one must not serve as a certificate.
         if sealed.get("associated_data") not in ("certificate", "", None):
             raise ConfigurationError("apiv3_key: what is listed was not sealed as a certificate")
@@ -281,6 +322,11 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._all) or 'empty'}>"
+
+
+def _clock() -> float:
+    """Returns what changes only when somebody sets this machine's clock."""
+    return time.time() - time.monotonic()
 
 
 def _ranked(entries: Mapping[str, _Entry]) -> dict[str, _Entry]:

@@ -73,7 +73,7 @@ def find_doubt(
         return Doubt(
             Reason.UNKNOWN_SERIAL,
             f"it names the key {serial!r}, and here are {keyring!r}; add that key to certs="
-            + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else ""),
+            + (f" (fetching certificates failed: {keyring.failure})" if keyring.failure else ""),
         )
     if message is None or not crypto.verify(message, signature, key):
         return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")

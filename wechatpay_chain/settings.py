@@ -35,6 +35,7 @@ __all__ = [
     "origin",
     "origins",
     "seconds",
+    "truth",
     "with_method",
 ]
 
@@ -173,6 +174,13 @@ def download_seconds(timeout: object, default: Timeout) -> Timeout:
     is_asked_for = isinstance(timeout, tuple) and len(timeout) == 3
     parsed = seconds(timeout, ArgumentError)
     return parsed if is_asked_for else parsed._replace(total=None)
+
+
+def truth(name: str, value: object, error: type[ArgumentError | ConfigurationError]) -> bool:
+    """Reads what is True or False, and not just like one of them."""
+    if isinstance(value, bool):
+        return value
+    raise error(f"{name}: came {value!r}; expected True or False")
 
 
 def most_bytes(most: object) -> int:

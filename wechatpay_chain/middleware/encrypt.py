@@ -8,7 +8,7 @@ from functools import partial
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import Ask, Flow, Middleware, Request, Response, Timeout, copied
 from wechatpay_chain.keyring import ANY, Keyring
-from wechatpay_chain.middleware.rotate import outage, refreshed
+from wechatpay_chain.middleware.rotate import missing_key, refreshed
 
 __all__ = ["encrypt"]
 
@@ -24,7 +24,7 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -
         timeout: of a download.
 
     Raises:
-        TransportError, ConfigurationError: in the flow; there is no key to encrypt with, for now or at all.
+        TransportError, ConfigurationError, APIError: when the request is sent; there is no key to encrypt with.
         ArgumentError: in the flow; a text is longer than the key can hold, or the caller's header names another key.
     """
 
@@ -34,12 +34,9 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -
                 yield from refreshed(keyring, ANY, request, timeout)
             preferred = keyring.preferred
             if preferred is None:
-                if keyring.is_outage:
-                    raise outage(keyring, request)
-                raise ConfigurationError(
-                    "certs: there is no key of WeChat Pay's to encrypt with; add its public key"
-                    + (f" (fetching certificates failed: {keyring.trouble})" if keyring.trouble else "")
-                )
+                if keyring.fetches:
+                    raise missing_key(keyring, request)
+                raise ConfigurationError("certs: there is no key of WeChat Pay's to encrypt with; add its public key")
             make = partial(request.seal, *preferred)
             # An upload is read for its digest once more, which may take longer than a loop can wait.
             sealed: Request = (yield Ask(make)) if request.upload else make()

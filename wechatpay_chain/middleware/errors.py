@@ -18,7 +18,7 @@ from wechatpay_chain.errors import (
 )
 from wechatpay_chain.http import Flow, Request, Response, parse_authorization, request_message
 
-__all__ = ["raise_for_status"]
+__all__ = ["api_error", "raise_for_status"]
 
 SHOWN_OF_BODY = 8
 """Bytes of a body that a message may repeat, which is about what the service repeats."""
@@ -38,10 +38,10 @@ def raise_for_status(request: Request) -> Flow:
     response: Response = yield request
     if response.ok:
         return response
-    raise _api_error(response)
+    raise api_error(response)
 
 
-def _api_error(response: Response) -> APIError:
+def api_error(response: Response) -> APIError:
     """The error that an answer stands for.
 
     Source of the body's shape: https://pay.weixin.qq.com/doc/v3/merchant/4012081709

@@ -11,15 +11,25 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from wechatpay_chain.errors import APIError, ConfigurationError, Reason, SignatureError, TransportError, WeChatPayError
+from wechatpay_chain.errors import (
+    APIError,
+    ConfigurationError,
+    ForbiddenError,
+    NotFoundError,
+    Reason,
+    SignatureError,
+    TransportError,
+    TransportTimeout,
+    WeChatPayError,
+)
 from wechatpay_chain.flow import run
 from wechatpay_chain.http import Ask, Flow, Headers, Middleware, Request, Response, Steps, Timeout, Wait
 from wechatpay_chain.keyring import ANY, REFRESH_EVERY, Keyring
-from wechatpay_chain.middleware.errors import raise_for_status
+from wechatpay_chain.middleware.errors import api_error, raise_for_status
 from wechatpay_chain.middleware.retry import UNSETTLED
 from wechatpay_chain.middleware.verify import check
 
-__all__ = ["outage", "refresh_for", "refreshed", "rotate"]
+__all__ = ["missing_key", "refresh_for", "refreshed", "rotate"]
 
 logger = logging.getLogger("wechatpay_chain")
 
@@ -52,8 +62,8 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
         again: tries a download again that an answer has made necessary; the call itself is over then.
 
     Raises:
-        TransportError: in the flow; there is no key yet, none could be fetched for now, and nothing was sent.
-        SignatureError: in the flow; there is no key, and none that could be believed.
+        TransportError, ConfigurationError, APIError: when the request is sent; there is no key yet, and none could be
+            fetched. Nothing was sent of the call.
     """
     around = again, raise_for_status
 
@@ -63,11 +73,11 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
             # Rather than to pay, and then to be unable to believe the answer.
             yield from refreshed(keyring, ANY, request, timeout, around)
             if keyring.lacks_keys:
-                raise _no_key(keyring, request)
+                raise missing_key(keyring, request)
         response: Response = yield request
         if is_listing:
             if keyring.fetches:
-                keyring.trouble = yield from _adopted(keyring, response)
+                keyring.failure = yield from _adopted(keyring, response)
         elif response.ok:
             key_id = response.headers.get("Wechatpay-Serial", "")
             yield from refreshed(keyring, key_id, request, timeout, around)
@@ -86,24 +96,24 @@ def refresh_for(keyring: Keyring, key_id: str, timeout: Timeout) -> Middleware:
     return refreshed_for
 
 
-def _no_key(keyring: Keyring, request: Request) -> WeChatPayError:
-    """The error of a call whose answer nothing could prove. Nothing was sent."""
-    call = f"{request.method} {request.template}"
-    if keyring.is_outage:
-        return outage(keyring, request)
-    return SignatureError(
-        f"{call}: no key of WeChat Pay's could prove the answer, so nothing was sent: {keyring.trouble}",
-        Reason.UNKNOWN_SERIAL,
-        None,
-    )
-
-
-def outage(keyring: Keyring, request: Request) -> TransportError:
-    """The error of a call that needs a key which cannot be fetched for now. Nothing was sent."""
-    return TransportError(
-        f"{request.method} {request.template}: it needs a key of WeChat Pay's, and nothing was sent: {keyring.trouble}",
-        sent=False,
-    )
+def missing_key(keyring: Keyring, request: Request) -> WeChatPayError:
+    """Returns the error of a call that needs a key of WeChat Pay's where there is none. Nothing of the call was sent."""
+    failure, call = keyring.failure, f"{request.method} {request.template}"
+    seconds = max(keyring.seconds_to_next_try(), 0)
+    after = f"; nothing was sent of {call}. The certificates are asked for again after {seconds:.0f} s"
+    error: WeChatPayError
+    match failure:
+        case APIError():
+            explanation = f"{failure}{after}"
+            error = type(failure)(explanation, failure.code, failure.message, failure.detail, failure.response)
+            error.sent = False
+        case TransportTimeout():
+            error = TransportTimeout(f"{failure}{after}", False, failure.seconds, failure.setting)
+        case ConfigurationError():
+            error = ConfigurationError(f"{failure}{after}")
+        case _:
+            error = TransportError(f"{failure or 'no platform certificate has been fetched yet'}{after}", sent=False)
+    return error
 
 
 def refreshed(
@@ -127,7 +137,7 @@ def refreshed(
             return
         waited = yield Wait(refresh, timeout.connect + timeout.read)
         if waited is None:  # whoever is at it needs this very thread to go on
-            keyring.trouble = yield from _fetched(keyring, request, timeout, around)
+            keyring.failure = yield from _fetched(keyring, request, timeout, around)
         if not waited:
             return
 
@@ -140,26 +150,42 @@ def _download(
     timeout: Timeout,
     around: Sequence[Middleware],
 ) -> Steps[None]:
-    trouble: str | None = None
+    interrupted = True
     try:
         if keyring.has_fetched or not (yield from _from_cache(keyring, key_id)):
-            trouble = yield from _fetched(keyring, request, timeout, around)
+            keyring.failure = yield from _fetched(keyring, request, timeout, around)
         else:
-            trouble = ""
+            keyring.failure = None
+        interrupted = False
     finally:
-        # Interrupted, it says nothing of the service: whoever waits may try at once.
-        keyring.end_refresh(refresh, trouble)
+        keyring.end_refresh(refresh, interrupted=interrupted)
 
 
-def _fetched(keyring: Keyring, request: Request, timeout: Timeout, around: Sequence[Middleware]) -> Steps[str]:
-    """Fetches certificates and takes them, or says why not. Whatever goes wrong here is not the call's."""
+def _fetched(
+    keyring: Keyring, request: Request, timeout: Timeout, around: Sequence[Middleware]
+) -> Steps[WeChatPayError | None]:
+    """Fetches certificates and takes them, or returns why not. Whatever goes wrong here is not the call's."""
     try:
         answer = yield from run(around, certificates_request(request, timeout))
     except WeChatPayError as error:
-        status = error.status_code if isinstance(error, APIError) else 0
-        keyring.is_outage = isinstance(error, TransportError) or status in UNSETTLED
-        return str(error)
+        return _of_certificates(error)
     return (yield from _adopted(keyring, answer))
+
+
+def _of_certificates(error: WeChatPayError) -> WeChatPayError:
+    """Returns what an error of the request for certificates means to the call that needs one."""
+    if isinstance(error, (NotFoundError, ForbiddenError)):
+        return ConfigurationError(
+            f"certs: there are no platform certificates for this merchant to fetch ({error}), as for all new ones since the "
+            "end of 2024; give WeChat Pay's public key, certs={'PUB_KEY_ID_…': Path('pub_key.pem')}, from the merchant "
+            "platform (账户中心 > API安全)"
+        )
+    if isinstance(error, APIError) and error.status_code in UNSETTLED:
+        return TransportError(f"the platform certificates could not be fetched: {error}", sent=False)
+    if isinstance(error, SignatureError):
+        clock = "; correct this machine's clock" if error.reason is Reason.CLOCK_SKEW else ""
+        return TransportError(f"the list of platform certificates could not be verified: {error}{clock}", sent=False)
+    return error
 
 
 def _from_cache(keyring: Keyring, key_id: str) -> Steps[bool]:
@@ -178,30 +204,23 @@ def _from_cache(keyring: Keyring, key_id: str) -> Steps[bool]:
     return True
 
 
-def _adopted(keyring: Keyring, answer: Response) -> Steps[str]:
-    """Takes the certificates of an answer, or says why not."""
-    keyring.is_outage = answer.status_code in UNSETTLED
+def _adopted(keyring: Keyring, answer: Response) -> Steps[WeChatPayError | None]:
+    """Takes the certificates of a response, or returns why not."""
     try:
         if not answer.ok:
-            raise ConfigurationError(
-                f"{answer.request.template} answered {answer.status_code}"
-                + (
-                    "; a merchant without certificates gives WeChat Pay's public key in certs="
-                    if answer.status_code == 404
-                    else ""
-                )
-            )
+            raise api_error(answer)
         fetched = Keyring(keyring.opened(answer.content))
-        # Who asked for it may have named the public key, which then signs; it is known before anything is fetched.
+        # The request may have named the public key, which then signs; it is known before anything is fetched.
         is_known = keyring.find(answer.headers.get("Wechatpay-Serial", "")) is not None
         yield from check(answer.request, answer, keyring if is_known else fetched)
     except WeChatPayError as error:
-        logger.warning("the platform certificates could not be refreshed: %s", error)
-        return str(error)
+        failure = _of_certificates(error)
+        logger.warning("the platform certificates could not be refreshed: %s", failure)
+        return failure
     keyring.adopt(fetched)
     if keyring.cache is not None:
         try:
             yield Ask(partial(keyring.cache.save, answer.content))
         except Exception as error:
             logger.warning("the certificate cache cannot be written: %s: %s", type(error).__name__, error)
-    return ""
+    return None
