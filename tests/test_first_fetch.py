@@ -96,7 +96,9 @@ def test_a_list_that_nothing_verifies(alone, service, wire, send):
 def test_a_clock_that_is_corrected_is_tried_at_once(alone, service, wire, send, monkeypatch):
     wire.answer = Authority(service)
     true = time.time
-    monkeypatch.setattr("tests.service.time", SimpleNamespace(time=true, sleep=time.sleep))  # the service's clock is right
+    monkeypatch.setattr(
+        "tests.service.time", SimpleNamespace(time=true, sleep=time.sleep)
+    )  # the service's clock is right
     with Client(**alone) as client:
         monkeypatch.setattr(time, "time", lambda: true() + 1000)
         for _ in range(2):

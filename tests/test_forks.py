@@ -1,0 +1,375 @@
+"""Processes that fork, signals that interrupt, and threads that are none: what a server does to a client that it was given."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.service import Wire, json_body, private_pem
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+PRELUDE = """
+import asyncio, ctypes, json, os, pathlib, sys, threading, time
+from wechatpay_chain import Client
+
+settings = json.loads(pathlib.Path(os.environ["SETTINGS"]).read_text())
+client = Client(**settings)
+
+def told(number):
+    path = f"v3/told/{os.getpid()}-{number}"
+    return path, client[path].get().json()["path"]
+
+async def told_async(number):
+    path = f"v3/told/{os.getpid()}-{number}"
+    return path, (await client[path].get_async()).json()["path"]
+
+def fork_in_c():
+    # As a server does that is written in C: none of Python's hooks runs.
+    return ctypes.PyDLL(None).fork()
+
+def ended(pids, seconds=20):
+    until = time.monotonic() + seconds
+    codes = []
+    for pid in pids:
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                codes.append(os.waitstatus_to_exitcode(status))
+                break
+            if time.monotonic() > until:
+                os.kill(pid, 9)
+                os.waitpid(pid, 0)
+                codes.append("hangs")
+                break
+            time.sleep(0.01)
+    return codes
+
+def in_child(function):
+    try:
+        os._exit(0 if function() else 1)
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(2)
+"""
+
+
+@pytest.fixture
+def echo(service):
+    """Answers with the path that was asked for, so that a response to another call is seen."""
+    with Wire(lambda received: service.signed(json_body({"path": received.target[1:]}))) as wire:
+        yield wire
+
+
+def written(service, base_url, folder, **more) -> dict[str, str]:
+    """The environment of a program whose client has these settings."""
+    settings = {
+        **service.settings(base_url),
+        "private_key": private_pem(service.merchant),
+        "certs": {key: value for key, value in service.certs.items() if key.startswith("PUB")},
+        **more,
+    }
+    path = folder / "settings.json"
+    path.write_text(json.dumps(settings))
+    return {**os.environ, "SETTINGS": str(path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+
+
+def ran(program: str, environment: dict[str, str], seconds: float = 60) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        cwd=ROOT,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+WORKERS = """
+    path, came = told("before")
+    assert path == came
+    fork = fork_in_c if {in_c} else os.fork
+
+    def work():
+        return all(path == came for path, came in map(told, range(40)))
+
+    pids = []
+    for _ in range(3):
+        pid = fork()
+        if pid == 0:
+            in_child(work)
+        pids.append(pid)
+    assert work()
+    print(ended(pids))
+"""
+
+
+@pytest.mark.parametrize("in_c", [True, False])
+def test_workers_forked_after_a_call_have_connections_of_their_own(echo, service, tmp_path, in_c):
+    assert ran(WORKERS.format(in_c=in_c), written(service, echo.base_url, tmp_path)) == "[0, 0, 0]\n"
+
+
+@pytest.mark.parametrize("in_c", [True, False])
+def test_the_same_over_tls(service, authority, tmp_path, in_c):
+    context, ca_bundle = authority
+    with Wire(lambda received: service.signed(json_body({"path": received.target[1:]})), context) as wire:
+        environment = written(service, wire.base_url, tmp_path, ca_bundle=str(ca_bundle))
+        assert ran(WORKERS.format(in_c=in_c), environment) == "[0, 0, 0]\n"
+
+
+@pytest.mark.parametrize("in_c", [True, False])
+def test_workers_forked_after_awaited_calls(echo, service, tmp_path, in_c):
+    """Their parent's loop is still there, with its connections and the thread that signs for it."""
+    program = """
+    fork = fork_in_c if {in_c} else os.fork
+
+    async def work():
+        came = await asyncio.gather(*(told_async(number) for number in range(32)))
+        return all(path == said for path, said in came)
+
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(work())
+    pids = []
+    for _ in range(2):
+        pid = fork()
+        if pid == 0:
+            in_child(lambda: asyncio.run(work()))
+        pids.append(pid)
+    assert loop.run_until_complete(work())
+    print(ended(pids))
+    """
+    assert ran(program.format(in_c=in_c), written(service, echo.base_url, tmp_path)) == "[0, 0]\n"
+
+
+def test_a_child_forked_in_the_middle_of_the_first_call(echo, service, tmp_path):
+    """What the call imports is imported when no fork can come between: a child cannot end its parent's import."""
+    program = """
+    import random
+
+    codes = []
+    for round in range(6):
+        # Each round begins as a new program does, in a process that has imported nothing yet.
+        pid = os.fork()
+        if pid:
+            codes += ended([pid])
+            continue
+        first = threading.Thread(target=lambda: (told("first"), asyncio.run(told_async("first"))))
+        first.start()
+        children = []
+        for delay in (0.01, 0.03, 0.06, 0.1):
+            time.sleep(delay * random.random())
+            child = os.fork()
+            if child == 0:
+                in_child(lambda: told(0)[0] == told(0)[1] and asyncio.run(told_async(1)))
+            children.append(child)
+        first.join()
+        os._exit(0 if ended(children, 15) == [0] * 4 else 3)
+    print(codes)
+    """
+    assert ran(program, written(service, echo.base_url, tmp_path), 120) == f"{[0] * 6}\n"
+
+
+def test_a_call_imports_nothing_after_its_transport_is_there(echo, service, tmp_path):
+    program = """
+    def imported(function):
+        before = set(sys.modules)
+        function()
+        return sorted(set(sys.modules) - before)
+
+    client._blocking(), client._awaiting()
+    print(imported(lambda: told(1)))
+    print(imported(lambda: asyncio.run(told_async(2))))
+    """
+    assert ran(program, written(service, echo.base_url.replace("127.0.0.1", "localhost"), tmp_path)) == "[]\n[]\n"
+
+
+UWSGI_APP = (
+    PRELUDE
+    + """
+told("at import")
+
+def application(environ, start_response):
+    right = [path == came for path, came in map(told, range(10))]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps([os.getpid(), all(right)]).encode()]
+"""
+)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_uwsgi_with_two_workers(service, authority, tmp_path, tls):
+    pytest.importorskip("pyuwsgi")
+    context, ca_bundle = authority
+    answer = lambda received: service.signed(json_body({"path": received.target[1:]}))  # noqa: E731
+    (tmp_path / "app.py").write_text(UWSGI_APP)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with Wire(answer, context if tls else None) as wire, (tmp_path / "log").open("w") as log:
+        more = {"ca_bundle": str(ca_bundle)} if tls else {}
+        server = subprocess.Popen(
+            [
+                sys.executable, "-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "2",
+                "--wsgi-file", str(tmp_path / "app.py"), "--need-app", "--die-on-term", "--disable-logging",
+            ],
+            env=written(service, wire.base_url, tmp_path, **more),
+            stderr=log,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=tmp_path,
+        )  # fmt: skip
+        try:
+            said = _asked(f"http://127.0.0.1:{port}/", 24)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
+    assert all(right for _, right in said), (tmp_path / "log").read_text()[-2000:]
+    assert len({pid for pid, _ in said}) == 2
+
+
+def _asked(url: str, times: int) -> list[list]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(_number: int) -> list:
+        for _ in range(200):
+            try:
+                return json.loads(opener.open(url, timeout=20).read())
+            except (ConnectionError, urllib.error.URLError) as error:
+                if isinstance(error, urllib.error.HTTPError):
+                    raise
+                time.sleep(0.1)  # it has not begun to listen
+        raise AssertionError("it does not listen")
+
+    ask(0)
+    with ThreadPoolExecutor(4) as threads:
+        return list(threads.map(ask, range(times)))
+
+
+INTERRUPTS = """
+    import faulthandler, signal
+    from wechatpay_chain import TransportError
+
+    sys.unraisablehook = lambda unraisable: None  # some interrupts hit a finalizer
+    faulthandler.dump_traceback_later({seconds}, exit=True)
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    interrupts = 0
+    for number in range({calls}):
+        try:
+            # Somewhere within the call, which takes about a thousand microseconds.
+            signal.setitimer(signal.ITIMER_REAL, 0.0002 + (number * 37 % 1000) / 1e6)
+            client.v3.x.get()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Interrupt:
+            interrupts += 1
+        except TransportError:
+            pass  # cut short by an interrupt that a library took for an error of the connection
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(interrupts > {calls} / 20)
+    print([client.v3.x.get().status_code for _ in range(20)] == [200] * 20)
+"""
+
+
+def test_interrupts_lock_nothing(echo, service, tmp_path):
+    """Python's own queue is left locked by an interrupt in the wrong moment, and with it the pool that all clients share."""
+    program = INTERRUPTS.format(calls=500, seconds=30)
+    assert ran(program, written(service, echo.base_url, tmp_path)) == "True\nTrue\n"
+
+
+@pytest.mark.slow
+def test_many_interrupts_lock_nothing(echo, service, tmp_path):
+    program = INTERRUPTS.format(calls=10_000, seconds=170)
+    assert ran(program, written(service, echo.base_url, tmp_path), 180) == "True\nTrue\n"
+
+
+GEVENT = """
+    import gevent.monkey
+    gevent.monkey.patch_all()
+"""
+
+
+def test_an_async_signer_under_gevent_is_refused(echo, service, tmp_path):
+    program = """
+    import gevent
+    from wechatpay_chain import ConfigurationError
+
+    class Signer:
+        async def sign(self, message):
+            return "eA=="
+
+    class Plain:
+        def sign(self, message):
+            import base64
+            from cryptography.hazmat.primitives import hashes, serialization
+            from cryptography.hazmat.primitives.asymmetric import padding
+            gevent.sleep(0.01)
+            key = serialization.load_pem_private_key(settings["private_key"].encode(), None)
+            return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+    async_client = Client(**settings, signer=Signer())
+    try:
+        async_client.v3.x.get()
+    except ConfigurationError as error:
+        assert error.sent is False
+        print("gevent" in str(error))
+    plain = Client(**settings, signer=Plain())
+    jobs = [gevent.spawn(lambda n=n: plain[f"v3/{n}"].get().json()["path"]) for n in range(8)]
+    gevent.joinall(jobs, raise_error=True)
+    print([job.value for job in jobs] == [f"v3/{n}" for n in range(8)])
+    """
+    source = textwrap.dedent(GEVENT) + PRELUDE + textwrap.dedent(program)
+    result = subprocess.run(
+        [sys.executable, "-c", source],
+        env=written(service, echo.base_url, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert result.stdout == "True\nTrue\n", result.stderr[-2000:]
+
+
+def test_awaited_calls_under_trio_say_what_they_need(client, wire, tmp_path):
+    trio = pytest.importorskip("trio")
+    from wechatpay_chain import UnsupportedError
+
+    (tmp_path / "a.png").write_bytes(b"x")
+
+    async def main() -> None:
+        calls = [
+            client.v3.x.get_async,
+            lambda: client.v3.merchant.media.upload.post_async(files={"file": tmp_path / "a.png"}),
+            lambda: client.download_async(f"{wire.base_url}v3/billdownload/file", tmp_path / "b"),
+        ]
+        for call in calls:
+            with pytest.raises(UnsupportedError, match="trio"):
+                await call()
+
+    trio.run(main)
+    assert not wire.received
