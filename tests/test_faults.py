@@ -366,6 +366,8 @@ def test_what_waits_ends_with_the_sandbox():
     before = set(threading.enumerate())
     with Sandbox() as sandbox:
         sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
     assert set(threading.enumerate()) <= before
 
 
