@@ -354,7 +354,7 @@ def test_a_target_may_be_a_url(sandbox, origin):
 @pytest.mark.parametrize(
     "request_line",
     [b"GET v3/certificates HTTP/1.1", b"GET /v3/a b HTTP/1.1", b"GET  HTTP/1.1", b"garbage", b"G@T /v3/x HTTP/1.1",
-     b"GET http://[::1/v3 HTTP/1.1", b"GET /" + b"a" * 9000 + b" HTTP/1.1"],
+     b"GET /" + b"a" * 9000 + b" HTTP/1.1"],
     ids=lambda line: line[:20].decode(),
 )  # fmt: skip
 def test_what_is_no_request_is_refused_in_json(sandbox, caplog, request_line):
