@@ -44,7 +44,7 @@ SHOWN_OF_BODY = 8
 """Characters of the body that a SIGN_ERROR repeats."""
 
 COMPARED = 256
-"""Characters of an unknown path that are compared with the paths that the sandbox knows."""
+"""Characters of an unknown path that are compared with those that the sandbox knows, and shown."""
 
 
 class Call(NamedTuple):
@@ -316,20 +316,19 @@ def _refusing(call: Call, path: str, at_path: list[Operation]) -> Operation:
         path: of the call.
         at_path: the operations of that path, which take other methods.
     """
+    shown = path if len(path) <= COMPARED else f"{path[:COMPARED]}…"
 
     def likeness(operation: Operation) -> float:
-        # What stands in the place of a variable is like it.
-        asked, known = path[:COMPARED].split("/"), operation.path.split("/")
-        filled = [
-            mine if segment.startswith("{") else segment for mine, segment in zip_longest(asked, known, fillvalue="")
-        ]
-        near = f"{operation.method} {'/'.join(filled)}"
-        return SequenceMatcher(None, f"{call.method} {path[:COMPARED]}", near, autojunk=False).ratio()
+        # What stands in the place of a variable says nothing.
+        pairs = zip_longest(shown.split("/"), operation.path.split("/"), fillvalue="")
+        asked, known = zip(*(pair for pair in pairs if not pair[1].startswith("{")), strict=True)
+        near = f"{operation.method} {'/'.join(known)}"
+        return SequenceMatcher(None, f"{call.method} {'/'.join(asked)}", near, autojunk=False).ratio()
 
     def refuse(_account: Account, _asked: Asked) -> NoReturn:
         nearest = max(at_path or OPERATIONS, key=likeness)
         message = (
-            f"This sandbox does not know {call.method} {path}. The nearest operation that it knows is "
+            f"This sandbox does not know {call.method} {shown}. The nearest operation that it knows is "
             f"{nearest.method} {nearest.path}."
         )
         if at_path:
