@@ -46,9 +46,7 @@ class Turns:
         self._done: list[Result] = []
         self._since = 0.0
         self._ended = float("-inf")
-        self._process = (
-            current_process()
-        )  # a forked child may go on with its parent's loop, without its parent's thread
+        self._process = current_process()  # a forked child may go on with its parent's loop, without its parent's thread
         self._is_scheduled = False
         self._helping: Future[None] | None = None
         # The thread ends when the loop is gone, and this with it.
