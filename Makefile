@@ -4,15 +4,20 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A process for each core; more than four would disturb the tests that measure time.
+PARALLEL = --numprocesses auto --maxprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test soak bench bench-quick lint types docs clean
+.PHONY: demo test test-slow soak bench bench-quick lint types docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
+
+test-slow: $(VENV)/test
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 soak: $(VENV)/test
 	$(BIN)/python -m tests.soak 20000

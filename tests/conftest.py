@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Iterator
 
@@ -12,7 +13,10 @@ from wechatpay_chain import Client, Response
 from wechatpay_chain.sandbox import Sandbox
 
 settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    "suite",
+    deadline=None,
+    derandomize="CI" in os.environ,  # where a failure has to be about the change that is tested
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("suite")
 

@@ -206,6 +206,8 @@ class Wire:
     def __init__(self, answer: Callable[[Received], Reply | bytes | None], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.received: list[Received] = []
+        self.followed = threading.Event()
+        """What follows a Kept answer has been written."""
         wire = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -228,6 +230,7 @@ class Wire:
                     if isinstance(answer, Kept) and answer.later:
                         time.sleep(0.02)
                         self.wfile.write(answer.later)
+                        wire.followed.set()
                     if not isinstance(answer, (Reply, Kept)):
                         return
 

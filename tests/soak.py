@@ -131,7 +131,8 @@ class Soak:
                     {"files": {"file": ("图.png", PICTURE)}},
                     "media_id",
                 )
-        day = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+        # The bills of that day are there at any hour, and list what is ordered today.
+        day = (datetime.now(timezone(timedelta(hours=8))) - timedelta(days=2)).date().isoformat()
         arguments = {"params": {"bill_date": day, "tar_type": "GZIP"}}
         return client, client.v3.bill.tradebill, "get", arguments, "download_url"
 

@@ -564,6 +564,7 @@ def test_unpacking_holds_up_no_loop(service, client, wire, tmp_path):
     assert asyncio.run(main()) < 0.25
 
 
+@pytest.mark.slow
 def test_a_gigabyte_in_64_megabytes(tmp_path):
     """A server and a client of their own; what the client's process takes at the most is what the system counts."""
     program = """

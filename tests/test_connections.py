@@ -255,7 +255,7 @@ def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(cl
     async def main():
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
         await client.v3.x.get_async()
-        time.sleep(0.1)  # noqa: ASYNC251 -- what nobody asked for comes while the loop is busy
+        assert wire.followed.wait(10), "what nobody asked for comes while the loop is busy"
         calling = asyncio.ensure_future(client.v3.x.get_async())
         await asyncio.sleep(0)
         calling.cancel()

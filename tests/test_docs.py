@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL
+from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
 from wechatpay_chain.sandbox import Sandbox
 
@@ -47,18 +47,40 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             (tmp_path / name).write_text(text)
         (tmp_path / "shop.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture \xff\xd9")
         monkeypatch.chdir(tmp_path)
-        # A reader puts in the numbers of his own and calls the real service; here both are the sandbox's.
+        # Readers put in numbers of their own and call the real service; here both are the sandbox's.
         public_key_id, serial = known["certs"]
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
+        # The pages fetch the bills of yesterday, which are there from ten o'clock on.
+        sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
         scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
         for piece in pieces(page):
             source = re.sub("|".join(numbers), lambda number: numbers[number[0]], piece)
             exec(compile(source, str(page), "exec"), scope)
     capsys.readouterr()
     logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)  # a page shows how to turn it on
+
+
+def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, client, send):
+    """The pages say that nothing binds a response to its request, and how callers compare the two."""
+    (piece,) = (piece for piece in pieces(ROOT / "docs" / "getting-started.md") if "def is_about" in piece)
+    scope = {}
+    exec(piece.partition("\n\n\nnumber")[0], scope)
+    is_about = scope["is_about"]
+    reply = service.signed(
+        json_body({"out_trade_no": "a-1", "mchid": MCHID, "amount": {"total": 1, "currency": "CNY"}})
+    )
+    wire.answer = lambda received: reply
+    asked = {"mchid": MCHID, "out_trade_no": "a-1", "amount": {"total": 1}}
+    node = client.v3.pay.transactions.out_trade_no._number_
+    assert is_about(send(node, "get", number="a-1").json(), asked)
+    found = send(node, "get", number="b-2").json()
+    assert not is_about(found, {**asked, "out_trade_no": "b-2"})
+    assert not is_about(found, {**asked, "amount": {"total": 100}})
+    assert not is_about(found, {**asked, "amount": {"refund": 1}})
+    assert not is_about({"trade_state": "SUCCESS"}, asked)
 
 
 def test_there_are_pieces_to_run():

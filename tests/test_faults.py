@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -99,6 +100,7 @@ def test_error_answers(sandbox, client, send, request, fault):
     with pytest.raises(APIError) as caught:
         place(client, send, number)
     assert caught.value.status_code == status
+    assert re.fullmatch("[0-9A-F]{20}-[0-9]+", caught.value.request_id)
     assert (number in sandbox.orders) is has_acted
     if fault == "html":
         assert caught.value.code == ""
@@ -364,6 +366,8 @@ def test_what_waits_ends_with_the_sandbox():
     before = set(threading.enumerate())
     with Sandbox() as sandbox:
         sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
     assert set(threading.enumerate()) <= before
 
 
@@ -501,17 +505,18 @@ def test_shares_that_are_all_of_them(sandbox):
 
 
 @pytest.fixture
-def today(client):
+def day(sandbox, client):
+    """A day whose bills are there at any hour, and list what is ordered today."""
     for number in range(3):
         order = {**ORDER, "mchid": client.mchid, "out_trade_no": f"billed-{number}", "description": "一,二"}
         client.v3.pay.transactions.native.post(json=order)
-    return datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+    return (sandbox.now - timedelta(days=2)).date().isoformat()
 
 
 @pytest.mark.parametrize("packed", [{}, {"tar_type": "GZIP"}], ids=["plain", "packed"])
 @pytest.mark.parametrize("kind", ["tradebill", "fundflowbill"])
-def test_a_bill(client, send, tmp_path, today, kind, packed):
-    bill = send(client.v3.bill[kind], "get", params={"bill_date": today, **packed})
+def test_a_bill(client, send, tmp_path, day, kind, packed):
+    bill = send(client.v3.bill[kind], "get", params={"bill_date": day, **packed})
     assert bill.json()["hash_type"] == "SHA1"
     client.download(bill, tmp_path / "bill", gunzip=True)
     asyncio.run(client.download_async(bill, tmp_path / "as-it-came"))
@@ -525,22 +530,82 @@ def test_a_bill(client, send, tmp_path, today, kind, packed):
 
 
 @pytest.mark.parametrize("path", ["v3/ecommerce/bill/fundflowbill", "v3/bill/sub-merchant-fundflowbill"])
-def test_a_bill_of_a_sub_merchant(client, send, tmp_path, today, path):
-    params = {"bill_date": today, "algorithm": "AEAD_AES_256_GCM", "tar_type": "GZIP"}
+def test_a_bill_of_a_sub_merchant(client, send, tmp_path, day, path):
+    params = {"bill_date": day, "algorithm": "AEAD_AES_256_GCM", "tar_type": "GZIP"}
     bill = send(client[path], "get", params=params)
     client.download(bill, tmp_path / "bill", gunzip=True)
     assert (tmp_path / "bill").read_bytes().startswith("\ufeff记账时间".encode())
 
 
-def test_a_day_without_orders(client, send):
-    with pytest.raises(BadRequestError) as caught:
-        send(client.v3.bill.tradebill, "get", params={"bill_date": "2020-01-01"})
-    assert caught.value.code == "NO_STATEMENT_EXIST"
+@pytest.fixture
+def noon():
+    """A sandbox at noon in China, the client of its merchant, and the day."""
+    with Sandbox() as sandbox, sandbox.client(retry=None) as client:
+        now = sandbox.now
+        at_noon = now.replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        sandbox.advance((at_noon - now).total_seconds())
+        assert sandbox.now.date() == at_noon.date()
+        yield sandbox, client, at_noon.date()
 
 
-def test_a_download_on_a_bad_day(sandbox, client, tmp_path, today):
+def test_the_clock_is_that_of_china(sandbox):
+    assert sandbox.now.utcoffset() == timedelta(hours=8)
+    with Sandbox() as other:
+        assert abs(other.now - datetime.now(timezone.utc)) < timedelta(minutes=1)
+        other.advance(86400)
+        assert other.now - datetime.now(timezone.utc) > timedelta(hours=23)
+
+
+BILLS = {
+    "v3/bill/tradebill": {},
+    "v3/bill/fundflowbill": {},
+    "v3/bill/sub-merchant-fundflowbill": {"algorithm": "AEAD_AES_256_GCM"},
+    "v3/ecommerce/bill/fundflowbill": {"algorithm": "AEAD_AES_256_GCM"},
+}
+
+
+@pytest.mark.parametrize("path", BILLS)
+def test_days_whose_bills_are_not_there(noon, send, path):
+    sandbox, client, today = noon
+
+    def outcome(day):
+        try:
+            return send(client[path], "get", params={"bill_date": str(day), **BILLS[path]}).status_code
+        except BadRequestError as error:
+            return error.code
+
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+    assert outcome(yesterday) == "NO_STATEMENT_EXIST"
+    assert outcome(today) == "STATEMENT_CREATING"
+    place(client, send, "billed-at-noon")
+    assert outcome(yesterday) == 200
+    assert outcome(today) == "STATEMENT_CREATING"
+    assert outcome(tomorrow) == "NO_STATEMENT_EXIST"
+    sandbox.advance(21 * 3600 + 59 * 60)  # to 9:59 of the next day
+    assert outcome(today) == "STATEMENT_CREATING"
+    sandbox.advance(60)
+    assert outcome(today) == 200
+    assert outcome(tomorrow) == "STATEMENT_CREATING"
+    for wrong in ("2026-02-30", "2026-13-01", "0000-00-00"):
+        assert outcome(wrong) == "PARAM_ERROR"
+
+
+def test_bills_are_there_for_three_months(noon, send):
+    _, client, today = noon
+
+    def code(day):
+        with pytest.raises(BadRequestError) as caught:
+            send(client.v3.bill.tradebill, "get", params={"bill_date": str(day)})
+        return caught.value.code
+
+    assert code(today - timedelta(days=89)) == "NO_STATEMENT_EXIST"
+    assert code(today - timedelta(days=93)) == "INVALID_REQUEST"
+    assert code("2020-01-01") == "INVALID_REQUEST"
+
+
+def test_a_download_on_a_bad_day(sandbox, client, tmp_path, day):
     with sandbox.client(retry=Retry(attempts=4, pause=0)) as client:
-        bill = client.v3.bill.tradebill.get(params={"bill_date": today})
+        bill = client.v3.bill.tradebill.get(params={"bill_date": day})
         for fault in ("cut-body", "dropped-after", "503"):
             sandbox.fault(fault)
         client.download(bill, tmp_path / "bill")

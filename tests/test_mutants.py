@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CRYPTO, PROOF, FLOW = "crypto.py", "proof.py", "flow.py"
 VERIFY, RETRY = "middleware/verify.py", "middleware/retry.py"

@@ -76,8 +76,8 @@ def test_wechatpayv3(wechatpayv3):
 def test_wechatpayv3_fetches_bills(wechatpayv3):
     number = f"py-{secrets.token_hex(8)}"
     wechatpayv3.pay(description="公仔", out_trade_no=number, amount={"total": 1})
-    today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
-    status, text = wechatpayv3.trade_bill(bill_date=today, tar_type="GZIP")
+    day = (datetime.now(timezone(timedelta(hours=8))) - timedelta(days=2)).date().isoformat()
+    status, text = wechatpayv3.trade_bill(bill_date=day, tar_type="GZIP")
     bill = json.loads(text)
     assert (status, bill["hash_type"]) == (200, "SHA1")
     status, content = wechatpayv3.download_bill(bill["download_url"])

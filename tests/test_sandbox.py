@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def test_echo_with_a_secret(client, sandbox, send):
         send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": other})
 
 
-def raw(sandbox, method, target, body=b"", headers=None, **credentials):
+def raw(sandbox, method, target, body=b"", headers=None, *, sent_target=None, **credentials):
     """A call made by hand, so that anything can be wrong with it."""
     known = sandbox.credentials
     nonce, timestamp = (
@@ -166,7 +167,7 @@ def raw(sandbox, method, target, body=b"", headers=None, **credentials):
     }
     host = sandbox.base_url.split("/")[2]
     connection = http.client.HTTPConnection(host)
-    connection.request(method, target, body or None, {k: v for k, v in sent.items() if v is not None})
+    connection.request(method, sent_target or target, body or None, {k: v for k, v in sent.items() if v is not None})
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
@@ -280,11 +281,92 @@ def test_a_body_must_be_json(sandbox, content_type):
     )
 
 
-def test_what_it_does_not_know(sandbox):
-    assert raw(sandbox, "GET", "/v3/nothing")[::2] == (404, None)
-    assert raw(sandbox, "GET", "/v3/pay/transactions/native")[::2] == (405, None)
-    assert raw(sandbox, "GET", "/v3/certificates/")[::2] == (404, None)
-    assert raw(sandbox, "GET", "/v3/pay/transactions/id/a/b")[::2] == (404, None)
+@pytest.mark.parametrize(
+    ("method", "path", "status", "nearest"),
+    [
+        ("GET", "/v3/certificate", 404, "GET /v3/certificates"),
+        ("GET", "/v3/certificates/", 404, "GET /v3/certificates"),
+        ("POST", "/v3/pay/transactions/natve", 404, "POST /v3/pay/transactions/native"),
+        ("GET", "/v3/pay/transactions/out_trade_no/1217752501", 404, "GET /v3/pay/transactions/out-trade-no/{out_trade_no}"),
+        ("GET", "/v3/pay/transactions/id/a/b", 404, "GET /v3/pay/transactions/id/{transaction_id}"),
+        ("POST", "/v3/pay/transactions/out-trade-no/1217752501/closed", 404, "POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close"),
+        ("GET", "/v3/bill/tradebills?bill_date=2026-01-01", 404, "GET /v3/bill/tradebill"),
+        ("GET", "/", 404, ""),
+        ("GET", "//", 404, ""),
+        ("OPTIONS", "*", 404, ""),
+        ("GET", "/v3/%zz", 404, ""),
+        ("GET", "/v3/" + "a/" * 3000, 404, ""),
+        ("GET", "/v3/pay/transactions/native", 405, "POST /v3/pay/transactions/native"),
+        ("POST", "/v3/certificates", 405, "GET /v3/certificates"),
+        ("DELETE", "/v3/pay/transactions/id/42", 405, "GET /v3/pay/transactions/id/{transaction_id}"),
+        ("OPTIONS", "/v3/certificates", 405, "GET /v3/certificates"),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_what_it_does_not_know(sandbox, method, path, status, nearest):
+    got, headers, answer = raw(sandbox, method, path)
+    assert (got, answer["code"]) == (status, {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}[status])
+    asked = path.partition("?")[0]
+    named = asked if len(asked) <= 256 else f"{asked[:256]}…"
+    assert answer["message"].startswith(
+        f"This sandbox does not know {method} {named}. The nearest operation that it knows is "
+    )
+    assert answer["message"].endswith(f" {nearest}." if nearest else ".")
+    assert headers.get("Allow") == (nearest.split()[0] if status == 405 else None)
+    assert "Wechatpay-Signature" in headers
+    assert headers["Request-ID"]
+    got, headers, answer = raw(sandbox, method, path, signature="AAAA")
+    assert (got, answer["code"]) == (401, "SIGN_ERROR")
+    assert "does not know" not in answer["message"]
+
+
+def test_a_client_is_told_what_the_sandbox_does_not_know(client, send):
+    with pytest.raises(
+        errors.NotFoundError, match="nearest operation that it knows is POST /v3/pay/transactions/native"
+    ):
+        send(client.v3.pay.transactions.nativ, "post", json={})
+    with pytest.raises(errors.ClientError, match="knows is GET /v3/certificates") as caught:
+        send(client.v3.certificates, "post", json={})
+    assert caught.value.status_code == 405
+    with pytest.raises(errors.NotFoundError, match="/v3/merchant/media/upload"):
+        send(
+            client.v3.merchant.media.uploads, "post", files={"file": ("a.png", b"picture")}, json={"filename": "a.png"}
+        )
+
+
+def test_head_is_no_get(sandbox):
+    status, headers, answer = raw(sandbox, "HEAD", "/v3/certificates")
+    assert (status, headers["Allow"], answer) == (405, "GET", None)
+    assert raw(sandbox, "HEAD", "/v3/nothing")[0] == 404
+    assert raw(sandbox, "HEAD", "/v3/nothing", signature="AAAA")[0] == 401
+
+
+@pytest.mark.parametrize("origin", ["http://api.mch.weixin.qq.com", "HTTPS://api.mch.weixin.qq.com:443"])
+def test_a_target_may_be_a_url(sandbox, origin):
+    """Clients write a whole URL to a proxy; what they sign is the path and the query."""
+    target = "/v3/certificates?algorithm_type=RSA"
+    status, _, answer = raw(sandbox, "GET", target, sent_target=origin + target)
+    assert (status, len(answer["data"])) == (200, 1)
+    assert raw(sandbox, "GET", origin + target)[0] == 401
+    assert raw(sandbox, "GET", "/", sent_target=origin)[0] == 404
+    assert raw(sandbox, "GET", "/?a=b", sent_target=f"{origin}?a=b")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"GET v3/certificates HTTP/1.1", b"GET /v3/a b HTTP/1.1", b"GET  HTTP/1.1", b"garbage", b"G@T /v3/x HTTP/1.1",
+     b"GET /" + b"a" * 9000 + b" HTTP/1.1"],
+    ids=lambda line: line[:20].decode(),
+)  # fmt: skip
+def test_what_is_no_request_is_refused_in_json(sandbox, caplog, request_line):
+    host, port = sandbox.base_url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(request_line + b"\r\nHost: x\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["code"]) == (400, "INVALID_REQUEST")
+        assert answer.headers["Request-ID"]
+    assert not caplog.records
 
 
 WRONG = [

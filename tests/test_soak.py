@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.soak import soak
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_bad_day():

@@ -478,6 +478,7 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
                 assert first.json() == {"answers": "/v3/first"}
             except TransportError:
                 assert surplus == "interim"
+            assert await asyncio.to_thread(wire.followed.wait, 10)
             await asyncio.sleep(0.05)
             for name in ("second", "third"):
                 node = client.v3[name]

@@ -10,8 +10,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from difflib import SequenceMatcher
 from functools import cache
-from typing import Any, NamedTuple
+from itertools import zip_longest
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from wechatpay_chain import crypto
@@ -30,7 +32,7 @@ from wechatpay_chain.sandbox.multipart import Part, read_multipart
 from wechatpay_chain.sandbox.operations import OPERATIONS, Account, Asked, File, Operation, Raw, Refusal
 from wechatpay_chain.sandbox.schema import Misfit, Schema, check
 
-__all__ = ["Answer", "Call", "Gateway"]
+__all__ = ["Answer", "Call", "Gateway", "malformed"]
 
 CLOCK_WINDOW = 300
 """Seconds that a merchant's clock may be off."""
@@ -40,6 +42,9 @@ REFUSED = 268435457
 
 SHOWN_OF_BODY = 8
 """Characters of the body that a SIGN_ERROR repeats."""
+
+COMPARED = 256
+"""Characters of an unknown path that are compared with those that the sandbox knows, and shown."""
 
 
 class Call(NamedTuple):
@@ -68,15 +73,22 @@ class Gateway:
         sign_with: which key signs; None does as the service does while a merchant moves from the certificate to the
             public key: the key that the call names in Wechatpay-Serial, or the certificate
             (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
-        clock: Unix time in seconds.
+        clock: Unix time in seconds, which signatures carry.
+        calendar: Unix time in seconds, by which orders are placed and bills are made.
     """
 
-    def __init__(self, keys: Keys, sign_with: Signer | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        sign_with: Signer | None = None,
+        clock: Callable[[], float] = time.time,
+        calendar: Callable[[], float] = time.time,
+    ) -> None:
         self._keys = keys
         self.sign_with = sign_with
         self._clock = clock
         self._public_key = keys.merchant.public_key()
-        self.account = Account(keys)
+        self.account = Account(keys, calendar)
 
     def answer(self, call: Call, fault: Fault | None = None) -> Answer:
         """The answer to a call, with what is to go wrong with it.
@@ -92,10 +104,10 @@ class Gateway:
         if fault is None:
             return self._answer(call)
         if instead := _INSTEAD.get(fault):
-            return instead
+            return _identified(instead)
         answer = self._answer(call)
         if after := _AFTER.get(fault):
-            return after
+            return _identified(after)
         answer = answer._replace(delivery=_DELIVERIES.get(fault, Delivery.WHOLE))
         if "Wechatpay-Signature" in answer.headers:
             return answer._replace(headers=self.spoilt(answer.headers, answer.body, fault))
@@ -123,26 +135,19 @@ class Gateway:
 
     def _answer(self, call: Call) -> Answer:
         """The right answer. Refusals before the merchant is known are not signed, as the service does not."""
-        request_id = crypto.nonce(20).upper()
-        headers = {"Request-ID": f"{request_id}-{REFUSED}"}
-        path = call.target.partition("?")[0]
-        routes = {
-            operation.method: (operation, found) for operation in OPERATIONS if (found := _match(operation, path))
-        }
-        if call.method not in routes:
-            return Answer(405 if routes else 404, headers, b"")
-        operation, found = routes[call.method]
-        signed = False
+        call = call._replace(target=_origin_form(call.target))
+        operation = _find_operation(call)
+        headers, signed = {"Request-ID": _request_id(REFUSED)}, False
         try:
             parts = _parts(call) if operation.upload else []
             self._authenticate(call, parts[0].content if parts else call.body)
             signed = True
-            path_values = {name: unquote(value) for name, value in found.groupdict().items()}
-            status, result = operation.handle(self.account, self._read(call, operation, path_values, parts))
+            status, result = operation.handle(self.account, self._read(call, operation, parts))
         except Refusal as refusal:
             status, result = refusal.status, refusal.answer
+            headers.update(refusal.headers)
         if status < 300:
-            headers["Request-ID"] = f"{request_id}-0"
+            headers["Request-ID"] = _request_id(0)
         if isinstance(result, Raw):  # files are not signed: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
             return Answer(status, {**headers, "Content-Type": result.content_type}, result.content)
         body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode(errors="replace")
@@ -175,7 +180,7 @@ class Gateway:
         if not crypto.verify(message, credentials["signature"], self._public_key):
             raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败", _sign_information(call, message, signed))
 
-    def _read(self, call: Call, operation: Operation, path: Mapping[str, str], parts: list[Part]) -> Asked:
+    def _read(self, call: Call, operation: Operation, parts: list[Part]) -> Asked:
         serial = call.headers.get("Wechatpay-Serial")
         key = self._keys.private(serial) if serial and self._keys.knows(serial) else None
         if serial and key is None:
@@ -195,7 +200,7 @@ class Gateway:
         else:
             body, asked_file = _json_body(call) if operation.body else {}, None
         return Asked(
-            path,
+            _path_values(operation, call.target),
             _checked(query, operation.query, decrypt, "query"),
             _checked(body, operation.body, decrypt, "body") if operation.body else {},
             asked_file,
@@ -231,9 +236,26 @@ def _named(headers: Mapping[str, str]) -> dict[str, str]:
     return {"Wechatpay-Serial": headers["Wechatpay-Serial"]}
 
 
+def _request_id(outcome: int) -> str:
+    return f"{crypto.nonce(20).upper()}-{outcome}"
+
+
+def _identified(answer: Answer) -> Answer:
+    return answer._replace(headers={"Request-ID": _request_id(REFUSED), **answer.headers})
+
+
 def _error(status: int, code: str, message: str, **headers: str) -> Answer:
     body = json.dumps({"code": code, "message": message}, ensure_ascii=False).encode()
     return Answer(status, {"Content-Type": "application/json; charset=utf-8", **headers}, body)
+
+
+def malformed(status: int) -> Answer:
+    """Returns the answer to what is no request of HTTP/1.1.
+
+    Args:
+        status: which says what is wrong with it, mostly 400.
+    """
+    return _identified(_error(status, "INVALID_REQUEST", "This is no request of HTTP/1.1: see RFC 9112."))
 
 
 # Of these nothing is signed, and so nothing in them is proven; that is what they are for.
@@ -257,16 +279,71 @@ _DELIVERIES = {
 
 def _parts(call: Call) -> list[Part]:
     """The meta and the file of an upload, in this order."""
-    parts = read_multipart(call.headers.get("Content-Type", ""), call.body)
-    if [part.name == "meta" for part in parts] != [True, False]:
+    if not _is_upload(parts := read_multipart(call.headers.get("Content-Type", ""), call.body)):
         raise _param_error(
             Misfit("", None, "must be multipart/form-data of two parts, of which the first is meta"), "body"
         )
     return parts
 
 
-def _match(operation: Operation, path: str) -> re.Match[str] | None:
-    return _pattern(operation.path).fullmatch(path)
+def _is_upload(parts: list[Part]) -> bool:
+    return [part.name == "meta" for part in parts] == [True, False]
+
+
+def _origin_form(target: str) -> str:
+    """Returns the path and the query of a target that may be an absolute URL, as clients send to a proxy.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+    """
+    rest = re.sub("^https?://[^/?#]*", "", target, flags=re.IGNORECASE)
+    return rest if rest and not rest.startswith("?") else f"/{rest}"
+
+
+def _find_operation(call: Call) -> Operation:
+    """Returns the operation that a call asks for; one that refuses the call where the sandbox knows none."""
+    path = call.target.partition("?")[0]
+    at_path = [operation for operation in OPERATIONS if _pattern(operation.path).fullmatch(path)]
+    return next((operation for operation in at_path if operation.method == call.method), None) or _refusing(
+        call, path, at_path
+    )
+
+
+def _refusing(call: Call, path: str, at_path: list[Operation]) -> Operation:
+    """Returns an operation that refuses its call, and names the nearest one that the sandbox knows.
+
+    Args:
+        call: which no operation takes.
+        path: of the call.
+        at_path: the operations of that path, which take other methods.
+    """
+    shown = path if len(path) <= COMPARED else f"{path[:COMPARED]}…"
+
+    def likeness(operation: Operation) -> float:
+        # What stands in the place of a variable says nothing.
+        pairs = zip_longest(shown.split("/"), operation.path.split("/"), fillvalue="")
+        asked, known = zip(*(pair for pair in pairs if not pair[1].startswith("{")), strict=True)
+        near = f"{operation.method} {'/'.join(known)}"
+        return SequenceMatcher(None, f"{call.method} {'/'.join(asked)}", near, autojunk=False).ratio()
+
+    def refuse(_account: Account, _asked: Asked) -> NoReturn:
+        nearest = max(at_path or OPERATIONS, key=likeness)
+        message = (
+            f"This sandbox does not know {call.method} {shown}. The nearest operation that it knows is "
+            f"{nearest.method} {nearest.path}."
+        )
+        if at_path:
+            allowed = ", ".join(operation.method for operation in at_path)
+            raise Refusal(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": allowed})
+        raise Refusal(404, "NOT_FOUND", message)
+
+    # What is signed of an upload is its meta, also where nobody knows the operation.
+    parts = read_multipart(call.headers.get("Content-Type", ""), call.body)
+    return Operation(call.method, path, refuse, upload=_is_upload(parts))
+
+
+def _path_values(operation: Operation, target: str) -> dict[str, str]:
+    found = _pattern(operation.path).fullmatch(target.partition("?")[0])
+    return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
 
 
 @cache

@@ -10,7 +10,7 @@ import mimetypes
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -26,11 +26,18 @@ __all__ = ["OPERATIONS", "Account", "Asked", "File", "Operation", "Raw", "Refusa
 
 
 class Refusal(Exception):
-    """An error answer: status, code, message, and detail where the service gives one."""
+    """An error answer: status, code, message, detail where the service gives one, and further headers."""
 
-    def __init__(self, status: int, code: str, message: str, detail: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(status, code, message)
-        self.status = status
+        self.status, self.headers = status, headers or {}
         self.answer: dict[str, Any] = {"code": code, "message": message, **({"detail": detail} if detail else {})}
 
 
@@ -66,10 +73,16 @@ class Account:
     """What the service remembers of a merchant."""
 
     keys: Keys
+    calendar: Callable[[], float]
+    """Unix time in seconds, by which orders are placed and bills are made."""
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Orders by out_trade_no: `placed`, what was asked for; `state`, what a query answers; `time`, when it was placed."""
     files: dict[str, Raw] = field(default_factory=dict)
     """What can be downloaded, by media id and by token."""
+
+    def now(self) -> datetime:
+        """Returns the time of China on the account's calendar."""
+        return datetime.fromtimestamp(self.calendar(), _CHINA)
 
     def order(self, out_trade_no: str, mchid: str) -> dict[str, Any]:
         """An order of this merchant's.
@@ -106,6 +119,12 @@ class Operation:
 
 _CHINA = timezone(timedelta(hours=8))
 
+BILL_READY = time(10)
+"""When the bills of a day are there, on the day after it, in China (https://pay.weixin.qq.com/doc/v3/merchant/4013071254)."""
+
+BILL_MONTHS = 3
+"""How long bills can be asked for (https://pay.weixin.qq.com/doc/v3/merchant/4012556654)."""
+
 
 def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(_CHINA).isoformat(timespec="seconds")
@@ -119,7 +138,7 @@ def _place(account: Account, order: Mapping[str, Any], trade_type: str) -> dict[
         known = account.orders[number] = {
             "placed": placed,
             "prepay_id": f"wx{secrets.token_hex(17)}",
-            "time": datetime.now(_CHINA),
+            "time": account.now(),
             "state": {
                 **{name: order[name] for name in ("appid", "mchid", "out_trade_no", "attach") if name in order},
                 # The service tells the number of a transaction once it is paid. Nobody pays here, and both ways to
@@ -254,14 +273,29 @@ def _row(*cells: object) -> str:
 
 
 def _on(account: Account, day: str) -> list[dict[str, Any]]:
-    # Nobody waits until tomorrow: what was ordered today is in the bills of the days before, in any time zone.
-    orders = [
-        order
-        for order in list(account.orders.values())
-        if day in [f"{order['time'] - timedelta(days=before):%Y-%m-%d}" for before in range(3)]
-    ]
-    if not orders:
-        raise Refusal(400, "NO_STATEMENT_EXIST", "账单文件不存在")
+    """Returns the orders that the bill of a day lists.
+
+    Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013071254 for a bill that is being made and for a day without orders;
+    the pages of the operations for a day that is too long ago. What the service says of a day to come is not published.
+
+    Raises:
+        Refusal: There is no bill of that day, or not yet, or not any more.
+    """
+    now = account.now()
+    try:
+        asked = date.fromisoformat(day)
+    except ValueError:
+        detail = {"field": "bill_date", "value": day, "issue": "must be a day, as in 2026-01-31", "location": "query"}
+        raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
+    months = (now.year - asked.year) * 12 + now.month - asked.month
+    if (months, now.day) > (BILL_MONTHS, asked.day):
+        raise Refusal(400, "INVALID_REQUEST", "请求的账单日期已过期")
+    # Nobody waits until tomorrow: what was ordered today is in the bills of the days before.
+    orders = [order for order in list(account.orders.values()) if 0 <= (order["time"].date() - asked).days < 3]
+    if asked <= now.date() and now < datetime.combine(asked, BILL_READY, _CHINA) + timedelta(days=1):
+        raise Refusal(400, "STATEMENT_CREATING", "请求的账单正在生成中")
+    if asked > now.date() or not orders:
+        raise Refusal(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
     return orders
 
 

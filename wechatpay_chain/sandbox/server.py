@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from wechatpay_chain.client import Client
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import Headers
 from wechatpay_chain.sandbox.faults import Delivery, Fault, Faults
-from wechatpay_chain.sandbox.gateway import Answer, Call, Gateway
+from wechatpay_chain.sandbox.gateway import Answer, Call, Gateway, malformed
 from wechatpay_chain.sandbox.keys import Keys, Signer
 from wechatpay_chain.sandbox.notifier import Notice, Notifier
 
@@ -86,9 +87,9 @@ class Sandbox:
     ) -> None:
         self._host, self._port = host, port
         self._keys = Keys()
-        self._gateway = Gateway(self._keys, _signer(sign_with))
-        self._faults, self._slowness = Faults(seed), slowness
         self._notifier = Notifier(self._keys.apiv3_key, self._proof)
+        self._gateway = Gateway(self._keys, _signer(sign_with), calendar=self._notifier.now)
+        self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=HISTORY)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
@@ -144,6 +145,11 @@ class Sandbox:
         """The last 10,000 calls that came, in their order."""
         return list(self._history)
 
+    @property
+    def now(self) -> datetime:
+        """The time on the sandbox's clock, which `advance` turns, in China's time zone."""
+        return self._gateway.account.now()
+
     def rotate(self) -> None:
         """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
         self._keys.rotate()
@@ -196,9 +202,16 @@ class Sandbox:
         return self._notifier.notify(event_type, resource, url, kind, first)
 
     def advance(self, seconds: float) -> None:
-        """Turns the clock of the notifications ahead. What is due by then has been posted when this returns.
+        """Turns the clock of the sandbox ahead. The notifications that are due by then have been posted when this returns.
 
-        What is signed carries the real time all the same, for that is what its receiver compares it with.
+        The bills of a day are there from ten o'clock of the next day on, in China, on the same clock. What is signed carries
+        the real time all the same, for that is what its receiver compares it with.
+
+        Args:
+            seconds: how far, from 0 on.
+
+        Raises:
+            ConfigurationError: That would not be ahead.
         """
         self._notifier.advance(seconds)
 
@@ -218,19 +231,28 @@ class Sandbox:
 
     async def _serve(self) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        # What is signed is the body as it is sent, so a body that is compressed is not opened here.
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=KEEPALIVE, auto_decompress=False)
-        runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await runner.setup()
+        manager = web.Server(self._handle)
+
+        def protocol() -> _Protocol:
+            # What is signed is the body as it is sent, so a body that is compressed is not opened here.
+            return _Protocol(
+                manager,
+                loop=loop,
+                access_log=None,  # type: ignore[arg-type]  # which means none, as in web.Server
+                keepalive_timeout=KEEPALIVE,
+                auto_decompress=False,
+            )
+
+        server = await loop.create_server(protocol, self._host, self._port)
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
-            listening, port = runner.addresses[0][:2]
+            listening, port = server.sockets[0].getsockname()[:2]
             host = _FROM_HERE.get(listening) or str(listening)
             netloc = f"[{host}]" if ":" in host else host
             self._listening.set_result((f"http://{netloc}:{port}/", lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()
         finally:
-            await runner.cleanup()
+            server.close()
+            await manager.shutdown(1.0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
@@ -248,6 +270,24 @@ class Sandbox:
 
     def _proof(self, body: bytes) -> Mapping[str, str]:
         return self._gateway.signature(self._gateway.sign_with or Signer.CERTIFICATE, body)
+
+
+class _Protocol(web.RequestHandler):
+    """Speaks HTTP, and says what is wrong with a request that is none in JSON, as with any other."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        answer = malformed(status)
+        response = web.Response(status=status, headers=answer.headers, body=answer.body)
+        response.force_close()
+        return response
 
 
 _OF_SIGNATURES = (

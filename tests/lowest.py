@@ -1,0 +1,37 @@
+"""Prints the lowest admitted version of every dependency, as a constraints file for pip.
+
+The versions stand in pyproject.toml alone: those of what the package needs, and those of what its tests need.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    from pip._vendor import tomli as tomllib
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+NEEDED = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+NEEDED_BY_TESTS = [Requirement(line) for line in PROJECT["dependency-groups"]["test"]]
+
+
+def constraint(requirement: Requirement) -> str:
+    """Returns the constraint that admits nothing but the lowest version of a requirement.
+
+    Raises:
+        ValueError: The requirement does not say from which version on it is met.
+    """
+    bounds = [bound.version for bound in requirement.specifier if bound.operator in (">=", "==")]
+    if len(bounds) != 1:
+        raise ValueError(f"{requirement}: expected one lower bound, as in name>=1.0")
+    marker = f"; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}=={bounds[0]}{marker}"
+
+
+if __name__ == "__main__":
+    print(*map(constraint, [*NEEDED, *NEEDED_BY_TESTS]), sep="\n")
