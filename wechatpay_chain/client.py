@@ -555,7 +555,7 @@ def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
         check_body(draft.json)
     try:
         return draft._replace(json=sealed(draft.json, encrypt), params=sealed(draft.params, encrypt))
-    except RecursionError:
+    except (RecursionError, TypeError):
         raise _unwritable(draft) from None
 
 
@@ -569,6 +569,7 @@ def _unwritable(draft: Draft) -> ArgumentError:
     return ArgumentError("json: it is nested too deeply; expected what JSON can write")
 
 
+@lru_cache(maxsize=4096)
 def _refuse_v2(template: str) -> None:
     """Refuses what is an operation of APIv2 by its path, which, signed as APIv3, the service would refuse.
 

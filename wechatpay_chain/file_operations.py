@@ -38,6 +38,7 @@ def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
 
 _UNSIGNED_OPERATION = _matcher(_UNSIGNED)
 _DIGEST_SIGNED_OPERATION = _matcher(_DIGEST_SIGNED)
+_FILE_OPERATION = _matcher(_UNSIGNED + _DIGEST_SIGNED)
 
 
 def is_unsigned(method: str, target: str) -> bool:
@@ -52,7 +53,7 @@ def is_digest_signed(method: str, target: str) -> bool:
 
 def is_file(method: str, target: str) -> bool:
     """Tells whether the 2xx response of an operation is a file, not JSON."""
-    return is_unsigned(method, target) or is_digest_signed(method, target)
+    return _FILE_OPERATION.fullmatch(_operation(method, target)) is not None
 
 
 def _operation(method: str, target: str) -> str:

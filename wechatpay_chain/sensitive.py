@@ -59,8 +59,13 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def sealed(value: Any, encrypt: Callable[[str], str]) -> Any:
-    """The value with everything sensitive encrypted. The value itself stays as it is."""
+    """Encrypts everything sensitive in a copy of a value. The value itself stays as it is.
+
+    Raises:
+        TypeError, RecursionError: as `holds_sensitive`, which stops at the first that it finds.
+    """
     if isinstance(value, Mapping):
+        "".join(value)
         return {name: sealed(member, encrypt) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [sealed(item, encrypt) for item in value]

@@ -72,8 +72,8 @@ def member(place: str, name: object) -> str:
 
 def describe(value: object) -> str:
     """Says what a value is, and what to write in its place."""
-    if value is None or value is True or value is False:
-        return f"is {value}"
+    if value is None:
+        return "is None"
     kind = type(value).__name__
     name = "a text" if kind == "str" else kind if kind == "bytes" else f"{_article(kind)} {kind}"
     advice = _advice(value)
@@ -104,6 +104,8 @@ def _advice(value: object) -> str:
             return "write its text, such as .decode(), or base64"
         case Sensitive():
             return "it belongs in json= or params=, in an object or a list of these"
+        case str() | list() | tuple() | dict():
+            return ""
         case Mapping():
             return "write dict(…)"
         case type():
@@ -114,7 +116,7 @@ def _advice(value: object) -> str:
         return 'write .model_dump(mode="json")'
     if callable(getattr(type(value), "tolist", None)):
         return "write .tolist()" if getattr(value, "ndim", 0) else "write .item()"
-    if isinstance(value, (Collection, Iterator)) and not isinstance(value, str):
+    if isinstance(value, (Collection, Iterator)):
         return "write list(…)"
     return ""
 
