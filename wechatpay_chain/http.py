@@ -115,7 +115,7 @@ class Headers(Mapping[str, str]):
         return dict(self._items.values())
 
     def __repr__(self) -> str:
-        return f"<Headers {', '.join(self)}>"
+        return f"<Headers {', '.join(map(escape, self))}>"
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,10 @@ class Response:
 
     @property
     def request_id(self) -> str:
-        """The Request-ID header, which WeChat Pay's support asks for; empty where the answer has none."""
+        """The Request-ID header as it came, which WeChat Pay's support asks for; empty where the response has none.
+
+        Whoever wrote the response wrote it: escape it before it goes into a log. This package's own log does.
+        """
         return str(self.headers.get("Request-ID", ""))
 
 

@@ -295,7 +295,9 @@ def _path_text(template: str, name: str, value: object) -> str:
             from wechatpay_chain.unwritable import describe
 
             fault = describe(value)
-    raise PathVariableError(f"{hide_query(template)}: {name} {fault}; expected the text, int or date of one path segment")
+    raise PathVariableError(
+        f"{hide_query(template)}: {name} {fault}; expected the text, int or date of one path segment"
+    )
 
 
 _MOST_DIGITS = 100  # Python refuses to write a number of some thousands

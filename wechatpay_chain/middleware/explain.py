@@ -6,6 +6,7 @@ body no more is shown than the service itself shows: https://pay.weixin.qq.com/d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote, unquote_plus
 
@@ -50,7 +51,12 @@ def explain_signature(request: Request, reported: object) -> str:
     length = length if type(length) is int and 0 <= length < 1 << 63 else "unknown"
     # Of a text without an end, what is longer than ours holds nothing that was signed.
     theirs = theirs[: len(head) + SHOWN_OF_BODY].replace(path, shown_path)
-    theirs = hide_values(theirs, hidden_values(request), FEWEST)
+    # What is shown of ours anyway stays as it is, although a value may be like it.
+    known = "|".join(re.escape(part) for part in (shown_path, timestamp, nonce) if part)
+    values = hidden_values(request)
+    parts = re.split(f"({known})", theirs)
+    parts[::2] = [hide_values(part, values, FEWEST) for part in parts[::2]]
+    theirs = "".join(parts)
     return (
         f"{we_signed}\n  they verified, {length} bytes: {quote(theirs, LONGEST_MESSAGE)}"
         "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
