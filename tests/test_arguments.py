@@ -169,6 +169,19 @@ def test_a_body_that_holds_itself_or_is_too_deep(client, wire, send):
     assert not wire.received
 
 
+def test_what_is_deep_and_wide_is_refused_at_once(client, send):
+    twins: object = SECRET
+    for _ in range(3000):
+        twins = [twins, twins]
+    assert "nested deeper" in refused(send, client.v3.x, json=twins)
+
+
+def test_a_sensitive_body_is_told_where_it_belongs(client, send):
+    said = refused(send, client.v3.x, json=Sensitive(SECRET))
+    assert "json: came a Sensitive" in said
+    assert "json.dumps" not in said
+
+
 def test_names_behind_what_is_sensitive_are_texts_too(client, wire, send):
     assert "json: [1] has a name that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
     assert "params: o has a name that is an int" in refused(

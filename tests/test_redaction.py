@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import copy
+import io
 import logging
 import multiprocessing
 import pickle
@@ -264,6 +265,18 @@ def test_a_copy_of_a_request_is_still_the_whole_request(client, wire, service):
     client.middleware.insert_after("log", "copy", copying)
     client.v3.x.post(files={"file": ("a.jpg", b"content")})
     assert b"content" in wire.received[0].body
+
+
+def test_what_a_download_ends_with_is_pickled_without_its_file(client, wire, service):
+    url = f"{wire.base_url}v3/billdownload/file?token={TOKEN}"
+    wire.answer = lambda received: Reply(200, {"Content-Type": "text/csv"}, b"abc")
+    response = client.download(url, io.BytesIO())
+    with pytest.raises(SignatureError) as caught:
+        client.download({"download_url": url, "hash_type": "SHA1", "hash_value": "0" * 40}, io.BytesIO())
+    for again in (pickle.loads(pickle.dumps(response)), pickle.loads(pickle.dumps(caught.value)).response):
+        assert again.status_code == 200
+        assert again.request.sink is None
+        assert TOKEN not in repr(again)
 
 
 def call_in_a_child(settings: dict, base_url: str):
