@@ -132,7 +132,7 @@ def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
         threading.Thread(target=answer, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         with Client(**service.settings(url), timeout=(2, 0.9)) as client:
-            assert send(client.v3.x, "post", json="a" * size).status_code == 200
+            assert send(client.v3.x, "post", json={"a": "a" * size}).status_code == 200
 
 
 @pytest.mark.parametrize("stalls", [True, False])

@@ -77,7 +77,7 @@ def announced(source: Source) -> Announced:
 
     Raises:
         ArgumentError: it announces none, or several.
-        json.JSONDecodeError: the answer is not JSON.
+        ContentError: the response is not JSON.
     """
     if isinstance(source, str):
         return Announced(source, None, None)

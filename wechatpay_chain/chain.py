@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from wechatpay_chain.http import Response
-from wechatpay_chain.template import Params, PathValue, extend, literal
+from wechatpay_chain.template import Params, PathValue, extend, hide_query, literal
 
 if TYPE_CHECKING:
     from wechatpay_chain.media import Files
@@ -33,6 +33,9 @@ class Draft(NamedTuple):
     idempotent: bool
     files: Files | None
 
+    def __repr__(self) -> str:
+        return f"<Draft {self.method} {hide_query(self.template)}>"
+
 
 class _Client(Protocol):
     def _send(self, draft: Draft) -> Response: ...
@@ -44,19 +47,21 @@ class Node:
     """A path template that grows by attributes and is called by its verbs.
 
     `node.pre_send_coupon` adds a segment, `node._openid_` a path variable, `node["a/{b}"]` a path as written. Nodes are
-    immutable; equal templates of one client are equal nodes; `str(node)` is the template.
+    immutable; equal templates of one client are equal nodes. `str(node)` is the template as it was written, whole; `repr`
+    hides the values of a query that was written into it, for such a query can hold a token.
 
     Every verb takes the same keywords:
 
-    - `json`: the body, any value that JSON can write; None sends no body.
-    - `params`: the query; a list repeats its key, None is left out.
+    - `json`: the body, a dict or a list of what JSON can write, which the client encodes; None sends no body.
+    - `params`: the query; a list repeats its key, None is left out; a date and a datetime that knows its time zone are
+      written in ISO 8601.
     - `headers`: added to the request's own, or in their place.
     - `timeout`: seconds.
     - `idempotent`, of all but GET: that it may be sent again although it may have been acted on, for the service knows it
       again by its number; see `Retry`. A GET always may.
     - `files`, of POST: one file by the name of its part, a path, bytes or an open binary file; `json` is its meta, in which
       what the operation asks for, names and digests, is filled in.
-    - any other keyword: a path variable.
+    - any other keyword: a path variable, a text, an int or a date.
 
     and raises:
 
@@ -280,7 +285,7 @@ class Node:
         return self._template
 
     def __repr__(self) -> str:
-        return f"<Node {self._template}>"
+        return f"<Node {hide_query(self._template)}>"
 
     def __dir__(self) -> list[str]:
         return list(PUBLIC)

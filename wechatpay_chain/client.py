@@ -6,6 +6,7 @@ What not every program needs (files, notifications, payments, the HTTP libraries
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,8 +31,19 @@ from wechatpay_chain.errors import (
     UnsupportedError,
     WeChatPayError,
 )
+from wechatpay_chain.file_operations import is_file
 from wechatpay_chain.flow import Stack, run
-from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
+from wechatpay_chain.http import (
+    Flow,
+    Headers,
+    Middleware,
+    Request,
+    Response,
+    body_bytes,
+    check_body,
+    check_fields,
+    copied,
+)
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
@@ -43,7 +55,7 @@ from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
 from wechatpay_chain.process import importing
 from wechatpay_chain.proof import Verifier
-from wechatpay_chain.sensitive import holds_sensitive, sealed
+from wechatpay_chain.sensitive import Sensitive, holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
     download_seconds,
@@ -57,8 +69,9 @@ from wechatpay_chain.settings import (
     truth,
     with_method,
 )
-from wechatpay_chain.template import expand, without_query
+from wechatpay_chain.template import expand, hide_query, without_query
 from wechatpay_chain.transport import Route
+from wechatpay_chain.v2_segments import V2_SEGMENTS
 
 if TYPE_CHECKING:
     import aiohttp
@@ -508,22 +521,22 @@ class Client:
     def _request(self, draft: Draft, library: str) -> Request:
         preferred = self._keyring.preferred
         key_id = preferred[0] if preferred else None
+        _refuse_v2(draft.template)
         if draft.params is not None and not isinstance(draft.params, (Mapping, str, bytes)):
             draft = draft._replace(params=_listed(draft.params))  # it is read more than once
+        try:
+            is_sensitive = holds_sensitive(draft.json) or holds_sensitive(draft.params)
+        except (RecursionError, TypeError):
+            raise _unwritable(draft) from None
         file = None
         if draft.files is not None:
             from wechatpay_chain.media import opened_file
 
             file = opened_file(draft.files)
-        try:
-            if not holds_sensitive(draft.json) and not holds_sensitive(draft.params):
-                return self._plain_request(draft, file, library, key_id)
-            # What is wrong with the rest of it shows before anything is fetched or sent.
-            request = self._plain_request(_sealed(draft, lambda _: ""), file, library, key_id)
-        except RecursionError:
-            raise ArgumentError(
-                "json: it holds itself, or is nested too deeply; expected what JSON can write"
-            ) from None
+        if not is_sensitive:
+            return self._encoded(draft, file, library, key_id)
+        # What is wrong with the rest of it shows before anything is fetched or sent.
+        request = self._encoded(_sealed(draft, lambda _: ""), file, library, key_id)
 
         def seal(key_id: str, key: RSAPublicKey) -> Request:
             named = Headers(draft.headers or {}).get("Wechatpay-Serial", key_id)
@@ -532,20 +545,13 @@ class Client:
                     f"headers: Wechatpay-Serial names {named!r}, and what is sensitive is encrypted with {key_id!r}; leave "
                     "the header out"
                 )
-            return self._plain_request(_sealed(draft, partial(crypto.encrypt, key=key)), file, library, key_id)
+            return self._encoded(_sealed(draft, partial(crypto.encrypt, key=key)), file, library, key_id)
 
         return copied(request, seal=seal)
 
-    def _plain_request(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
-        if draft.template.partition("/")[0] == "v2":
-            raise UnsupportedError(
-                f"{draft.template}: APIv2 speaks XML, which this version does not; signed as APIv3 it would be refused"
-            )
-        return self._encoded(draft, file, library, key_id)
-
     def _encoded(self, draft: Draft, file: File | None, library: str, key_id: str | None) -> Request:
         target = expand(draft.template, draft.variables, draft.params)
-        headers = _headers(library, key_id)
+        headers = _headers(library, key_id, "*/*" if is_file(draft.method, target) else "application/json")
         headers = headers | check_fields(draft.headers) if draft.headers else headers
         sent = None
         if file is not None:
@@ -554,7 +560,7 @@ class Client:
             body, sent = upload(target.partition("?")[0], file, draft.json)
             headers = headers | {"Content-Type": sent.content_type}
         else:
-            body = b"" if draft.json is None else json_bytes(draft.json)
+            body = b"" if draft.json is None else body_bytes(draft.json)
         return Request(
             method=draft.method,
             template=without_query(draft.template),
@@ -582,10 +588,10 @@ _OF_THE_SERVICE = (APIError, SignatureError, ContentError, TransportError)
 
 
 @lru_cache(maxsize=4096)
-def _headers(library: str, key_id: str | None) -> Headers:
+def _headers(library: str, key_id: str | None, accept: str) -> Headers:
     return Headers(
         {
-            "Accept": "application/json",
+            "Accept": accept,
             "Accept-Encoding": "identity",  # what was signed is the body before any encoding
             "Content-Type": "application/json",
             "User-Agent": f"{_USER_AGENT} {library}",
@@ -603,7 +609,36 @@ def _listed(params: Any) -> Any:
 
 
 def _sealed(draft: Draft, encrypt: Callable[[str], str]) -> Draft:
-    return draft._replace(json=sealed(draft.json, encrypt), params=sealed(draft.params, encrypt))
+    if isinstance(draft.json, Sensitive):
+        check_body(draft.json)
+    try:
+        return draft._replace(json=sealed(draft.json, encrypt), params=sealed(draft.params, encrypt))
+    except (RecursionError, TypeError):
+        raise _unwritable(draft) from None
+
+
+def _unwritable(draft: Draft) -> ArgumentError:
+    """Makes the error of what cannot be gone through: it holds itself, is nested too deeply, or has a name that is no text."""
+    from wechatpay_chain.unwritable import find_fault
+
+    for argument, value in (("json", draft.json), ("params", draft.params)):
+        if fault := find_fault(value):
+            return ArgumentError(f"{argument}: {fault}")
+    return ArgumentError("json: it is nested too deeply; expected what JSON can write")
+
+
+@lru_cache(maxsize=4096)
+def _refuse_v2(template: str) -> None:
+    """Refuses what is an operation of APIv2 by its path, which, signed as APIv3, the service would refuse.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
+    first = re.split("[/?{]", template, maxsplit=1)[0]
+    if first == "v2" or first in V2_SEGMENTS:
+        raise UnsupportedError(
+            f"{hide_query(template)}: it belongs to APIv2, which speaks XML; this version does not, and nothing was sent"
+        )
 
 
 def _with_one_of(keys: Sequence[RSAPrivateKey], decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str) -> T:

@@ -9,12 +9,15 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from wechatpay_chain.errors import ArgumentError, DecryptionError
+from wechatpay_chain.errors import ArgumentError, ContentError, DecryptionError, WeChatPayError
+from wechatpay_chain.file_operations import is_file
+from wechatpay_chain.redaction import escape
 from wechatpay_chain.sensitive import opened
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ __all__ = [
     "Timeout",
     "Upload",
     "Wait",
+    "body_bytes",
+    "check_body",
     "check_fields",
     "copied",
     "is_field_name",
@@ -113,6 +118,12 @@ class Headers(Mapping[str, str]):
         merged._items = {**self._items, **(other if isinstance(other, Headers) else Headers(other))._items}
         return merged
 
+    def without(self, name: str) -> Headers:
+        """Returns the same headers but for one."""
+        rest = Headers.__new__(Headers)
+        rest._items = {key: item for key, item in self._items.items() if key != name.lower()}
+        return rest
+
     def has_any(self, names: frozenset[str]) -> bool:
         """Whether one of these is there, in lower case."""
         return not names.isdisjoint(self._items)
@@ -122,7 +133,7 @@ class Headers(Mapping[str, str]):
         return dict(self._items.values())
 
     def __repr__(self) -> str:
-        return f"<Headers {', '.join(self)}>"
+        return f"<Headers {', '.join(map(escape, self))}>"
 
 
 @dataclass(frozen=True)
@@ -165,6 +176,9 @@ class Sink(Protocol):
 class Request:
     """One HTTP request, complete but for what the middleware adds.
 
+    A copy of it, and what is pickled, has no Authorization header: a signature does not leave the call that it was made
+    for. What is pickled lacks `upload`, `sink` and `seal` too, which belong to this process.
+
     Attributes:
         method: the verb in upper case.
         template: the path template it came from, without its query; for logs and errors.
@@ -200,12 +214,21 @@ class Request:
         """The same request with headers added; one of the same name is replaced."""
         return copied(self, headers=self.headers | headers)
 
+    def __copy__(self) -> Request:
+        return copied(self, headers=self.headers.without("Authorization"))
+
+    def __deepcopy__(self, memo: object) -> Request:
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__copy__().__dict__, "upload": None, "sink": None, "seal": None}
+
 
 def copied(value: T, **changes: Any) -> T:
     """A dataclass's value with some fields changed; `dataclasses.replace`, which takes 6 µs, does it in 0.8."""
-    copy = object.__new__(type(value))
-    copy.__dict__.update(value.__dict__, **changes)
-    return copy
+    changed = object.__new__(type(value))
+    changed.__dict__.update(value.__dict__, **changes)
+    return changed
 
 
 @dataclass(frozen=True)
@@ -237,34 +260,69 @@ class Response:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body's JSON value.
+        """Reads the body as JSON.
+
+        Returns:
+            The value; None of a 2xx response without a body, such as a 204.
 
         Raises:
-            json.JSONDecodeError: the body is not JSON; of a 204, which has no body, too.
+            ContentError: the body is not JSON, or cannot be read: it is nested too deeply, or holds a number of thousands
+                of digits. It is a `ValueError` too.
         """
-        return json.loads(self.content)
+        if not self.content and self.ok:
+            return None
+        try:
+            return json.loads(self.content)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            fault = "is not JSON"
+        except RecursionError:
+            fault = "is nested too deeply to be read as JSON"
+        except ValueError:  # from Python's limit on the digits of a number
+            fault = "holds a number of too many digits"
+        raise self._useless(fault)
 
     def decrypt(self, *paths: str) -> Any:
-        """The body's JSON value with some of its fields decrypted that the service encrypted to the merchant.
+        """Reads the body as JSON, and decrypts some of its fields that the service encrypted to the merchant.
 
         Args:
             paths: where each field is, names of members joined by dots, such as "payer.name". Lists are gone through:
                 "data.name" is the name of each item of the list `data`.
 
         Raises:
-            json.JSONDecodeError: the body is not JSON.
+            ContentError: the body is not JSON, or cannot be read.
             ArgumentError: a field is not there.
             DecryptionError: a field is not encrypted to any of the merchant's keys.
+
+        Each of these errors has the `request`, and `sent` is True: the service has acted on the call.
         """
-        value = self.json()
-        for path in paths:
-            value = opened(value, path, self._open)
+        try:
+            value = self.json()
+            for path in paths:
+                value = opened(value, path, self._open)
+        except RecursionError:
+            raise self._useless("is nested too deeply to be decrypted") from None
+        except WeChatPayError as error:
+            error.request, error.sent = self.request, True
+            raise
         return value
 
+    def _useless(self, fault: str) -> ContentError:
+        """Makes the error of content that cannot be read as JSON. It shows nothing of the content."""
+        media_type = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if is_file(self.request.method, self.request.target) or media_type not in _TEXTS:
+            advice = "its bytes are in .content, and client.download(url, to) writes a file to disk"
+        else:
+            advice = "its bytes are in .content"
+        error = ContentError(
+            f"{self.request.method} {self.request.template}: the content of the response {self.status_code} {fault}: came "
+            f"{len(self.content)} bytes of {escape(media_type) or 'no Content-Type'}; {advice}"
+        )
+        error.request = self.request
+        return error
+
     def __reduce__(self) -> tuple[object, ...]:
-        # An answer may go to another process; what opens it holds the merchant's keys, and may not.
-        request = copied(self.request, seal=None, upload=None, sink=None)
-        return Response, (self.status_code, self.headers, self.content, request)
+        # What opens it holds the merchant's keys, and must not go to another process.
+        return Response, (self.status_code, self.headers, self.content, copy(self.request))
 
     def _open(self, text: str) -> str:
         if self.opener is None:
@@ -273,8 +331,15 @@ class Response:
 
     @property
     def request_id(self) -> str:
-        """The Request-ID header, which WeChat Pay's support asks for; empty where the answer has none."""
+        """The Request-ID header as it came, which WeChat Pay's support asks for; empty where the response has none.
+
+        Whoever wrote the response wrote it: escape it before it goes into a log. This package's own log does.
+        """
         return str(self.headers.get("Request-ID", ""))
+
+
+_TEXTS = ("", "application/json", "text/html", "text/plain", "application/xml", "text/xml")
+"""Media types of errors and pages, which are no files."""
 
 
 class Wait(NamedTuple):
@@ -371,18 +436,51 @@ def _octets(body: bytes | str) -> bytes:
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def json_bytes(value: object, argument: str = "json") -> bytes:
-    """A value as compact JSON in UTF-8, the bytes that are both signed and sent.
+def json_bytes(value: object, argument: str = "json", place: str = "") -> bytes:
+    """Writes a value as compact JSON in UTF-8, the bytes that are both signed and sent.
+
+    Args:
+        value: what JSON can write.
+        argument: the name of the argument that it came in, for the error.
+        place: where it stands in there; empty for the argument itself.
 
     Raises:
-        ArgumentError: the value holds what JSON or UTF-8 cannot write: NaN, half of a surrogate pair, an object.
+        ArgumentError: the value holds what JSON or UTF-8 cannot write: NaN, half of a surrogate pair, an object. The
+            message says where, and what to write instead.
     """
     try:
         return _JSON.encode(value).encode()
-    except UnicodeEncodeError:
-        raise ArgumentError(f"{argument}: a text holds half of a surrogate pair, which UTF-8 cannot write") from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"{argument}: {error}; expected what JSON can write") from None
+    except (TypeError, ValueError, RecursionError):
+        from wechatpay_chain.unwritable import find_fault
+
+        fault = find_fault(value, place) or f"{place or 'it'} holds what JSON cannot write"
+        raise ArgumentError(f"{argument}: {fault}") from None
+
+
+def body_bytes(value: object) -> bytes:
+    """Writes the body of a request: an object or a list, as JSON.
+
+    Raises:
+        ArgumentError: the value is neither a dict nor a list, or holds what JSON cannot write.
+    """
+    check_body(value)
+    return json_bytes(value)
+
+
+def check_body(value: object) -> None:
+    """Sees to it that a body is an object or a list; no operation takes another.
+
+    Raises:
+        ArgumentError: it is not. For a text the reason is most often that it is JSON already.
+    """
+    if isinstance(value, (dict, list, tuple)):
+        return
+    from wechatpay_chain.unwritable import describe
+
+    came, _, advice = describe(value).removeprefix("is ").partition("; ")
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        advice = "json= is written as JSON by the client, so leave json.dumps out"
+    raise ArgumentError(f"json: came {came}; expected a dict or a list{advice and f'; {advice}'}")
 
 
 # The signature, the framing of the message and the host are not the caller's to set.

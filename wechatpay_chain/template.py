@@ -6,26 +6,40 @@ of a request line, percent-encoded once and for all: what `expand` returns is si
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from wechatpay_chain.errors import ArgumentError, PathVariableError
 from wechatpay_chain.http import json_bytes
+from wechatpay_chain.redaction import HIDDEN, printable
 
 if TYPE_CHECKING:
     from uritemplate import URITemplate
     from uritemplate.variable import VariableValue
 
-__all__ = ["Params", "PathValue", "expand", "extend", "has_dot_segment", "literal", "normalize", "without_query"]
+__all__ = [
+    "Params",
+    "PathValue",
+    "expand",
+    "extend",
+    "has_dot_segment",
+    "hide_query",
+    "literal",
+    "normalize",
+    "without_query",
+]
 
-PathValue = str | int | Sequence[str | int] | Mapping[str, str | int]
+PathValue = str | int | date | Sequence[str | int | date] | Mapping[str, str | int | date]
 """What a path variable can be; lists and mappings are for RFC 6570's explode modifier."""
 
 Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
-"""Query parameters: a list repeats its key, None is left out, an object becomes its JSON text."""
+"""Query parameters: a list repeats its key, None is left out, an object becomes its JSON text, a date or an aware datetime
+its ISO 8601 text."""
 
 OPTIONS = ("json", "params", "headers", "timeout", "idempotent", "files")
 """The keywords of a verb that are not path variables."""
@@ -130,18 +144,12 @@ def _target(template: str, variables: Mapping[str, object], params: Params) -> s
     path, _, query = f"/{_expanded(parsed, values)}".partition("?")
     if has_dot_segment(path):
         raise PathVariableError(
-            f"{template}: a segment of the path would be '.' or '..', which servers and proxies rewrite"
+            f"{hide_query(template)}: a segment of the path would be '.' or '..', which servers and proxies rewrite"
         )
     # HTTP libraries drop an empty query and, on the way to a proxy, an empty parameter at the end of a path.
     path = f"{path[:-1]}%3B" if path.endswith(";") else path
     query = "&".join(part for part in (query, *_query(params)) if part)
     return f"{path}?{query}" if query else path
-
-
-@lru_cache(maxsize=4096)
-def without_query(template: str) -> str:
-    """A template for logs and errors: what is written as its query, a download's token say, is left out."""
-    return re.split(r"\?(?![^{}]*\})", template, maxsplit=1)[0]
 
 
 class _Template(NamedTuple):
@@ -155,14 +163,49 @@ class _Template(NamedTuple):
 # RFC 6570, 2.2 to 2.4, without the fragment operator: a fragment is never sent.
 _VARSPEC = r"(?:\w|%[0-9A-Fa-f]{2})(?:\.?(?:\w|%[0-9A-Fa-f]{2}))*(?:\*|:[1-9][0-9]{0,3})?"
 _EXPRESSION = re.compile(rf"\{{([+./;?&]?)({_VARSPEC}(?:,{_VARSPEC})*)\}}", re.ASCII)
-_MALFORMED = re.compile(r"[{}<>#\\\x00-\x1f\x7f\ud800-\udfff]|%(?![0-9A-Fa-f]{2})|^[^/?]*://|^\Z")
+_MALFORMED = re.compile(r"[{}<>#\\\x00-\x1f\x7f\ud800-\udfff]|%(?![0-9A-Fa-f]{2})|^\Z")
+_URL = re.compile(r"[^?#]*?://[^/?#]*/*")
+
+_SPEC = rf"{_VARSPEC}(?:,{_VARSPEC})*"
+# A query begins at a question mark, or at an expression that brings one.
+_HEAD = re.compile(rf"(?:\{{[+./;]?{_SPEC}\}}|(?!\{{[?&]{_SPEC}\}})[^?#])*", re.ASCII)
+_QUERY_EXPRESSIONS = re.compile(rf"(?:\{{[?&]{_SPEC}\}})*", re.ASCII)
+_QUERY_PIECE = re.compile(
+    rf"""(?P<kept>{_EXPRESSION.pattern})
+    |(?P<start>[?&#]) (?P<name>[\w.\[\]-]{{1,64}}=(?={_EXPRESSION.pattern}|[^?&\#=]))?
+    |(?:(?!{_EXPRESSION.pattern})[^?&\#])+""",
+    re.ASCII | re.VERBOSE,
+)
+
+
+@lru_cache(maxsize=4096)
+def without_query(template: str) -> str:
+    """Leaves out what is written as the query of a template, a download's token say. For logs."""
+    head = _HEAD.match(template)[0]  # type: ignore[index]  # it matches the empty text at the least
+    return printable(head + _QUERY_EXPRESSIONS.match(template, len(head))[0])  # type: ignore[index]
+
+
+def hide_query(template: str) -> str:
+    """Hides the values in what is written as the query of a template or a target; their names stay. For errors and reprs."""
+    head = _HEAD.match(template)[0]  # type: ignore[index]
+    query = _QUERY_PIECE.sub(_hidden_piece, template[len(head) :])
+    return printable(re.sub(r"(?<=://)[^/]*@", f"{HIDDEN}@", head) + query)
+
+
+def _hidden_piece(piece: re.Match[str]) -> str:
+    return piece["kept"] or (f"{piece['start']}{piece['name'] or ''}" if piece["start"] else HIDDEN)
 
 
 @lru_cache(maxsize=4096)
 def _parse(template: str) -> _Template:
+    if url := _URL.match(template):
+        raise PathVariableError(
+            f"/{hide_query(template[url.end() :])} is not a template: a full URL came; expected its path alone, such as "
+            "v3/pay/transactions/id/{transaction_id}. To fetch a file, use client.download(url, to)"
+        )
     if fault := _MALFORMED.search(_EXPRESSION.sub("*", template)):
         raise PathVariableError(
-            f"{template!r} is not a template: {fault[0]!r} cannot stand there; expected a path such as "
+            f"{hide_query(template)!r} is not a template: {fault[0]!r} cannot stand there; expected a path such as "
             "v3/pay/transactions/id/{transaction_id}, its variables as in RFC 6570"
         )
     names, required = set[str](), set[str]()
@@ -173,7 +216,7 @@ def _parse(template: str) -> _Template:
             required |= found
     if reserved := names.intersection(OPTIONS):
         raise PathVariableError(
-            f"{template}: {min(reserved)} is a keyword of the verbs; give the path variable another name"
+            f"{hide_query(template)}: {min(reserved)} is a keyword of the verbs; give the path variable another name"
         )
     plain = None
     if _PLAIN.fullmatch(template) and _EMPTY not in names:
@@ -218,7 +261,7 @@ def _mismatch(template: str, parsed: _Template, variables: Mapping[str, object])
 
         meant = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, [*names, *OPTIONS], cutoff=0.5)), None)
         faults.append(f"{name} is not one of them" + (f" (did you mean {meant}=?)" if meant else ""))
-    return f"{template}: {has}; {'; '.join(faults)}"
+    return f"{hide_query(template)}: {has}; {'; '.join(faults)}"
 
 
 def _path_value(template: str, name: str, value: object) -> VariableValue:
@@ -232,26 +275,40 @@ def _path_value(template: str, name: str, value: object) -> VariableValue:
 
 def _path_text(template: str, name: str, value: object) -> str:
     match value:
-        case bool():
-            fault = "is of type bool"
-        case int() if abs(value) < 10**_MOST_DIGITS:
-            return str(int(value))
+        case int() if not isinstance(value, bool):
+            if abs(value) < 10**_MOST_DIGITS:
+                return str(int(value))
+            fault = "is a number of too many digits"
         case "" if name != _EMPTY:
             fault = "is empty"
         case "." | "..":
-            fault = f"is {value!r}, which servers and proxies rewrite"
+            fault = "is '.' or '..', which servers and proxies rewrite"
         case str() if re.search(r"[\x00\r\n]", value):
             fault = "holds a NUL, CR or LF"
         case str() if re.search(r"[\ud800-\udfff]", value):
             fault = "holds half of a surrogate pair, which UTF-8 cannot write"
         case str():
-            return value
+            return str.__str__(value)  # of an Enum, its value
+        case date() if text := _iso_text(value):
+            return text
         case _:
-            fault = f"is of type {type(value).__name__}"
-    raise PathVariableError(f"{template}: {name} {fault}; expected the text or int of one path segment")
+            from wechatpay_chain.unwritable import describe
+
+            fault = describe(value)
+    raise PathVariableError(
+        f"{hide_query(template)}: {name} {fault}; expected the text, int or date of one path segment"
+    )
 
 
 _MOST_DIGITS = 100  # Python refuses to write a number of some thousands
+
+
+def _iso_text(moment: date) -> str:
+    """Writes a date, or a datetime that knows its time zone, in ISO 8601 as the service does; "" for one that does not."""
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
+    return moment.isoformat(timespec="seconds") if moment.utcoffset() is not None else ""
+
 
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")
 
@@ -275,10 +332,14 @@ def normalize(expanded: str) -> str:
 
 
 def _query(params: Params) -> Iterator[str]:
-    for key, value in _pairs(params):
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if item is not None:
-                yield f"{_query_part(key, key)}={_query_part(key, item)}"
+    for name, value in _pairs(params):
+        for index, item in enumerate(value if isinstance(value, (list, tuple)) else (value,)):
+            if item is None:
+                continue
+            try:
+                yield f"{quote(_checked_name(name), safe='')}={quote(_query_text(item), safe='')}"
+            except (TypeError, ValueError):
+                raise ArgumentError(f"params: {_query_fault(name, value, index)}") from None
 
 
 def _pairs(params: Params) -> list[tuple[object, object]]:
@@ -292,22 +353,38 @@ def _pairs(params: Params) -> list[tuple[object, object]]:
     raise ArgumentError(f"params: came a {type(params).__name__}; expected a mapping, or pairs of a name and a value")
 
 
-def _query_part(key: object, value: object) -> str:
+def _checked_name(name: object) -> str:
+    if isinstance(name, str):
+        return name
+    raise TypeError
+
+
+def _query_text(value: object) -> str:
     match value:
         case bool():
-            text = "true" if value else "false"
+            return "true" if value else "false"
         case str():
-            text = value
+            return str.__str__(value)  # of an Enum, its value
         case int() if abs(value) < 10**_MOST_DIGITS:
-            text = str(int(value))
-        case float() | Mapping():
-            text = json_bytes(value, "params").decode()
-        case _:
-            raise ArgumentError(
-                f"params: {key!r} is of type {type(value).__name__}; expected a text, a number, a bool, an object, a "
-                "list of these, or None"
-            )
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise ArgumentError("params: one holds half of a surrogate pair, which UTF-8 cannot write") from None
+            return str(int(value))
+        case float() if math.isfinite(value):
+            return float.__repr__(value)
+        case Mapping():
+            return json_bytes(value).decode()
+        case date() if text := _iso_text(value):
+            return text
+    raise TypeError
+
+
+def _query_fault(name: object, value: object, index: int) -> str:
+    """Says what a query cannot write, and what to write instead."""
+    from wechatpay_chain.unwritable import find_fault, member
+
+    if fault := find_fault({name: None}):
+        return fault  # of the name
+    place = member("", name)
+    if isinstance(value, (list, tuple)):
+        place, value = member(place, index), value[index]
+    if isinstance(value, (list, tuple)):
+        return f"{place} is a list within a list; expected a text, a number, a bool, a dict or None"
+    return find_fault(value, place) or f"{place} is not what a query can write"

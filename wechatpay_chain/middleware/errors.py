@@ -16,12 +16,14 @@ from wechatpay_chain.errors import (
     RedirectionError,
     ServerError,
 )
-from wechatpay_chain.http import Flow, Request, Response, parse_authorization, request_message
+from wechatpay_chain.http import Flow, Request, Response
+from wechatpay_chain.middleware.explain import explain_signature, hidden_values
+from wechatpay_chain.redaction import LONGEST, escape, hide_values, quote
 
 __all__ = ["api_error", "raise_for_status"]
 
-SHOWN_OF_BODY = 8
-"""Bytes of a body that a message may repeat, which is about what the service repeats."""
+RUN = 8
+"""So many characters of a value in a row are hidden where a sentence of the service's repeats them."""
 
 _BY_STATUS = {
     400: BadRequestError,
@@ -42,51 +44,38 @@ def raise_for_status(request: Request) -> Flow:
 
 
 def api_error(response: Response) -> APIError:
-    """The error that an answer stands for.
+    """Makes the error that a response stands for.
+
+    Its attributes have what the service wrote, as it came; its text is fit for a log.
 
     Source of the body's shape: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
     """
-    status = response.status_code
+    request, status = response.request, response.status_code
     kind: type[APIError] = _BY_STATUS.get(status) or _BY_FAMILY.get(status // 100, APIError)
     problem = _object(response.content)
     code, message = _text(problem.get("code")), _text(problem.get("message"))
     detail = problem.get("detail")
-    # What the other side wrote is quoted, so that it cannot forge lines of a log.
-    explanation = " ".join((str(status), *(repr(part) for part in (code, message) if part)))
+    explanation = f"{request.method} {request.template}: {status}"
+    if code:
+        explanation += f" {quote(code, LONGEST)}"
+    if message:
+        explanation += f" {_sentence(message, request)}"
     if not problem:
         explanation += f" with {len(response.content)} bytes that are not the service's JSON"
     if isinstance(detail, dict):
-        explanation += "".join(f", {name} {detail[name]!r}" for name in ("field", "issue") if _text(detail.get(name)))
-    explanation += f" (request id {response.request_id!r})"
+        for name in ("field", "issue"):
+            if text := _text(detail.get(name)):
+                explanation += f", {name} {_sentence(text, request)}"
+    explanation += f" (request id '{escape(response.request_id)}')"
     if status == 401:
         information = detail.get("sign_information") if isinstance(detail, dict) else None
-        explanation += _signed_messages(response.request, information)
-    template = f"{response.request.method} {response.request.template}"
-    return kind(f"{template}: {explanation}", code, message, detail, response)
+        explanation += explain_signature(request, information)
+    return kind(explanation, code, message, detail, response)
 
 
-def _signed_messages(request: Request, reported: object) -> str:
-    """What we signed beside what the service says it verified, so that the difference can be seen.
-
-    Of our body no more is shown than the service itself shows: https://pay.weixin.qq.com/doc/v3/merchant/4012072670
-    """
-    credentials = parse_authorization(request.headers.get("Authorization", ""))
-    timestamp, nonce = credentials.get("timestamp", ""), credentials.get("nonce_str", "")
-    # The query of a download holds a token that opens the file.
-    target = request.target if request.sink is None else request.target.partition("?")[0] + "?…"
-    ours = request_message(request.method, target, timestamp, nonce, request.body)
-    report = reported if isinstance(reported, dict) else {}
-    theirs = _text(report.get("truncated_sign_message"))
-    head = len(ours) - len(request.body) - 1
-    of_body = min(max(len(theirs.encode(errors="replace")) - head - 1, 0), SHOWN_OF_BODY)
-    shown = ours[:head] + request.body[:of_body] + b"\n"
-    we_signed = f"\n  we signed, {len(ours)} bytes: {shown.decode(errors='replace')!r}"
-    if not theirs:
-        return we_signed
-    return (
-        f"{we_signed}\n  they verified, {report.get('sign_message_length', 'unknown')} bytes: {theirs[: len(ours)]!r}"
-        "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
-    )
+def _sentence(text: str, request: Request) -> str:
+    """Quotes what the service says of a call, without the values of the call that it repeats."""
+    return quote(hide_values(text, hidden_values(request), RUN))
 
 
 def _object(content: bytes) -> dict[str, Any]:

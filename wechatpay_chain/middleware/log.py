@@ -7,6 +7,7 @@ import time
 
 from wechatpay_chain.errors import APIError, SignatureError
 from wechatpay_chain.http import Flow, Request, Response
+from wechatpay_chain.redaction import escape
 
 __all__ = ["log"]
 
@@ -29,6 +30,6 @@ def log(request: Request) -> Flow:
 
 
 def _line(request: Request, outcome: str, answer: Response | None, began: float) -> None:
-    request_id = (answer.request_id if answer else "") or "-"
+    request_id = escape(answer.request_id if answer else "") or "-"
     milliseconds = (time.perf_counter() - began) * 1000
     logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id, milliseconds)

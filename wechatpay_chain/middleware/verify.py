@@ -1,53 +1,23 @@
 """Believes an answer of status 2xx only when WeChat Pay's signature proves it.
 
 There is no way around this file: no setting, header, host or environment variable. What is not signed, or is signed in
-another way, is listed below by exact method and path.
+another way, is listed in `file_operations` by exact method and path.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 
 from wechatpay_chain.digest import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
+from wechatpay_chain.file_operations import is_digest_signed, is_unsigned
 from wechatpay_chain.http import Flow, Middleware, Request, Response, Steps
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.proof import Doubt, Verifier, find_doubt
+from wechatpay_chain.redaction import escape
 
 __all__ = ["check", "verify"]
-
-# Downloads of files, which the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
-# Each `{}` is one path segment, in which no server could find its way up.
-_UNSIGNED = (
-    ("GET", "/v3/billdownload/file"),
-    ("GET", "/v3/bill/downloadurl"),
-    ("GET", "/v3/merchant-service/images/{}"),
-    ("GET", "/v3/global/merchant-service/images/{}"),
-    ("GET", "/v3/transferdownload/elecvoucherfile"),
-    ("GET", "/v3/transferdownload/signfile"),
-    ("GET", "/v3/new-tax-control-fapiao/download"),
-)
-
-# Overseas statements: what is signed is the SHA-1 of the text, which the header carries.
-_DIGEST_SIGNED = (
-    ("GET", "/hk/v3/statements"),
-    ("GET", "/v3/global/statements"),
-)
-
-
-def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    return re.compile(
-        "|".join(
-            re.escape(f"{method} {path}").replace(r"\{\}", r"(?![^/]*(?:\.|%2E){2})[^/]+")
-            for method, path in operations
-        )
-    )
-
-
-_UNSIGNED_OPERATION = _matcher(_UNSIGNED)
-_DIGEST_SIGNED_OPERATION = _matcher(_DIGEST_SIGNED)
 
 
 def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
@@ -73,12 +43,11 @@ def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
 def check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
     """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx answer to a request."""
     headers, body = response.headers, response.content
-    operation = f"{request.method} {request.target.partition('?')[0]}"
-    if _UNSIGNED_OPERATION.fullmatch(operation):
+    if is_unsigned(request.method, request.target):
         return
     if request.sink is not None and request.sink.has_digest:
         return  # a proven answer told the digest, and nothing is kept that does not have it
-    digest = headers.get(STATEMENT_DIGEST) if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None
+    digest = headers.get(STATEMENT_DIGEST) if is_digest_signed(request.method, request.target) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
     if request.sink is not None and digest is None:
@@ -92,7 +61,7 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
     if doubt is not None:
         raise SignatureError(
             f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
-            f"{doubt.why}. What the request did is unknown (request id {response.request_id!r})",
+            f"{doubt.why}. What the request did is unknown (request id '{escape(response.request_id)}')",
             doubt.reason,
             response,
         )

@@ -1,0 +1,251 @@
+"""What a call is given: written as it is, or refused by the place where it stands, before anything is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import uuid
+from collections import deque
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from types import MappingProxyType
+
+import pytest
+
+from tests.data.derive_v2_segments import derive
+from tests.test_template import OPERATIONS
+from wechatpay_chain import ArgumentError, PathVariableError, Sensitive, UnsupportedError, v2_segments
+
+SECRET = "6222000000000000"
+
+
+class Trade(enum.Enum):
+    JSAPI = SECRET
+
+
+class Currency(str, enum.Enum):
+    CNY = "CNY"
+
+
+class Level(enum.IntEnum):
+    TOP = 7
+
+
+@dataclasses.dataclass
+class Order:
+    number: str = SECRET
+
+
+class Model:
+    def model_dump(self, mode: str = "python") -> dict[str, str]:
+        return {"number": SECRET}
+
+
+class Scalar:
+    """Of the shape that numpy's have."""
+
+    ndim = 0
+
+    def tolist(self) -> int:
+        return 1
+
+
+CHINA = timezone(timedelta(hours=8))
+AWARE = datetime(2026, 1, 1, 10, 0, 0, 999, tzinfo=CHINA)
+NAIVE = AWARE.replace(tzinfo=None)
+
+UNWRITABLE = [
+    (Decimal("1.5"), "is a Decimal; write int(…)"),
+    (NAIVE, "is a datetime; add its time zone"),
+    (time(10), 'is a time; write .isoformat(timespec="seconds")'),
+    (timedelta(days=1), "is a timedelta; write int(….total_seconds())"),
+    (uuid.UUID(int=1), "is a UUID; write str(…)"),
+    (Trade.JSAPI, "is a Trade; write its .value"),
+    ({SECRET}, "is a set; write list(…)"),
+    (deque([SECRET]), "is a deque; write list(…)"),
+    (SECRET.encode(), "is bytes; write its text"),
+    (bytearray(SECRET.encode()), "is a bytearray; write its text"),
+    (Order(), "is an Order; write dataclasses.asdict(…)"),
+    (Model(), 'is a Model; write .model_dump(mode="json")'),
+    (Scalar(), "is a Scalar; write .item()"),
+    (object(), "is an object; expected a text"),
+    (MappingProxyType({"a": SECRET}), "is a mappingproxy; write dict(…)"),
+    (float("nan"), "is NaN or Infinity"),
+    (float("-inf"), "is NaN or Infinity"),
+    (SECRET + "\ud800", "holds half of a surrogate pair"),
+    (10**5000, "is a number of too many digits"),
+    ({6222000000000000: 1}, "has a name that is an int; names are texts"),
+    ({True: 1}, "has a name that is a bool; names are texts"),
+    ({None: 1}, "has a name that is None; names are texts"),
+    ({f"{SECRET}\udfff": 1}, "has a name that holds half of a surrogate pair"),
+]
+
+
+def refused(send, node, **arguments) -> str:
+    with pytest.raises(ArgumentError) as caught:
+        send(node, "post", **arguments)
+    assert caught.value.sent is False
+    assert SECRET not in f"{caught.value}{caught.value!r}"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "fault"), UNWRITABLE, ids=lambda value: type(value).__name__)
+def test_what_json_cannot_write_is_named_by_its_place(client, wire, send, value, fault):
+    node = client.v3.x
+    assert f"json: amount.total {fault}" in refused(send, node, json={"amount": {"total": value}})
+    items = [{}, {}, {"quantity": value}]
+    assert f"json: goods_detail[2].quantity {fault}" in refused(send, node, json={"goods_detail": items})
+    if isinstance(value, MappingProxyType):
+        return  # where something in it is sensitive, it is copied anyway
+    with_sensitive = {"name": Sensitive("张三"), "amount": (1, value)}
+    assert f"json: amount[1] {fault}" in refused(send, node, json=with_sensitive)
+    assert f"params: scene.total {fault}" in refused(send, node, params={"scene": {"total": value}})
+    assert not wire.received
+
+
+@pytest.mark.parametrize(("value", "fault"), UNWRITABLE[:-4], ids=lambda value: type(value).__name__)
+def test_what_a_query_cannot_write_is_named(client, wire, send, value, fault):
+    if isinstance(value, MappingProxyType):
+        value, fault = MappingProxyType({"a": {SECRET}}), "is a mappingproxy; write dict(…)"
+    assert f"params: total {fault}" in refused(send, client.v3.x, params={"total": value})
+    assert f"params: total[1] {fault}" in refused(send, client.v3.x, params=[("total", [1, value])])
+    assert not wire.received
+
+
+@pytest.mark.parametrize("params", [{1: "a"}, [(1, "a")], [(None, "a")], [(b"x", "a")], {"\ud800": "a"}])
+def test_names_of_a_query_are_texts(client, wire, send, params):
+    assert "params: it has a name that" in refused(send, client.v3.x, params=params)
+    assert not wire.received
+
+
+@pytest.mark.parametrize(
+    "value",
+    [value for value, _ in UNWRITABLE if not isinstance(value, (dict, MappingProxyType))]
+    + [1.5, True, None, [[SECRET]]],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_path_cannot_hold_is_named_by_its_variable(client, wire, send, value):
+    with pytest.raises(PathVariableError, match=r"^v3/\{number\}: number ") as caught:
+        send(client.v3._number_, "get", number=value)
+    assert SECRET not in str(caught.value)
+    assert not wire.received
+
+
+def test_a_path_variable_says_what_to_write(client, send):
+    for value, advice in (
+        (NAIVE, "add its time zone"),
+        (uuid.UUID(int=1), r"write str\(…\)"),
+        (Trade.JSAPI, r"\.value"),
+    ):
+        with pytest.raises(PathVariableError, match=advice):
+            send(client.v3._number_, "get", number=value)
+
+
+@pytest.mark.parametrize("body", [json.dumps({"card": SECRET}), SECRET, "", SECRET.encode(), bytearray(b"x")])
+def test_a_body_that_is_written_already(client, wire, send, body):
+    said = refused(send, client.v3.x, json=body)
+    assert "json: came" in said
+    assert "expected a dict or a list; json= is written as JSON by the client, so leave json.dumps out" in said
+    assert not wire.received
+
+
+@pytest.mark.parametrize("body", [1, 1.5, True, False, 0, Decimal(1), AWARE, Order(), {1}, Model(), Sensitive(SECRET)])
+def test_a_body_that_is_no_object_and_no_list(client, wire, send, body):
+    assert "expected a dict or a list" in refused(send, client.v3.x, json=body)
+    assert not wire.received
+
+
+def test_a_body_that_holds_itself_or_is_too_deep(client, wire, send):
+    loop: dict[str, object] = {}
+    loop["a"] = [loop]
+    assert "json: a[0] holds itself" in refused(send, client.v3.x, json=loop)
+    assert "params: a.a[0] holds itself" in refused(send, client.v3.x, params={"a": loop})
+    deep: object = SECRET
+    for _ in range(100_000):
+        deep = [deep]
+    assert "nested deeper" in refused(send, client.v3.x, json=deep)
+    assert "nested deeper" in refused(send, client.v3.x, json=[Sensitive("x"), deep])
+    assert not wire.received
+
+
+def test_what_is_deep_and_wide_is_refused_at_once(client, send):
+    twins: object = SECRET
+    for _ in range(3000):
+        twins = [twins, twins]
+    assert "nested deeper" in refused(send, client.v3.x, json=twins)
+
+
+def test_a_sensitive_body_is_told_where_it_belongs(client, send):
+    said = refused(send, client.v3.x, json=Sensitive(SECRET))
+    assert "json: came a Sensitive" in said
+    assert "json.dumps" not in said
+
+
+def test_names_behind_what_is_sensitive_are_texts_too(client, wire, send):
+    assert "json: [1] has a name that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
+    assert "params: o has a name that is an int" in refused(
+        send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}}
+    )
+    assert not wire.received
+
+
+def test_a_place_of_any_name_is_written_on_one_line(client, send):
+    said = refused(send, client.v3.x, json={"a\n\x1b": {"名" * 500: Decimal(1)}})
+    assert said.isprintable()
+    assert len(said) < 300
+
+
+def test_dates_are_written_in_iso_8601(client, wire, service, send):
+    send(client.v3.x, "get", params={"bill_date": date(2026, 1, 1), "begin": AWARE, "each": [date(2026, 1, 2), 3]})
+    send(client["v3/{day}/{moment}"], "get", day=date(2026, 1, 1), moment=AWARE)
+    query, path = wire.received
+    assert query.target == "/v3/x?bill_date=2026-01-01&begin=2026-01-01T10%3A00%3A00%2B08%3A00&each=2026-01-02&each=3"
+    assert path.target == "/v3/2026-01-01/2026-01-01T10%3A00%3A00%2B08%3A00"
+    assert query.is_signed_by(service.merchant)
+    assert path.is_signed_by(service.merchant)
+
+
+def test_an_enum_that_is_a_text_or_a_number_is_written_as_its_value(client, wire, send):
+    send(client["v3/{a}/{b}"], "post", a=Currency.CNY, b=Level.TOP, params={"c": Currency.CNY, "d": Level.TOP},
+         json={"e": Currency.CNY, "f": [Level.TOP]})  # fmt: skip
+    (received,) = wire.received
+    assert received.target == "/v3/CNY/7?c=CNY&d=7"
+    assert received.body == b'{"e":"CNY","f":[7]}'
+
+
+# Chains of APIv2
+
+
+def test_the_segments_of_v2_are_those_of_the_operations():
+    assert _made() == v2_segments.V2_SEGMENTS
+    assert not v2_segments.V2_SEGMENTS & {"v3", "hk", "global", "brand"}
+
+
+def _made() -> frozenset[str]:
+    made: dict[str, frozenset[str]] = {}
+    exec(derive(OPERATIONS.read_text()), made)
+    return made["V2_SEGMENTS"]
+
+
+V2_PATHS = sorted(
+    path.removeprefix("/v2/")
+    for path in {line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")}
+    if path.startswith("/v2/")
+)
+
+
+def test_v2_is_refused_by_its_documented_path(client, wire):
+    assert len(V2_PATHS) > 100
+    for path in V2_PATHS:
+        for node in (client[path], client.chain(f"/{path}"), client[f"{path}?key={SECRET}"]):
+            with pytest.raises(UnsupportedError, match="APIv2") as caught:
+                node.post(json="<xml/>")
+            assert SECRET not in str(caught.value)
+    assert not wire.received
+
+
+@pytest.mark.parametrize("path", ["v3/pay/x", "hk/v3/x", "global/v3/x", "brand/x", "payments/x", "v4/pay", "x/pay/y"])
+def test_other_chains_go_on(client, wire, send, path):
+    send(client[path], "post", json={})
+    assert wire.received[0].target == f"/{path}"
