@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 
 from wechatpay_chain.digest import STATEMENT_DIGEST
@@ -17,6 +18,8 @@ from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.proof import Doubt, Verifier, find_doubt
 
 __all__ = ["check", "verify"]
+
+logger = logging.getLogger("wechatpay_chain")
 
 # Downloads of files, which the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
 # Each `{}` is one path segment, in which no server could find its way up.
@@ -90,6 +93,8 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
     if held and doubt is None and digest is not None and not _is_sha1(response.content, digest):
         doubt = Doubt(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
     if doubt is not None:
+        if doubt.reason is Reason.VERIFIER_FAILED:
+            logger.warning(doubt.why)
         raise SignatureError(
             f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
             f"{doubt.why}. What the request did is unknown (request id {response.request_id!r})",
