@@ -27,7 +27,7 @@ from wechatpay_chain.errors import (
     SignatureError,
     WeChatPayError,
 )
-from wechatpay_chain.http import Ask, Steps, json_bytes, response_message
+from wechatpay_chain.http import Ask, Headers, Steps, json_bytes, response_message
 from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.process import ForkSafeLock
 from wechatpay_chain.proof import WINDOW, Verifier, find_doubt
@@ -213,9 +213,7 @@ class Notifications:
             DecryptionError: it was not encrypted with `apiv3_key`, or is no notification.
         """
         with _Rejections() as rejections:
-            posted = rejections.posted = _Posted(
-                read_headers(headers), read_body(body), _check_received_at(received_at)
-            )
+            posted = rejections.begin(headers, body, received_at)
             if self._refresh is not None:
                 self._refresh(posted.key_id)
             return do(self._verified(posted))
@@ -225,9 +223,7 @@ class Notifications:
     ) -> Notification:
         """Does as `parse`; a certificate that has to be fetched, a verifier and a nonce store are awaited."""
         with _Rejections() as rejections:
-            posted = rejections.posted = _Posted(
-                read_headers(headers), read_body(body), _check_received_at(received_at)
-            )
+            posted = rejections.begin(headers, body, received_at)
             if self._refresh_async is not None:
                 await self._refresh_async(posted.key_id)
             return await do_async(self._verified(posted))
@@ -286,10 +282,6 @@ class _Posted(NamedTuple):
     def key_id(self) -> str:
         return str(self.headers.fields.get("Wechatpay-Serial", ""))
 
-    @property
-    def request_id(self) -> str:
-        return str(self.headers.fields.get("Request-ID", ""))
-
     def explain(self, reason: Reason, why: str) -> str:
         """Returns why it is refused, with what only the receiver of a notification can do about it."""
         if reason is Reason.MISSING_HEADER and self.headers.is_empty:
@@ -311,7 +303,17 @@ _EMPTY = (
 class _Rejections:
     """Logs a notification that is refused, once, whatever refuses it."""
 
-    posted: _Posted | None = None
+    def __init__(self) -> None:
+        self._fields = Headers({})
+        self._is_read = False
+
+    def begin(self, headers: HeaderSource, body: object, received_at: object) -> _Posted:
+        """Reads what came."""
+        read = read_headers(headers)
+        self._fields = read.fields
+        posted = _Posted(read, read_body(body), _check_received_at(received_at))
+        self._is_read = True
+        return posted
 
     def __enter__(self) -> Self:
         return self
@@ -321,16 +323,14 @@ class _Rejections:
     ) -> None:
         if not isinstance(error, Exception):
             return
-        # Of an error that is not ours, from a nonce store for example, the text may hold anything.
-        why = str(error) if isinstance(error, WeChatPayError) else "see the traceback of this error"
-        reason = error.reason if isinstance(error, SignatureError) else type(error).__name__
-        key_id, request_id = (self.posted.key_id, self.posted.request_id) if self.posted else ("", "")
+        # The error of a nonce store or a verifier may say anything, a password too.
+        is_ours = isinstance(error, WeChatPayError) or not self._is_read
         logger.warning(
             "a notification was refused (%s, key %s, Request-ID %s): %s",
-            reason,
-            _escape(key_id, 64) or "-",
-            _escape(request_id, 64) or "-",
-            _escape(why, MOST_LOGGED),
+            error.reason if isinstance(error, SignatureError) else type(error).__name__,
+            _escape(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
+            _escape(self._fields.get("Request-ID", ""), 64) or "-",
+            _escape(str(error), MOST_LOGGED) if is_ours else "its own message may hold a secret, and is not shown",
         )
 
 

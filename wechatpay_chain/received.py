@@ -103,8 +103,10 @@ def _pairs(source: Any) -> Iterator[tuple[object, object]]:
         source = bytes(source).decode("latin-1")
     if isinstance(source, str):
         source = _parse_text(source)
-    if isinstance(source, type) or hasattr(source, "headers"):
-        _refuse(f"{kind}, which has headers and is none" if hasattr(source, "headers") else f"the class {kind}")
+    if isinstance(source, type):
+        _refuse(f"the class {source.__name__}")
+    if hasattr(source, "headers"):
+        _refuse(f"a whole {type(source).__name__}; give its headers")
     items = getattr(source, "items", None)
     try:
         iterator = iter(items() if callable(items) else source)
