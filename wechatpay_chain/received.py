@@ -121,7 +121,7 @@ def _pairs(source: Any) -> Iterator[tuple[object, object]]:
             _refuse(f"{kind} of {type(item).__name__}")
 
 
-def _parse_text(text: str) -> object:
+def _parse_text(text: str) -> Any:
     """Returns what a JSON text holds, or the pairs of a text of header lines."""
     if text.lstrip().startswith(("{", "[")):
         try:
