@@ -107,9 +107,8 @@ def _pairs(source: Any) -> Iterator[tuple[object, object]]:
         _refuse(f"the class {source.__name__}")
     if hasattr(source, "headers"):
         _refuse(f"a whole {type(source).__name__}; give its headers")
-    items = getattr(source, "items", None)
     try:
-        iterator = iter(items() if callable(items) else source)
+        iterator = iter(source.items() if hasattr(source, "items") else source)
     except TypeError:
         _refuse(kind)
     for item in iterator:
