@@ -52,6 +52,10 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
+        monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
+        monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
+        monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
+        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # the reader's own orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
         scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
         for piece in pieces(page):
@@ -59,6 +63,19 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             exec(compile(source, str(page), "exec"), scope)
     capsys.readouterr()
     logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)  # a page shows how to turn it on
+
+
+@pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
+def test_a_page_shows_a_file_as_it_is(name):
+    program = (ROOT / "docs" / "notifications" / name).read_text(encoding="utf-8")
+    assert program in pieces(ROOT / "docs" / "notifications.md")
+
+
+def test_a_page_shows_the_statement_of_the_example_for_both_databases():
+    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+    sqlite, postgresql = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert sqlite in (ROOT / "docs" / "notifications" / "orders.py").read_text(encoding="utf-8")
+    assert re.sub(r":(\w+)", r"%(\1)s", sqlite) == postgresql
 
 
 def test_there_are_pieces_to_run():

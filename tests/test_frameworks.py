@@ -229,6 +229,17 @@ def test_a_database_that_is_locked_asks_for_the_notification_again(shop):
         assert begun.rows("SELECT state FROM orders") == [("PAID",)]
 
 
+def test_an_order_is_paid_without_wechat_pay(tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "pay.py", port, sys.executable, "aiohttp_app.py"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": port}
+    run = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert "the server replied 204 and has order-" in run.stdout, run.stderr
+
+
 # The database of the examples, without a server.
 
 

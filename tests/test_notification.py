@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, Wire, json_body, new_key
+from tests.service import Reply as Answer
 from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import (
     ArgumentError,
@@ -27,6 +28,7 @@ from wechatpay_chain import (
     WeChatPayError,
     crypto,
 )
+from wechatpay_chain.sandbox import Sandbox
 
 RESOURCE = {"out_trade_no": "1217752501201407033233368018", "payer": {"openid": "oh-394z"}, "name": "张三"}
 
@@ -319,6 +321,25 @@ def test_an_empty_body_says_that_something_has_read_it(service, notifications, m
     for headers in (service.signature(envelope()), service.signature(b""), {}):
         with pytest.raises(WeChatPayError, match=r"body is empty: something has read it before.*request\.get_data\(\)"):
             read(notifications, mode, headers, b"")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be changed")
+def test_the_sandbox_writes_times_as_the_service_does(wire, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    wire.answer = lambda received: Answer(204)
+    try:
+        with Sandbox() as sandbox:
+            assert sandbox.notify("TRANSACTION.SUCCESS", RESOURCE, wire.base_url).is_received
+            reader = Notifications(sandbox.credentials["certs"], sandbox.credentials["apiv3_key"])
+            [received] = wire.received
+            found = reader.parse(received.headers, received.body)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    created = datetime.strptime(found.create_time, "%Y-%m-%dT%H:%M:%S%z")
+    assert found.create_time.endswith("+08:00")
+    assert abs(created - datetime.now(timezone.utc)) < timedelta(minutes=1)
 
 
 # Late processing: the raw request was stored, and is verified later.
