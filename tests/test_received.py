@@ -225,6 +225,14 @@ def test_a_header_that_came_twice(service, notifications, form, name):
     assert caught.value.reason is Reason.MISSING_HEADER
 
 
+def test_a_request_id_that_came_twice_is_no_reason(service, notifications):
+    body = envelope()
+    twice = [("Request-ID", "1"), ("Request-ID", "2")]
+    assert notifications.parse([*service.signature(body).items(), *twice], body).resource == RESOURCE
+    with pytest.raises(SignatureError, match="no Wechatpay-Timestamp header"):
+        notifications.parse(twice, body)
+
+
 @pytest.mark.parametrize("name", ["Timestamp", "Signature", "Serial"])
 def test_a_header_that_came_twice_and_was_joined(service, notifications, name):
     body = envelope()

@@ -30,7 +30,7 @@ class ReceivedHeaders(NamedTuple):
 
     Attributes:
         fields: those that came with one value.
-        repeated: the names of those that came with several values.
+        repeated: the names of those of a signature that came with several values.
         is_empty: whether there were no headers at all, these or others.
     """
 
@@ -88,7 +88,7 @@ def read_headers(source: HeaderSource) -> ReceivedHeaders:
         _refuse_container(source, pairs)
     return ReceivedHeaders(
         Headers({name: next(iter(values)) for name, values in found.items() if len(values) == 1}),
-        frozenset(name for name, values in found.items() if len(values) > 1),
+        frozenset(name for name, values in found.items() if len(values) > 1 and name != "Request-ID"),
         not pairs,
     )
 
