@@ -52,6 +52,10 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
+        monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
+        monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
+        monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
+        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # the reader's own orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
         # The pages fetch the bills of yesterday, which are there from ten o'clock on.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
@@ -81,6 +85,19 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, c
     assert not is_about(found, {**asked, "amount": {"total": 100}})
     assert not is_about(found, {**asked, "amount": {"refund": 1}})
     assert not is_about({"trade_state": "SUCCESS"}, asked)
+
+
+@pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
+def test_a_page_shows_a_file_as_it_is(name):
+    program = (ROOT / "docs" / "notifications" / name).read_text(encoding="utf-8")
+    assert program in pieces(ROOT / "docs" / "notifications.md")
+
+
+def test_a_page_shows_the_statement_of_the_example_for_both_databases():
+    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+    sqlite, postgresql = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert sqlite in (ROOT / "docs" / "notifications" / "orders.py").read_text(encoding="utf-8")
+    assert re.sub(r":(\w+)", r"%(\1)s", sqlite) == postgresql
 
 
 def test_there_are_pieces_to_run():

@@ -1,118 +1,308 @@
-"""The examples of docs/notifications receive real posts in the real frameworks."""
+"""The examples of docs/notifications: each starts as it says, and receives real posts."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import threading
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import textwrap
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from typing import Any, NamedTuple
 
 import pytest
-import requests
 
-from tests.test_notification import APIV3_KEY, RESOURCE, envelope
-from wechatpay_chain import Notifications
+from wechatpay_chain.sandbox import Sandbox
 
-EXAMPLES = Path(__file__).parents[1] / "docs" / "notifications"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs" / "notifications"
+SCRIPTS = Path(sys.executable).parent
+
+COMMANDS = {
+    "fastapi": [SCRIPTS / "uvicorn", "fastapi_app:app", "--port", "PORT"],
+    "flask": [SCRIPTS / "flask", "--app", "flask_app", "run", "--port", "PORT"],
+    "django": [sys.executable, "django_app.py", "runserver", "--noreload", "PORT"],
+    "aiohttp": [sys.executable, "aiohttp_app.py"],
+}
+EVERY = pytest.mark.parametrize("framework", COMMANDS)
+
+APPID, NUMBER = "wxd678efh567hg6787", "1217752501201407033233368018"
 
 
-def example(name: str):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+class Shop(NamedTuple):
+    """A server of an example, under way, with the merchant's sandbox and database."""
+
+    sandbox: Sandbox
+    url: str
+    folder: Path
+
+    def notify(self, *, event_type="TRANSACTION.SUCCESS", original_type="transaction", fault=None, **changes: Any):
+        resource = {**payment(self.sandbox), **changes}
+        return self.sandbox.notify(event_type, resource, self.url, original_type=original_type, fault=fault)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.folder / "shop.db")) as db:
+            return db.execute(statement).fetchall()
+
+
+def payment(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "appid": APPID,
+        "mchid": sandbox.credentials["mchid"],
+        "out_trade_no": NUMBER,
+        "transaction_id": "4200000000202601010000000001",
+        "trade_state": "SUCCESS",
+        "success_time": "2026-01-01T10:34:56+08:00",
+        "payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
+        "amount": {"total": 100, "payer_total": 90, "currency": "CNY", "payer_currency": "CNY"},
+    }
+
+
+def environment(folder: Path, sandbox: Sandbox) -> dict[str, str]:
+    key_id, key = next(iter(sandbox.credentials["certs"].items()))
+    (folder / "pub_key.pem").write_text(key)
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "WECHATPAY_PUBLIC_KEY_ID": key_id,
+        "WECHATPAY_PUBLIC_KEY": "pub_key.pem",
+        "WECHATPAY_APIV3_KEY": sandbox.credentials["apiv3_key"],
+    }
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Starts an example as its first line says, in a folder of its own; with another orders.py where one is given."""
+
+    @contextmanager
+    def begun(framework: str, orders: str = ""):
+        shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
+        if orders:
+            (tmp_path / "orders.py").write_text(textwrap.dedent(orders))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        command = [port if word == "PORT" else str(word) for word in COMMANDS[framework]]
+        with Sandbox(sign_with="public-key") as sandbox, (tmp_path / "server.log").open("w") as log:
+            server = subprocess.Popen(
+                command, cwd=tmp_path, env={**environment(tmp_path, sandbox), "PORT": port}, stdout=log, stderr=log
+            )
+            try:
+                shop = Shop(sandbox, f"http://127.0.0.1:{port}/wechatpay", tmp_path)
+                until = time.monotonic() + 30
+                while not listens(int(port)):
+                    assert server.poll() is None, shop.log
+                    assert time.monotonic() < until, shop.log
+                    time.sleep(0.05)
+                yield shop
+            finally:
+                server.kill()
+                server.wait()
+
+    return begun
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def placed(shop: Shop) -> None:
+    with closing(sqlite3.connect(shop.folder / "shop.db")) as db, db:
+        db.execute(
+            "INSERT INTO orders (out_trade_no, appid, mchid, total, currency) VALUES (?, ?, ?, 100, 'CNY')",
+            (NUMBER, APPID, shop.sandbox.credentials["mchid"]),
+        )
+
+
+def test_the_commands_are_those_of_the_examples():
+    for command in COMMANDS.values():
+        words = [Path(word).name if isinstance(word, Path) else word for word in command]
+        shown = " ".join("python" if word == sys.executable else word for word in words)
+        name = next(word for word in words if "_app" in word).partition(":")[0].removesuffix(".py")
+        # Here the port is chosen, and Django is one process, which can be ended as one.
+        shown = shown.replace(" --port PORT", "").replace(" --noreload PORT", "")
+        assert f"`{shown}`" in (EXAMPLES / f"{name}.py").read_text()
+
+
+@EVERY
+def test_four_slow_notifications_take_the_time_of_one(shop, framework):
+    slow = """
+        import time
+
+        def record(notification):
+            time.sleep(1)
+            return True
+    """
+    with shop(framework, slow) as begun, ThreadPoolExecutor(4) as threads:
+        forged = begun.notify(fault="signtest")
+        assert [posted.outcome for posted in forged.posts] == [500]
+        began = time.monotonic()
+        notices = list(threads.map(lambda _: begun.notify(), range(4)))
+        took = time.monotonic() - began
+        assert all(notice.is_received for notice in notices)
+        assert 1 <= took < 2.5
+        [line] = [line for line in begun.log.splitlines() if "a notification was refused" in line]
+        assert "bad signature" in line
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
+def test_a_reply_comes_in_time_whatever_the_rest_takes(shop, framework):
+    slower = """
+        import time
+
+        def record(notification):
+            time.sleep(8)
+            return True
+    """
+    with shop(framework, slower) as begun:
+        assert [posted.outcome for posted in begun.notify().posts] == [500]
+
+
+@EVERY
+def test_an_order_is_marked_once_however_often_it_is_notified(shop, framework):
+    with shop(framework) as begun, ThreadPoolExecutor(8) as threads:
+        placed(begun)
+        notices = list(threads.map(lambda _: begun.notify(), range(16)))
+        assert [notice.posts[0].outcome for notice in notices] == [204] * 16
+        assert begun.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
+        assert begun.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
+
+
+MISFITS = {
+    "amount": {"amount": {"total": 99, "currency": "CNY"}},
+    "currency": {"amount": {"total": 100, "currency": "USD"}},
+    "no amount": {"amount": {}},
+    "amount as text": {"amount": {"total": "100", "currency": "CNY"}},
+    "appid": {"appid": "wx0000000000000000"},
+    "mchid": {"mchid": "1900000000"},
+    "number": {"out_trade_no": "another"},
+    "refunded since": {"trade_state": "REFUND"},
+    "not paid": {"trade_state": "NOTPAY"},
+    "combined": {"out_trade_no": None, "combine_out_trade_no": NUMBER, "sub_orders": []},
+}
+
+
+def test_what_fits_no_order_marks_nothing_and_is_logged(shop):
+    with shop("fastapi") as begun:
+        placed(begun)
+        for number, (name, changes) in enumerate(MISFITS.items(), start=1):
+            assert begun.notify(**changes).posts[0].outcome == 500, name
+            assert begun.log.count("fits no order") == number, name
+        for changes in (
+            {"original_type": "profitsharing"},
+            {"event_type": "REFUND.SUCCESS", "original_type": "refund"},
+        ):
+            assert begun.notify(**changes).is_received
+        assert begun.rows("SELECT state FROM orders") == [("NOTPAY",)]
+        assert begun.notify().is_received
+        assert begun.notify().is_received, "a repetition"
+        assert begun.rows("SELECT state FROM orders") == [("PAID",)]
+        assert begun.notify(transaction_id="4200000000202601010000000002").posts[0].outcome == 500, "paid twice"
+        assert begun.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
+        assert begun.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
+        assert "oUpF8uMuAJO" not in begun.log
+
+
+def test_a_database_that_is_locked_asks_for_the_notification_again(shop):
+    with shop("fastapi") as begun:
+        placed(begun)
+        with closing(sqlite3.connect(begun.folder / "shop.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert begun.notify().posts[0].outcome == 500
+            other.execute("ROLLBACK")
+        assert begun.notify().is_received
+        assert begun.rows("SELECT state FROM orders") == [("PAID",)]
+
+
+def test_an_order_is_paid_without_wechat_pay(tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "pay.py", port, sys.executable, "aiohttp_app.py"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": port}
+    run = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert "the server replied 204 and has order-" in run.stdout, run.stderr
+
+
+# The database of the examples, without a server.
+
+
+@pytest.fixture
+def orders(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHOP_DATABASE", str(tmp_path / "shop.db"))
+    spec = importlib.util.spec_from_file_location("orders", EXAMPLES / "orders.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
+def test_many_processes_of_many_threads_mark_an_order_once(orders):
+    numbers = [f"2026-{number}" for number in range(10)]
+    for number in numbers:
+        orders.place(number, APPID, "1900007291", 100)
+    program = """
+        import json, sys
+        from concurrent.futures import ThreadPoolExecutor
+        sys.path.insert(0, sys.argv[1])
+        from orders import record
+        from wechatpay_chain import Notification
+
+        def deliver(number):
+            paid = {"out_trade_no": number, "transaction_id": f"t{number}", "appid": sys.argv[2], "mchid": "1900007291",
+                    "trade_state": "SUCCESS", "amount": {"total": 100, "currency": "CNY"}}
+            return record(Notification("1", "TRANSACTION.SUCCESS", "", "", "transaction", paid, b""))
+
+        with ThreadPoolExecutor(4) as threads:
+            print(list(threads.map(deliver, 4 * json.loads(sys.argv[3]))))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(EXAMPLES), APPID, json.dumps(numbers)]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        for _ in range(3)
+    ]
+    for process in processes:
+        output, _ = process.communicate(timeout=120)
+        assert (process.returncode, output) == (0, f"{[True] * 40}\n")
+    with orders.transaction() as db:
+        assert db.execute("SELECT DISTINCT state, count(*) FROM orders").fetchall() == [("PAID", 10)]
+        assert sorted(db.execute("SELECT out_trade_no FROM work").fetchall()) == [(number,) for number in numbers]
 
 
-@contextmanager
-def wsgi(application):
-    with make_server("127.0.0.1", 0, application, handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+def test_work_survives_a_worker_that_dies(orders):
+    def left() -> int:
+        with orders.transaction() as db:
+            return db.execute("SELECT count(*) FROM work").fetchone()[0]
 
-
-def flask(notifications, handle):
-    return wsgi(example("flask_app").create_app(notifications, handle))
-
-
-def django(notifications, handle):
-    import django as package
-    from django.conf import settings
-    from django.core.wsgi import get_wsgi_application
-
-    urls = type("urls", (), {"urlpatterns": example("django_app").create_urls(notifications, handle)})
-    if not settings.configured:
-        settings.configure(ROOT_URLCONF=urls, ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="tests")
-        package.setup()
-    return wsgi(get_wsgi_application())
-
-
-@contextmanager
-def fastapi(notifications, handle):
-    import uvicorn
-
-    application = example("fastapi_app").create_app(notifications, handle)
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
-
-
-@contextmanager
-def aiohttp(notifications, handle):
-    from aiohttp import web
-
-    listening, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    port: list[int] = []
-
-    async def serve() -> None:
-        runner = web.AppRunner(example("aiohttp_app").create_app(notifications, handle))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port.append(runner.addresses[0][1])
-        listening.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    listening.wait(5)
-    yield port[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
-
-
-@pytest.mark.parametrize("framework", [flask, django, fastapi, aiohttp], ids=lambda framework: framework.__name__)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the frameworks' own
-def test_a_framework_receives_notifications(service, framework):
-    handled = []
-    body = envelope()
-    with (
-        framework(Notifications(certs=service.certs, apiv3_key=APIV3_KEY), handled.append) as port,
-        requests.Session() as session,
-    ):
-        session.trust_env = False
-        url = f"http://127.0.0.1:{port}/wechatpay"
-        for signer in ({}, {"key": service.platform, "serial": service.platform_serial}):
-            headers = {"Content-Type": "application/json", **service.signature(body, **signer)}
-            answer = session.post(url, data=body, headers=headers, timeout=5)
-            assert (answer.status_code, answer.content) == (204, b"")
-        headers["Wechatpay-Signature"] = f"WECHATPAY/SIGNTEST/{headers['Wechatpay-Signature']}"
-        forged = session.post(url, data=body, headers=headers, timeout=5)
-        assert (forged.status_code, forged.json()["code"]) == (500, "FAIL")
-    assert [notification.resource for notification in handled] == [RESOURCE, RESOURCE]
+    with orders.transaction() as db:
+        db.execute("INSERT INTO work VALUES ('2026-1', 0)")
+    assert orders.take_work(lease=0.3) == "2026-1"
+    assert orders.take_work() is None, "somebody has it"
+    time.sleep(0.35)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    worker = subprocess.Popen(
+        [sys.executable, EXAMPLES / "worker.py"], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert worker.stdout.readline() == "delivered 2026-1\n"
+        until = time.monotonic() + 10
+        while left():
+            assert time.monotonic() < until
+    finally:
+        worker.kill()
+        worker.communicate()

@@ -1,18 +1,22 @@
-"""What WeChat Pay posts: believed when it is proven, over the raw bytes, however a framework hands it over."""
+"""Notifications: verified over the raw bytes, decrypted, read; and what a refusal leaves behind."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, Wire, json_body, new_key
+from tests.service import Reply as Answer
 from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import (
+    ArgumentError,
     Client,
     ConfigurationError,
     DecryptionError,
@@ -24,6 +28,7 @@ from wechatpay_chain import (
     WeChatPayError,
     crypto,
 )
+from wechatpay_chain.sandbox import Sandbox
 
 RESOURCE = {"out_trade_no": "1217752501201407033233368018", "payer": {"openid": "oh-394z"}, "name": "张三"}
 
@@ -87,28 +92,6 @@ def test_an_event_of_tomorrow(service, notifications):
     assert (found.event_type, found.original_type) == ("TOMORROW.NEW", "profitsharing")
 
 
-SPELLINGS = {
-    "as sent": lambda headers: headers,
-    "lower case": lambda headers: {name.lower(): value for name, value in headers.items()},
-    "upper case": lambda headers: {name.upper(): value for name, value in headers.items()},
-    "WSGI": lambda headers: {
-        "wsgi.input": object(), "CONTENT_LENGTH": "3", **{f"HTTP_{n.upper().replace('-', '_')}": v for n, v in headers.items()}
-    },
-    "ASGI": lambda headers: [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-    "pairs": lambda headers: list(headers.items()),
-    "generator": lambda headers: ((name, value) for name, value in headers.items()),
-    "twice the same": lambda headers: [*headers.items(), *headers.items()],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_headers_of_every_framework(service, notifications, spelling):
-    body = envelope()
-    for signer in ({}, {"key": service.platform, "serial": service.platform_serial}):
-        headers = SPELLINGS[spelling](service.signature(body, **signer))
-        assert notifications.parse(headers, body).resource == RESOURCE
-
-
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
 def test_bytes_of_every_kind(service, notifications, kind):
     body = envelope()
@@ -121,12 +104,6 @@ def test_a_body_that_is_not_raw(service, notifications, body):
         notifications.parse(service.signature(b"{}"), body)
     with pytest.raises(TypeError, match="raw bytes"):
         asyncio.run(notifications.parse_async(service.signature(b"{}"), body))
-
-
-@pytest.mark.parametrize("headers", [None, 5, ["a"], [(1, 2, 3)]])
-def test_headers_that_are_none(notifications, headers):
-    with pytest.raises(TypeError, match="headers"):
-        notifications.parse(headers, b"{}")
 
 
 def test_a_nonce_of_any_octets(service, notifications):
@@ -250,15 +227,6 @@ def test_a_replay_inside_the_window(service):
     )
 
 
-def test_a_memory_of_bounded_size(monkeypatch):
-    seen = SeenNonces(size=2)
-    assert [seen.add(nonce, 60) for nonce in "aabcab"] == [True, False, True, True, True, True]
-    assert repr(seen) == "<SeenNonces 2 of 2>"
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
-    assert seen.add("b", 60) is True
-
-
 def test_replies():
     assert (Reply.ok().status, Reply.ok().body) == (204, b"")
     failed = Reply.fail("订单不存在")
@@ -337,3 +305,229 @@ def test_a_memory_of_nonces_may_be_awaited(service, send):
 def test_what_is_no_memory(service, seen):
     with pytest.raises(ConfigurationError, match="seen: came a"):
         Client(**service.settings("http://127.0.0.1:9/"), apiv3_key=APIV3_KEY, seen=seen)
+
+
+def read(notifications, mode, headers, body, **arguments):
+    if mode == "sync":
+        return notifications.parse(headers, body, **arguments)
+    return asyncio.run(notifications.parse_async(headers, body, **arguments))
+
+
+MODES = pytest.mark.parametrize("mode", ["sync", "async"])
+
+
+@MODES
+def test_an_empty_body_says_that_something_has_read_it(service, notifications, mode):
+    for headers in (service.signature(envelope()), service.signature(b""), {}):
+        with pytest.raises(WeChatPayError, match=r"body is empty: something has read it before.*request\.get_data\(\)"):
+            read(notifications, mode, headers, b"")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be changed")
+def test_the_sandbox_writes_times_as_the_service_does(wire, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    wire.answer = lambda received: Answer(204)
+    try:
+        with Sandbox() as sandbox:
+            assert sandbox.notify("TRANSACTION.SUCCESS", RESOURCE, wire.base_url).is_received
+            reader = Notifications(sandbox.credentials["certs"], sandbox.credentials["apiv3_key"])
+            [received] = wire.received
+            found = reader.parse(received.headers, received.body)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    created = datetime.strptime(found.create_time, "%Y-%m-%dT%H:%M:%S%z")
+    assert found.create_time.endswith("+08:00")
+    assert abs(created - datetime.now(timezone.utc)) < timedelta(minutes=1)
+
+
+# Late processing: the raw request was stored, and is verified later.
+
+
+def ago(**how) -> datetime:
+    return datetime.now(timezone.utc) - timedelta(**how)
+
+
+@MODES
+@pytest.mark.parametrize("hours", [1, 100])
+def test_a_stored_notification_is_compared_with_when_it_was_received(service, notifications, mode, hours):
+    body = envelope()
+    received_at = ago(hours=hours)
+    headers = service.signature(body, timestamp=int(received_at.timestamp()) - 3)
+    assert read(notifications, mode, headers, body, received_at=received_at).resource == RESOURCE
+    in_beijing = received_at.astimezone(timezone(timedelta(hours=8)))
+    assert read(notifications, mode, headers, body, received_at=in_beijing).resource == RESOURCE
+    with pytest.raises(SignatureError, match=r"this machine's clock.*received_at="):
+        read(notifications, mode, headers, body)
+    for minutes in (-6, 6):
+        with pytest.raises(SignatureError, match="seconds off received_at") as caught:
+            read(notifications, mode, headers, body, received_at=received_at + timedelta(minutes=minutes))
+        assert caught.value.reason is Reason.CLOCK_SKEW
+
+
+@MODES
+def test_a_stored_notification_is_verified_as_any_other(service, notifications, mode):
+    body = envelope()
+    received_at = ago(hours=1)
+    headers = service.signature(body, timestamp=int(received_at.timestamp()))
+    with pytest.raises(SignatureError) as caught:
+        read(notifications, mode, headers, body + b" ", received_at=received_at)
+    assert caught.value.reason is Reason.BAD_SIGNATURE
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("received_at", "error", "words"),
+    [
+        (datetime(2026, 1, 1), ArgumentError, "without a time zone"),  # noqa: DTZ001
+        (ago(seconds=-60), ArgumentError, "in the future"),
+        (ago(days=-4000), ArgumentError, "in the future"),
+        (1767225600.0, TypeError, "came a float"),
+        ("2026-01-01T00:00:00+08:00", TypeError, "came a str"),
+        (datetime(2026, 1, 1).date(), TypeError, "came a date"),  # noqa: DTZ001
+    ],
+    ids=["naive", "a minute ahead", "years ahead", "a number", "a text", "a date"],
+)
+def test_a_received_at_that_is_none(service, notifications, mode, received_at, error, words):
+    body = envelope()
+    with pytest.raises(error, match=f"received_at: .*{words}"):
+        read(notifications, mode, service.signature(body), body, received_at=received_at)
+
+
+@MODES
+def test_a_queue_may_deliver_a_stored_notification_twice(service, mode):
+    notifications = Notifications(service.certs, APIV3_KEY, seen=SeenNonces())
+    body = envelope()
+    headers = service.signature(body)
+    for _ in range(2):
+        assert read(notifications, mode, headers, body, received_at=ago(seconds=0)).resource == RESOURCE
+    read(notifications, mode, headers, body)
+    with pytest.raises(SignatureError, match="came before"):
+        read(notifications, mode, headers, body)
+
+
+# The log: one line for each refusal.
+
+
+class Broken:
+    def add(self, nonce, seconds):
+        raise ConnectionError("redis://:hunter2@10.0.0.1")
+
+    def verify(self, message, signature, serial):
+        raise OSError("hunter2")
+
+
+def refusals(service):
+    body, other = envelope(), json_body({"id": 1})
+    good = {**service.signature(body), "Request-ID": "08E2-0"}
+    reader = Notifications(service.certs, APIV3_KEY)
+    return {
+        "missing header": (reader, {"Request-ID": "08E2-0"}, body),
+        "bad signature": (reader, good, body + b" "),
+        "unknown serial": (reader, {**good, **service.signature(body, serial="A" * 40)}, body),
+        "clock skew": (reader, {**good, **service.signature(body, timestamp=1)}, body),
+        "apiv3_key may be wrong": (Notifications(service.certs, "k" * 32), good, body),
+        "is not one": (reader, {**good, **service.signature(other)}, other),
+        "verifier failed": (Notifications({}, APIV3_KEY, verifier=Broken()), good, body),
+        "ConnectionError": (Notifications(service.certs, APIV3_KEY, seen=Broken()), good, body),
+        "came a str": (reader, good, "{}"),
+        "came a list of str": (reader, ["08E2-0"], body),
+    }
+
+
+@MODES
+def test_each_refusal_leaves_one_warning(service, mode, caplog):
+    for reason, (reader, headers, body) in refusals(service).items():
+        caplog.clear()
+        with pytest.raises(Exception) as caught, caplog.at_level(logging.DEBUG):
+            read(reader, mode, headers, body)
+        [record] = [record for record in caplog.records if record.name != "asyncio"]
+        assert (record.name, record.levelname) == ("wechatpay_chain", "WARNING")
+        text = record.getMessage()
+        assert reason in text
+        if isinstance(headers, dict):
+            assert "08E2-0" in text
+            assert headers.get("Wechatpay-Serial", "key -") in text
+        assert "hunter2" not in text + (str(caught.value) if isinstance(caught.value, WeChatPayError) else "")
+        assert "hunter2" not in str(record.exc_info)
+        for secret in (APIV3_KEY, "ciphertext", headers["Wechatpay-Signature"] if len(headers) > 3 else APIV3_KEY):
+            assert secret not in text
+
+
+@MODES
+def test_what_is_read_leaves_no_line(service, notifications, mode, caplog):
+    body = envelope()
+    with caplog.at_level(logging.DEBUG):
+        read(notifications, mode, service.signature(body), body)
+    assert not [record for record in caplog.records if record.name == "wechatpay_chain"]
+
+
+@MODES
+def test_a_line_of_the_log_is_one_line_of_bounded_length(service, notifications, mode, caplog):
+    body = envelope()
+    nasty = "\r\n\x1b[31m\u202e\x85\u2028" + "x" * 100_000
+    headers = {**service.signature(body), "Wechatpay-Serial": nasty, "Request-ID": nasty}
+    with pytest.raises(SignatureError) as caught:
+        read(notifications, mode, headers, body)
+    for text in (caplog.records[-1].getMessage(), str(caught.value)):
+        assert text.isprintable()
+        assert len(text) < 2000
+
+
+# Tracebacks: no frame holds the APIv3 key.
+
+
+def shown(value: object) -> str:
+    try:
+        return repr(value)
+    except AttributeError:  # it was not made to its end
+        return ""
+
+
+def held_by(error: BaseException, seen=None):
+    """Every local of every frame of a traceback, those of its causes and contexts too."""
+    seen = set() if seen is None else seen
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    traceback = error.__traceback__
+    while traceback is not None:
+        if "wechatpay_chain" in traceback.tb_frame.f_code.co_filename:
+            yield from map(shown, traceback.tb_frame.f_locals.values())
+        traceback = traceback.tb_next
+    yield from held_by(error.__cause__, seen)
+    yield from held_by(error.__context__, seen)
+
+
+KEYS = ["s3cret" + "k" * 26, b"s3cret" + b"k" * 26]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=["text", "bytes"])
+@MODES
+def test_no_frame_holds_the_key_when_a_notification_is_refused(service, mode, key):
+    reader = Notifications(service.certs, key)
+    plain = rb'{"id": "1", "resource": {"algorithm": "AEAD_AES_256_GCM", "ciphertext": "", "nonce": "\ud800"}}'
+    for body in (envelope(), b"", b"[]", plain, envelope(sealed={"nonce": ""}), envelope(sealed={"ciphertext": 5})):
+        with pytest.raises(DecryptionError) as caught:
+            read(reader, mode, service.signature(body), body)
+        held = list(held_by(caught.value))
+        assert held
+        assert not [text for text in held if "s3cret" in text]
+        for error in (caught.value.__cause__, caught.value.__context__):
+            assert error is None
+
+
+@pytest.mark.parametrize("key", ["s3cret", "s3cret" * 9, b"s3cret", bytearray(b"s3cret" * 9), {"s3cret": 1}], ids=repr)
+def test_no_frame_holds_what_is_no_key(service, key):
+    with pytest.raises(ConfigurationError, match="apiv3_key") as caught:
+        Notifications(service.certs, key)
+    held = list(held_by(caught.value))
+    assert held
+    assert not [text for text in held if "s3cret" in text]
+
+
+def test_no_frame_holds_the_key_when_another_setting_is_wrong():
+    with pytest.raises(ConfigurationError, match="certs") as caught:
+        Notifications({}, KEYS[0])
+    assert not [text for text in held_by(caught.value) if "s3cret" in text]

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -62,14 +62,16 @@ Merchant = tuple[str, RSAPublicKey | None]
 class CertificateCache(Protocol):
     """A place where fetched certificates are kept for the next process, encrypted as they came.
 
-    It is asked seldom: once before the first download of a process, and after each.
+    It is asked seldom: once before the first download of a process, and after each. Each method may be an `async def`.
     """
 
-    def load(self) -> bytes | None:
-        """What was saved last, or None. It is checked as if it had just been downloaded."""
+    def load(self) -> bytes | Awaitable[bytes | None] | None:
+        """Returns what was saved last, or None. It is checked as if it had just been downloaded."""
+        ...
 
-    def save(self, answer: bytes) -> None:
-        """Keeps an answer that has been proven."""
+    def save(self, answer: bytes, /) -> Awaitable[None] | None:
+        """Keeps a response that has been verified."""
+        ...
 
 
 PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Awaitable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -16,10 +16,11 @@ from wechatpay_chain.keyring import Keyring
 
 __all__ = ["Doubt", "Verifier", "find_doubt"]
 
-logger = logging.getLogger("wechatpay_chain")
-
 WINDOW = 300
 """Seconds that the clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
+
+PROBE = "WECHATPAY/SIGNTEST/"
+"""The beginning of a deliberately wrong signature."""
 
 _FIELDS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial")
 _SECONDS = re.compile("[0-9]{1,12}")
@@ -43,7 +44,11 @@ class Verifier(Protocol):
 
 
 def find_doubt(
-    headers: Mapping[str, str], body: bytes, keyring: Keyring, verifier: Verifier | None = None
+    headers: Mapping[str, str],
+    body: bytes,
+    keyring: Keyring,
+    verifier: Verifier | None = None,
+    received_at: datetime | None = None,
 ) -> Steps[Doubt | None]:
     """The first reason not to believe that WeChat Pay wrote a body just now, or None where the signature proves it.
 
@@ -56,15 +61,19 @@ def find_doubt(
         body: the bytes that were signed.
         keyring: the keys to believe.
         verifier: judges in place of the keyring, where there is one.
+        received_at: when the body came; None for now.
     """
     timestamp, nonce, signature, serial = values = [headers.get(name, "") for name in _FIELDS]
     if not all(values):
         return Doubt(Reason.MISSING_HEADER, f"it has no {_FIELDS[values.index('')]} header; does a proxy strip it?")
     if not _SECONDS.fullmatch(timestamp):
         return Doubt(Reason.BAD_TIMESTAMP, "its Wechatpay-Timestamp is not a number of seconds")
-    skew = int(timestamp) - int(time.time())
+    clock, now = (
+        ("this machine's clock", time.time()) if received_at is None else ("received_at", received_at.timestamp())
+    )
+    skew = int(timestamp) - int(now)
     if abs(skew) >= WINDOW:
-        return Doubt(Reason.CLOCK_SKEW, f"its timestamp is {skew:+} seconds off this machine's clock; check the clock")
+        return Doubt(Reason.CLOCK_SKEW, f"its timestamp is {skew:+} seconds off {clock}; check the clock")
     message = response_message(timestamp, nonce, body) if _PLAIN.fullmatch(nonce) else None
     if verifier is not None:
         return (yield from _asked(verifier, message, signature, serial))
@@ -72,12 +81,18 @@ def find_doubt(
     if key is None:
         return Doubt(
             Reason.UNKNOWN_SERIAL,
-            f"it names the key {serial!r}, and here are {keyring!r}; add that key to certs="
+            f"it names the key {serial[:64]!a}, and here are {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.failure})" if keyring.failure else ""),
         )
     if message is None or not crypto.verify(message, signature, key):
-        return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")
+        return Doubt(Reason.BAD_SIGNATURE, _misfit(signature))
     return None
+
+
+def _misfit(signature: str) -> str:
+    """Returns why a signature that failed is refused. What it says of itself decides nothing."""
+    probe = "; it calls itself a probe, which WeChat Pay sends now and then" if signature.startswith(PROBE) else ""
+    return f"its signature does not fit its content{probe}"
 
 
 def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: str) -> Steps[Doubt | None]:
@@ -88,8 +103,7 @@ def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: st
         except ConfigurationError:
             raise
         except Exception as error:
-            logger.warning("the verifier raised %s", type(error).__name__)
             return Doubt(Reason.VERIFIER_FAILED, f"the verifier raised {type(error).__name__}")
         if verdict is True:
             return None
-    return Doubt(Reason.BAD_SIGNATURE, "its signature does not fit its content")
+    return Doubt(Reason.BAD_SIGNATURE, _misfit(signature))

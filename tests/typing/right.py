@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime, timezone
+from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,13 @@ from wechatpay_chain import (
     APIError,
     Client,
     Node,
+    Notification,
+    Notifications,
     Reply,
     Request,
     Response,
     Retry,
+    SeenNonces,
     SignatureError,
     TransportError,
     crypto,
@@ -101,6 +106,44 @@ class AwaitedVault:
 class Judge:
     def verify(self, message: bytes, signature: str, serial: str) -> bool:
         return bool(message and signature and serial)
+
+
+class Nonces:
+    def add(self, nonce: str, seconds: float) -> bool:
+        return bool(nonce) and seconds > 0
+
+
+class AwaitedNonces:
+    async def add(self, nonce: str, seconds: float) -> bool:
+        return bool(nonce) and seconds > 0
+
+
+class Cache:
+    def load(self) -> bytes | None:
+        return None
+
+    def save(self, answer: bytes) -> None:
+        answer.hex()
+
+
+class AwaitedCache:
+    async def load(self) -> bytes | None:
+        return None
+
+    async def save(self, answer: bytes) -> None:
+        answer.hex()
+
+
+Client(seen=SeenNonces(), certificate_cache="certificates.json")
+Client(seen=Nonces(), certificate_cache=Cache())
+Client(seen=AwaitedNonces(), certificate_cache=AwaitedCache())
+Notifications({}, "k", seen=AwaitedNonces())
+
+
+def received(mapping: dict[str, str], message: Message, environ: dict[str, Any], scope: dict[str, Any]) -> None:
+    for headers in (mapping, {b"a": [b"b"]}, environ, scope["headers"], [(b"a", b"b")], "a: b", b"{}", message):
+        assert_type(client.notifications.parse(headers, b""), Notification)
+    client.notifications.parse(message, b"", received_at=datetime.now(timezone.utc))
 
 
 def count(request: Request) -> Flow:

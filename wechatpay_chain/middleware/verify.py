@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 
 from wechatpay_chain.digest import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
@@ -19,6 +20,7 @@ from wechatpay_chain.redaction import escape
 
 __all__ = ["check", "verify"]
 
+logger = logging.getLogger("wechatpay_chain")
 
 def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
     """Lets a response pass that is proven, or that is an error answer, which is raised as such further out.
@@ -59,6 +61,8 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
     if held and doubt is None and digest is not None and not _is_sha1(response.content, digest):
         doubt = Doubt(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
     if doubt is not None:
+        if doubt.reason is Reason.VERIFIER_FAILED:
+            logger.warning(doubt.why)
         raise SignatureError(
             f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
             f"{doubt.why}. What the request did is unknown (request id '{escape(response.request_id)}')",

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -25,6 +25,9 @@ __all__ = ["Notice", "Notifier", "Posted", "schedule"]
 
 FURTHEST = 10**8
 """Seconds that the clock may be turned at once, three years."""
+
+BEIJING = timezone(timedelta(hours=8))
+"""The time zone that the service writes times in, such as 2018-06-08T10:34:56+08:00."""
 
 PATIENCE = 5.0
 """Seconds that the service waits for a reply."""
@@ -143,7 +146,7 @@ class Notifier:
         plain = json.dumps(resource, ensure_ascii=False)
         envelope = {
             "id": notice_id,
-            "create_time": datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+            "create_time": datetime.now(BEIJING).isoformat(timespec="seconds"),
             "resource_type": "encrypt-resource",
             "event_type": event_type,
             "summary": "沙箱通知",
