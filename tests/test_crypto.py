@@ -331,7 +331,7 @@ def test_what_is_no_public_key(service, tmp_path):
     for source, said in {
         private_pem(service.merchant): "an RSA private key",
         service.merchant.private_bytes(DER, PRIVATE.PKCS8, PLAIN): "an RSA private key",
-        certificate[:400]: "damaged CERTIFICATE block: it is cut short",
+        certificate[:400]: "damaged PEM block .certificate.: it is cut short",
         b"": "0 bytes",
         tmp_path: "directory",
         "nothing": "path",

@@ -22,7 +22,7 @@ from wechatpay_chain.errors import ArgumentError, ConfigurationError, Decryption
 from wechatpay_chain.flow import Stack, run
 from wechatpay_chain.http import Flow, Headers, Middleware, Request, Response, check_fields, copied, json_bytes
 from wechatpay_chain.keyring import CertificateCache, Keyring
-from wechatpay_chain.loading import load_former_key, load_identity
+from wechatpay_chain.loading import load_identity
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
@@ -35,6 +35,7 @@ from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
+    former_keys,
     kept_certificates,
     merchant_number,
     merchant_serial,
@@ -158,10 +159,7 @@ class Client:
         identity = load_identity("private_key", private_key, passphrase, self.mchid) if private_key else None
         key = identity.key if identity else None
         self.serial = merchant_serial(serial, self.mchid, identity, passphrase)
-        formers = tuple(
-            load_former_key(f"former_private_keys[{number}]", former, passphrase, self.mchid)
-            for number, former in enumerate(former_private_keys)
-        )
+        formers = former_keys(former_private_keys, passphrase, self.mchid)
         self._private_keys = (key, *formers) if key else formers
         local = with_key(key) if key else with_nothing
         signature = local if signer is None else with_signer(signer)

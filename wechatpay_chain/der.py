@@ -10,7 +10,7 @@ import enum
 import re
 from typing import NamedTuple
 
-__all__ = ["Kind", "Material", "identify", "is_der"]
+__all__ = ["Kind", "Material", "identify", "is_der", "is_sm2"]
 
 
 class Kind(enum.Enum):
@@ -110,7 +110,7 @@ def identify(octets: bytes, called: str = "DER") -> Material:
             return Material(
                 Kind.OTHER, f"a damaged {called}: it is cut short, {len(octets)} of {outer.end} bytes are there"
             )
-        if octets[outer.end :].strip(_BLANK) and "TRUSTED" not in called:  # OpenSSL's own marks follow there
+        if octets[outer.end :].strip(_BLANK) and "trusted" not in called:  # OpenSSL's own marks follow there
             return Material(Kind.OTHER, f"a damaged {called}: {len(octets) - outer.end} bytes follow its end")
         octets = octets[: outer.end]
         children = _elements(octets, outer)
@@ -132,15 +132,21 @@ def _named(structure: str, octets: bytes, children: list[_Element], called: str)
         kind = Kind.PUBLIC_KEY if algorithm == "RSA" else Kind.OTHER
         return Material(kind, f"{_article(algorithm)} public key", octets)
     if structure == "EC private key":
-        return Material(Kind.OTHER, f"an {'SM2' if _SM2_CURVE in octets else 'EC'} private key")
+        return Material(Kind.OTHER, f"an {'SM2' if is_sm2(octets) else 'EC'} private key")
     usable = {
         "encrypted private key": Material(Kind.ENCRYPTED_KEY, "an encrypted private key", octets),
         "certificate": Material(Kind.CERTIFICATE, "a certificate", octets),
         "PKCS#12": Material(Kind.PKCS12, "a PKCS#12 file", octets),
         "request": Material(Kind.OTHER, "a certificate request"),
+        "PKCS#7": Material(Kind.OTHER, "a PKCS#7 container"),
         "": Material(Kind.OTHER, f"a {called} of an unknown structure"),
     }
     return usable.get(structure) or Material(Kind.OTHER, f"a {structure}")
+
+
+def is_sm2(octets: bytes) -> bool:
+    """Returns whether DER names the curve of SM2."""
+    return _SM2_CURVE in octets
 
 
 def _article(algorithm: str) -> str:
@@ -150,7 +156,7 @@ def _article(algorithm: str) -> str:
 def _algorithm(octets: bytes, identifier: _Element) -> str:
     name = _elements(octets, identifier)[0]
     oid = octets[name.begin : name.end].hex()
-    if _SM2_CURVE in octets[identifier.begin : identifier.end]:
+    if is_sm2(octets[identifier.begin : identifier.end]):
         return "SM2"
     return next((known for prefix, known in _ALGORITHMS.items() if oid.startswith(prefix)), "unknown")
 

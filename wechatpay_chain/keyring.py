@@ -20,12 +20,11 @@ from wechatpay_chain.crypto import (
     PublicKeySource,
     aes_gcm_decrypt,
     load_public,
-    load_public_key,
     normalize_serial,
     serial_number,
 )
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
-from wechatpay_chain.loading import read_public
+from wechatpay_chain.loading import key_of, read_public
 from wechatpay_chain.process import current_process
 from wechatpay_chain.shielding import shielded
 
@@ -347,12 +346,8 @@ def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
                 f"{setting}: came a public key under digits alone; expected its whole id, PUB_KEY_ID_ and digits"
             )
         return _Entry(loaded, 0, float("inf"))
-    try:
-        serial = serial_number(loaded)
-        entry = _entry_of(loaded)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{setting}: {error}") from None
-    if serial != key_id:
+    entry = _entry_of(loaded, setting)
+    if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
             f"{setting}: came a certificate whose serial number is {serial}; expected the key of that id, or the certificate "
             "under its own serial number, if it is WeChat Pay's"
@@ -360,12 +355,12 @@ def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
     return entry
 
 
-def _entry_of(certificate: x509.Certificate) -> _Entry:
-    key = load_public_key(certificate)
+def _entry_of(certificate: x509.Certificate, setting: str = "certificate") -> _Entry:
+    key = key_of(setting, certificate)
     try:
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
-        raise ConfigurationError("certificate: its dates cannot be read; get it again") from None
+        raise ConfigurationError(f"{setting}: its dates cannot be read; get it again") from None
     return _Entry(key, begins.timestamp(), ends.timestamp())
 
 
@@ -373,11 +368,13 @@ def _normalize_id(key_id: object) -> str:
     reason = ""
     if isinstance(key_id, str):
         copied = Copied(key_id)
-        prefix, rest = copied.text[: len(PUBLIC_KEY_PREFIX)].upper(), copied.text[len(PUBLIC_KEY_PREFIX) :]
+        _, prefix, rest = copied.text.upper().partition(PUBLIC_KEY_PREFIX)
+        rest = copied.text[len(copied.text) - len(rest) :]
         if _PUBLIC_KEY_ID.fullmatch(prefix + rest):
             return prefix + rest
-        if prefix == PUBLIC_KEY_PREFIX and rest:
-            reason = f", which holds {copied.find_flaw('0-9A-Za-z', len(PUBLIC_KEY_PREFIX))}"
+        if prefix:
+            flaw = copied.find_flaw("0-9A-Za-z", len(copied.text) - len(rest))
+            reason = f", which holds {flaw}" if flaw else ", of which the digits are missing"
     if not reason and isinstance(key_id, (str, int)):
         try:
             return normalize_serial(key_id)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from wechatpay_chain.der import Kind, Material
+from wechatpay_chain.der import Kind, Material, is_sm2
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.material import Found, read_material
 from wechatpay_chain.serials import normalize_serial
@@ -28,6 +28,7 @@ __all__ = [
     "PrivateKeySource",
     "PublicKeySource",
     "is_of",
+    "key_of",
     "load_certificate",
     "load_former_key",
     "load_identity",
@@ -167,7 +168,7 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
         ConfigurationError: there is no RSA public key in it.
     """
     loaded = read_public("public key", source, passphrase)
-    return loaded if isinstance(loaded, RSAPublicKey) else _key_of("public key", loaded)
+    return loaded if isinstance(loaded, RSAPublicKey) else key_of("certificate", loaded)
 
 
 @shielded
@@ -268,7 +269,7 @@ def _parse_private(setting: str, piece: Material, password: bytes | None, found:
         pass
     if piece.kind is Kind.ENCRYPTED_KEY:
         raise ConfigurationError(
-            f"passphrase: it does not open the private key{found.place}, or the key is damaged or no RSA key"
+            f"passphrase: it does not open the private key of {setting}={found.place}, or the key is damaged or no RSA key"
         )
     raise ConfigurationError(f"{setting}: came a damaged RSA private key{found.place}; export it again")
 
@@ -290,14 +291,21 @@ def _parse_public(setting: str, piece: Material, found: Found) -> RSAPublicKey:
     return key
 
 
-def _key_of(setting: str, certificate: x509.Certificate) -> RSAPublicKey:
+def key_of(setting: str, certificate: x509.Certificate) -> RSAPublicKey:
+    """Returns the RSA key that a certificate certifies.
+
+    Raises:
+        ConfigurationError: it is a key of another kind.
+    """
     try:
         key: object = certificate.public_key()
     except Exception:  # an unknown curve such as SM2's, or a damage
         key = None
     if not isinstance(key, RSAPublicKey):
-        came = "a key that is not known here, such as SM2" if key is None else _name_type(key)
-        raise ConfigurationError(f"{setting}: came a certificate of {came}; expected a certificate of an RSA key")
+        kind = "SM2" if is_sm2(certificate.tbs_certificate_bytes) else type(key).__name__ if key else "unknown"
+        raise ConfigurationError(
+            f"{setting}: came a certificate of a key of the kind {kind}; expected one of an RSA key"
+        )
     return key
 
 
@@ -322,10 +330,10 @@ def _open_pkcs12(
             f"{setting}: came a PKCS#12 file that cannot be read, or of a key that is no RSA key; write it as PEM with "
             "`openssl pkcs12 -legacy -nodes -in apiclient_cert.p12 -out key.pem`"
         )
-    tried = "it does not" if password else "the merchant number does not" if mchid else "an empty one does not"
+    tried = "passphrase=" if password else "the merchant number" if mchid else "an empty passphrase"
     raise ConfigurationError(
-        f"passphrase: {tried} open the PKCS#12 file in {setting}=; expected its passphrase, which is the merchant number "
-        "that the file was made for"
+        f"{setting}: came a PKCS#12 file that {tried} does not open; expected its passphrase, which is the merchant number "
+        "that it was made for, or the same as PEM"
     )
 
 
@@ -355,7 +363,7 @@ _PRIVATE_CURES = {
     "an XML key of .NET": "write it as PEM, with `RSA.ExportPkcs8PrivateKeyPem()`",
     "a Java keystore": "write it as PKCS#12, with `keytool -importkeystore -deststoretype pkcs12`",
     "an SM2 private key": "this version signs with RSA",
-    "a PKCS#7": "it holds certificates only; the private key is in apiclient_key.pem",
+    "a PKCS#7 container": "it holds certificates only; the private key is in apiclient_key.pem",
     "a ZIP archive": f"{_ARCHIVE}, apiclient_key.pem",
     "an HTML page": _PAGE,
     "the id of WeChat Pay's public key": "the id belongs in certs=",
@@ -363,7 +371,7 @@ _PRIVATE_CURES = {
 _PUBLIC_CURES = {
     "a certificate request": f"{_REQUEST}; WeChat Pay's public key is downloaded from the merchant platform (pub_key.pem)",
     "an RSA private key": "WeChat Pay's public key is downloaded from the merchant platform (pub_key.pem)",
-    "a PKCS#7": "write its certificates as PEM with `openssl pkcs7 -print_certs`",
+    "a PKCS#7 container": "write its certificates as PEM with `openssl pkcs7 -print_certs`",
     "a JWK": "write it as PEM",
     "a Java keystore": "write its certificates as PEM, with `keytool -exportcert -rfc`",
     "a ZIP archive": _ARCHIVE,

@@ -8,7 +8,6 @@ base64 has: what remains is the key, or is damaged.
 from __future__ import annotations
 
 import base64
-import html
 import os
 import re
 from pathlib import Path
@@ -91,32 +90,40 @@ def _read_file(setting: str, path: str, hidden: str) -> Found:
     url = _URL.fullmatch(path)
     name = unquote(url[1]) if url else path
     name = name[1:] if _DRIVE.match(name) else name
-    # What ends as the names of files do is no key; whatever else may be one, pasted where a path was expected.
-    shown = f"the path {path!r}" if len(path) <= LONGEST_NAME and _EXTENSION.search(path) else hidden.format(len(path))
+    shown = f"the path {path!r}" if _is_showable(path) else hidden.format(len(path))
+    octets, cause = b"", ""
     try:
         file = Path(name).expanduser()
         if file.is_dir():
-            raise ConfigurationError(
-                f"{setting}: came a path that is a directory; expected a file in it, such as apiclient_key.pem"
-            )
-        with file.open("rb") as opened:
-            octets = opened.read(MOST_BYTES + 1)
+            cause = "it is a directory; expected a file in it, such as apiclient_key.pem"
+        else:
+            with file.open("rb") as opened:
+                octets = opened.read(MOST_BYTES + 1)
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        cause = getattr(error, "strerror", None) or "no such file"
-        if scheme := _SCHEME.match(path):
-            shown, cause = f"a URL of the scheme {scheme[1]!r}", "keys are read from files only"
-        raise ConfigurationError(f"{setting}: came {shown}: {cause}; expected a readable PEM or DER file") from None
+        reason = getattr(error, "strerror", None) or "no such file"
+        cause = f"{reason}; expected a readable PEM or DER file"
+    if scheme := _SCHEME.match(path):
+        shown = f"a URL of the scheme {scheme[1]!r}"
+        cause = cause and "keys are read from files only; expected a path, or a URL of the scheme 'file'"
     if len(octets) > MOST_BYTES:
-        raise ConfigurationError(f"{setting}: came {shown}: a file of more than {MOST_BYTES} bytes; expected a key")
-    return Found(_pieces(octets), f" in the file {file.name!r}")
+        cause = f"it has more than {MOST_BYTES} bytes; expected a key or a certificate"
+    if cause:
+        raise ConfigurationError(f"{setting}: came {shown}: {cause}")
+    return Found(_pieces(octets), f" in the file {Path(name).name!r}")
 
 
+def _is_showable(path: str) -> bool:
+    """Returns whether a path looks like one; anything else may be a secret that was pasted in its place."""
+    parts = re.split(r"[/\\.]", path)
+    is_random = any(len(part) > 15 and _MIXED.match(part) for part in parts)
+    return len(path) <= LONGEST_NAME and path.isprintable() and not is_random and bool(_PATH.search(path))
+
+
+_MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
+_PATH = re.compile(r"\A(?:/|~|\.|[A-Za-z]:|file:)|\.[A-Za-z0-9]{1,5}\Z")
 _URL = re.compile(r"file:(?://(?:localhost(?=/))?)?(.*)", re.IGNORECASE | re.DOTALL)
 _DRIVE = re.compile(r"/[A-Za-z]:[/\\]")
 _SCHEME = re.compile(r"(?!file:)([A-Za-z][A-Za-z0-9+.-]{1,15}):/?/")
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
 
 
 def _pieces(octets: bytes) -> list[Material]:
@@ -183,7 +190,7 @@ def _unpack_text(text: str) -> list[Material]:
         return []
     pieces = _unpack(_decode(digits))
     if not pieces and len(digits) > LONGEST_NAME:
-        return [Material(Kind.OTHER, "base64 that does not begin as a key or a certificate does")]
+        return [Material(Kind.OTHER, "damaged base64: it does not begin as a key or a certificate does")]
     return pieces
 
 
@@ -220,11 +227,20 @@ _NOTATIONS = (
     (re.compile(r"\\+(?=[/\n\r+=-])"), lambda _: ""),
     (re.compile(r"(?:%[0-9A-Fa-f]{2})+"), lambda found: unquote(found[0])),
     (re.compile(r"<(?:br|/?p|/?pre|/?code|/?div|/?span)\b[^>]*>", re.IGNORECASE), lambda _: "\n"),
-    (re.compile(r"&#?\w+;"), lambda found: html.unescape(found[0])),
+    (re.compile(r"&#?\w+;"), lambda found: _unescaped(found[0])),
 )
+
+
+def _unescaped(entity: str) -> str:
+    import html
+
+    return html.unescape(entity)
+
+
 # Quotes, and what stands before and behind a line in source code, mails, comments and YAML.
 _FRAMES = re.compile(
-    r"""^[ \t>#|*;&+.]*(?:\b[bru]{0,2}(?=["'`]))?["'`]+(?:[ \t+.,;&\\)]*$)?|^[ \t>#|*;]+|["'`]+[ \t+.,;&\\)]*$|\\+$""", re.MULTILINE
+    r"""^[ \t>#|*;&+.]*(?:\b[bru]{0,2}(?=["'`]))?["'`]+(?:[ \t+.,;&\\)]*$)?|^[ \t>#|*;]+|["'`]+[ \t+.,;&\\)]*$|\\+$""",
+    re.MULTILINE,
 )
 
 
@@ -243,7 +259,8 @@ def _blocks(text: str) -> list[Material]:
         block = _block(" ".join(edge[2].split()), body.rstrip().rstrip("-"))
         if block not in blocks:
             blocks.append(block)
-    return blocks
+    # The parameters of a curve stand before the key that they belong to, and say nothing more.
+    return [block for block in blocks if block.name != _FOREIGN["PARAMETERS"]] or blocks
 
 
 _EDGE = re.compile(  # the dashes may be missing, and the blanks too
@@ -270,7 +287,7 @@ def _block(label: str, body: str) -> Material:
     if ":" in body:
         body = _HEADER.sub("", body)
     digits = "".join(body.split())
-    called = f"{label} block"
+    called = f"PEM block ({label.lower()})"
     if not digits:
         return Material(Kind.OTHER, f"an empty {called}")
     if not _BASE64.fullmatch(digits):

@@ -13,8 +13,9 @@ __all__ = ["normalize_serial"]
 _LABEL = re.compile(
     r"[^:=]*?(?:serial(?:[ _-]*(?:number|num|no))?|序列号|\bsn\b)(?:\s*\([^)]*\))?[\s.\"']*[:=]*[\s\"']*", re.IGNORECASE
 )
-_BOTH = re.compile(r"-?[0-9]+ *\( *(-?0x[0-9a-f]+) *\)", re.IGNORECASE)
-_SEPARATORS = re.compile(r"\\+[nrt]|[\s:-]+")
+_BOTH = re.compile(r"-?[0-9]+ *\( *(-?0x[0-9a-f]+) *\)?", re.IGNORECASE)
+_SEPARATORS = re.compile(r"\\+[NRT]|[\s:-]+")
+_BRACKETS = "[](){}<>【】,;#"
 _HEX = re.compile(r"[0-9A-F]+")
 _DECIMAL = re.compile(r"[1-9][0-9]{40,48}")
 
@@ -42,17 +43,18 @@ def normalize_serial(serial: int | str) -> str:
         ConfigurationError: it is no serial number of at most 20 octets (RFC 5280, 4.1.2.2). The message names the first
             character that does not belong, and its place.
     """
-    if isinstance(serial, int):
+    if isinstance(serial, int) and not isinstance(serial, bool):
         return _sized(f"{serial:X}")
     if not isinstance(serial, str):
         raise ConfigurationError(f"serial: came a {type(serial).__name__}; {_EXPECTED}")
     copied = Copied(serial)
     label = _LABEL.match(copied.text)
     begin = label.end() if label else 0
-    rest = copied.text[begin:]
+    begin += len(copied.text[begin:]) - len(copied.text[begin:].lstrip(_BRACKETS))
+    rest = copied.text[begin:].rstrip(_BRACKETS)
     both = _BOTH.fullmatch(rest)
     digits = (both[1] if both else rest).strip().upper()
-    if digits.startswith("-"):
+    if re.match("-[0-9A-F]", digits):
         raise ConfigurationError(f"serial: came a negative number; {_EXPECTED}")
     digits = _SEPARATORS.sub("", digits)
     if digits.startswith("0X"):
@@ -62,16 +64,18 @@ def normalize_serial(serial: int | str) -> str:
         raise ConfigurationError(f"serial: came a text without a digit; {_EXPECTED}")
     if not _HEX.fullmatch(digits):
         flaw = copied.find_flaw(r"0-9A-Fa-f\s:-", begin)
-        raise ConfigurationError(f"serial: it holds {flaw}, which is no hexadecimal digit; {_EXPECTED}")
+        raise ConfigurationError(f"serial: came a text that is no hexadecimal number, for it holds {flaw}; {_EXPECTED}")
     return _sized(f"{int(digits):X}" if _DECIMAL.fullmatch(digits) else digits)
 
 
 def _sized(digits: str) -> str:
     if digits.startswith("-"):
         raise ConfigurationError(f"serial: came a negative number; {_EXPECTED}")
-    # Certificates write a zero octet in front of a number whose first bit is set, and some tools print it.
-    digits = digits.lstrip("0")
-    if not 0 < len(digits) <= MOST_DIGITS:
-        came = f"came {len(digits)} hexadecimal digits" if digits else "came zero"
-        raise ConfigurationError(f"serial: {came}; {_EXPECTED}")
+    if len(digits) == MOST_DIGITS + 2:
+        # Certificates have a zero octet in front of a number whose first bit is set, and some tools print it.
+        digits = digits.removeprefix("00")
+    if len(digits) > MOST_DIGITS:
+        raise ConfigurationError(f"serial: came {len(digits)} hexadecimal digits; {_EXPECTED}")
+    if not digits.strip("0"):
+        raise ConfigurationError(f"serial: came zero; {_EXPECTED}")
     return digits.zfill(MOST_DIGITS)

@@ -10,13 +10,14 @@ from typing import TypeGuard, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain.characters import Copied, strip
-from wechatpay_chain.crypto import PublicKeySource, load_public, load_public_key, normalize_serial
+from wechatpay_chain.crypto import PublicKeySource, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 from wechatpay_chain.http import Timeout, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
-from wechatpay_chain.loading import Identity, is_of, load_certificate
+from wechatpay_chain.loading import Identity, is_of, key_of, load_certificate, load_former_key, read_public
 from wechatpay_chain.material import holds_material
 from wechatpay_chain.middleware.retry import Retry
 
@@ -28,6 +29,7 @@ FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com
 
 __all__ = [
     "certificates",
+    "former_keys",
     "kept_certificates",
     "merchant_number",
     "merchant_serial",
@@ -121,6 +123,24 @@ def _is_source(serial: str) -> bool:
 _PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)
 
 
+def former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
+    """Loads the older private keys of the merchant.
+
+    Args:
+        formers: the keys, as of `load_private_key`.
+        passphrase: of those that are encrypted.
+        mchid: the merchant number, which is the passphrase of a PKCS#12 file where none is given.
+    """
+    if isinstance(formers, (str, bytes, os.PathLike)) or not isinstance(formers, Iterable):
+        raise ConfigurationError(
+            f"former_private_keys: came a {type(formers).__name__}; expected a list of private keys"
+        )
+    return tuple(
+        load_former_key(f"former_private_keys[{number}]", former, passphrase, mchid)
+        for number, former in enumerate(formers)
+    )
+
+
 def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
     """The certificates that fetched ones must have been issued by."""
     if isinstance(trust_anchors, (str, bytes)) or not isinstance(trust_anchors, Iterable):
@@ -128,14 +148,12 @@ def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certific
             f"trust_anchors: came a {type(trust_anchors).__name__}; expected a list of certificates"
         )
     loaded: list[x509.Certificate] = []
-    for source in trust_anchors:
-        try:
-            anchor = load_public(source)
-            load_public_key(anchor)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"trust_anchors: {error}") from None
+    for number, source in enumerate(trust_anchors):
+        setting = f"trust_anchors[{number}]"
+        anchor = read_public(setting, source)
         if not isinstance(anchor, x509.Certificate):
-            raise ConfigurationError("trust_anchors: came a bare public key; expected certificates")
+            raise ConfigurationError(f"{setting}: came a bare public key; expected certificates")
+        key_of(setting, anchor)
         loaded.append(anchor)
     return loaded
 
