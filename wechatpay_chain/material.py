@@ -90,26 +90,27 @@ def _read_file(setting: str, path: str, hidden: str) -> Found:
     url = _URL.fullmatch(path)
     name = unquote(url[1]) if url else path
     name = name[1:] if _DRIVE.match(name) else name
-    shown = f"the path {path!r}" if _is_showable(path) else hidden.format(len(path))
     octets, cause = b"", ""
     try:
-        file = Path(name).expanduser()
-        if file.is_dir():
-            cause = "it is a directory; expected a file in it, such as apiclient_key.pem"
-        else:
-            with file.open("rb") as opened:
-                octets = opened.read(MOST_BYTES + 1)
+        file = Path(name).expanduser() if name.startswith("~") else Path(name)
+        with file.open("rb") as opened:
+            octets = opened.read(_FILE_BYTES)
+            if len(octets) == _FILE_BYTES:
+                octets += opened.read(MOST_BYTES)
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "no such file"
         cause = f"{reason}; expected a readable PEM or DER file"
-    if scheme := _SCHEME.match(path):
-        shown = f"a URL of the scheme {scheme[1]!r}"
-        cause = cause and "keys are read from files only; expected a path, or a URL of the scheme 'file'"
+        if isinstance(error, OSError) and file.is_dir():
+            cause = "it is a directory; expected a file in it, such as apiclient_key.pem"
     if len(octets) > MOST_BYTES:
         cause = f"it has more than {MOST_BYTES} bytes; expected a key or a certificate"
     if cause:
+        shown = f"the path {path!r}" if _is_showable(path) else hidden.format(len(path))
+        if scheme := _SCHEME.match(path):
+            shown = f"a URL of the scheme {scheme[1]!r}"
+            cause = "keys are read from files only; expected a path, or a URL of the scheme 'file'"
         raise ConfigurationError(f"{setting}: came {shown}: {cause}")
-    return Found(_pieces(octets), f" in the file {Path(name).name!r}")
+    return Found(_pieces(octets), f" in the file {file.name!r}")
 
 
 def _is_showable(path: str) -> bool:
@@ -121,6 +122,7 @@ def _is_showable(path: str) -> bool:
 
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 _PATH = re.compile(r"\A(?:/|~|\.|[A-Za-z]:|file:)|\.[A-Za-z0-9]{1,5}\Z")
+_FILE_BYTES = 1 << 14  # more than nearly every file has, since room for all is made before it is read
 _URL = re.compile(r"file:(?://(?:localhost(?=/))?)?(.*)", re.IGNORECASE | re.DOTALL)
 _DRIVE = re.compile(r"/[A-Za-z]:[/\\]")
 _SCHEME = re.compile(r"(?!file:)([A-Za-z][A-Za-z0-9+.-]{1,15}):/?/")
@@ -172,6 +174,8 @@ def _decoded(octets: bytes) -> str:
 
 
 def _unpack_text(text: str) -> list[Material]:
+    if plain := _PLAIN.fullmatch(text):
+        return [_block(plain[1], plain[2])]
     if _NOISE.search(text):
         text = _cleaned(text)
     if blocks := _blocks(text):
@@ -194,6 +198,10 @@ def _unpack_text(text: str) -> list[Material]:
     return pieces
 
 
+# The very form that tools write, which needs no search for anything else.
+_PLAIN = re.compile(
+    r"-----BEGIN ((?:RSA )?PRIVATE KEY|PUBLIC KEY|CERTIFICATE)-----\n([A-Za-z0-9+/\n]+={0,2}\n)-----END \1-----\n?"
+)
 _NOISE = re.compile(r"[^A-Za-z0-9+/=\s_,:.-]", re.ASCII)
 _HEX = re.compile(r"30(?:[0-9A-Fa-f]{2})+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+=*")
