@@ -568,6 +568,8 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
         "a placeholder": (pem_of("PRIVATE KEY", b"your key here"), "damaged PEM block"),
         "no content": ("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "an empty PEM block"),
         "more behind it": (octets_of(pem) + octets_of(pem), "bytes follow its end"),
+        "a long text": ("no key. " * 200, "a text of 1599 characters, which is neither PEM nor base64"),
+        "a user's folder": ("~nobody-at-all/apiclient_key.pem", "~nobody-at-all/apiclient_key.pem"),
         "a URL": ("https://example.com/key.pem", "a URL of the scheme 'https'"),
         "a Path of it": (Path(content[:100]), "a path of 100 characters"),
         "a part of it as a path": (content[:40] + ".pem", "a text of 44 characters"),

@@ -100,7 +100,7 @@ def _read_file(setting: str, path: str, hidden: str) -> Found:
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "no such file"
         cause = f"{reason}; expected a readable PEM or DER file"
-        if isinstance(error, OSError) and file.is_dir():
+        if isinstance(error, OSError) and os.path.isdir(file):  # noqa: PTH112 -- Path.is_dir raises for some names
             cause = "it is a directory; expected a file in it, such as apiclient_key.pem"
     if len(octets) > MOST_BYTES:
         cause = f"it has more than {MOST_BYTES} bytes; expected a key or a certificate"
@@ -162,7 +162,7 @@ _BEGINNINGS = {
 
 
 def _decoded(octets: bytes) -> str:
-    """The text of a file, in the encoding that an editor saved it in."""
+    """Decodes the text of a file, in the encoding that an editor saved it in."""
     if octets.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return octets.decode("utf-32", errors="replace")
     if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -229,12 +229,13 @@ def _cleaned(text: str) -> str:
     return _FRAMES.sub("", fold(text))
 
 
+# Repetitions have an end, so that no text takes long.
 _NOTATIONS = (
-    (re.compile(r"\\+u([0-9A-Fa-f]{4})"), lambda found: chr(int(found[1], 16))),
-    (re.compile(r"\\+[nrt]"), lambda _: "\n"),
-    (re.compile(r"\\+(?=[/\n\r+=-])"), lambda _: ""),
+    (re.compile(r"\\{1,8}u([0-9A-Fa-f]{4})"), lambda found: chr(int(found[1], 16))),
+    (re.compile(r"\\{1,8}[nrt]"), lambda _: "\n"),
+    (re.compile(r"\\{1,8}(?=[/\n\r+=-])"), lambda _: ""),
     (re.compile(r"(?:%[0-9A-Fa-f]{2})+"), lambda found: unquote(found[0])),
-    (re.compile(r"<(?:br|/?p|/?pre|/?code|/?div|/?span)\b[^>]*>", re.IGNORECASE), lambda _: "\n"),
+    (re.compile(r"<(?:br|/?p|/?pre|/?code|/?div|/?span)\b[^>]{0,200}>", re.IGNORECASE), lambda _: "\n"),
     (re.compile(r"&#?\w+;"), lambda found: _unescaped(found[0])),
 )
 
@@ -247,13 +248,14 @@ def _unescaped(entity: str) -> str:
 
 # Quotes, and what stands before and behind a line in source code, mails, comments and YAML.
 _FRAMES = re.compile(
-    r"""^[ \t>#|*;&+.]*(?:\b[bru]{0,2}(?=["'`]))?["'`]+(?:[ \t+.,;&\\)]*$)?|^[ \t>#|*;]+|["'`]+[ \t+.,;&\\)]*$|\\+$""",
+    r"""^[ \t>#|*;&+.]*(?:\b[bru]{0,2}(?=["'`]))?["'`]{1,8}(?:[ \t+.,;&\\)]{0,16}$)?|^[ \t>#|*;]+"""
+    r"""|["'`]{1,8}[ \t+.,;&\\)]{0,16}$|\\{1,8}$""",
     re.MULTILINE,
 )
 
 
 def _blocks(text: str) -> list[Material]:
-    """The blocks of a PEM. One whose BEGIN or END line is missing ends with the text."""
+    """Finds the blocks of a PEM. One whose BEGIN line is missing begins with the text, and one without END ends with it."""
     blocks: list[Material] = []
     edges = list(_EDGE.finditer(text))
     for number, edge in enumerate(edges):
@@ -274,7 +276,7 @@ def _blocks(text: str) -> list[Material]:
 _EDGE = re.compile(  # the dashes may be missing, and the blanks too
     r"(BEGIN|END)\s*((?:(?:RSA|EC|DSA|SM2|ENCRYPTED|ANY|OPENSSH|PGP|SSH2\s*ENCRYPTED)\s*)?PRIVATE\s*KEY(?:\s*BLOCK)?"
     r"|(?:(?:RSA|EC|DSA|PGP|SSH2)\s*)?PUBLIC\s*KEY(?:\s*BLOCK)?|(?:NEW\s*)?CERTIFICATE\s*REQUEST"
-    r"|(?:X509\s*|TRUSTED\s*)?CERTIFICATE|X509\s*CRL|PKCS7|[A-Z0-9 ]+(?=-))\s*-*"
+    r"|(?:X509\s*|TRUSTED\s*)?CERTIFICATE|X509\s*CRL|PKCS7|[A-Z0-9 ]{1,40}(?=-))\s*-*"
 )
 _ENCRYPTED = re.compile(r"\s*(?:Proc-Type:\s*4,\s*ENCRYPTED\s+)?DEK-Info:\s*([A-Z0-9-]+),\s*([0-9A-Fa-f]+)\s+")
 _HEADER = re.compile(r"^[ \t]*[A-Za-z][A-Za-z0-9-]*:.*$", re.MULTILINE)

@@ -14,7 +14,7 @@ _LABEL = re.compile(
     r"[^:=]*?(?:serial(?:[ _-]*(?:number|num|no))?|序列号|\bsn\b)(?:\s*\([^)]*\))?[\s.\"']*[:=]*[\s\"']*", re.IGNORECASE
 )
 _BOTH = re.compile(r"-?[0-9]+ *\( *(-?0x[0-9a-f]+) *\)?", re.IGNORECASE)
-_SEPARATORS = re.compile(r"\\+[NRT]|[\s:-]+")
+_SEPARATORS = re.compile(r"\\{1,8}[NRT]|[\s:-]+")
 _BRACKETS = "[](){}<>【】,;#"
 _HEX = re.compile(r"[0-9A-F]+")
 _DECIMAL = re.compile(r"[1-9][0-9]{40,48}")
