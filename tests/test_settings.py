@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 
@@ -49,30 +50,65 @@ def test_a_setting_that_is_missing(service, name):
         assert refusal(service, **{name: nothing}).startswith(name)
 
 
-@pytest.mark.parametrize("mchid", [1900007291, "wx8888888888888888", "1900-1", ["1"], "1" * 33, "１９", "1\n"])
-def test_a_mchid_that_is_none(service, mchid):
-    assert "expected the merchant number" in refusal(service, mchid=mchid)
+@pytest.mark.parametrize(
+    ("mchid", "said"),
+    {
+        "wx8888888888888888": "an appid",
+        "1900-1": "HYPHEN-MINUS at character 5",
+        "19O0007291": "the letter O|LETTER O at character 3, where a zero may be meant",
+        " 19\u200b00 1": "SPACE at character 7",
+        "１９00é": "U\\+00E9 LATIN SMALL LETTER E WITH ACUTE at character 5",
+        "1900007291.0": "FULL STOP",
+        "1" * 33: "33 characters",
+        "\u200b ": "missing",
+        ("1",): "came a tuple",
+        -1: "came a int",
+        10**500: "came a int",
+        1900007291.0: "came a float",
+        True: "came a bool",
+        b"1900007291": "came a bytes",
+    }.items(),
+)
+def test_a_mchid_that_is_none(service, mchid, said):
+    message = refusal(service, mchid=mchid)
+    assert re.search(said, message), message
+    assert "expected the merchant number" in message
 
 
-@pytest.mark.parametrize("serial", ["xyz", PUBLIC_KEY_ID, MCHID, 1.5, True, b"ab", "A" * 41])
+@pytest.mark.parametrize(
+    "mchid",
+    [
+        1900007291,
+        "1900007291\n",
+        " 1900007291",
+        "\ufeff1900007291",
+        "１９０0007291",
+        '"1900007291"',
+        "\u200e1900007291",
+    ],
+)
+def test_mchids_in_every_spelling(service, mchid):
+    assert Client(**{**service.settings(HOST), "mchid": mchid}).mchid == "1900007291"
+
+
+@pytest.mark.parametrize("serial", ["xyz", PUBLIC_KEY_ID, MCHID, int(MCHID), 1.5, True, b"ab", "A" * 41, 10**500])
 def test_a_serial_that_is_none(service, serial):
     assert "serial: " in refusal(service, serial=serial)
 
 
 def test_private_keys_that_are_none(service, tmp_path):
     certificate = certificate_pem(new_certificate(service.merchant))
-    assert "came a public key or a certificate" in refusal(service, private_key=public_pem(service.merchant))
-    assert "came a public key or a certificate" in refusal(service, private_key=certificate)
+    assert "came an RSA public key" in refusal(service, private_key=public_pem(service.merchant))
+    assert "came a certificate; " in refusal(service, private_key=certificate)
     assert "private_key" in refusal(service, private_key=tmp_path)
     assert "missing.pem" in refusal(service, private_key=tmp_path / "missing.pem")
     assert "private_key" in refusal(service, private_key="missing.pem")
     assert "private_key: came a int" in refusal(service, private_key=5)
     assert "RSAPublicKey" in refusal(service, private_key=service.merchant.public_key())
     base64_alone = "".join(private_pem(service.merchant).splitlines()[1:-1])
-    assert "not PEM" in refusal(service, private_key=base64_alone)
+    assert "neither PEM nor base64" in refusal(service, private_key=base64_alone[:99] + "." + base64_alone[99:])
     for path in (private_pem(service.merchant), base64_alone):
         assert "a path of" in refusal(service, private_key=Path(path))
-    assert "backslash" in refusal(service, private_key=private_pem(service.merchant).replace("\n", "\\n"))
     assert "'apiclient_key.pem'" in refusal(service, private_key="apiclient_key.pem")
 
 
@@ -94,7 +130,7 @@ def test_certs_that_are_none(service, tmp_path):
     assert "came a list" in refusal(service, certs=[public])
     assert "came a str" in refusal(service, certs=public)
     assert f"certs['{PUBLIC_KEY_ID}']" in refusal(service, certs={PUBLIC_KEY_ID: private_pem(service.merchant)})
-    assert "came a private key" in refusal(service, certs={PUBLIC_KEY_ID: private_pem(service.merchant)})
+    assert "came an RSA private key" in refusal(service, certs={PUBLIC_KEY_ID: private_pem(service.merchant)})
     assert "NoneType" in refusal(service, certs={PUBLIC_KEY_ID: None})
     assert serial in refusal(service, certs={PUBLIC_KEY_ID: certificate}), "a certificate is not filed under a key's id"
     assert serial in refusal(service, certs={"A" * 40: certificate})
@@ -283,8 +319,6 @@ def test_one_line_a_call(client, wire, service, send, caplog):
         r"GET v3/users/\{openid\} TransportError - [0-9.]+ ms",
     ]
     assert len(lines) == len(patterns)
-    import re
-
     assert [bool(re.fullmatch(pattern, line)) for pattern, line in zip(patterns, lines, strict=True)] == [True] * 4
 
 

@@ -64,8 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{PASSPHRASE_VARIABLE}, for other users of a machine can read a command line.",
     )
     certificates.add_argument("--mchid", required=True, help="the merchant number")
-    certificates.add_argument("--serial", required=True, help="the serial number of the merchant API certificate")
-    certificates.add_argument("--private-key", required=True, type=Path, metavar="FILE", help="apiclient_key.pem")
+    certificates.add_argument(
+        "--serial",
+        default="",
+        help="the serial number of the merchant API certificate, or the file apiclient_cert.pem; not needed with a .p12",
+    )
+    certificates.add_argument(
+        "--private-key", required=True, type=Path, metavar="FILE", help="apiclient_key.pem, or apiclient_cert.p12"
+    )
     certificates.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="where to write SERIAL.pem of each"
     )

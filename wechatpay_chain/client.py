@@ -19,7 +19,7 @@ from wechatpay_chain._version import __version__
 from wechatpay_chain.chain import Draft, Node, Seconds
 from wechatpay_chain.content import MOST_IN_MEMORY
 from wechatpay_chain.credentials import Credentials, Signer, with_key, with_nothing, with_signer
-from wechatpay_chain.crypto import PrivateKeySource, PublicKeySource, key_octets, load_private_key
+from wechatpay_chain.crypto import CertificateSource, PrivateKeySource, PublicKeySource, key_octets
 from wechatpay_chain.errors import (
     APIError,
     ArgumentError,
@@ -45,6 +45,7 @@ from wechatpay_chain.http import (
     copied,
 )
 from wechatpay_chain.keyring import CertificateCache, Keyring
+from wechatpay_chain.loading import load_identity
 from wechatpay_chain.middleware.encrypt import encrypt
 from wechatpay_chain.middleware.errors import raise_for_status
 from wechatpay_chain.middleware.log import log
@@ -59,6 +60,7 @@ from wechatpay_chain.sensitive import Sensitive, holds_sensitive, sealed
 from wechatpay_chain.settings import (
     certificates,
     download_seconds,
+    former_keys,
     kept_certificates,
     merchant_number,
     merchant_serial,
@@ -69,6 +71,7 @@ from wechatpay_chain.settings import (
     truth,
     with_method,
 )
+from wechatpay_chain.shielding import shielded
 from wechatpay_chain.template import expand, hide_query, without_query
 from wechatpay_chain.transport import Route
 from wechatpay_chain.v2_segments import V2_SEGMENTS
@@ -110,9 +113,11 @@ class Client:
 
     Args:
         mchid: the merchant number that calls.
-        serial: the serial number of the merchant API certificate, in any notation.
-        private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, or a
-            loaded key.
+        serial: the serial number of the merchant API certificate, in any notation; or that certificate
+            (apiclient_cert.pem) in any form that keys have, which is then checked to be for `private_key`. May be left out
+            where the certificate comes with `private_key`.
+        private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, base64 of
+            them, or a loaded key. From apiclient_cert.p12 come key and certificate at once.
         certs: WeChat Pay's keys: each public key under its `PUB_KEY_ID_…`, each platform certificate under its serial
             number; both kinds may be mixed.
         apiv3_key: the APIv3 key, 32 bytes. With it, `certs` may be left out: platform certificates are fetched at the first
@@ -126,9 +131,10 @@ class Client:
             `sign(message: bytes) -> str`, RSA-SHA256 in base64, or an `async def` of the same.
         verifier: judges signatures in place of `certs`: an object with `verify(message: bytes, signature: str, serial:
             str) -> bool`, or an `async def` of the same. `certs` then serves to encrypt only.
-        trust_anchors: the certificates that fetched ones must have been issued by: paths, PEM, DER, or loaded.
+        trust_anchors: the certificates that fetched ones must have been issued by, in any form that keys have. Of a file
+            with several, the first is taken.
         seen: a memory of nonces for notifications, such as `SeenNonces()`; see `Notifications`.
-        passphrase: of an encrypted private key.
+        passphrase: of encrypted private keys. That of a PKCS#12 file is the merchant number where none is given.
         former_private_keys: older keys of the merchant, which decrypt what was encrypted to them before a renewal.
         base_url: scheme and host of the service; https, or http to this machine.
         timeout: seconds that each attempt of a call may take: to get a connection, to wait for the next bytes, and in
@@ -150,11 +156,12 @@ class Client:
     """
 
     # Defaults of "" and {} stand for "missing", so that a missing setting gets the same clear error as a wrong one.
+    @shielded
     def __init__(
         self,
         *,
-        mchid: str = "",
-        serial: str | int = "",
+        mchid: str | int = "",
+        serial: int | CertificateSource = "",
         private_key: PrivateKeySource = "",
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
@@ -178,15 +185,16 @@ class Client:
         async_session: aiohttp.ClientSession | None = None,
     ) -> None:
         self.mchid = merchant_number(mchid)
-        self.serial = merchant_serial(serial, self.mchid)
         with_method("signer", signer, "sign")
         with_method("verifier", verifier, "verify")
         if not private_key and signer is None and verifier is None:
             raise ConfigurationError(
                 "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
             )
-        key = load_private_key(private_key, passphrase) if private_key else None
-        formers = tuple(load_private_key(former) for former in former_private_keys)
+        identity = load_identity("private_key", private_key, passphrase, self.mchid) if private_key else None
+        key = identity.key if identity else None
+        self.serial = merchant_serial(serial, self.mchid, identity, passphrase)
+        formers = former_keys(former_private_keys, passphrase, self.mchid)
         self._private_keys = (key, *formers) if key else formers
         local = with_key(key) if key else with_nothing
         signature = local if signer is None else with_signer(signer)

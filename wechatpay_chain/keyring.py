@@ -16,16 +16,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import NameOID
 
+from wechatpay_chain.characters import Copied
 from wechatpay_chain.crypto import (
     PublicKeySource,
     aes_gcm_decrypt,
     load_public,
-    load_public_key,
     normalize_serial,
     serial_number,
 )
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, TransportError, WeChatPayError
+from wechatpay_chain.loading import key_of, read_public
 from wechatpay_chain.process import current_process
+from wechatpay_chain.shielding import shielded
 
 __all__ = ["CertificateCache", "Keyring"]
 
@@ -366,16 +368,14 @@ def _refuse_own(entries: Mapping[str, _Entry], merchant: Merchant | None) -> Non
             )
 
 
+@shielded
 def _entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     for given_id, source in certs.items():
         key_id = _normalize_id(given_id)
         if key_id in entries:
             raise ConfigurationError(f"certs[{key_id!r}]: came twice, in two spellings; expected it once")
-        try:
-            entries[key_id] = _entry(key_id, given_id, source)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"certs[{key_id!r}]: {error}") from None
+        entries[key_id] = _entry(key_id, given_id, source)
     return entries
 
 
@@ -386,35 +386,49 @@ _EXPECTED = (
 
 
 def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
-    loaded = load_public(source)
+    setting = f"certs[{key_id!r}]"
+    loaded = read_public(setting, source)
     if isinstance(loaded, RSAPublicKey):
-        if isinstance(given_id, str) and given_id.isdecimal():
+        if str(given_id).strip().isdecimal():
             raise ConfigurationError(
-                "came a public key under digits alone; expected its whole id, PUB_KEY_ID_ and digits"
+                f"{setting}: came a public key under digits alone; expected its whole id, PUB_KEY_ID_ and digits"
             )
         return _Entry(loaded, 0, float("inf"))
+    entry = _entry_of(loaded, setting)
     if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
-            f"came a certificate whose serial number is {serial}; expected the key of that id, or the certificate under its "
-            "own serial number, if it is WeChat Pay's"
+            f"{setting}: came a certificate whose serial number is {serial}; expected the key of that id, or the certificate "
+            "under its own serial number, if it is WeChat Pay's"
         )
-    return _entry_of(loaded)
+    return entry
 
 
-def _entry_of(certificate: x509.Certificate) -> _Entry:
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return _Entry(load_public_key(certificate), begins.timestamp(), ends.timestamp())
+def _entry_of(certificate: x509.Certificate, setting: str = "certificate") -> _Entry:
+    key = key_of(setting, certificate)
+    try:
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except ValueError:
+        raise ConfigurationError(f"{setting}: its dates cannot be read; get it again") from None
+    return _Entry(key, begins.timestamp(), ends.timestamp())
 
 
 def _normalize_id(key_id: object) -> str:
-    if isinstance(key_id, str) and _PUBLIC_KEY_ID.fullmatch(key_id.strip()):
-        return key_id.strip()
-    if isinstance(key_id, (str, int)):
+    reason = ""
+    if isinstance(key_id, str):
+        copied = Copied(key_id)
+        _, prefix, rest = copied.text.upper().partition(PUBLIC_KEY_PREFIX)
+        rest = copied.text[len(copied.text) - len(rest) :]
+        if _PUBLIC_KEY_ID.fullmatch(prefix + rest):
+            return prefix + rest
+        if prefix:
+            flaw = copied.find_flaw("0-9A-Za-z", len(copied.text) - len(rest))
+            reason = f", which holds {flaw}" if flaw else ", of which the digits are missing"
+    if not reason and isinstance(key_id, (str, int)):
         try:
             return normalize_serial(key_id)
-        except ConfigurationError:
-            pass
+        except ConfigurationError as error:
+            reason = f", and as a serial number {str(error).removeprefix('serial: ').partition('; expected')[0]}"
     shown = repr(key_id) if isinstance(key_id, str) and len(key_id) < 64 else f"a {type(key_id).__name__}"
     raise ConfigurationError(
-        f"certs: came the id {shown}; expected PUB_KEY_ID_… for a public key, or the serial number of a certificate"
+        f"certs: came the id {shown}{reason}; expected PUB_KEY_ID_… for a public key, or the serial number of a certificate"
     )

@@ -9,11 +9,15 @@ from typing import TypeGuard, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from wechatpay_chain.crypto import PublicKeySource, load_public, normalize_serial
+from wechatpay_chain.characters import Copied, strip
+from wechatpay_chain.crypto import PublicKeySource, normalize_serial
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 from wechatpay_chain.http import Timeout, is_loopback, split_origin
 from wechatpay_chain.keyring import PUBLIC_KEY_PREFIX, CertificateCache
+from wechatpay_chain.loading import Identity, is_of, key_of, load_certificate, load_former_key, read_public
+from wechatpay_chain.material import holds_material
 from wechatpay_chain.middleware.retry import Retry
 
 MOST_SECONDS = 10**6
@@ -28,6 +32,7 @@ FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com
 __all__ = [
     "certificates",
     "download_seconds",
+    "former_keys",
     "kept_certificates",
     "merchant_number",
     "merchant_serial",
@@ -41,33 +46,104 @@ __all__ = [
 
 
 def merchant_number(mchid: object) -> str:
-    """The merchant number, a text of digits."""
-    if isinstance(mchid, str) and re.fullmatch("[0-9]{1,32}", mchid):
-        return mchid
-    if not mchid:
+    """Reads the merchant number: an int, or a text of digits that may have been copied with blanks or quotes around it."""
+    is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
+    text = str(mchid) if is_number else mchid
+    copied = Copied(text) if isinstance(text, str) else None
+    if copied and re.fullmatch("[0-9]{1,32}", copied.text):
+        return copied.text
+    if not mchid or (copied and not copied.text):
         came = "it is missing"
-    elif isinstance(mchid, str):
-        came = f"came {mchid!r}" if len(mchid) < 32 else f"came a text of {len(mchid)} characters"
-    else:
+    elif copied is None:
         came = f"came a {type(mchid).__name__}"
+    elif len(copied.text) >= 32:
+        came = f"came a text of {len(copied.text)} characters"
+    elif re.fullmatch("wx[0-9a-f]{16}", copied.text):
+        came = f"came {mchid!r}, which is an appid"
+    else:
+        came = f"came {mchid!r}, which holds {copied.find_flaw('0-9')}"
     raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
 
 
-def merchant_serial(serial: object, mchid: str) -> str:
-    """The serial number of the merchant API certificate, as the service writes it."""
+def merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
+    """Reads the serial number of the merchant API certificate, as the service writes it.
+
+    Args:
+        serial: the number, or the certificate that has it. A text that is a number is no path.
+        mchid: the merchant number.
+        identity: what the merchant signs with. A certificate must be for that key; where a certificate came with it, the
+            serial number must be that certificate's, and may be left out.
+        passphrase: of a PKCS#12 file.
+
+    Raises:
+        ConfigurationError: there is none, or the certificate is for another key than the merchant's.
+    """
+    own = identity.certificate if identity else None
+    if isinstance(serial, (str, bytes)) and not serial.strip():
+        serial = None
+    if not serial and own is not None:
+        return normalize_serial(own.serial_number)
+    if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (isinstance(serial, str) and _is_source(serial)):
+        certificate = load_certificate("serial", serial, passphrase, mchid)
+        number = normalize_serial(certificate.serial_number)
+        if identity and not is_of(certificate, identity.key):
+            raise ConfigurationError(
+                f"serial and private_key: the certificate {number} in serial= is for another key than the one in "
+                "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
+                "apiclient_key.pem of one application"
+            )
+    else:
+        number = _read_serial(serial, mchid)
+    if own is not None and (brought := normalize_serial(own.serial_number)) != number:
+        raise ConfigurationError(
+            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has {brought}; "
+            "leave serial= out, or give the private key of the other certificate"
+        )
+    return number
+
+
+def _read_serial(serial: object, mchid: str) -> str:
     if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
         came = f"came a {type(serial).__name__}" if serial else "it is missing"
-        raise ConfigurationError(f"serial: {came}; expected the serial number of the merchant API certificate")
-    if isinstance(serial, str) and serial.startswith(PUBLIC_KEY_PREFIX):
+        raise ConfigurationError(
+            f"serial: {came}; expected the serial number of the merchant API certificate, or that certificate"
+        )
+    text = Copied(serial).text if isinstance(serial, str) else ""
+    if text.upper().startswith(PUBLIC_KEY_PREFIX):
         raise ConfigurationError(
             "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
             "merchant API certificate"
         )
-    if str(serial).strip() == mchid:
+    if text == mchid or serial == int(mchid):
         raise ConfigurationError(
             "serial: came the merchant number; expected the serial number of the merchant API certificate"
         )
     return normalize_serial(serial)
+
+
+def _is_source(serial: str) -> bool:
+    return holds_material(serial) or _PATH.search(strip(serial)) is not None
+
+
+_PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)
+
+
+def former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
+    """Loads the older private keys of the merchant.
+
+    Args:
+        formers: the keys, as of `load_private_key`.
+        passphrase: of those that are encrypted.
+        mchid: the merchant number, which is the passphrase of a PKCS#12 file where none is given.
+    """
+    if isinstance(formers, (str, bytes, os.PathLike)) or not isinstance(formers, Iterable):
+        raise ConfigurationError(
+            f"former_private_keys: came a {type(formers).__name__}; expected a list of private keys"
+        )
+    return tuple(
+        load_former_key(f"former_private_keys[{number}]", former, passphrase, mchid)
+        for number, former in enumerate(formers)
+    )
 
 
 def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
@@ -77,13 +153,12 @@ def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certific
             f"trust_anchors: came a {type(trust_anchors).__name__}; expected a list of certificates"
         )
     loaded: list[x509.Certificate] = []
-    for source in trust_anchors:
-        try:
-            anchor = load_public(source)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"trust_anchors: {error}") from None
+    for number, source in enumerate(trust_anchors):
+        setting = f"trust_anchors[{number}]"
+        anchor = read_public(setting, source)
         if not isinstance(anchor, x509.Certificate):
-            raise ConfigurationError("trust_anchors: came a bare public key; expected certificates")
+            raise ConfigurationError(f"{setting}: came a bare public key; expected certificates")
+        key_of(setting, anchor)
         loaded.append(anchor)
     return loaded
 

@@ -22,6 +22,7 @@ __all__ = ["check", "verify"]
 
 logger = logging.getLogger("wechatpay_chain")
 
+
 def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
     """Lets a response pass that is proven, or that is an error answer, which is raised as such further out.
 
