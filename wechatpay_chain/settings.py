@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import TypeGuard, cast
+from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -232,9 +232,9 @@ def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) ->
             where the third is left out, it is 60, or the sum of the first two where that is more.
         error: what is raised, the error of whoever gave the timeout.
     """
-    figures = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    figures: tuple[Any, ...] = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     if len(figures) in (2, 3) and all(map(_is_seconds, figures)):
-        connect, read, *total = map(float, figures)
+        connect, read, *total = (float(figure) for figure in figures)
         return Timeout(connect, read, total[0] if total else max(TOTAL, connect + read))
     raise error(
         f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or (connect, read) or (connect, read, "

@@ -8,7 +8,7 @@ client = Client(
     mchid="1900007291", serial="408B", private_key="apiclient_key.pem", certs={"PUB_KEY_ID_01": "pub_key.pem"}
 )
 
-Client(mchid=1900007291)  # type: ignore[arg-type]
+Client(mchid=1900007291.0)  # type: ignore[arg-type]
 Client("1900007291")  # type: ignore[call-arg]
 Client(private_key=5)  # type: ignore[arg-type]
 Client(certs=["pub_key.pem"])  # type: ignore[arg-type]

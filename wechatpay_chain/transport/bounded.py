@@ -79,8 +79,9 @@ _thread = _Thread()
 
 def bind(pool: Any) -> None:
     """Lets a pool of urllib3 make connections that keep to the deadline of the attempt that uses them."""
-    if isinstance(pool.ConnectionCls, type) and issubclass(pool.ConnectionCls, http.client.HTTPConnection):
-        pool.ConnectionCls = _bounded(pool.ConnectionCls)  # type: ignore[arg-type]  # a class is hashable
+    connections: Any = pool.ConnectionCls
+    if isinstance(connections, type) and issubclass(connections, http.client.HTTPConnection):
+        pool.ConnectionCls = _bounded(connections)
     if pool.block and "urlopen" not in vars(pool):
         urlopen = pool.urlopen
 
@@ -92,7 +93,7 @@ def bind(pool: Any) -> None:
 
 
 @lru_cache
-def _bounded(connections: type[http.client.HTTPConnection]) -> type[http.client.HTTPConnection]:
+def _bounded(connections: Any) -> Any:
     if issubclass(connections, _Bounded):
         return connections
     return type(connections.__name__, (_Bounded, connections), {})
@@ -157,8 +158,9 @@ class _Bounded(http.client.HTTPConnection):
         if attempt is not None:
             if self.sock is None:
                 self.connect()
+            sock: Any = self.sock
             # The seconds that were left to the attempt before may still be set.
-            self.sock.settimeout(attempt.seconds(attempt.timeout.read))
+            sock.settimeout(attempt.seconds(attempt.timeout.read))
             attempt.is_sending = True
         super().send(data)
 

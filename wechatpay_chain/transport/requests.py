@@ -15,6 +15,7 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import requests
+from requests import adapters, sessions
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -74,11 +75,11 @@ class _Answer(NamedTuple):
 
 
 class _HTTPPool(HTTPConnectionPool):
-    QueueCls = InterruptibleQueue  # type: ignore[assignment]
+    QueueCls: Any = InterruptibleQueue
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    QueueCls = InterruptibleQueue  # type: ignore[assignment]
+    QueueCls: Any = InterruptibleQueue
 
 
 _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
@@ -319,9 +320,9 @@ def _is_patched() -> bool:
     Such calls go through a session, so that it sees them; see docs/testing.md. It takes 0.5 µs.
     """
     return not (
-        _is_of(requests.Session.send, requests.sessions)
-        and _is_of(requests.Session.get_adapter, requests.sessions)
-        and _is_of(HTTPAdapter.send, requests.adapters)
+        _is_of(requests.Session.send, sessions)
+        and _is_of(requests.Session.get_adapter, sessions)
+        and _is_of(HTTPAdapter.send, adapters)
         and HTTPConnectionPool.ConnectionCls is _CONNECTIONS
     )
 
