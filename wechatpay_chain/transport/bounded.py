@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections import deque
-from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +91,13 @@ def bind(pool: Any) -> None:
         pool.urlopen = bounded
 
 
-@lru_cache
-def _bounded(connections: Any) -> Any:
-    if issubclass(connections, _Bounded):
-        return connections
-    return type(connections.__name__, (_Bounded, connections), {})
+def _bounded(connections: type) -> type:
+    if connections not in _made and not issubclass(connections, _Bounded):
+        _made[connections] = type(connections.__name__, (_Bounded, connections), {})
+    return _made.get(connections, connections)
+
+
+_made: dict[type, type] = {}
 
 
 class _Socket:
