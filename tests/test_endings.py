@@ -37,7 +37,7 @@ Script = Callable[[socket.socket], object]
 
 
 @contextmanager
-def scripted(script: Script) -> Iterator[str]:
+def scripted(script: Script, head_first: bool = True) -> Iterator[str]:
     """A server that reads each request's head, and then does what the script says, on a thread for each connection."""
     server = socket.create_server(("127.0.0.1", 0), backlog=256)
     ended = threading.Event()
@@ -46,7 +46,7 @@ def scripted(script: Script) -> Iterator[str]:
         with accepted, suppress(OSError):
             accepted.settimeout(20)
             head = b""
-            while b"\r\n\r\n" not in head:
+            while head_first and b"\r\n\r\n" not in head:
                 octets = accepted.recv(1 << 16)
                 if not octets:
                     return

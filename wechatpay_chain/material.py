@@ -91,8 +91,9 @@ def _read_file(setting: str, path: str, hidden: str) -> Found:
     name = unquote(url[1]) if url else path
     name = name[1:] if _DRIVE.match(name) else name
     octets, cause = b"", ""
+    file = Path(name)
     try:
-        file = Path(name).expanduser() if name.startswith("~") else Path(name)
+        file = file.expanduser() if name.startswith("~") else file
         with file.open("rb") as opened:
             octets = opened.read(_FILE_BYTES)
             if len(octets) == _FILE_BYTES:
