@@ -66,6 +66,14 @@ class _Unconnected(Exception):
     """Something went wrong before there was a connection; its cause says what."""
 
 
+class _Ended(Exception):
+    """Carries the error that a call ends with through aiohttp, which knows what to do with its own and with an OSError."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class _Answer:
     """A response that came without aiohttp's session: what of its ClientResponse is of use."""
 
@@ -329,7 +337,7 @@ class AiohttpTransport:
             try:
                 return await handler(outgoing)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                raise found(error) from fault.cause(error)
+                raise _Ended(found(error)) from fault.cause(error)
 
         try:
             return await session.request(
@@ -351,6 +359,8 @@ class AiohttpTransport:
                 ),
                 middlewares=(once,),
             )
+        except _Ended as ended:
+            raise ended.error from ended.__cause__
         except WeChatPayError:
             raise
         except asyncio.CancelledError:
