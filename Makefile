@@ -4,16 +4,19 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
-# A process for each core; more than four would disturb the tests that measure time.
-PARALLEL = --numprocesses auto --maxprocesses 4 --dist worksteal
+# Most tests wait for a socket more than they compute; more processes than this would disturb those that measure time.
+PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-slow soak bench bench-quick lint types docs clean
+.PHONY: demo test coverage test-slow soak bench bench-quick lint types docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
 
 test: $(VENV)/test
+	$(BIN)/python -m pytest $(PARALLEL)
+
+coverage: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 test-slow: $(VENV)/test

@@ -126,7 +126,7 @@ class Mode:
     def __init__(self, service: Service, mode: str) -> None:
         self.service, self.mode = service, mode
 
-    def __call__(self, url: str, verb: str = "get", *, template: str = "v3/x", timeout=(2, 1, 5), **arguments):
+    def __call__(self, url: str, verb: str = "get", *, template: str = "v3/x", timeout=(2, 0.4, 3), **arguments):
         settings = {**self.service.settings(url), "timeout": timeout}
         own = {key: arguments.pop(key) for key in ("retry", "max_response_bytes", "proxies") if key in arguments}
         settings.update(own)
@@ -162,13 +162,12 @@ def mode(request, service) -> Mode:
 @pytest.mark.parametrize("malformed", MALFORMED)
 @pytest.mark.parametrize("then", ["", "close"])
 def test_a_malformed_chunk_ends_a_call(mode, malformed, then):
-    script = pieces(CHUNKED, MALFORMED[malformed], then=then)
-    with scripted(script) as url:
-        for verb, arguments in (("get", {}), ("post", {"json": {"a": 1}})):
-            error = failure(lambda verb=verb, arguments=arguments: mode(url, verb, **arguments), within=4)
-            assert isinstance(error, (TransportError, SignatureError))
-            assert error.sent is True
-            assert error.request.method == verb.upper()
+    verb, arguments = ("post", {"json": {"a": 1}}) if then else ("get", {})
+    with scripted(pieces(CHUNKED, MALFORMED[malformed], then=then)) as url:
+        error = failure(lambda: mode(url, verb, **arguments), within=4)
+    assert isinstance(error, (TransportError, SignatureError))
+    assert error.sent is True
+    assert error.request.method == verb.upper()
 
 
 @pytest.mark.parametrize("malformed", ["no size", "a size of 17 digits"])
@@ -213,25 +212,27 @@ SLOW = {
 @pytest.mark.parametrize("slow", SLOW)
 def test_an_attempt_has_a_total(mode, slow):
     with scripted(SLOW[slow]) as url:
-        error = failure(lambda: mode(url, "post", json={}, timeout=(1, 0.7, 0.9)), within=4)
+        error = failure(lambda: mode(url, "post", json={}, timeout=(1, 0.4, 0.6)), within=4)
     assert isinstance(error, TransportTimeout)
     assert isinstance(error, TimeoutError)
     if error.setting == "total":
-        assert error.seconds == 0.9
+        assert error.seconds == 0.6
     else:  # the head of an awaited response counts as one piece
-        assert (mode.mode.partition(" ")[0], error.setting, error.seconds) == ("async", "read", 0.7)
+        assert (mode.mode.partition(" ")[0], error.setting, error.seconds) == ("async", "read", 0.4)
     assert error.sent is True
 
 
 def test_a_total_counts_for_each_attempt(mode):
     with scripted(SLOW["chunks of one byte"]) as url:
-        error = failure(lambda: mode(url, timeout=(1, 1, 0.6), retry=Retry(attempts=2, pause=0.01)), within=4)
+        error = failure(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, pause=0.01)), within=4)
     assert [attempt.outcome for attempt in error.attempts] == ["TransportTimeout sent=True"] * 2
 
 
 def test_a_total_of_a_call_with_a_proxy(mode):
     with scripted(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1)) as url:
-        error = failure(lambda: mode("https://name.invalid/", proxies={"https": url}, timeout=(1, 1, 1)), within=4)
+        error = failure(
+            lambda: mode("https://name.invalid/", proxies={"https": url}, timeout=(0.6, 0.6, 0.6)), within=4
+        )
     assert isinstance(error, TransportError)
     assert error.sent is False or mode.mode == "async session"  # where nothing of ours is told how far it came
     assert f"through the proxy {url.rstrip('/')}, which proxies= names" in str(error)
@@ -247,17 +248,17 @@ def test_a_peer_that_takes_nothing(mode):
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     with scripted(script) as url:
-        error = failure(lambda: mode(url, "post", json={"a": "x" * 30_000_000}, timeout=(1, 1, 2)), within=6)
+        error = failure(lambda: mode(url, "post", json={"a": "x" * 30_000_000}, timeout=(1, 0.6, 1)), within=6)
     assert isinstance(error, TransportTimeout)
     assert error.sent is True
 
 
 def test_a_download_has_no_total_unless_it_is_asked_for(mode, tmp_path):
     octets = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
-    with scripted(pieces(octets, *[b"x"] * 8, pause=0.2)) as url:
-        mode(url, "download", template="v3/billdownload/file", to=tmp_path / "a", timeout=(1, 1, 0.5))
+    with scripted(pieces(octets, *[b"x"] * 8, pause=0.1)) as url:
+        mode(url, "download", template="v3/billdownload/file", to=tmp_path / "a", timeout=(1, 1, 0.4))
         assert (tmp_path / "a").read_bytes() == b"x" * 8
-    with scripted(pieces(octets, *[b"x"] * 8, pause=0.2)) as url:
+    with scripted(pieces(octets, *[b"x"] * 8, pause=0.1)) as url:
         with pytest.raises(TransportTimeout) as caught:
             Mode.download_within(mode, url, tmp_path / "b", (1, 1, 0.5))
     assert caught.value.setting == "total"

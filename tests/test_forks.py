@@ -86,7 +86,9 @@ def written(service, base_url, folder, **more) -> dict[str, str]:
     }
     path = folder / "settings.json"
     path.write_text(json.dumps(settings))
-    return {**os.environ, "SETTINGS": str(path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    # Coverage takes locks of its own, which an interrupt or a fork may leave locked.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    return {**environment, "SETTINGS": str(path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
 
 
 def ran(program: str, environment: dict[str, str], seconds: float = 60) -> str:
