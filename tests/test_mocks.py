@@ -90,6 +90,7 @@ def test_a_tracer_that_wraps_a_session_sees_calls(client, wire, monkeypatch):
     assert client.v3.x.get().status_code == 200
     assert client.v3.x.post(json={}).status_code == 200
     assert seen == [f"{wire.base_url}v3/x"] * 2
+    assert len({received.peer for received in wire.received}) == 1, "connections are kept all the same"
 
 
 def test_a_tracer_of_aiohttp_sees_calls(service, wire, monkeypatch):
