@@ -65,10 +65,15 @@ class Node:
 
     and raises:
 
-    - PathVariableError, ArgumentError: before anything is sent.
-    - TransportError: no whole answer came; its `sent` says whether the service may have acted.
-    - SignatureError: the answer is not proven to be WeChat Pay's.
-    - APIError: the service answered with a status other than 2xx; see its subclasses.
+    - PathVariableError, ArgumentError, UnsupportedError: before anything is sent.
+    - ConfigurationError: before anything is sent; a key or a certificate is missing.
+    - TransportError: no whole response came; a TransportTimeout where it took too long.
+    - ContentError: the response is too large to be read into memory.
+    - SignatureError: the response is not proven to be WeChat Pay's.
+    - APIError: the service responded with a status other than 2xx; see its subclasses.
+
+    `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, but for an
+    OSError of a file of your own, a TypeError or an AttributeError where the call is written wrongly, and cancellation.
     """
 
     __slots__ = ("_client", "_template")

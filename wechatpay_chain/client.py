@@ -111,6 +111,9 @@ class Client:
     The constructor opens no connection and starts no thread. One client serves any number of threads and event loops,
     and goes on working in a forked child.
 
+    Every call ends in bounded time, with a verified response or with a `WeChatPayError`, whose `sent` says whether the service
+    may have acted on the call; `wechatpay_chain.errors` has the tree and the few other exceptions that a call may raise.
+
     Args:
         mchid: the merchant number that calls.
         serial: the serial number of the merchant API certificate, in any notation; or that certificate
