@@ -406,17 +406,15 @@ def test_what_is_compressed_does_not_swell(service, mode):
         assert peak < 100_000_000
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity", "raw deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity"])
 def test_what_is_compressed_on_the_way_is_verified_as_it_was_signed(mode, service, encoding):
     body = b'{"a": "' + b"x" * 100_000 + b'"}'
-    raw = zlib.compressobj(wbits=-15)
     encoded = {
         "deflate": zlib.compress(body),
         "identity": body,
-        "raw deflate": raw.compress(body) + raw.flush(),
     }.get(encoding, gzip.compress(body[:50]) + gzip.compress(body[50:]))
     reply = service.signed(body)
-    answer = Reply(200, {**reply.headers, "Content-Encoding": encoding.removeprefix("raw ")}, encoded)
+    answer = Reply(200, {**reply.headers, "Content-Encoding": encoding}, encoded)
     with Wire(lambda received: answer) as wire:
         assert mode(wire.base_url).content == body
     with Wire(lambda received: Reply(200, answer.headers, encoded[:-9])) as wire:

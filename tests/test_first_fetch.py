@@ -37,7 +37,7 @@ def failed(client, send, wire, kind, json=None) -> str:
     assert caught.value.sent is False
     assert caught.value.request.template == "v3/pay"
     assert {received.target for received in wire.received} <= {"/v3/certificates"}
-    assert "nothing was sent of POST v3/pay" in str(caught.value)
+    assert "Nothing was sent of POST v3/pay" in str(caught.value)
     return str(caught.value)
 
 

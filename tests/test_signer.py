@@ -135,7 +135,7 @@ def test_a_verifier_needs_no_certificates(service, wire, send, kind):
         with pytest.raises(SignatureError) as caught:
             send(client.v3.x, "get")
         assert caught.value.reason is Reason.BAD_SIGNATURE
-        with pytest.raises(ConfigurationError, match="there is no key of WeChat Pay's to encrypt with"):
+        with pytest.raises(ConfigurationError, match="needs a key of WeChat Pay's, and there is none"):
             send(client.v3.x, "post", json={"name": Sensitive("张三")})
 
 

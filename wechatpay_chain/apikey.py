@@ -24,7 +24,7 @@ _ENDS = {
     "\ufeff": "a byte order mark (BOM)",
     "\0": "a zero byte",
 }
-# None of these has 32 characters, as the key has.
+# Looked for in what has not 32 characters, as the key has.
 _MISTAKES = (
     (re.compile(r"-----BEGIN [\s\S]*"), "a PEM, which belongs in private_key= or certs="),
     (re.compile(r"MI[A-Za-z0-9+/=\s]{100,}"), "a key in base64, which belongs in private_key= or certs="),
@@ -76,7 +76,7 @@ def key_octets(setting: str, key: object) -> bytes:
 def _find_flaw(text: str) -> str:
     inside = strip(text)
     for pattern, name in _MISTAKES:
-        if pattern.fullmatch(inside):
+        if len(text) != APIV3_KEY_SIZE and pattern.fullmatch(inside):
             return f"came {name}"
     if inside != text:
         left = f"which is no part of it; {len(inside)} characters are left without it"

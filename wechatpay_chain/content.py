@@ -19,22 +19,21 @@ MOST_IN_MEMORY = 64 << 20
 MOST_OF_AN_ERROR = 1 << 20
 """Bytes after which no more of an error response is read. The service's have some hundred."""
 
-_GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_GZIP, _ZLIB = zlib.MAX_WBITS | 16, zlib.MAX_WBITS
 
 
 class Inflating:
     """Decompresses what comes, at most a megabyte at a time, however much it swells.
 
     Args:
-        formats: window sizes as zlib takes them, each tried on the first bytes until one fits.
+        window: its size as zlib takes it, which says the format too.
     """
 
     PIECE = 1 << 20
 
-    def __init__(self, *formats: int) -> None:
-        self._format, *self._others = formats or (_GZIP,)
-        self._inflating = zlib.decompressobj(self._format)
-        self._is_begun = False
+    def __init__(self, window: int = _GZIP) -> None:
+        self._window = window
+        self._inflating = zlib.decompressobj(window)
 
     def pieces(self, octets: bytes) -> Iterator[bytes]:
         """Yields what some more bytes decompress to.
@@ -44,17 +43,8 @@ class Inflating:
         """
         while octets:
             if self._inflating.eof:  # one gzip member may follow another: RFC 1952, 2.2
-                self._inflating = zlib.decompressobj(self._format)
-            try:
-                piece = self._inflating.decompress(octets, self.PIECE)
-            except zlib.error:
-                if self._is_begun or not self._others:
-                    raise
-                self._format = self._others.pop(0)
-                self._inflating = zlib.decompressobj(self._format)
-                continue
-            self._is_begun = True
-            if piece:
+                self._inflating = zlib.decompressobj(self._window)
+            if piece := self._inflating.decompress(octets, self.PIECE):
                 yield piece
             octets = self._inflating.unused_data or self._inflating.unconsumed_tail
 
@@ -80,8 +70,8 @@ def _decoder(headers: Mapping[str, str]) -> Inflating | _Plain | None:
             return _Plain()
         case "gzip" | "x-gzip":
             return Inflating(_GZIP)
-        case "deflate":  # some servers leave out the zlib format's head
-            return Inflating(_ZLIB, _RAW)
+        case "deflate":
+            return Inflating(_ZLIB)
     return None
 
 
@@ -225,8 +215,9 @@ class ErrorContent:
                 if len(self._content) >= MOST_OF_AN_ERROR:
                     return False
         except zlib.error:
-            self._decoder = _Plain()
-            self._content += octets
+            if not self._content:
+                self._content += octets
+            return False
         return self._came < MOST_OF_AN_ERROR
 
     def finish(self) -> bytes:

@@ -51,9 +51,6 @@ ABANDONED_AFTER = 90
 MOST_SKIPPED = 100
 """Certificates that are logged as left out."""
 
-ANY = "*"
-"""Stands for the id of a key where any certificate would do."""
-
 ISSUER = "Tenpay.com Root CA"
 """The common name of whoever issues platform certificates."""
 
@@ -158,6 +155,8 @@ class Keyring:
         self._adopted = time.monotonic() if self._given else float("-inf")
         self.failure: WeChatPayError | None = None
         """Why the last refresh failed; None when it did not."""
+        self.generation = 0
+        """How often certificates were adopted."""
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
@@ -172,24 +171,24 @@ class Keyring:
         return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
-        """The key of that id, in either case, if there is one and it is valid now."""
+        """Returns the key of that id, a serial number in either case, if there is one and it is valid now."""
         entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
 
-    def needs_refresh(self, key_id: str) -> bool:
-        """Whether certificates should be fetched before an answer that names this key is judged."""
-        is_needed = self._verifies or key_id == ANY
+    def needs_refresh(self, key_id: str | None) -> bool:
+        """Tells whether certificates should be fetched before a response is verified that names this key; None is any key."""
+        is_needed = self._verifies or key_id is None
         if not self.fetches or not (is_needed or self._fetched):
             return False
-        unknown = is_needed and key_id and not key_id.startswith(PUBLIC_KEY_PREFIX) and self.find(key_id) is None
+        if key_id is None:
+            unknown = self.preferred is None
+        else:
+            is_serial = key_id != "" and not key_id.startswith(PUBLIC_KEY_PREFIX)
+            unknown = is_needed and is_serial and self.find(key_id) is None
         if self._has_only_public_keys:
-            return bool(unknown)
+            return unknown
         ends = min((entry.ends for entry in self._fetched.values()), default=float("inf"))
-        return (
-            bool(unknown)
-            or time.monotonic() - self._adopted >= REFRESH_EVERY
-            or ends - time.time() < REFRESH_BEFORE_END
-        )
+        return unknown or time.monotonic() - self._adopted >= REFRESH_EVERY or ends - time.time() < REFRESH_BEFORE_END
 
     @property
     def lacks_keys(self) -> bool:
@@ -201,7 +200,7 @@ class Keyring:
         """Whether there are fetched certificates."""
         return bool(self._fetched)
 
-    def begin_refresh(self, key_id: str) -> tuple[Future[None] | None, bool]:
+    def begin_refresh(self, key_id: str | None) -> tuple[Future[None] | None, bool]:
         """The refresh to take part in, and whether the caller has to do it; none where one was tried just now.
 
         Whoever has to do it calls `end_refresh`, whatever happens.
@@ -222,14 +221,14 @@ class Keyring:
         self._tried = time.monotonic()
         return ours.future, True
 
-    def seconds_to_next_try(self, key_id: str = ANY) -> float:
+    def seconds_to_next_try(self, key_id: str | None = None) -> float:
         """Returns how long certificates are not asked for again after they were; 0 or less where they may be now."""
         if abs(_clock() - self._clock_when_tried) > 1:
             return 0.0  # somebody has corrected this machine's clock, which may have been all that was wrong
         # A service that could not be reached may be asked again sooner by a call that waits for its first key: no forged
         # serial number can cause that.
         is_outage = isinstance(self.failure, TransportError)
-        backoff = RETRY_AFTER_OUTAGE if key_id == ANY and is_outage else RETRY_AFTER
+        backoff = RETRY_AFTER_OUTAGE if key_id is None and is_outage else RETRY_AFTER
         return self._tried + backoff - time.monotonic()
 
     def end_refresh(self, refresh: Future[None], *, interrupted: bool) -> None:
@@ -301,6 +300,7 @@ class Keyring:
         """
         self._all = _ranked({**fetched._given, **self._given})
         self._fetched = fetched._given
+        self.generation += 1
         self._adopted = time.monotonic() - age
 
     def _open(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:

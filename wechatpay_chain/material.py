@@ -193,9 +193,12 @@ def _unpack_text(text: str) -> list[Material]:
         return _unpack(bytes.fromhex(digits))
     if not _BASE64.fullmatch(digits):
         return []
-    pieces = _unpack(_decode(digits))
+    octets = _decode(digits)
+    pieces = [] if octets is None else _unpack(octets)
     if not pieces and len(digits) > LONGEST_NAME:
-        return [Material(Kind.OTHER, "damaged base64: it does not begin as a key or a certificate does")]
+        return [
+            Material(Kind.OTHER, "damaged base64, or of something that does not begin as a key or a certificate does")
+        ]
     return pieces
 
 
@@ -304,17 +307,21 @@ def _block(label: str, body: str) -> Material:
     if not _BASE64.fullmatch(digits):
         flaw = Copied(body).find_flaw(r"A-Za-z0-9+/=_\s-") or "padding before its end"
         return Material(Kind.OTHER, f"a damaged {called}: it holds {flaw} of it, which is no base64")
+    octets = _decode(digits)
+    if octets is None:
+        return Material(Kind.OTHER, f"a damaged {called}: characters of its base64 are missing, or some do not belong")
     if encrypted is None:
-        return identify(_decode(digits), called)
+        return identify(octets, called)
     headers = f"Proc-Type: 4,ENCRYPTED\nDEK-Info: {encrypted[1]},{encrypted[2]}\n"
-    content = base64.encodebytes(_decode(digits)).decode()
+    content = base64.encodebytes(octets).decode()
     pem = f"-----BEGIN {label}-----\n{headers}\n{content}-----END {label}-----\n"
     return Material(Kind.ENCRYPTED_KEY, "an encrypted private key", pem.encode())
 
 
-def _decode(digits: str) -> bytes:
-    """Decodes base64 in either alphabet, with or without its padding."""
-    digits = digits.rstrip("=").replace("-", "+").replace("_", "/")
-    # A character too many holds no byte; what is cut short there shows in the structure.
-    digits = digits[: len(digits) - (len(digits) % 4 == 1)]
-    return base64.b64decode(digits + "=" * (-len(digits) % 4))
+def _decode(digits: str) -> bytes | None:
+    """Decodes base64 in either alphabet, with or without its padding; None where characters are missing or do not belong."""
+    digits = digits.rstrip("=")
+    is_of_urls = "-" in digits or "_" in digits
+    if len(digits) % 4 == 1 or (is_of_urls and ("+" in digits or "/" in digits)):
+        return None
+    return base64.b64decode(digits + "=" * (-len(digits) % 4), b"-_" if is_of_urls else None)

@@ -48,40 +48,14 @@ class ForkSafeLock:
         self._locks[current_process()].release()
 
 
-class _Importing:
-    """Held by a thread while it imports what calls need. A fork waits for it.
-
-    A child that is forked in the middle of an import finds the lock of the module held by a thread that it does not have,
-    and waits for it for ever.
-    """
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._lock.release()
-
-    def renew(self) -> None:
-        """Makes the lock anew, in a child whose parent held it over the fork."""
-        self._lock = RLock()
-
-
-importing = _Importing()
-
-
-def _begin_child() -> None:
-    _renew()
-    importing.renew()
-
+importing = RLock()
+"""Held by a thread while it imports what calls need. A fork waits for it: a child that is forked in the middle of an import
+finds the lock of the module held by a thread that it does not have, and waits for it for ever."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=importing.__enter__,
-        after_in_parent=lambda: importing.__exit__(None, None, None),
-        after_in_child=_begin_child,
-    )
+
+    def _go_on_in_child() -> None:
+        _renew()
+        importing.release()
+
+    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=_go_on_in_child)

@@ -82,7 +82,7 @@ def read_headers(source: HeaderSource) -> ReceivedHeaders:
     found: dict[str, set[str]] = {}
     pairs = [(_name(name), value) for name, value in _pairs(source)]
     for plain, value in pairs:
-        if name := _NAMES.get(plain.removeprefix("http")):
+        if name := _NAMES.get(plain):
             found.setdefault(name, set()).update(_texts(name, value))
     if not found:
         _refuse_container(source, pairs)
@@ -138,12 +138,12 @@ def _parse_text(text: str) -> Any:
 
 
 def _name(name: object) -> str:
-    """Returns a name without what servers change in it: `HTTP_WECHATPAY_SERIAL` is `httpwechatpayserial`."""
+    """Returns a name without what servers change in it: `HTTP_WECHATPAY_SERIAL` is `wechatpayserial`."""
     if isinstance(name, (bytes, bytearray, memoryview)):
         name = bytes(name).decode("latin-1")
     if not isinstance(name, str):
         _refuse(f"a name that is a {type(name).__name__}")
-    return re.sub("[^a-z0-9]", "", name.lower())
+    return re.sub("[_-]", "", name.removeprefix("HTTP_").strip().lower())
 
 
 def _texts(name: str, value: object) -> Iterator[str]:

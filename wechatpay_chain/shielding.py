@@ -27,7 +27,7 @@ def shielded(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except BaseException as error:
+        except Exception as error:
             raised = error
         del args, kwargs
         cause: BaseException | None = raised

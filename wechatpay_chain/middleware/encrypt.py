@@ -1,42 +1,45 @@
-"""Encrypts what is sensitive, once per call, with the key that the request then names in Wechatpay-Serial."""
+"""Sees to it that there is a key of WeChat Pay's before a call is sent, and encrypts what is sensitive with it.
+
+That is done once for a call, however often it is tried. The request names the key in Wechatpay-Serial.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.http import Ask, Flow, Middleware, Request, Response, Timeout, copied
-from wechatpay_chain.keyring import ANY, Keyring
-from wechatpay_chain.middleware.rotate import missing_key, refreshed
+from wechatpay_chain.keyring import Keyring
+from wechatpay_chain.middleware.rotate import is_listing, missing_key, refreshed
 
 __all__ = ["encrypt"]
 
 
 def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -> Middleware:
-    """Seals a request that has something to seal, and gives the response what opens it.
+    """Encrypts what is sensitive in a request, and gives the response what decrypts it.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
 
     Args:
-        keyring: whose preferred key encrypts. Where it has none yet, certificates are fetched first.
+        keyring: whose preferred key encrypts. Where it has none yet, certificates are fetched first, also for a call that
+            needs one only to verify its response.
         decrypt: opens what comes back encrypted to the merchant.
         timeout: of a download.
 
     Raises:
-        TransportError, ConfigurationError, APIError: when the request is sent; there is no key to encrypt with.
-        ArgumentError: in the flow; a text is longer than the key can hold, or the caller's header names another key.
+        TransportError, ConfigurationError, APIError: when the request is sent; there is no key, and none could be
+            fetched. Nothing was sent of the call.
+        ArgumentError: when the request is sent; a text is longer than the key can hold, or the caller's header names another key.
     """
 
     def encrypted(request: Request) -> Flow:
-        if request.seal is not None:
+        # Rather than to pay, and then to have no key to verify the response with.
+        if keyring.preferred is None and (request.seal is not None or (keyring.lacks_keys and not is_listing(request))):
+            yield from refreshed(keyring, None, request, timeout)
             if keyring.preferred is None:
-                yield from refreshed(keyring, ANY, request, timeout)
+                raise missing_key(keyring, request)
+        if request.seal is not None and keyring.preferred is not None:
             preferred = keyring.preferred
-            if preferred is None:
-                if keyring.fetches:
-                    raise missing_key(keyring, request)
-                raise ConfigurationError("certs: there is no key of WeChat Pay's to encrypt with; add its public key")
             make = partial(request.seal, *preferred)
             # An upload is read for its digest once more, which may take longer than a loop can wait.
             sealed: Request = (yield Ask(make)) if request.upload else make()

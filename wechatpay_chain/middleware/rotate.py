@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
+from copy import copy
 from functools import partial
 
 from wechatpay_chain.errors import (
@@ -19,17 +20,16 @@ from wechatpay_chain.errors import (
     Reason,
     SignatureError,
     TransportError,
-    TransportTimeout,
     WeChatPayError,
 )
 from wechatpay_chain.flow import run
 from wechatpay_chain.http import Ask, Flow, Headers, Middleware, Request, Response, Steps, Timeout, Wait
-from wechatpay_chain.keyring import ANY, REFRESH_EVERY, Keyring
+from wechatpay_chain.keyring import REFRESH_EVERY, Keyring
 from wechatpay_chain.middleware.errors import api_error, raise_for_status
 from wechatpay_chain.middleware.retry import UNSETTLED
 from wechatpay_chain.middleware.verify import check
 
-__all__ = ["missing_key", "refresh_for", "refreshed", "rotate"]
+__all__ = ["is_listing", "missing_key", "refresh_for", "refreshed", "rotate"]
 
 logger = logging.getLogger("wechatpay_chain")
 
@@ -60,22 +60,12 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
         keyring: to bring up to date.
         timeout: of a download, whatever the call's own is.
         again: tries a download again that an answer has made necessary; the call itself is over then.
-
-    Raises:
-        TransportError, ConfigurationError, APIError: when the request is sent; there is no key yet, and none could be
-            fetched. Nothing was sent of the call.
     """
     around = again, raise_for_status
 
     def rotated(request: Request) -> Flow:
-        is_listing = request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
-        if keyring.lacks_keys and not is_listing:
-            # Rather than to pay, and then to be unable to believe the answer.
-            yield from refreshed(keyring, ANY, request, timeout, around)
-            if keyring.lacks_keys:
-                raise missing_key(keyring, request)
         response: Response = yield request
-        if is_listing:
+        if is_listing(request):
             if keyring.fetches:
                 keyring.failure = yield from _adopted(keyring, response)
         elif response.ok:
@@ -96,34 +86,37 @@ def refresh_for(keyring: Keyring, key_id: str, timeout: Timeout) -> Middleware:
     return refreshed_for
 
 
+def is_listing(request: Request) -> bool:
+    """Tells whether a request asks for the platform certificates."""
+    return request.method == "GET" and request.target.partition("?")[0] in (_PATH, _GLOBAL_PATH)
+
+
 def missing_key(keyring: Keyring, request: Request) -> WeChatPayError:
     """Returns the error of a call that needs a key of WeChat Pay's where there is none. Nothing of the call was sent."""
     failure, call = keyring.failure, f"{request.method} {request.template}"
+    if not keyring.fetches:
+        return ConfigurationError(f"certs: {call} needs a key of WeChat Pay's, and there is none; add its public key")
+    if failure is None:
+        failure = TransportError("no platform certificate has been fetched yet", sent=False)
     seconds = max(keyring.seconds_to_next_try(), 0)
-    after = f"; nothing was sent of {call}. The certificates are asked for again after {seconds:.0f} s"
-    error: WeChatPayError
-    match failure:
-        case APIError():
-            explanation = f"{failure}{after}"
-            error = type(failure)(explanation, failure.code, failure.message, failure.detail, failure.response)
-            error.sent = False
-        case TransportTimeout():
-            error = TransportTimeout(f"{failure}{after}", False, failure.seconds, failure.setting)
-        case ConfigurationError():
-            error = ConfigurationError(f"{failure}{after}")
-        case _:
-            error = TransportError(f"{failure or 'no platform certificate has been fetched yet'}{after}", sent=False)
+    error = copy(failure)
+    error.args = (
+        f"Nothing was sent of {call}, for it needs a key of WeChat Pay's. {failure}. Certificates are asked for again after "
+        f"{seconds:.0f} s",
+        *failure.args[1:],
+    )
+    error.sent, error.attempts = False, ()
     return error
 
 
 def refreshed(
-    keyring: Keyring, key_id: str, request: Request, timeout: Timeout, around: Sequence[Middleware] = ()
+    keyring: Keyring, key_id: str | None, request: Request, timeout: Timeout, around: Sequence[Middleware] = ()
 ) -> Steps[None]:
     """Brings a keyring up to date where it needs that; see `Keyring.needs_refresh`.
 
     Args:
         keyring: to bring up to date.
-        key_id: the key that is needed.
+        key_id: the key that is needed; None where any would do.
         request: the one that needs it.
         timeout: of a download.
         around: what a download passes through besides the layers inside of whoever calls this.
@@ -144,7 +137,7 @@ def refreshed(
 
 def _download(
     keyring: Keyring,
-    key_id: str,
+    key_id: str | None,
     refresh: Future[None],
     request: Request,
     timeout: Timeout,
@@ -165,19 +158,22 @@ def _fetched(
     keyring: Keyring, request: Request, timeout: Timeout, around: Sequence[Middleware]
 ) -> Steps[WeChatPayError | None]:
     """Fetches certificates and takes them, or returns why not. Whatever goes wrong here is not the call's."""
+    keyring.failure, before = None, keyring.generation
     try:
         answer = yield from run(around, certificates_request(request, timeout))
     except WeChatPayError as error:
-        return _of_certificates(error)
-    return (yield from _adopted(keyring, answer))
+        # Where it passed through this layer, what is wrong with the list is known already.
+        return keyring.failure or _of_certificates(error)
+    return None if keyring.generation != before else (yield from _adopted(keyring, answer))
 
 
 def _of_certificates(error: WeChatPayError) -> WeChatPayError:
     """Returns what an error of the request for certificates means to the call that needs one."""
     if isinstance(error, (NotFoundError, ForbiddenError)):
         return ConfigurationError(
-            f"certs: there are no platform certificates for this merchant to fetch ({error}), as for all new ones since the "
-            "end of 2024; give WeChat Pay's public key, certs={'PUB_KEY_ID_…': Path('pub_key.pem')}, from the merchant "
+            f"certs: there are no platform certificates for this merchant to fetch, as for all new ones since the end of 2024 "
+            f"({error}); "
+            "give WeChat Pay's public key, certs={'PUB_KEY_ID_…': Path('pub_key.pem')}, from the merchant "
             "platform (账户中心 > API安全)"
         )
     if isinstance(error, APIError) and error.status_code in UNSETTLED:
@@ -188,7 +184,7 @@ def _of_certificates(error: WeChatPayError) -> WeChatPayError:
     return error
 
 
-def _from_cache(keyring: Keyring, key_id: str) -> Steps[bool]:
+def _from_cache(keyring: Keyring, key_id: str | None) -> Steps[bool]:
     """Whether the cache has a key. A cache that fails is one that has nothing."""
     if keyring.cache is None:
         return False
@@ -198,7 +194,7 @@ def _from_cache(keyring: Keyring, key_id: str) -> Steps[bool]:
     except Exception as error:
         logger.warning("the certificate cache is of no use: %s: %s", type(error).__name__, error)
         return False
-    if kept is None or (key_id != ANY and kept.find(key_id) is None):
+    if kept is None or (key_id is not None and kept.find(key_id) is None):
         return False
     keyring.adopt(kept, age=REFRESH_EVERY - CACHED_FOR)
     return True

@@ -66,7 +66,8 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
             logger.warning(doubt.why)
         raise SignatureError(
             f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
-            f"{doubt.why}. What the request did is unknown (request id '{escape(response.request_id)}')",
+            f"{doubt.why}{'' if request.method == 'GET' else '. What the request did is unknown'} "
+            f"(request id '{escape(response.request_id)}')",
             doubt.reason,
             response,
         )

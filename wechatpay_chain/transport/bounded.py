@@ -35,6 +35,7 @@ class Attempt:
 
     Attributes:
         deadline: what the monotonic clock may say at the most.
+        is_connecting: whether a connection is being made, a proxy asked for it included.
         is_sending: whether the connection stands and the request is under way; None where no bound connection was used.
         reading: what the response is read from, once there is one.
     """
@@ -43,6 +44,7 @@ class Attempt:
         self.timeout = timeout
         self.deadline = float("inf") if timeout.total is None else time.monotonic() + timeout.total
         self.is_sending: bool | None = None
+        self.is_connecting = False
         self.reading: io.BufferedReader | None = None
         self._before: Attempt | None = None
 
@@ -122,7 +124,8 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        longest = self._attempt.timeout.read
+        timeout = self._attempt.timeout
+        longest = timeout.connect if self._attempt.is_connecting else timeout.read
         seconds = self._attempt.seconds(longest)
         if seconds < longest:  # else it is set already, and to set it again would be a system call
             self._sock.settimeout(seconds)
@@ -147,16 +150,19 @@ class _Bounded(http.client.HTTPConnection):
 
     def connect(self) -> None:
         attempt = _thread.attempt
-        if attempt is not None:
-            attempt.is_sending = False
+        if attempt is None:
+            super().connect()
+            return
+        attempt.is_sending, attempt.is_connecting = False, True
+        try:
             self.timeout = attempt.seconds(attempt.timeout.connect)
-        super().connect()
-        if attempt is not None:
-            attempt.is_sending = False  # what went to a proxy is not the request
+            super().connect()
+        finally:
+            attempt.is_connecting = False
 
     def send(self, data: Any) -> None:
         attempt = _thread.attempt
-        if attempt is not None:
+        if attempt is not None and not attempt.is_connecting:  # what goes to a proxy meanwhile is not the request
             if self.sock is None:
                 self.connect()
             sock: Any = self.sock
