@@ -67,29 +67,14 @@ def _bounded(text: str, longest: int, written: Callable[[str], str]) -> str:
     return "".join(pieces) + "..."
 
 
-_PARAMETER = re.compile(r"([?&][\w.\[\]-]{1,64}=)[^&\s\\'\"]+")
-
-FEWEST = 4
-"""Characters of the shortest value that is looked for; shorter ones are in every text by chance."""
-
-
-def hide_values(text: str, values: Iterable[str], run: int) -> str:
-    """Hides what a text of the service's repeats of a call: the values of a query, and parts of values.
+def hide_values(text: str, values: Iterable[str], shortest: int) -> str:
+    """Hides values of a call that a text of the service's repeats.
 
     Args:
-        text: as it came, whole or cut anywhere.
+        text: as it came. What is longer than a message may be is cut off first.
         values: that are not to be shown.
-        run: so many characters in a row are a part of a value.
+        shortest: characters of the shortest value that is looked for; shorter ones stand in a text by chance.
     """
-    text = _PARAMETER.sub(rf"\1{HIDDEN}", text)
-    hidden = bytearray(len(text))
-    for value in set(values):
-        width = min(run, len(value))
-        if width < FEWEST:
-            continue
-        for part in {value[at : at + width] for at in range(len(value) - width + 1)}:
-            at = text.find(part)
-            while at >= 0:
-                hidden[at : at + width] = b"\1" * width
-                at = text.find(part, at + 1)
-    return re.sub("\0+", HIDDEN, "".join("\0" if hide else mark for mark, hide in zip(text, hidden, strict=True)))
+    found = sorted((value for value in values if len(value) >= shortest), key=len, reverse=True)
+    text = text[: 4 * LONGEST_TEXT]
+    return re.sub("|".join(map(re.escape, found)), HIDDEN, text) if found else text

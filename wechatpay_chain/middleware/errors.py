@@ -22,8 +22,8 @@ from wechatpay_chain.redaction import LONGEST, escape, hide_values, quote
 
 __all__ = ["api_error", "raise_for_status"]
 
-RUN = 8
-"""So many characters of a value in a row are hidden where a sentence of the service's repeats them."""
+SHORTEST = 8
+"""Characters of the shortest value of a call that is hidden where a sentence of the service's repeats it."""
 
 _BY_STATUS = {
     400: BadRequestError,
@@ -75,7 +75,7 @@ def api_error(response: Response) -> APIError:
 
 def _sentence(text: str, request: Request) -> str:
     """Quotes what the service says of a call, without the values of the call that it repeats."""
-    return quote(hide_values(text, hidden_values(request), RUN))
+    return quote(hide_values(text, hidden_values(request), SHORTEST))
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Explains a 401: shows what was signed beside what the service says it verified, so that the difference can be seen.
+"""Explains a 401: shows what was signed beside what the service says it verified, and where the two differ.
 
 Values of path variables and of the query are hidden in both: they are openids, numbers, and tokens that open files. Of the
 body no more is shown than the service itself shows: https://pay.weixin.qq.com/doc/v3/merchant/4012072670
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from wechatpay_chain.http import Request, parse_authorization, request_message
-from wechatpay_chain.redaction import FEWEST, LONGEST_TEXT, hide_values, quote
-from wechatpay_chain.template import hide_query
+from wechatpay_chain.redaction import HIDDEN, LONGEST_TEXT, hide_values, quote
 
 __all__ = ["explain_signature", "hidden_values"]
 
@@ -22,9 +21,17 @@ SHOWN_OF_BODY = 8
 LONGEST_MESSAGE = 2 * LONGEST_TEXT
 """Characters of each message that are shown."""
 
+SHORTEST = 4
+"""Characters of the shortest value that is hidden wherever it stands."""
+
+# Of a query, in whatever form the service repeats it.
+_PARAMETER = re.compile(r"([?&][\w.\[\]%-]{1,64}=)[^&\s\\'\"]+")
+
+_LINES = ("method", "path or query", "timestamp", "nonce", "body")
+
 
 def explain_signature(request: Request, reported: object) -> str:
-    """Shows the message that was signed, and the message that the service verified.
+    """Shows the message that was signed, the message that the service verified, and the first line that differs.
 
     Args:
         request: as it was sent.
@@ -32,47 +39,38 @@ def explain_signature(request: Request, reported: object) -> str:
     """
     credentials = parse_authorization(request.headers.get("Authorization", ""))
     timestamp, nonce = credentials.get("timestamp", ""), credentials.get("nonce_str", "")
-    path, mark, query = request.target.partition("?")
-    shown_path = f"/{request.template}"
-    head = request_message(request.method, request.target, timestamp, nonce, "")
+    head = request_message(request.method, request.target, timestamp, nonce, "").decode()[:-1]
     report = reported if isinstance(reported, dict) else {}
     theirs = report.get("truncated_sign_message")
-    theirs = theirs if isinstance(theirs, str) else ""
-    of_body = min(max(len(theirs.encode(errors="replace")) - len(head), 0), SHOWN_OF_BODY)
-    ours = request_message(
-        request.method, hide_query(f"{shown_path}{mark}{query}"), timestamp, nonce, request.body[:of_body]
-    )
-    we_signed = (
-        f"\n  we signed, {len(head) + len(request.body)} bytes: {quote(ours.decode(errors='replace'), LONGEST_MESSAGE)}"
-    )
+    theirs = theirs[: len(head) + SHOWN_OF_BODY + 1] if isinstance(theirs, str) else ""
+    of_body = request.body.decode(errors="replace")[: min(max(len(theirs) - len(head), 0), SHOWN_OF_BODY)]
+    said = f"\n  we signed, {len(head.encode()) + len(request.body) + 1} bytes: {_shown(f'{head}{of_body}{chr(10)}', request)}"
     if not theirs:
-        return we_signed
+        return said
     length = report.get("sign_message_length")
     length = length if type(length) is int and 0 <= length < 1 << 63 else "unknown"
-    # Of a text without an end, what is longer than ours holds nothing that was signed.
-    theirs = theirs[: len(head) + SHOWN_OF_BODY].replace(path, shown_path)
-    # What is shown of ours anyway stays as it is, although a value may be like it.
-    known = "|".join(re.escape(part) for part in (shown_path, timestamp, nonce) if part)
-    values = hidden_values(request)
-    parts = re.split(f"({known})", theirs)
-    parts[::2] = [hide_values(part, values, FEWEST) for part in parts[::2]]
-    theirs = "".join(parts)
-    return (
-        f"{we_signed}\n  they verified, {length} bytes: {quote(theirs, LONGEST_MESSAGE)}"
-        "\n  Where both are the same, the private key is not that of the certificate whose serial= was given."
-    )
+    said += f"\n  they verified, {length} bytes: {_shown(theirs, request)}"
+    for name, line, other in zip(_LINES, (head + of_body).split("\n"), theirs.split("\n"), strict=False):
+        if line != other and not (name == "body" and (line.startswith(other) or other.startswith(line))):
+            return f"{said}\n  They differ in the {name}: something on the way changes it."
+    return f"{said}\n  They are the same, so the private key is not that of the certificate whose serial= was given."
+
+
+def _shown(message: str, request: Request) -> str:
+    """Quotes a canonical message without the values in its path and its query."""
+    path = request.target.partition("?")[0]
+    message = _PARAMETER.sub(rf"\1{HIDDEN}", message.replace(path, f"/{request.template}"))
+    return quote(hide_values(message, hidden_values(request), SHORTEST), LONGEST_MESSAGE)
 
 
 def hidden_values(request: Request) -> set[str]:
     """Collects the values of a request's path variables and of its query, as they were sent and as they read."""
     values = set(_values(request))
-    return values | {unquote(value) for value in values} | {unquote_plus(value) for value in values}
+    return values | {unquote_plus(value) for value in values}
 
 
 def _values(request: Request) -> Iterator[str]:
     path, _, query = request.target.partition("?")
     written = set(request.template.split("/"))
-    yield from (segment for segment in path.split("/") if segment and segment not in written)
-    for parameter in query.split("&"):
-        name, mark, value = parameter.partition("=")
-        yield value if mark else name
+    yield from (segment for segment in path.split("/") if segment not in written)
+    yield from (parameter.partition("=")[2] for parameter in query.split("&"))
