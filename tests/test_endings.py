@@ -235,7 +235,7 @@ def test_a_total_of_a_call_with_a_proxy(mode):
         )
     assert isinstance(error, TransportError)
     assert error.sent is False or mode.mode == "async session"  # where nothing of ours is told how far it came
-    assert f"through the proxy {url.rstrip('/')}, which proxies= names" in str(error)
+    assert f"through the proxy {url.rstrip('/')} (set in proxies=)" in str(error)
 
 
 def test_a_peer_that_takes_nothing(mode):

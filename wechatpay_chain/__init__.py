@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._version import __version__
-from wechatpay_chain.process import importing
 
 if TYPE_CHECKING:
     from wechatpay_chain.chain import Node
@@ -117,6 +116,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from wechatpay_chain.importing import importing
+
     with importing:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from wechatpay_chain.errors import UnsupportedError
 from wechatpay_chain.flow import unknown
 from wechatpay_chain.http import Ask, Compute, Effect, Request, Response, Sleep, Steps, Wait
+from wechatpay_chain.process import current_process
 from wechatpay_chain.turns import Turns
 
-__all__ = ["drive", "running_loop"]
+__all__ = ["drive", "in_thread", "running_loop"]
 
 T = TypeVar("T")
 Loop = asyncio.AbstractEventLoop
@@ -36,7 +40,7 @@ async def drive(flow: Steps[T], send: Callable[[Request, Loop], Awaitable[Respon
                 elif isinstance(step, Compute):
                     outcome = await Turns.of(loop).take(loop, step.function)
                 else:
-                    outcome = await _perform(step)
+                    outcome = await _perform(step, loop)
             except BaseException as error:
                 step = flow.throw(error)
             else:
@@ -60,14 +64,29 @@ def running_loop() -> Loop:
         ) from None
 
 
-async def _perform(effect: Effect) -> Any:
+def in_thread(loop: Loop, function: Callable[[], T]) -> asyncio.Future[T]:
+    """Returns a future of what a function returns that may take its time.
+
+    The loop's own executor would not do: a child that is forked in the middle goes on with it, and without its threads.
+    """
+    process = current_process()
+    threads = _threads.get(process)
+    if threads is None:
+        threads = _threads.setdefault(process, ThreadPoolExecutor(thread_name_prefix="wechatpay-chain"))
+    return loop.run_in_executor(threads, partial(contextvars.copy_context().run, function))
+
+
+_threads: dict[object, ThreadPoolExecutor] = {}
+
+
+async def _perform(effect: Effect, loop: Loop) -> Any:
     match effect:
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Ask(function):
             if inspect.iscoroutinefunction(function):
                 return await function()
-            answer = await asyncio.to_thread(_called, function)
+            answer = await in_thread(loop, partial(_called, function))
             return await answer if inspect.isawaitable(answer) else answer
         case Wait(future, seconds):
             # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait too.

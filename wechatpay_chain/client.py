@@ -44,6 +44,7 @@ from wechatpay_chain.http import (
     check_fields,
     copied,
 )
+from wechatpay_chain.importing import importing
 from wechatpay_chain.keyring import CertificateCache, Keyring
 from wechatpay_chain.loading import load_identity
 from wechatpay_chain.middleware.encrypt import encrypt
@@ -54,7 +55,6 @@ from wechatpay_chain.middleware.retry import retry as retrying
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
-from wechatpay_chain.process import importing
 from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import Sensitive, holds_sensitive, sealed
 from wechatpay_chain.settings import (

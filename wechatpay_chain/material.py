@@ -20,7 +20,7 @@ from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["Found", "holds_material", "read_material"]
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 17
 """Bytes of a file that may hold a key; a chain of certificates has some thousands."""
 
 FEWEST_CHARACTERS = 64

@@ -81,9 +81,12 @@ def read_headers(source: HeaderSource) -> ReceivedHeaders:
     """
     found: dict[str, set[str]] = {}
     pairs = [(_name(name), value) for name, value in _pairs(source)]
-    for plain, value in pairs:
-        if name := _NAMES.get(plain):
-            found.setdefault(name, set()).update(_texts(name, value))
+    try:
+        for plain, value in pairs:
+            if name := _NAMES.get(plain):
+                found.setdefault(name, set()).update(_texts(name, value))
+    except RecursionError:
+        _refuse("a value that holds itself")
     if not found:
         _refuse_container(source, pairs)
     return ReceivedHeaders(

@@ -13,13 +13,13 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
-from wechatpay_chain.awaiting import drive, running_loop
+from wechatpay_chain.awaiting import drive, in_thread, running_loop
 from wechatpay_chain.content import Content, ErrorContent, SinkContent
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Steps, Upload, is_field_name
@@ -29,6 +29,7 @@ from wechatpay_chain.transport.failures import broken, no_connection, refused_by
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
+    from typing_extensions import Self
 
 __all__ = ["AiohttpTransport"]
 
@@ -112,7 +113,9 @@ class _Connections:
         head = _head(request, opener.headers["Host"])
         timeout = request.timeout
         try:
-            connection = await self._connector.connect(opener, [], _connecting(timeout.connect))
+            connection = await self._connector.connect(
+                opener, [], _connecting(min(timeout.connect, deadline - loop.time()))
+            )
         except asyncio.TimeoutError as error:
             raise _Unconnected from (error if error.args else aiohttp.ConnectionTimeoutError())
         except asyncio.CancelledError:
@@ -125,9 +128,10 @@ class _Connections:
         try:
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             protocol.transport.write(head + request.body)
-            message, content = await _begun(protocol, loop, min(loop.time() + timeout.read, deadline))
+            moment = min(loop.time() + timeout.read, deadline)
+            message, content = await _begun(protocol, loop, moment)
             while 100 <= message.code < 200 and message.code != SWITCHING:  # RFC 9110, 15.2
-                message, content = await _begun(protocol, loop, min(loop.time() + timeout.read, deadline))
+                message, content = await _begun(protocol, loop, moment)
             if protocol.transport is None or protocol.transport.get_write_buffer_size():
                 protocol.force_close()  # a response before all was sent; the rest would be taken for the next request
         except BaseException:
@@ -200,8 +204,7 @@ class AiohttpTransport:
 
     def in_thread(self, function: Callable[[], T]) -> Coroutine[Any, Any, T]:
         """Returns what a function returns that may take its time."""
-        running_loop()
-        return _in_thread(function)
+        return _in_thread(running_loop(), function)
 
     async def send(self, request: Request, loop: asyncio.AbstractEventLoop) -> Response:
         """Sends a request on the running loop and reads its whole response. Redirects are not followed.
@@ -244,9 +247,9 @@ class AiohttpTransport:
         if answer.status >= 300:
             problem = ErrorContent(headers)
             if answer.status != REQUEST_TIMEOUT:
-                async for piece in _pieces(answer, fault):
-                    if not problem.add(piece):
-                        break
+                with _Watch(answer, fault) as watch:
+                    while (piece := await watch.next()) and problem.add(piece):
+                        pass
             return problem.finish()
         if request.sink is not None:
             await _pour(SinkContent(request, headers, request.sink), request.sink, answer, fault)
@@ -257,8 +260,9 @@ class AiohttpTransport:
                 answer.content.read_nowait()
             )  # most has come with the head, and to wait for it would take longer
         else:
-            async for piece in _pieces(answer, fault):
-                content.add(piece)
+            with _Watch(answer, fault) as watch:
+                while piece := await watch.next():
+                    content.add(piece)
         return content.finish()
 
     async def close(self) -> None:
@@ -462,6 +466,8 @@ async def _begun(protocol: Any, loop: asyncio.AbstractEventLoop, moment: float) 
 
     Most responses come whole, and need this one timer; aiohttp would set two, and take 4 µs more.
     """
+    if loop.time() >= moment:  # a flood of interim responses leaves no timer its turn
+        raise aiohttp.SocketTimeoutError
     late = loop.call_at(moment, _late, protocol)
     try:
         head: tuple[Any, aiohttp.StreamReader] = await protocol.read()
@@ -508,24 +514,8 @@ def _head(request: Request, host: str) -> bytes:
     return octets
 
 
-async def _pieces(answer: _Answer | aiohttp.ClientResponse, fault: _Fault) -> AsyncGenerator[bytes]:
-    """Yields the body of a response. The errors of whoever takes the pieces are not caught here."""
-    watch = _Watch(answer, fault)
-    try:
-        while True:
-            try:
-                piece = await watch.next()
-            except Exception as error:
-                raise fault.of(error, "body") from fault.cause(error)
-            if not piece:
-                return
-            yield piece
-    finally:
-        watch.end()
-
-
 class _Watch:
-    """Waits for the next bytes of a response, and ends a wait that would have no end.
+    """Reads the body of a response, and ends a wait that would have no end.
 
     Where a chunk is malformed, aiohttp closes the connection and drops its timer, but tells nobody who reads the content.
     """
@@ -534,17 +524,31 @@ class _Watch:
         self._answer, self._fault = answer, fault
         self._since: float | None = None
         self._is_closing = False
-        self._timer = fault.loop.call_later(0, self._look)
+
+    def __enter__(self) -> Self:
+        self._timer = self._fault.loop.call_later(0, self._look)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
 
     async def next(self) -> bytes:
+        """Returns the next bytes, none at the end.
+
+        Raises:
+            TransportError: they do not come.
+        """
         self._since = self._fault.loop.time()
+        if self._since >= self._fault.deadline:  # while what came was written
+            raise self._fault.of(aiohttp.SocketTimeoutError(), "body")
         try:
             return await self._answer.content.readany()
+        except Exception as error:
+            raise self._fault.of(error, "body") from self._fault.cause(error)
         finally:
             self._since = None
-
-    def end(self) -> None:
-        self._timer.cancel()
 
     def _look(self) -> None:
         loop, now, content = self._fault.loop, self._fault.loop.time(), self._answer.content
@@ -574,21 +578,22 @@ def _is_closing(answer: _Answer | aiohttp.ClientResponse) -> bool:
 async def _pour(content: SinkContent, sink: Sink, answer: _Answer | aiohttp.ClientResponse, fault: _Fault) -> None:
     """Reads the body of a response into a sink, which hashes, decompresses and writes where that holds up no loop."""
     bucket = bytearray()
-    async for piece in _pieces(answer, fault):
-        bucket += piece
-        if len(bucket) >= BUCKET:
-            await _in_thread(partial(content.add, bytes(bucket)))
-            bucket.clear()
+    with _Watch(answer, fault) as watch:
+        while piece := await watch.next():
+            bucket += piece
+            if len(bucket) >= BUCKET:
+                await _in_thread(fault.loop, partial(content.add, bytes(bucket)))
+                bucket.clear()
+                sink.report()
+        if bucket:
+            await _in_thread(fault.loop, partial(content.add, bytes(bucket)))
             sink.report()
-    if bucket:
-        await _in_thread(partial(content.add, bytes(bucket)))
-        sink.report()
     content.finish()
 
 
-async def _in_thread(function: Callable[[], T]) -> T:
+async def _in_thread(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
     """What a function returns that may take its time. A task that is cancelled waits till it is done with the file."""
-    working = asyncio.ensure_future(asyncio.to_thread(function))
+    working = in_thread(loop, function)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
@@ -599,14 +604,21 @@ async def _in_thread(function: Callable[[], T]) -> T:
 class _Connector(aiohttp.TCPConnector):
     """Hands out no kept connection on which something came that nobody asked for.
 
-    It would be taken for the answer to the next request, and no signature tells which request an answer belongs to.
+    It would be taken for the response to the next request, and no signature tells which request a response belongs to.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
+            is_new = connection.protocol not in self._known
+            if connection.protocol is not None:
+                self._known.add(connection.protocol)
             try:
                 if _is_readable(connection):
                     # It may be no more than a TLS record of the connection's own. Twice round the loop, and it is read.
@@ -620,6 +632,8 @@ class _Connector(aiohttp.TCPConnector):
                     fault.is_connected, fault.transport = True, connection.transport
                 return connection
             connection.close()
+            if is_new:
+                raise aiohttp.ClientConnectionError("it spoke first, or ended at once")
 
 
 def _is_readable(connection: aiohttp.connector.Connection) -> bool:
@@ -640,9 +654,9 @@ class _Sending:
         self.fault: Exception | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        pieces = self._upload.chunks()
+        pieces, loop = self._upload.chunks(), running_loop()
         try:
-            while chunk := await _in_thread(partial(next, pieces, b"")):
+            while chunk := await _in_thread(loop, partial(next, pieces, b"")):
                 yield chunk
         except Exception as fault:
             self.fault = fault

@@ -14,6 +14,8 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ class Attempt:
 
     Attributes:
         deadline: what the monotonic clock may say at the most.
+        until: the same, of the part of the attempt that is under way.
         is_connecting: whether a connection is being made, a proxy asked for it included.
         is_sending: whether the connection stands and the request is under way; None where no bound connection was used.
         reading: what the response is read from, once there is one.
@@ -45,6 +48,7 @@ class Attempt:
         self.deadline = float("inf") if timeout.total is None else time.monotonic() + timeout.total
         self.is_sending: bool | None = None
         self.is_connecting = False
+        self.until = self.deadline
         self.reading: io.BufferedReader | None = None
         self._before: Attempt | None = None
 
@@ -65,7 +69,7 @@ class Attempt:
         Raises:
             TimeoutError: the deadline is over.
         """
-        left = self.deadline - time.monotonic()
+        left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         return min(longest, left)
@@ -132,8 +136,21 @@ class _Reader(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        # More came than the response. What lies in the socket is seen before the connection is used again; what TLS has
+        # decrypted already is not, and would be taken for the response to the next request.
+        pending = getattr(self._sock, "pending", None)
+        if pending is not None and not self.closed and _is_left(pending):
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
         self._raw.close()
         super().close()
+
+
+def _is_left(pending: Callable[[], int]) -> bool:
+    try:
+        return pending() > 0
+    except (OSError, ValueError):  # it is closed
+        return False
 
 
 class _Response(http.client.HTTPResponse):
@@ -154,11 +171,12 @@ class _Bounded(http.client.HTTPConnection):
             super().connect()
             return
         attempt.is_sending, attempt.is_connecting = False, True
+        attempt.until = min(attempt.deadline, time.monotonic() + attempt.timeout.connect)
         try:
             self.timeout = attempt.seconds(attempt.timeout.connect)
             super().connect()
         finally:
-            attempt.is_connecting = False
+            attempt.is_connecting, attempt.until = False, attempt.deadline
 
     def send(self, data: Any) -> None:
         attempt = _thread.attempt

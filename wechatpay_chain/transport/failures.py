@@ -31,8 +31,8 @@ def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None, s
         "read": f"nothing came from {request.origin} for {seconds:g} s",
         "total": f"no whole response from {request.origin} within {seconds:g} s",
     }[setting]
-    busy = "; or all connections of the pool were in use" if setting == "connect" else ""
-    message = f"{_call(request)}: {what}{_through(proxy)} (the {setting} seconds of timeout={busy})"
+    busy = "; all connections of the pool may be in use" if setting == "connect" else ""
+    message = f"{_call(request)}: {what}{_through(proxy)} (timeout=, {setting}{busy})"
     return TransportTimeout(message, sent, seconds, setting)
 
 
@@ -44,7 +44,8 @@ def no_connection(request: Request, cause: BaseException | None, proxy: Proxy | 
         cause: why, an error of the operating system, of TLS or of a name that is not found.
         proxy: what it goes through.
     """
-    why = f": {_plainly(cause)}" if cause is not None else ""
+    words = _plainly(cause)
+    why = f": {words}" if words else ""
     return TransportError(f"{_call(request)}: no connection to {request.origin}{_through(proxy)}{why}", sent=False)
 
 
@@ -82,11 +83,11 @@ def _call(request: Request) -> str:
 
 
 def _through(proxy: Proxy | None) -> str:
-    return f" through the proxy {proxy.shown}, which {proxy.setting} names" if proxy else ""
+    return f" through the proxy {proxy.shown} (set in {proxy.setting})" if proxy else ""
 
 
-def _plainly(cause: BaseException) -> str:
-    """Returns the words of the system for an error, which are the same whoever raised it."""
+def _plainly(cause: BaseException | None) -> str:
+    """Returns the words of the system for an error, which are the same whoever raised it; empty where it has none."""
     if isinstance(cause, ssl.CertificateError):
         return f"CERTIFICATE_VERIFY_FAILED: {cause.verify_message or cause}"
     if isinstance(cause, ssl.SSLError):
@@ -95,4 +96,4 @@ def _plainly(cause: BaseException) -> str:
         return f"the name is not found: {cause.strerror}"
     if isinstance(cause, OSError) and cause.errno:
         return os.strerror(cause.errno)
-    return type(cause).__name__
+    return ""
