@@ -268,3 +268,29 @@ def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(cl
     asyncio.run(main())
     gc.collect()
     assert said == []
+
+
+@pytest.mark.parametrize("size", [4096, 8192])
+def test_another_response_in_the_same_piece_of_tls(service, authority, size):
+    """What TLS has decrypted is seen by no look at the socket; it would be taken for the response to the next call."""
+    context, ca_bundle = authority
+    counts = {}
+
+    def answer(received):
+        counts[received.peer] = count = counts.get(received.peer, 0) + 1
+        reply = service.signed(json.dumps({"to": received.target}).encode())
+        if count > 1:
+            return Kept(reply.octets)
+        padding = size - len(reply.having(X_Pad="").octets)
+        extra = service.signed(b'{"to": "nobody"}').octets
+        return Kept(reply.having(X_Pad="p" * padding).octets + extra)
+
+    with Wire(answer, context) as wire, Client(**service.settings(wire.base_url), ca_bundle=ca_bundle) as client:
+        for number in range(4):
+            assert client.v3[f"{number}"].get().json() == {"to": f"/v3/{number}"}
+
+        async def main():
+            for number in range(4):
+                assert (await client.v3[f"{number}"].get_async()).json() == {"to": f"/v3/{number}"}
+
+        asyncio.run(main())

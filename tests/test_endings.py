@@ -205,6 +205,7 @@ SLOW = {
     "a head, one byte at a time": endless(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.1),
     "one header after another": endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.2),
     "interim responses without an end": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1),
+    "a flood of interim responses": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500, 0),
     "an error's body, one byte at a time": endless(b"HTTP/1.1 500 No\r\nContent-Length: 100000\r\n\r\n", b"x", 0.1),
 }
 
@@ -564,6 +565,45 @@ def test_a_sink_of_ones_own_keeps_its_errors(mode, service):
 def test_a_bound_that_is_none(service, most):
     with pytest.raises(ConfigurationError, match="max_response_bytes"):
         Client(**service.settings("http://127.0.0.1:1/"), max_response_bytes=most)
+
+
+@pytest.mark.parametrize("first", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
+def test_a_peer_that_speaks_first(mode, first):
+    """A connection on which something came before the request is of no use, and neither is the next one."""
+    connections = []
+
+    def script(accepted):
+        connections.append(accepted)
+        accepted.sendall(first)
+
+    with scripted(script, head_first=False) as url:
+        failure(lambda: mode(url, "post", json={}, timeout=(1, 0.5, 1)), within=3)
+    assert len(connections) < 5
+
+
+def test_to_connect_counts_for_the_total(mode):
+    with socket.create_server(("127.0.0.1", 0)) as server:  # whose TLS never begins
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+        error = failure(lambda: mode(url, "post", json={}, timeout=(3, 3, 0.5)), within=2)
+    assert (error.setting, error.seconds) == ("total", 0.5)
+    assert error.sent is False or mode.mode == "async session"
+
+
+def test_to_write_a_file_counts_for_the_total(mode):
+    if "session" in mode.mode:
+        pytest.skip("it is the same for a session of one's own")
+
+    class Slow(io.BytesIO):
+        def write(self, octets):
+            time.sleep(0.3 if octets else 0)
+            return len(octets)
+
+    with Wire(lambda received: Reply(200, {}, b"x" * 8_000_000)) as wire:
+        began = time.monotonic()
+        with pytest.raises(TransportTimeout) as caught:
+            Mode.download_within(mode, wire.base_url, Slow(), (1, 1, 0.5))
+    assert caught.value.setting == "total"
+    assert time.monotonic() - began < 3
 
 
 def test_a_response_after_a_part_of_the_request(mode):

@@ -375,3 +375,90 @@ def test_awaited_calls_under_trio_say_what_they_need(client, wire, tmp_path):
 
     trio.run(main)
     assert not wire.received
+
+
+def test_a_fork_and_a_first_call_do_not_wait_for_each_other(echo, service, tmp_path):
+    """Both take the lock of `logging` and the one of imports; in another order each, they would wait for ever."""
+    program = """
+    import faulthandler
+    faulthandler.dump_traceback_later(20, exit=True)
+
+    class Slow:
+        def find_spec(self, name, path=None, target=None):
+            if name == "requests":
+                time.sleep(0.3)
+
+    sys.meta_path.insert(0, Slow())
+    thread = threading.Thread(target=told, args=(1,))
+    thread.start()
+    time.sleep(0.1)
+    pid = os.fork()
+    if pid == 0:
+        in_child(lambda: told(2)[0] == told(2)[1])
+    print(ended([pid]))
+    thread.join()
+    """
+    assert ran(program, written(service, echo.base_url, tmp_path)) == "[0]\n"
+
+
+CHILD_OF_A_LOOP = """
+    import faulthandler
+    faulthandler.dump_traceback_later(30, exit=True)
+
+    class Signer:
+        def sign(self, message):
+            import base64
+            from cryptography.hazmat.primitives import hashes, serialization
+            from cryptography.hazmat.primitives.asymmetric import padding
+            key = serialization.load_pem_private_key(settings["private_key"].encode(), None)
+            return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+    client = Client(**settings, signer=Signer())
+
+    async def call():
+        await told_async(1)
+        await client.v3.merchant.media.upload.post_async(files={"file": ("a.png", b"x" * 1000)})
+        return True
+
+    loop = asyncio.SelectorEventLoop(__import__("selectors").PollSelector())
+    assert loop.run_until_complete(call())
+    pid = os.fork()
+    if pid == 0:
+        in_child(lambda: loop.run_until_complete(call()))
+    print(ended([pid]))
+"""
+
+
+def test_a_child_has_threads_of_its_own_for_its_parents_loop(echo, service, tmp_path):
+    """What may take its time is done in a thread, of which the child has none, while the loop believes in its parent's."""
+    assert ran(CHILD_OF_A_LOOP, written(service, echo.base_url, tmp_path)) == "[0]\n"
+
+
+def test_an_interrupt_does_not_lock_a_nonce_store(echo, service, tmp_path):
+    program = """
+    import faulthandler, itertools, signal
+    from wechatpay_chain import SeenNonces
+    faulthandler.dump_traceback_later(40, exit=True)
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    sys.unraisablehook = lambda unraisable: None
+    seen, numbers, interrupts = SeenNonces(), itertools.count(), 0
+    for round in range(300):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 + round * 1e-6)
+            while True:
+                seen.add(str(next(numbers)), 60)
+        except Interrupt:
+            interrupts += 1
+    other = threading.Thread(target=seen.add, args=("other", 60), daemon=True)
+    other.start()
+    other.join(10)
+    print(interrupts, other.is_alive())
+    """
+    assert ran(program, written(service, echo.base_url, tmp_path)) == "300 False\n"

@@ -85,7 +85,7 @@ def requests(headers):
 
 
 def urllib3(headers):
-    from urllib3 import HTTPHeaderDict
+    from urllib3._collections import HTTPHeaderDict
 
     return HTTPHeaderDict(headers)
 
@@ -263,3 +263,15 @@ def test_headers_that_a_proxy_may_have_stripped(notifications, form):
     with pytest.raises(SignatureError, match="no Wechatpay-Timestamp header; does a proxy strip it") as caught:
         notifications.parse(ABSENT[form], envelope())
     assert caught.value.reason is Reason.MISSING_HEADER
+
+
+def test_a_value_that_holds_itself(notifications):
+    value = []
+    value.append(value)
+    with pytest.raises(TypeError, match="holds itself"):
+        notifications.parse({"Wechatpay-Serial": value}, b"{}")
+
+
+def test_a_name_of_a_stranger_is_not_ours(service, notifications):
+    body = envelope()
+    assert notifications.parse({**service.signature(body), "Http-Wechatpay-Serial": "x"}, body)

@@ -13,7 +13,7 @@ import requests
 
 import wechatpay_chain
 from tests.service import Reply, Tunnel, Wire
-from tests.test_endings import scripted
+from tests.test_endings import pieces, scripted
 from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError
 
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
@@ -267,3 +267,28 @@ def test_a_session_of_ones_own_knows_what_was_sent(service):
             with pytest.raises(TransportTimeout) as late:
                 client.v3.x.get()
     assert (late.value.sent, late.value.setting) == (False, "connect")
+
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+BEHIND_A_PROXY = {
+    "a proxy that is silent": lambda accepted: None,
+    "a proxy that ends": lambda accepted: "close",
+    "a proxy that speaks another language": lambda accepted: accepted.sendall(b"nonsense\r\n\r\n"),
+    "TLS behind it that is silent": lambda accepted: accepted.sendall(ESTABLISHED),
+    "TLS behind it that ends": lambda accepted: accepted.sendall(ESTABLISHED) or "close",
+    "no TLS behind it": pieces(ESTABLISHED, b"HTTP/1.1 400 plain\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+@pytest.mark.parametrize("kind", BEHIND_A_PROXY)
+def test_what_fails_before_the_tunnel_stands_was_not_sent(service, kind, verb):
+    with scripted(BEHIND_A_PROXY[kind]) as url:
+        blocking, awaited = both(service, "https://name.invalid/", verb, proxies={"https": url}, timeout=(0.4, 2, 3))
+    for error in (blocking, awaited):
+        assert error.sent is False
+        assert f"through the proxy {url.rstrip('/')} (set in proxies=)" in str(error)
+        assert isinstance(error, TransportTimeout) is ("silent" in kind)
+    if "silent" in kind:
+        assert str(blocking) == str(awaited)
+        assert blocking.setting == "connect"
