@@ -56,7 +56,7 @@ class Node:
     - `params`: the query; a list repeats its key, None is left out; a date and a datetime that knows its time zone are
       written in ISO 8601.
     - `headers`: added to the request's own, or in their place.
-    - `timeout`: seconds.
+    - `timeout`: seconds, one number, or (connect, read) or (connect, read, total) of them; see `Client`.
     - `idempotent`, of all but GET: that it may be sent again although it may have been acted on, for the service knows it
       again by its number; see `Retry`. A GET always may.
     - `files`, of POST: one file by the name of its part, a path, bytes or an open binary file; `json` is its meta, in which
@@ -73,7 +73,8 @@ class Node:
     - APIError: the service responded with a status other than 2xx; see its subclasses.
 
     `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, but for an
-    OSError of a file of your own, a TypeError or an AttributeError where the call is written wrongly, and cancellation.
+    OSError of a file of your own, a TypeError or an AttributeError where the call is written wrongly, what your own layers and
+    callbacks raise, and cancellation.
     """
 
     __slots__ = ("_client", "_template")

@@ -366,7 +366,7 @@ class Client:
             SignatureError: the file is not what was announced (DIGEST_MISMATCH), or nothing proves it.
             DecryptionError: the file of a sub-merchant was altered, or is not encrypted to the merchant.
             OSError: it cannot be written.
-            TransportError, APIError: as of any call.
+            TransportError, ContentError, ConfigurationError, APIError: as of any call.
         """
         transport = self._blocking()
         try:

@@ -20,11 +20,12 @@
         │   └── RateLimitError          429
         └── ServerError                 5xx, the outcome is unknown
 
-Every error has `sent`: whether the service may have received the call, and acted on it. The first four are raised before
-anything is sent.
+Every error has `sent`: whether the service may have received the call, and acted on it. Of a call, the first four are raised
+before anything is sent.
 
 Any other exception that comes out of a call is a bug of this package, but for these: an `OSError` of a file of your own, a
-`TypeError` or an `AttributeError` where the call is written wrongly, and the cancellation of a task.
+`TypeError` or an `AttributeError` where the call is written wrongly, what your own layers and callbacks raise, and the
+cancellation of a task.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class TransportTimeout(TransportError, TimeoutError):
 class ContentError(WeChatPayError, ValueError):
     """A response came whose content is of no use: larger than may be read into memory, or not JSON.
 
-    The service has acted on the call.
+    The service has received the call, and may have acted on it.
     """
 
     sent = True

@@ -90,6 +90,8 @@ def _plainly(cause: BaseException | None) -> str:
     """Returns the words of the system for an error, which are the same whoever raised it; empty where it has none."""
     if isinstance(cause, ssl.CertificateError):
         return f"CERTIFICATE_VERIFY_FAILED: {cause.verify_message or cause}"
+    if type(cause).__name__ == "CertificateError":  # of urllib3 1.26, for a certificate of another host
+        return f"CERTIFICATE_VERIFY_FAILED: {cause}"
     if isinstance(cause, ssl.SSLError):
         return f"SSL: {cause.reason or type(cause).__name__}"
     if isinstance(cause, socket.gaierror):
