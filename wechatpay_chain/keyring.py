@@ -27,6 +27,7 @@ from wechatpay_chain.crypto import (
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, TransportError, WeChatPayError
 from wechatpay_chain.loading import key_of, read_public
 from wechatpay_chain.process import current_process
+from wechatpay_chain.redaction import quote
 from wechatpay_chain.shielding import shielded
 
 __all__ = ["CertificateCache", "Keyring"]
@@ -286,7 +287,7 @@ class Keyring:
         raise first or ConfigurationError("apiv3_key: the list of certificates holds none that can be read") from None
 
     def _skip(self, entry: object, error: WeChatPayError) -> None:
-        serial = ascii(entry.get("serial_no") if isinstance(entry, dict) else None)[:64]
+        serial = quote(str(entry.get("serial_no")), 64) if isinstance(entry, dict) else "of no form that is known"
         if (serial, str(error)) not in self._skipped and len(self._skipped) < MOST_SKIPPED:
             self._skipped.add((serial, str(error)))
             logger.warning("a platform certificate is left out: %s: %s", serial, error)

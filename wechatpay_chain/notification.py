@@ -32,6 +32,8 @@ from wechatpay_chain.keyring import Keyring
 from wechatpay_chain.process import ForkSafeLock
 from wechatpay_chain.proof import WINDOW, Verifier, find_doubt
 from wechatpay_chain.received import HeaderSource, ReceivedHeaders, read_body, read_headers
+from wechatpay_chain.redaction import printable
+from wechatpay_chain.shielding import shielded
 from wechatpay_chain.unsent import do, do_async
 
 if TYPE_CHECKING:
@@ -174,6 +176,7 @@ class Notifications:
         ConfigurationError: a key is missing or wrong.
     """
 
+    @shielded
     def __init__(
         self,
         certs: Mapping[str, PublicKeySource] | Keyring,
@@ -185,11 +188,7 @@ class Notifications:
         verifier: Verifier | None = None,
         credentials: Credentials | None = None,
     ) -> None:
-        decrypt = _bind(apiv3_key)
-        del apiv3_key  # no frame of a traceback is to hold it
-        if isinstance(decrypt, ConfigurationError):
-            raise decrypt
-        self._decrypt = decrypt
+        self._decrypt = _bind(key_octets("apiv3_key", apiv3_key))
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs, verifies=verifier is None)
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
         self._verifier, self._credentials = verifier, credentials
@@ -328,16 +327,15 @@ class _Rejections:
         logger.warning(
             "a notification was refused (%s, key %s, Request-ID %s): %s",
             error.reason if isinstance(error, SignatureError) else type(error).__name__,
-            _escape(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
-            _escape(self._fields.get("Request-ID", ""), 64) or "-",
-            _escape(str(error), MOST_LOGGED) if is_ours else "its own message may hold a secret, and is not shown",
+            _cut(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
+            _cut(self._fields.get("Request-ID", ""), 64) or "-",
+            _cut(str(error), MOST_LOGGED) if is_ours else "its own message may hold a secret, and is not shown",
         )
 
 
-def _escape(text: str, most: int) -> str:
+def _cut(text: str, most: int) -> str:
     """Returns a text on one line, without control characters, and cut where it is longer than `most`."""
-    plain = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[:most])
-    return f"{plain}…" if len(text) > most else plain
+    return printable(text[:most]) + ("…" if len(text) > most else "")
 
 
 def _check_received_at(received_at: object) -> datetime | None:
@@ -365,20 +363,13 @@ _Decrypt = Callable[[str, str, str], bytes | None]
 """Decrypts a ciphertext with its nonce and its associated data; None where that fails."""
 
 
-def _bind(apiv3_key: str | bytes) -> _Decrypt | ConfigurationError:
-    """Returns what decrypts with a key, or the error of what is no key.
-
-    Neither this nor what it returns raises an error: their frames hold the key, and a traceback would show it.
-    """
-    try:
-        key = key_octets("apiv3_key", apiv3_key)
-    except ConfigurationError as error:
-        return error.with_traceback(None)
+def _bind(key: bytes) -> _Decrypt:
+    """Returns what decrypts with a key. It raises no error, for its frame holds the key, and a traceback would show it."""
 
     def decrypt(ciphertext: str, nonce: str, associated_data: str) -> bytes | None:
         try:
             return aes_gcm_decrypt(ciphertext, key, nonce, associated_data)
-        except Exception:  # whatever it is, it carries the key in its traceback
+        except DecryptionError:
             return None
 
     return decrypt

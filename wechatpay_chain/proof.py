@@ -13,6 +13,7 @@ from wechatpay_chain import crypto
 from wechatpay_chain.errors import ConfigurationError, Reason
 from wechatpay_chain.http import Ask, Steps, response_message
 from wechatpay_chain.keyring import Keyring
+from wechatpay_chain.redaction import quote
 
 __all__ = ["Doubt", "Verifier", "find_doubt"]
 
@@ -81,7 +82,7 @@ def find_doubt(
     if key is None:
         return Doubt(
             Reason.UNKNOWN_SERIAL,
-            f"it names the key {serial[:64]!a}, and here are {keyring!r}; add that key to certs="
+            f"it names the key {quote(serial, 64)}, and here are {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.failure})" if keyring.failure else ""),
         )
     if message is None or not crypto.verify(message, signature, key):
