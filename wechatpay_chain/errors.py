@@ -8,9 +8,9 @@
     ├── TransportError          no whole response came
     │   └── TransportTimeout        within the seconds that the timeout allows
     ├── ContentError            the content of a response is larger than may be read into memory, or is not JSON
-    ├── SignatureError          an answer or a notification came, and nothing proves that WeChat Pay wrote it
+    ├── SignatureError          a response or a notification came, and nothing proves that WeChat Pay wrote it
     ├── DecryptionError         a ciphertext is not one, or not for this key
-    └── APIError                an answer with a status other than 2xx
+    └── APIError                a response with a status other than 2xx
         ├── RedirectionError            3xx, never followed
         ├── ClientError                 4xx
         │   ├── BadRequestError         400
@@ -132,7 +132,7 @@ class ContentError(WeChatPayError, ValueError):
 
 
 class Reason(str, enum.Enum):
-    """Why an answer is not proven to be WeChat Pay's."""
+    """Why a response is not proven to be WeChat Pay's."""
 
     __str__ = str.__str__
 
@@ -155,13 +155,13 @@ class Reason(str, enum.Enum):
 
 
 class SignatureError(WeChatPayError):
-    """An answer of status 2xx, or a notification, is not proven to be WeChat Pay's, so it is not believed.
+    """A response of status 2xx, or a notification, is not proven to be WeChat Pay's, so it is not believed.
 
-    What the request of such an answer did is unknown: query before it is repeated.
+    What the request of such a response did is unknown: query before it is repeated.
 
     Attributes:
         reason: which check failed.
-        response: the answer as it came; None of a notification. Nothing in it can be trusted.
+        response: the response as it came; None of a notification. Nothing in it can be trusted.
     """
 
     def __init__(self, message: str, reason: Reason, response: Response | None) -> None:
@@ -181,16 +181,16 @@ class DecryptionError(WeChatPayError):
 class APIError(WeChatPayError):
     """The service answered with a status other than 2xx.
 
-    Such an answer may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so take `code` and `message`
+    Such a response may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so take `code` and `message`
     for hints: a 404 is no proof that an order was not made.
 
     Attributes:
         status_code: the HTTP status.
-        code: the service's error code, such as ``PARAM_ERROR``; empty where the answer has none.
-        message: the service's own words; empty where the answer has none.
+        code: the service's error code, such as ``PARAM_ERROR``; empty where the response has none.
+        message: the service's own words; empty where the response has none.
         detail: what the service adds, often an object with ``field``, ``value``, ``issue`` and ``location``; or None.
-        request_id: the Request-ID header, which WeChat Pay's support asks for; empty where the answer has none.
-        response: the whole answer.
+        request_id: the Request-ID header, which WeChat Pay's support asks for; empty where the response has none.
+        response: the whole response.
     """
 
     sent = True

@@ -41,7 +41,7 @@ REFRESH_BEFORE_END = 24 * 3600
 """Seconds before the end of a certificate from which a newer one is looked for."""
 
 RETRY_AFTER = 60
-"""Seconds between two downloads, however many answers name an unknown serial."""
+"""Seconds between two downloads, however many responses name an unknown serial."""
 
 RETRY_AFTER_OUTAGE = 5
 """The same, for a call that has no key yet, where the service could not be reached."""
@@ -95,7 +95,7 @@ class _Refresh(NamedTuple):
 
 
 class Keyring:
-    """The keys that answers are verified with.
+    """The keys that responses are verified with.
 
     Given keys stay. Platform certificates that were fetched stand beside them, and each set of fetched ones replaces the
     one before as a whole. It does no I/O: `middleware/rotate.py` fetches.
@@ -193,7 +193,7 @@ class Keyring:
 
     @property
     def lacks_keys(self) -> bool:
-        """Whether there is no valid key yet to verify an answer with, and certificates could be fetched."""
+        """Whether there is no valid key yet to verify a response with, and certificates could be fetched."""
         return self.fetches and self._verifies and self.preferred is None
 
     @property
@@ -365,7 +365,7 @@ def _refuse_own(entries: Mapping[str, _Entry], merchant: Merchant | None) -> Non
         if entry.key == key:
             raise ConfigurationError(
                 f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not believe "
-                "answers that the merchant could have signed"
+                "responses that the merchant could have signed"
             )
 
 

@@ -45,7 +45,7 @@ def certificates_request(request: Request, timeout: Timeout) -> Request:
     """The request for the certificates of the service that another request goes to.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764. It names no key in Wechatpay-Serial, so that a
-    certificate signs the answer.
+    certificate signs the response.
     """
     path = _GLOBAL_PATH if request.origin.startswith("https://apihk.") else _PATH
     kept = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -59,7 +59,7 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
     Args:
         keyring: to bring up to date.
         timeout: of a download, whatever the call's own is.
-        again: tries a download again that an answer has made necessary; the call itself is over then.
+        again: tries a download again that a response has made necessary; the call itself is over then.
     """
     around = again, raise_for_status
 
@@ -77,7 +77,7 @@ def rotate(keyring: Keyring, timeout: Timeout, again: Middleware) -> Middleware:
 
 
 def refresh_for(keyring: Keyring, key_id: str, timeout: Timeout) -> Middleware:
-    """Brings the keyring up to date for a key that something else than an answer names. The request is not passed on."""
+    """Brings the keyring up to date for a key that something else than a response names. The request is not passed on."""
 
     def refreshed_for(request: Request) -> Flow:
         yield from refreshed(keyring, key_id, request, timeout)

@@ -1,4 +1,4 @@
-"""Believes an answer of status 2xx only when WeChat Pay's signature proves it.
+"""Believes a response of status 2xx only when WeChat Pay's signature proves it.
 
 There is no way around this file: no setting, header, host or environment variable. What is not signed, or is signed in
 another way, is listed in `file_operations` by exact method and path.
@@ -24,7 +24,7 @@ logger = logging.getLogger("wechatpay_chain")
 
 
 def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
-    """Lets a response pass that is proven, or that is an error answer, which is raised as such further out.
+    """Lets a response pass that is proven, or that is an error response, which is raised as such further out.
 
     Args:
         keyring: the keys to believe.
@@ -44,12 +44,12 @@ def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
 
 
 def check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
-    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx answer to a request."""
+    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx response to a request."""
     headers, body = response.headers, response.content
     if is_unsigned(request.method, request.target):
         return
     if request.sink is not None and request.sink.has_digest:
-        return  # a proven answer told the digest, and nothing is kept that does not have it
+        return  # a proven response told the digest, and nothing is kept that does not have it
     digest = headers.get(STATEMENT_DIGEST) if is_digest_signed(request.method, request.target) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
@@ -65,7 +65,7 @@ def check(request: Request, response: Response, keyring: Keyring, verifier: Veri
         if doubt.reason is Reason.VERIFIER_FAILED:
             logger.warning(doubt.why)
         raise SignatureError(
-            f"{request.method} {request.template}: the answer {response.status_code} is not proven to be WeChat Pay's: "
+            f"{request.method} {request.template}: the response {response.status_code} is not proven to be WeChat Pay's: "
             f"{doubt.why}{'' if request.method == 'GET' else '. What the request did is unknown'} "
             f"(request id '{escape(response.request_id)}')",
             doubt.reason,

@@ -22,8 +22,8 @@ POOL_SIZE = 100
 """Connections that blocking calls keep to one host. They may have more at once."""
 
 REQUEST_TIMEOUT = 408
-"""An answer after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
-the request, and be followed by the answer to that. It is not read, which closes the connection."""
+"""A response after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
+the request, and be followed by the response to that. It is not read, which closes the connection."""
 
 UNSENDABLE = (
     "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"

@@ -37,7 +37,7 @@ MOST_AT_ONCE = 500
 """Connections that an event loop has to one host; further calls wait. All clients together have them."""
 
 SWITCHING = 101
-"""The interim answer that would be the last."""
+"""The interim response that would be the last."""
 
 AT_HAND = 1 << 16
 """Bytes of a body that are written at once. More are sent in pieces, as the peer takes them."""
@@ -75,7 +75,7 @@ class _Ended(Exception):
         self.error = error
 
 
-class _Answer:
+class _Incoming:
     """A response that came without aiohttp's session: what of its ClientResponse is of use."""
 
     def __init__(self, connection: aiohttp.connector.Connection, message: Any, content: aiohttp.StreamReader) -> None:
@@ -104,7 +104,7 @@ class _Connections:
             self.closing.__anext__().send(None)
         self._openers: dict[str, aiohttp.ClientRequest] = {}
 
-    async def open(self, request: Request, loop: asyncio.AbstractEventLoop, deadline: float) -> _Answer:
+    async def open(self, request: Request, loop: asyncio.AbstractEventLoop, deadline: float) -> _Incoming:
         """Sends a request whose body is at hand, straight, and reads the head of its response.
 
         Session, ClientRequest and ClientResponse would make and merge what is not needed, and take 45 of aiohttp's 80 µs.
@@ -139,7 +139,7 @@ class _Connections:
                 connection.transport.abort()  # nothing more of it is sent
             connection.close()
             raise
-        return _Answer(connection, message, content)
+        return _Incoming(connection, message, content)
 
     @property
     def is_closed(self) -> bool:
@@ -218,49 +218,49 @@ class AiohttpTransport:
         deadline = float("inf") if total is None else loop.time() + total
         proxy = self._route.proxy(request.origin)
         fault = _Fault(request, proxy, loop, deadline)
-        answer = await self._sent(request, loop, fault, proxy)
+        incoming = await self._sent(request, loop, fault, proxy)
         is_whole = False
         try:
             if (
-                answer.status < 200
+                incoming.status < 200
             ):  # the true response may still come, and must not be taken for that to another request
                 raise TransportError(
-                    f"{request.method} {request.template}: came an interim response {answer.status}", True
+                    f"{request.method} {request.template}: came an interim response {incoming.status}", True
                 )
-            headers = Headers.joined(_latin(answer.headers))
-            content = await self._content(request, answer, headers, fault)
+            headers = Headers.joined(_latin(incoming.headers))
+            content = await self._content(request, incoming, headers, fault)
             is_whole = True
         finally:
-            if is_whole and answer.status != REQUEST_TIMEOUT:
-                answer.release()
+            if is_whole and incoming.status != REQUEST_TIMEOUT:
+                incoming.release()
             else:
-                answer.close()
+                incoming.close()
             # A response before all was sent. aiohttp would wait for a peer that may never take the rest.
             if fault.transport is not None and fault.transport.get_write_buffer_size():
                 fault.transport.abort()
-        return Response(answer.status, headers, content, request)
+        return Response(incoming.status, headers, content, request)
 
     async def _content(
-        self, request: Request, answer: _Answer | aiohttp.ClientResponse, headers: Headers, fault: _Fault
+        self, request: Request, incoming: _Incoming | aiohttp.ClientResponse, headers: Headers, fault: _Fault
     ) -> bytes:
         """Reads the content of a response. Errors of a sink are its user's own."""
-        if answer.status >= 300:
+        if incoming.status >= 300:
             problem = ErrorContent(headers)
-            if answer.status != REQUEST_TIMEOUT:
-                with _Watch(answer, fault) as watch:
+            if incoming.status != REQUEST_TIMEOUT:
+                with _Watch(incoming, fault) as watch:
                     while (piece := await watch.next()) and problem.add(piece):
                         pass
             return problem.finish()
         if request.sink is not None:
-            await _pour(SinkContent(request, headers, request.sink), request.sink, answer, fault)
+            await _pour(SinkContent(request, headers, request.sink), request.sink, incoming, fault)
             return b""
         content = Content(request, headers, self._most)
-        if answer.content.is_eof() and answer.content.exception() is None:
+        if incoming.content.is_eof() and incoming.content.exception() is None:
             content.add(
-                answer.content.read_nowait()
+                incoming.content.read_nowait()
             )  # most has come with the head, and to wait for it would take longer
         else:
-            with _Watch(answer, fault) as watch:
+            with _Watch(incoming, fault) as watch:
                 while piece := await watch.next():
                     content.add(piece)
         return content.finish()
@@ -282,7 +282,7 @@ class AiohttpTransport:
 
     async def _sent(
         self, request: Request, loop: asyncio.AbstractEventLoop, fault: _Fault, proxy: Proxy | None
-    ) -> _Answer | aiohttp.ClientResponse:
+    ) -> _Incoming | aiohttp.ClientResponse:
         """Sends a request, and reads the head of its response."""
         try:
             if self._given is not None:
@@ -520,8 +520,8 @@ class _Watch:
     Where a chunk is malformed, aiohttp closes the connection and drops its timer, but tells nobody who reads the content.
     """
 
-    def __init__(self, answer: _Answer | aiohttp.ClientResponse, fault: _Fault) -> None:
-        self._answer, self._fault = answer, fault
+    def __init__(self, incoming: _Incoming | aiohttp.ClientResponse, fault: _Fault) -> None:
+        self._incoming, self._fault = incoming, fault
         self._since: float | None = None
         self._is_closing = False
 
@@ -544,14 +544,14 @@ class _Watch:
         if self._since >= self._fault.deadline:  # while what came was written
             raise self._fault.of(aiohttp.SocketTimeoutError(), "body")
         try:
-            return await self._answer.content.readany()
+            return await self._incoming.content.readany()
         except Exception as error:
             raise self._fault.of(error, "body") from self._fault.cause(error)
         finally:
             self._since = None
 
     def _look(self) -> None:
-        loop, now, content = self._fault.loop, self._fault.loop.time(), self._answer.content
+        loop, now, content = self._fault.loop, self._fault.loop.time(), self._incoming.content
         later = LOOK_EVERY
         if self._since is not None:
             left = min(self._since + self._fault.read, self._fault.deadline) - now
@@ -559,7 +559,7 @@ class _Watch:
                 content.set_exception(aiohttp.SocketTimeoutError())
                 return
             # Seen twice, it is not just about to be told that its connection has ended.
-            is_closing = _is_closing(self._answer)
+            is_closing = _is_closing(self._incoming)
             if is_closing and self._is_closing:
                 content.set_exception(aiohttp.ClientPayloadError())
                 return
@@ -568,17 +568,17 @@ class _Watch:
         self._timer = loop.call_later(later, self._look)
 
 
-def _is_closing(answer: _Answer | aiohttp.ClientResponse) -> bool:
-    connection = answer.connection
+def _is_closing(incoming: _Incoming | aiohttp.ClientResponse) -> bool:
+    connection = incoming.connection
     if connection is None:  # of a ClientResponse whose content has ended, or that a test has made
         return False
     return connection.transport is None or connection.transport.is_closing()
 
 
-async def _pour(content: SinkContent, sink: Sink, answer: _Answer | aiohttp.ClientResponse, fault: _Fault) -> None:
+async def _pour(content: SinkContent, sink: Sink, incoming: _Incoming | aiohttp.ClientResponse, fault: _Fault) -> None:
     """Reads the body of a response into a sink, which hashes, decompresses and writes where that holds up no loop."""
     bucket = bytearray()
-    with _Watch(answer, fault) as watch:
+    with _Watch(incoming, fault) as watch:
         while piece := await watch.next():
             bucket += piece
             if len(bucket) >= BUCKET:

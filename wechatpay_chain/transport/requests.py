@@ -64,7 +64,7 @@ _Place = tuple[object, Hashable]
 """A process, and what is trusted in it."""
 
 
-class _Answer(NamedTuple):
+class _Incoming(NamedTuple):
     """A response whose body is still to be read."""
 
     status: int
@@ -111,14 +111,14 @@ class _Pools(HTTPAdapter):
             self._session = session
         return self._session
 
-    def open(self, request: Request, body: _Body | None, proxy: Proxy | None) -> _Answer:
-        """Sends a request, and reads the head of its answer."""
+    def open(self, request: Request, body: _Body | None, proxy: Proxy | None) -> _Incoming:
+        """Sends a request, and reads the head of its response."""
         try:
             raw = self._open(request, body, proxy)
         except ClosedPoolError:  # dropped for others that were used later; nothing was sent
             self._opened.pop((request.origin, proxy), None)
             raw = self._open(request, body, proxy)
-        return _answer(raw, raw.status, raw.headers.items(), raw.release_conn)
+        return _incoming(raw, raw.status, raw.headers.items(), raw.release_conn)
 
     def _open(self, request: Request, body: _Body | None, proxy: Proxy | None) -> HTTPResponse:
         pool, prefix = self._opened.get((request.origin, proxy)) or self._pool(request, proxy)
@@ -226,7 +226,7 @@ class RequestsTransport:
         fault = _Fault(request, proxy, attempt)
         try:
             with attempt:
-                answer = self._begin(request, body, proxy)
+                incoming = self._begin(request, body, proxy)
         except WeChatPayError:
             raise
         except Exception as error:
@@ -234,19 +234,19 @@ class RequestsTransport:
                 raise ArgumentError(UNSENDABLE) from None  # of http.client, which shows what it does not send
             raise fault.of(error, "head", body.taken if body else attempt.is_sending) from fault.cause(error)
         try:
-            if answer.status < 200:
+            if incoming.status < 200:
                 # http.client skips 100 only. Behind any other interim response the true one is still to come, so that
                 # this connection must not be used again; closing the unread response closes it.
                 raise TransportError(
-                    f"{request.method} {request.template}: came an interim response {answer.status}", True
+                    f"{request.method} {request.template}: came an interim response {incoming.status}", True
                 )
-            headers = Headers.joined((name, _FOLD.sub(" ", value)) for name, value in answer.headers)
-            content = self._content(request, answer, headers, fault)
+            headers = Headers.joined((name, _FOLD.sub(" ", value)) for name, value in incoming.headers)
+            content = self._content(request, incoming, headers, fault)
         finally:
-            answer.close()
-        return Response(answer.status, headers, content, request)
+            incoming.close()
+        return Response(incoming.status, headers, content, request)
 
-    def _begin(self, request: Request, body: _Body | None, proxy: Proxy | None) -> _Answer:
+    def _begin(self, request: Request, body: _Body | None, proxy: Proxy | None) -> _Incoming:
         """Sends a request, and reads the head of its response."""
         if self._given is not None:
             return self._through(self._given, request, body, proxy)
@@ -255,12 +255,12 @@ class RequestsTransport:
             return self._through(pools.session, request, body, proxy)
         return pools.open(request, body, proxy)
 
-    def _content(self, request: Request, answer: _Answer, headers: Headers, fault: _Fault) -> bytes:
+    def _content(self, request: Request, incoming: _Incoming, headers: Headers, fault: _Fault) -> bytes:
         """Reads the content of a response. Errors of a sink are its user's own."""
-        pieces = _pieces(answer, fault)
-        if answer.status >= 300:
+        pieces = _pieces(incoming, fault)
+        if incoming.status >= 300:
             problem = ErrorContent(headers)
-            if answer.status != REQUEST_TIMEOUT:
+            if incoming.status != REQUEST_TIMEOUT:
                 for piece in pieces:
                     if not problem.add(piece):
                         break
@@ -287,7 +287,9 @@ class RequestsTransport:
         place = current_process(), self._route.trust
         return _shared.join(place, self._joined, partial(_Pools, self._route.ca_bundle))
 
-    def _through(self, session: requests.Session, request: Request, body: _Body | None, proxy: Proxy | None) -> _Answer:
+    def _through(
+        self, session: requests.Session, request: Request, body: _Body | None, proxy: Proxy | None
+    ) -> _Incoming:
         """Sends through the adapters of a session: the user's own, or one whose adapters a test has replaced."""
         prepared = _prepared(request)
         if body is not None:
@@ -301,7 +303,7 @@ class RequestsTransport:
             "stream": True,
         }
         if _is_patched():
-            answer = session.send(prepared, allow_redirects=False, **options)
+            incoming = session.send(prepared, allow_redirects=False, **options)
         else:
             adapter = session.get_adapter(request.origin)
             _refuse_repeating(adapter)  # it may have been mounted since
@@ -311,18 +313,18 @@ class RequestsTransport:
                         prepared, options["verify"], proxies=options["proxies"], cert=options["cert"]
                     )
                 )
-            answer = adapter.send(prepared, **options)
-        return _answer(answer.raw, answer.status_code, answer.headers.items(), answer.close)
+            incoming = adapter.send(prepared, **options)
+        return _incoming(incoming.raw, incoming.status_code, incoming.headers.items(), incoming.close)
 
 
-def _answer(raw: Any, status: int, headers: Iterable[tuple[str, str]], release: Callable[[], object]) -> _Answer:
+def _incoming(raw: Any, status: int, headers: Iterable[tuple[str, str]], release: Callable[[], object]) -> _Incoming:
     raw.enforce_content_length = True  # urllib3 1.26 would take half a response for a whole one
 
     def close() -> None:
         raw.close()
         release()
 
-    return _Answer(status, headers, partial(raw.stream, PIECE, decode_content=False), close)
+    return _Incoming(status, headers, partial(raw.stream, PIECE, decode_content=False), close)
 
 
 def _is_patched() -> bool:
@@ -369,9 +371,9 @@ def _refuse_repeating(adapter: object) -> None:
         )
 
 
-def _pieces(answer: _Answer, fault: _Fault) -> Iterator[bytes]:
+def _pieces(incoming: _Incoming, fault: _Fault) -> Iterator[bytes]:
     """Yields the body of a response. The errors of whoever takes the pieces are not caught here."""
-    pieces = answer.pieces()
+    pieces = incoming.pieces()
     while True:
         try:
             piece = next(pieces, None)
