@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 CRYPTO, PROOF, FLOW = "crypto.py", "proof.py", "flow.py"
-LOADING, SERIALS = "loading.py", "serials.py"
+LOADING, SERIALS, FILES = "loading.py", "serials.py", "file_operations.py"
 VERIFY, RETRY = "middleware/verify.py", "middleware/retry.py"
 
 MUTANTS = {
@@ -35,15 +35,15 @@ MUTANTS = {
     "the window is a second wider": (PROOF, "WINDOW = 300", "WINDOW = 301"),
     "a timestamp may be any number": (PROOF, '"[0-9]{1,12}"', '"[0-9_+]{1,12}"'),
     "an unknown serial gets the preferred key": (PROOF, "key = keyring.find(serial)", "key = keyring.find(serial) or (keyring.preferred or (0, None))[1]"),
-    "whatever begins like a download is one": (VERIFY, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
-    "a download may lie deeper": (VERIFY, '[^/]+")', '.+")'),
-    "a download may lie above": (VERIFY, r"(?![^/]*(?:\.|%2E){2})", ""),
+    "whatever begins like a download is one": (FILES, "_UNSIGNED_OPERATION.fullmatch", "_UNSIGNED_OPERATION.match"),
+    "a download may lie deeper": (FILES, '[^/]+")', '.+")'),
+    "a download may lie above": (FILES, r"(?![^/]*(?:\.|%2E){2})", ""),
     "a folded nonce is plain": (PROOF, " if _PLAIN.fullmatch(nonce) else None", ""),
     "the digest of a statement is not checked": (VERIFY, "doubt is None and digest is not None and not _is_sha1", "doubt is None and digest == 1 and not _is_sha1"),
-    "a digest proves any answer": (VERIFY, "if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else None", ""),
+    "a digest proves any answer": (VERIFY, "if is_digest_signed(request.method, request.target) else None", ""),
     "an empty header is there": (PROOF, "if not all(values):", "if any(name not in headers for name in _FIELDS):"),
     "a signature of nothing proves a file": (VERIFY, "if request.sink is not None and digest is None:", "if request.sink is not None and digest == 1:"),
-    "what was answered says what was asked": (VERIFY, 'operation = f"{request.method}', 'request = response.request\n    operation = f"{request.method}'),
+    "what was answered says what was asked": (VERIFY, "    if is_unsigned(request.method", "    request = response.request\n    if is_unsigned(request.method"),
     "a verifier need not say yes": (PROOF, "if verdict is True:", "if verdict is not False:"),
     "what was sent is sent again": (RETRY, "request.idempotent or not error.sent", "True"),
     "what was answered is sent again": (RETRY, "return request.idempotent and isinstance", "return isinstance"),
@@ -62,6 +62,7 @@ TESTS = {
     SERIALS: ["tests/test_crypto.py"],
     PROOF: ["tests/test_verify.py", "tests/test_signer.py"],
     VERIFY: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],
+    FILES: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],
     RETRY: ["tests/test_retry.py"],
     FLOW: ["tests/test_retry.py", "tests/test_middleware.py"],
 }
