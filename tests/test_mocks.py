@@ -43,6 +43,13 @@ def test_responses_sees_calls(shop, service):
         assert len(mock.calls) == 1
 
 
+def test_an_error_of_a_mock_is_none_of_the_headers(shop):
+    with responses.RequestsMock() as mock:
+        mock.post(NATIVE, body=ValueError("boom"))
+        with pytest.raises(TransportError):
+            order(shop)
+
+
 def test_requests_mock_sees_calls(shop, service):
     with requests_mock.Mocker() as mock:
         mock.post(NATIVE, content=BODY, headers=service.signed(BODY).headers)

@@ -81,10 +81,10 @@ def test_children_that_are_forked_while_threads_add():
             while not stopped.is_set():
                 seen.add(str(next(counter)), 60)
 
-        threads = [threading.Thread(target=add) for _ in range(2)]
+        threads = [threading.Thread(target=add, daemon=True) for _ in range(2)]
         for thread in threads:
             thread.start()
-        while next(counter) < 200:
+        while repr(seen) != "<SeenNonces 50 of 50>":
             pass
         for number in range(30):
             child = os.fork()

@@ -475,12 +475,11 @@ def check_body(value: object) -> None:
     """
     if isinstance(value, (dict, list, tuple)):
         return
-    from wechatpay_chain.unwritable import describe
+    from wechatpay_chain.unwritable import advise, name_kind
 
-    came, _, advice = describe(value).removeprefix("is ").partition("; ")
-    if isinstance(value, (str, bytes, bytearray, memoryview)):
-        advice = "json= is written as JSON by the client, so leave json.dumps out"
-    raise ArgumentError(f"json: came {came}; expected a dict or a list{advice and f'; {advice}'}")
+    is_text = isinstance(value, (str, bytes, bytearray, memoryview))
+    advice = "json= is written as JSON by the client, so leave json.dumps out" if is_text else advise(value)
+    raise ArgumentError(f"json: came {name_kind(value)}; expected a dict or a list{advice and f'; {advice}'}")
 
 
 # The signature, the framing of the message and the host are not the caller's to set.

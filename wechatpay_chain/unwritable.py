@@ -16,7 +16,7 @@ from uuid import UUID
 from wechatpay_chain.redaction import quote
 from wechatpay_chain.sensitive import Sensitive
 
-__all__ = ["describe", "find_fault", "member"]
+__all__ = ["advise", "describe", "find_fault", "member", "name_kind"]
 
 DEEPEST = 200
 """Levels that are searched. The service's own bodies have six at the most."""
@@ -72,20 +72,26 @@ def member(place: str, name: object) -> str:
 
 def describe(value: object) -> str:
     """Says what a value is, and what to write in its place."""
-    if value is None:
-        return "is None"
+    advice = advise(value)
+    return f"is {name_kind(value)}{advice and f'; {advice}'}"
+
+
+def name_kind(value: object) -> str:
+    """Names the kind of a value, with its article."""
     kind = type(value).__name__
-    name = "a text" if kind == "str" else kind if kind == "bytes" else f"{_article(kind)} {kind}"
-    advice = _advice(value)
-    return f"is {name}{advice and f'; {advice}'}"
+    if kind in _NAMED:
+        return _NAMED[kind]
+    return f"{'an' if kind[:1] in tuple('AEIOaeio') else 'a'} {kind}"
 
 
-def _article(kind: str) -> str:
-    return "an" if kind[:1] in tuple("AEIOaeio") else "a"
+_NAMED = {"NoneType": "None", "str": "a text", "bytes": "bytes"}
 
 
-def _advice(value: object) -> str:
+def advise(value: object) -> str:
+    """Says what to write in the place of a value; empty where there is nothing to say."""
     match value:
+        case None:
+            return ""
         case Enum():
             return "write its .value, for it is an Enum"
         case Decimal() | Fraction():
@@ -146,7 +152,7 @@ LONGEST_NUMBER = 332
 def _fault_of_names(item: dict[object, object]) -> str:
     for name in item:
         if not isinstance(name, str):
-            return f"has a name that {describe(name).partition(';')[0]}; names are texts"
+            return f"has a name that is {name_kind(name)}; names are texts"
         if _is_torn(name):
             return "has a name that holds half of a surrogate pair, which UTF-8 cannot write"
     return ""

@@ -33,13 +33,15 @@ def encrypt(keyring: Keyring, decrypt: Callable[[str], str], timeout: Timeout) -
     """
 
     def encrypted(request: Request) -> Flow:
+        # Asked for once: a key that ends meanwhile must not let what is sensitive pass by.
+        preferred = keyring.preferred
         # Rather than to pay, and then to have no key to verify the response with.
-        if keyring.preferred is None and (request.seal is not None or (keyring.lacks_keys and not is_listing(request))):
+        if preferred is None and (request.seal is not None or (keyring.lacks_keys and not is_listing(request))):
             yield from refreshed(keyring, None, request, timeout)
-            if keyring.preferred is None:
-                raise missing_key(keyring, request)
-        if request.seal is not None and keyring.preferred is not None:
             preferred = keyring.preferred
+            if preferred is None:
+                raise missing_key(keyring, request)
+        if request.seal is not None and preferred is not None:
             make = partial(request.seal, *preferred)
             # An upload is read for its digest once more, which may take longer than a loop can wait.
             sealed: Request = (yield Ask(make)) if request.upload else make()

@@ -172,9 +172,8 @@ def _of_certificates(error: WeChatPayError) -> WeChatPayError:
     if isinstance(error, (NotFoundError, ForbiddenError)):
         return ConfigurationError(
             f"certs: there are no platform certificates for this merchant to fetch, as for all new ones since the end of 2024 "
-            f"({error}); "
-            "give WeChat Pay's public key, certs={'PUB_KEY_ID_…': Path('pub_key.pem')}, from the merchant "
-            "platform (账户中心 > API安全)"
+            f"({error}); give WeChat Pay's public key from the merchant platform (账户中心 > API安全), "
+            "certs={'PUB_KEY_ID_…': Path('pub_key.pem')}"
         )
     if isinstance(error, APIError) and error.status_code in UNSETTLED:
         return TransportError(f"the platform certificates could not be fetched: {error}", sent=False)

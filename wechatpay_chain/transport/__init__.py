@@ -11,9 +11,9 @@ from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
-from wechatpay_chain.http import RESERVED_FIELDS, Request, is_loopback, split_origin
+from wechatpay_chain.http import RESERVED_FIELDS, Request, is_field_name, is_loopback, split_origin
 
-__all__ = ["POOL_SIZE", "REQUEST_TIMEOUT", "UNSENDABLE", "Proxy", "Route", "Shared", "check_head"]
+__all__ = ["POOL_SIZE", "REQUEST_TIMEOUT", "Proxy", "Route", "Shared", "check_head"]
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Hashable)
@@ -24,11 +24,6 @@ POOL_SIZE = 100
 REQUEST_TIMEOUT = 408
 """A response after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
 the request, and be followed by the response to that. It is not read, which closes the connection."""
-
-UNSENDABLE = (
-    "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"
-)
-"""The error of what a layer of the user's own may have put into a request. It shows nothing of it, which may be secret."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -169,13 +164,21 @@ def check_head(request: Request) -> None:
     """Sees to it that no layer of the user's own has a say in how messages are framed, and whom they are for.
 
     Raises:
-        ArgumentError: one has set a header that is not its to set.
+        ArgumentError: one has set a header that is not its to set, or has put into a header, or into the target, what
+            cannot stand there (RFC 9112, 3 and 5).
     """
     if request.headers.has_any(_OURS):
         raise ArgumentError(f"headers: a layer has set one of {', '.join(sorted(_OURS))}, which are made by the client")
+    fields = request.headers.as_dict()
+    text = "".join((request.target, *fields.values()))
+    if _UNSENDABLE.search(text) or not all(map(is_field_name, fields)):
+        raise ArgumentError(
+            "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"
+        )
 
 
 _OURS = RESERVED_FIELDS - {"authorization"}
+_UNSENDABLE = re.compile(r"[\0\r\n\u0100-\U0010ffff]")
 
 
 def _check(proxies: object) -> None:

@@ -16,7 +16,7 @@ from wechatpay_chain.transport import Proxy
 __all__ = ["broken", "no_connection", "refused_by_proxy", "timed_out"]
 
 
-def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None, seconds: float) -> TransportTimeout:
+def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None) -> TransportTimeout:
     """Returns the error of a wait that took too long.
 
     Args:
@@ -24,8 +24,8 @@ def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None, s
         setting: which of the seconds of its timeout are over: connect, read or total.
         sent: whether the service may have received it.
         proxy: what it goes through.
-        seconds: how long was waited.
     """
+    seconds: float = getattr(request.timeout, setting)
     what = {
         "connect": f"no connection to {request.origin} within {seconds:g} s",
         "read": f"nothing came from {request.origin} for {seconds:g} s",

@@ -24,7 +24,6 @@ from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
     EmptyPoolError,
-    HTTPError,
     NewConnectionError,
     ReadTimeoutError,
 )
@@ -32,10 +31,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from wechatpay_chain.blocking import drive
 from wechatpay_chain.content import Content, ErrorContent, SinkContent
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
+from wechatpay_chain.errors import ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Headers, Request, Response, Steps
 from wechatpay_chain.process import current_process
-from wechatpay_chain.transport import POOL_SIZE, REQUEST_TIMEOUT, UNSENDABLE, Proxy, Route, Shared, check_head
+from wechatpay_chain.transport import POOL_SIZE, REQUEST_TIMEOUT, Proxy, Route, Shared, check_head
 from wechatpay_chain.transport.bounded import Attempt, InterruptibleQueue, bind
 from wechatpay_chain.transport.failures import broken, no_connection, refused_by_proxy, timed_out
 
@@ -230,8 +229,6 @@ class RequestsTransport:
         except WeChatPayError:
             raise
         except Exception as error:
-            if isinstance(error, ValueError) and not isinstance(error, HTTPError) and not attempt.is_sending:
-                raise ArgumentError(UNSENDABLE) from None  # of http.client, which shows what it does not send
             raise fault.of(error, "head", body.taken if body else attempt.is_sending) from fault.cause(error)
         try:
             if incoming.status < 200:
@@ -303,7 +300,7 @@ class RequestsTransport:
             "stream": True,
         }
         if _is_patched():
-            incoming = session.send(prepared, allow_redirects=False, **options)
+            response = session.send(prepared, allow_redirects=False, **options)
         else:
             adapter = session.get_adapter(request.origin)
             _refuse_repeating(adapter)  # it may have been mounted since
@@ -313,8 +310,8 @@ class RequestsTransport:
                         prepared, options["verify"], proxies=options["proxies"], cert=options["cert"]
                     )
                 )
-            incoming = adapter.send(prepared, **options)
-        return _incoming(incoming.raw, incoming.status_code, incoming.headers.items(), incoming.close)
+            response = adapter.send(prepared, **options)
+        return _incoming(response.raw, response.status_code, response.headers.items(), response.close)
 
 
 def _incoming(raw: Any, status: int, headers: Iterable[tuple[str, str]], release: Callable[[], object]) -> _Incoming:
@@ -428,20 +425,17 @@ class _Fault:
             part: of the response, where it was raised: head or body.
             sent: whether the service may have the whole request; None where only the error tells.
         """
-        request, proxy, timeout = self._request, self._proxy, self._request.timeout
+        request, proxy, attempt = self._request, self._proxy, self._attempt
         root = _root(error)
         if isinstance(root, OSError) and (refused := _REFUSED_BY_PROXY.match(str(root))):
             return refused_by_proxy(request, refused[1], proxy)
-        is_connecting = self._attempt.is_sending is False or (
-            self._attempt.is_sending is None and isinstance(root, _NOT_SENT) and not isinstance(root, _ENDS)
+        is_connecting = attempt.is_sending is False or (
+            attempt.is_sending is None and isinstance(root, _NOT_SENT) and not isinstance(root, _ENDS)
         )
         sent = not is_connecting if sent is None else sent
         if isinstance(root, _LATE) and not isinstance(root, NewConnectionError):
-            if timeout.total is not None and time.monotonic() >= self._attempt.deadline:
-                return timed_out(request, "total", sent, proxy, timeout.total)
-            if is_connecting:
-                return timed_out(request, "connect", sent, proxy, timeout.connect)
-            return timed_out(request, "read", sent, proxy, timeout.read)
+            setting = "total" if time.monotonic() >= attempt.deadline else "connect" if is_connecting else "read"
+            return timed_out(request, setting, sent, proxy)
         if is_connecting:
             return no_connection(request, _system_error(root), proxy)
         return broken(request, part, root, sent, proxy)
