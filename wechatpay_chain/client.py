@@ -55,6 +55,7 @@ from wechatpay_chain.middleware.retry import retry as retrying
 from wechatpay_chain.middleware.rotate import refresh_for, rotate
 from wechatpay_chain.middleware.sign import sign
 from wechatpay_chain.middleware.verify import verify
+from wechatpay_chain.own_keys import OwnKey
 from wechatpay_chain.proof import Verifier
 from wechatpay_chain.sensitive import Sensitive, holds_sensitive, sealed
 from wechatpay_chain.settings import (
@@ -198,8 +199,8 @@ class Client:
         key = identity.key if identity else None
         self.serial = merchant_serial(serial, self.mchid, identity, passphrase)
         formers = former_keys(former_private_keys, passphrase, self.mchid)
-        self._private_keys = (key, *formers) if key else formers
-        local = with_key(key) if key else with_nothing
+        self._private_keys = tuple(map(OwnKey, (key, *formers) if key else formers))
+        local = with_key(self._private_keys[0]) if key else with_nothing
         signature = local if signer is None else with_signer(signer)
         self._credentials = Credentials(self.mchid, self.serial, signature)
         self._apiv3_key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
@@ -305,7 +306,8 @@ class Client:
         """
         if self._apiv3_key is None:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
-        from wechatpay_chain.notification import Notifications
+        with importing:
+            from wechatpay_chain.notification import Notifications
 
         return Notifications(
             self._keyring,
@@ -320,7 +322,8 @@ class Client:
     @property
     def payment(self) -> Payment:
         """Signs what a front end passes on to bring up a payment: `client.payment.jsapi(appid, prepay_id)`."""
-        from wechatpay_chain.payment import Payment
+        with importing:
+            from wechatpay_chain.payment import Payment
 
         return Payment(self._credentials, self._apiv2_key)
 
@@ -504,7 +507,8 @@ class Client:
     def _downloading(
         self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: Seconds, library: str
     ) -> Iterator[Flow]:
-        from wechatpay_chain.bill import Saving, announced, located
+        with importing:
+            from wechatpay_chain.bill import Saving, announced, located
 
         found, key = announced(source), None
         if found.secret is not None:
@@ -541,7 +545,8 @@ class Client:
             raise _unwritable(draft) from None
         file = None
         if draft.files is not None:
-            from wechatpay_chain.media import opened_file
+            with importing:
+                from wechatpay_chain.media import opened_file
 
             file = opened_file(draft.files)
         if not is_sensitive:
@@ -566,7 +571,8 @@ class Client:
         headers = headers | check_fields(draft.headers) if draft.headers else headers
         sent = None
         if file is not None:
-            from wechatpay_chain.media import upload
+            with importing:
+                from wechatpay_chain.media import upload
 
             body, sent = upload(target.partition("?")[0], file, draft.json)
             headers = headers | {"Content-Type": sent.content_type}
@@ -652,15 +658,17 @@ def _refuse_v2(template: str) -> None:
         )
 
 
-def _with_one_of(keys: Sequence[RSAPrivateKey], decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str) -> T:
+def _with_one_of(
+    keys: Sequence[OwnKey[RSAPrivateKey]], decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str
+) -> T:
     """What a ciphertext holds that was made for one of the merchant's keys."""
     if not keys:
         raise ConfigurationError("private_key: it is missing; what is encrypted to the merchant is opened with it")
     *others, last = keys
     for key in others:
         with suppress(DecryptionError):
-            return decrypt(ciphertext, key)
-    return decrypt(ciphertext, last)
+            return decrypt(ciphertext, key.here)
+    return decrypt(ciphertext, last.here)
 
 
 _CERTIFICATES = Draft("GET", "v3/certificates", {}, None, None, None, None, True, None)

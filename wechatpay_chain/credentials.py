@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from wechatpay_chain import crypto
 from wechatpay_chain.errors import ConfigurationError, TransportError
 from wechatpay_chain.http import AUTHORIZATION_SCHEME, Ask, Compute, Steps
+from wechatpay_chain.own_keys import OwnKey
 
 __all__ = ["Credentials", "Signature", "Signer", "with_key", "with_nothing", "with_signer"]
 
@@ -61,11 +62,11 @@ class Credentials(NamedTuple):
         return f"<Credentials mchid={self.mchid} serial={self.serial}>"
 
 
-def with_key(key: RSAPrivateKey) -> Signature:
+def with_key(key: OwnKey[RSAPrivateKey]) -> Signature:
     """Signs with the merchant's private key."""
 
     def signature(message: bytes) -> Steps[str]:
-        text: str = yield Compute(partial(crypto.sign, message, key))
+        text: str = yield Compute(partial(crypto.sign, message, key.here))
         return text
 
     return signature

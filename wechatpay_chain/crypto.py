@@ -10,7 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
+import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay_chain.apikey import APIV3_KEY_SIZE, key_octets
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
+from wechatpay_chain.importing import importing
 from wechatpay_chain.loading import (
     CertificateSource,
     PrivateKeySource,
@@ -52,6 +57,9 @@ __all__ = [
     "verify",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
 # The service asks for SHA-1 in both places: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
@@ -59,6 +67,33 @@ _OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: 
 _OAEP_OVERHEAD = 2 * 20 + 2  # two SHA-1 digests and two bytes: RFC 8017, 7.1.1
 
 
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.used: set[object] = set()
+
+
+_thread = _Thread()
+
+
+def _first_without_fork(function: Callable[P, R]) -> Callable[P, R]:
+    """Keeps a fork from coming into the first use of a function in a thread.
+
+    OpenSSL makes what a thread needs, its generator of random numbers for one, when it is first needed, under locks of the whole
+    process. A child would find them held by a thread that it does not have, and wait for it for ever.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if function in _thread.used:
+            return function(*args, **kwargs)
+        with importing:
+            _thread.used.add(function)
+            return function(*args, **kwargs)
+
+    return call
+
+
+@_first_without_fork
 def sign(message: bytes, key: RSAPrivateKey) -> str:
     """Signs with RSA-SHA256.
 
@@ -72,6 +107,7 @@ def sign(message: bytes, key: RSAPrivateKey) -> str:
     return base64.b64encode(key.sign(message, _PKCS1, _SHA256)).decode()
 
 
+@_first_without_fork
 def verify(message: bytes, signature: str, key: RSAPublicKey) -> bool:
     """Whether a base64 text is the RSA-SHA256 signature of a message; False for whatever is not a good signature."""
     raw = _strict_base64(signature)
@@ -85,6 +121,7 @@ def verify(message: bytes, signature: str, key: RSAPublicKey) -> bool:
 
 
 @shielded
+@_first_without_fork
 def encrypt(plaintext: str, key: RSAPublicKey) -> str:
     """Encrypts personal data for the owner of a key with RSA-OAEP.
 
@@ -115,6 +152,7 @@ def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
 
 
 @shielded
+@_first_without_fork
 def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
     """The same, of what is no text: the key of an encrypted bill, say."""
     raw = _strict_base64(ciphertext)

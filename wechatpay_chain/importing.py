@@ -1,6 +1,6 @@
-"""Keeps a fork from coming into the middle of an import.
+"""Keeps a fork from coming into the middle of an import, or of what else must not be cut in two: see `own_keys` and `crypto`.
 
-A child that is forked there finds the lock of the module held by a thread that it does not have, and waits for it for ever.
+A child that is forked there finds a lock held by a thread that it does not have, and waits for it for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LONGEST_WAIT = 10.0
 """Seconds that a fork waits for an import, which takes a fraction of one; hooks of other libraries could be in its way."""
 
 importing = RLock()
-"""Held by a thread while it imports what calls need. A fork waits for it."""
+"""Held by a thread while it imports what calls need, or uses OpenSSL for the first time. A fork waits for it."""
 
 _holding: set[int] = set()
 

@@ -26,6 +26,7 @@ from wechatpay_chain.crypto import (
 )
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, TransportError, WeChatPayError
 from wechatpay_chain.loading import key_of, read_public
+from wechatpay_chain.own_keys import OwnKey
 from wechatpay_chain.process import current_process
 from wechatpay_chain.redaction import quote
 from wechatpay_chain.shielding import shielded
@@ -79,10 +80,14 @@ _PUBLIC_KEY_ID = re.compile(rf"{PUBLIC_KEY_PREFIX}[0-9A-Za-z]+")
 
 
 class _Entry(NamedTuple):
-    key: RSAPublicKey
+    own: OwnKey[RSAPublicKey]
     begins: float
     """Unix time from which the key counts."""
     ends: float
+
+    @property
+    def key(self) -> RSAPublicKey:
+        return self.own.here
 
     @property
     def is_valid(self) -> bool:
@@ -394,7 +399,7 @@ def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
             raise ConfigurationError(
                 f"{setting}: came a public key under digits alone; expected its whole id, PUB_KEY_ID_ and digits"
             )
-        return _Entry(loaded, 0, float("inf"))
+        return _Entry(OwnKey(loaded), 0, float("inf"))
     entry = _entry_of(loaded, setting)
     if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
@@ -410,7 +415,7 @@ def _entry_of(certificate: x509.Certificate, setting: str = "certificate") -> _E
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
         raise ConfigurationError(f"{setting}: its dates cannot be read; get it again") from None
-    return _Entry(key, begins.timestamp(), ends.timestamp())
+    return _Entry(OwnKey(key), begins.timestamp(), ends.timestamp())
 
 
 def _normalize_id(key_id: object) -> str:

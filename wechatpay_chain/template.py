@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from wechatpay_chain.errors import ArgumentError, PathVariableError
 from wechatpay_chain.http import json_bytes
+from wechatpay_chain.importing import importing
 from wechatpay_chain.redaction import HIDDEN, printable
 
 if TYPE_CHECKING:
@@ -238,7 +239,8 @@ def _expanded(template: _Template, values: dict[str, VariableValue]) -> str:
 
 @lru_cache(maxsize=4096)
 def _uri_template(template: str) -> URITemplate:
-    from uritemplate import URITemplate
+    with importing:
+        from uritemplate import URITemplate
 
     return URITemplate(template)
 

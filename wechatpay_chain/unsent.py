@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from wechatpay_chain import blocking
 from wechatpay_chain.http import Request, Steps
+from wechatpay_chain.importing import importing
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -22,7 +23,8 @@ def do(steps: Steps[T]) -> T:
 
 async def do_async(steps: Steps[T]) -> T:
     """The same, awaiting."""
-    from wechatpay_chain import awaiting  # it brings asyncio, which not every program needs
+    with importing:
+        from wechatpay_chain import awaiting  # it brings asyncio, which not every program needs
 
     return await awaiting.drive(steps, _refused_async)
 
