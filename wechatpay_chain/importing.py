@@ -1,11 +1,14 @@
-"""Keeps a fork from coming into the middle of an import, or of what else must not be cut in two: see `own_keys` and `crypto`.
+"""Keeps a fork out of imports, and out of what OpenSSL makes under locks of its own: keys, and contexts of TLS.
 
 A child that is forked there finds a lock held by a thread that it does not have, and waits for it for ever.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401 -- it has a hook of its own, which must be registered before the one below, and so run after it
+# These have hooks of their own, which must be registered before the one below: they run after it, and none comes to be while a
+# fork waits here, whose second half would then run without its first.
+import concurrent.futures.thread  # noqa: F401
+import logging  # noqa: F401
 import os
 from _thread import RLock, get_ident
 
@@ -15,7 +18,7 @@ LONGEST_WAIT = 10.0
 """Seconds that a fork waits for an import, which takes a fraction of one; hooks of other libraries could be in its way."""
 
 importing = RLock()
-"""Held by a thread while it imports what calls need, or uses OpenSSL for the first time. A fork waits for it."""
+"""Held by a thread while it imports what calls need, or makes what OpenSSL makes under its own locks. A fork waits for it."""
 
 _holding: set[int] = set()
 

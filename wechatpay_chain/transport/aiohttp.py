@@ -23,6 +23,7 @@ from wechatpay_chain.awaiting import drive, in_thread, running_loop
 from wechatpay_chain.content import Content, ErrorContent, SinkContent
 from wechatpay_chain.errors import ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import RESERVED_FIELDS, Headers, Request, Response, Sink, Steps, Upload
+from wechatpay_chain.importing import importing
 from wechatpay_chain.process import current_process
 from wechatpay_chain.transport import REQUEST_TIMEOUT, Proxy, Route, Shared, check_head
 from wechatpay_chain.transport.failures import broken, no_connection, refused_by_proxy, timed_out
@@ -671,9 +672,10 @@ _contexts: weakref.WeakValueDictionary[Hashable, ssl.SSLContext] = weakref.WeakV
 
 def _new_context(ca_bundle: str | None) -> ssl.SSLContext:
     try:
-        if ca_bundle and Path(ca_bundle).is_dir():
-            return ssl.create_default_context(capath=ca_bundle)
-        return ssl.create_default_context(cafile=ca_bundle)
+        with importing:
+            if ca_bundle and Path(ca_bundle).is_dir():
+                return ssl.create_default_context(capath=ca_bundle)
+            return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(f"ca_bundle: {ca_bundle!r}: {error}; expected a file of PEM certificates") from None
 

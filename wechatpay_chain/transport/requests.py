@@ -33,6 +33,7 @@ from wechatpay_chain.blocking import drive
 from wechatpay_chain.content import Content, ErrorContent, SinkContent
 from wechatpay_chain.errors import ConfigurationError, TransportError, WeChatPayError
 from wechatpay_chain.http import Headers, Request, Response, Steps
+from wechatpay_chain.importing import importing
 from wechatpay_chain.process import current_process
 from wechatpay_chain.transport import POOL_SIZE, REQUEST_TIMEOUT, Proxy, Route, Shared, check_head
 from wechatpay_chain.transport.bounded import Attempt, InterruptibleQueue, bind
@@ -163,8 +164,9 @@ class _Pools(HTTPAdapter):
         """What verifies hosts. urllib3 would read the certificate authorities for each connection anew, in 13 ms."""
         if self._context is None:
             bundle = self._ca_bundle or DEFAULT_CA_BUNDLE_PATH
-            context = create_urllib3_context()
-            context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
+            with importing:
+                context = create_urllib3_context()
+                context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
             self._context = context
         return self._context
 
