@@ -330,9 +330,11 @@ def test_who_waits_when_the_client_is_closed(service, monkeypatch):
     async def main(url):
         client = Client(**service.settings(url))
         calls = [asyncio.ensure_future(client.v3.x.post_async(json={})) for _ in range(12)]
-        cancelled = asyncio.ensure_future(client.v3.x.post_async(json={}))
         while len(came) < 4:  # noqa: ASYNC110 -- another thread writes them down
             await asyncio.sleep(0.01)
+        # Made now, for calls do not get their connections in the order in which they began.
+        cancelled = asyncio.ensure_future(client.v3.x.post_async(json={}))
+        await asyncio.sleep(0.05)
         cancelled.cancel()
         await client.aclose()
         ended = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
