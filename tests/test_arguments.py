@@ -15,7 +15,8 @@ import pytest
 
 from tests.data.derive_v2_segments import derive
 from tests.test_template import OPERATIONS
-from wechatpay_chain import ArgumentError, PathVariableError, Sensitive, UnsupportedError, v2_segments
+from wechatpay_chain import ArgumentError, PathVariableError, Sensitive, UnsupportedError
+from wechatpay_chain._catalogue import v2_segments
 
 SECRET = "6222000000000000"
 

@@ -31,8 +31,10 @@ from wechatpay_chain import (
     TransportError,
     WeChatPayError,
 )
-from wechatpay_chain.bill import Saving, located
-from wechatpay_chain.http import Headers, Request, Response
+from wechatpay_chain._files.download import Saving, located
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
 
 BILL = (
     "\ufeff交易时间,公众账号ID,商户号\r\n" + "`2026-01-01 10:00:00,`wxd678efh567hg6787,`1900007291\r\n" * 4000

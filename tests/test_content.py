@@ -8,7 +8,7 @@ import pytest
 
 from tests.service import Reply, json_body
 from wechatpay_chain import ArgumentError, ContentError, DecryptionError, NotFoundError, Response, crypto
-from wechatpay_chain.http import Headers
+from wechatpay_chain._messages.headers import Headers
 
 SECRET = "oh-394z-secret"
 
@@ -124,7 +124,7 @@ def test_a_source_that_is_not_json_announces_no_file(client, wire, service, tmp_
 
 
 def test_what_is_nested_deeply_is_decrypted_or_refused(service):
-    from wechatpay_chain.http import Request
+    from wechatpay_chain._messages.request import Request
 
     request = Request("GET", "v3/x", "http://127.0.0.1:9", "/v3/x", Headers({}), b"", (1.0, 1.0))
     for depth in (500, 900, 3000):

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.service import certificate_pem, new_certificate, private_pem, public_pem, rsa_sign, rsa_verifies
 from wechatpay_chain import ConfigurationError, DecryptionError, WeChatPayError, crypto
+from wechatpay_chain._schemes.canonical import parse_authorization, request_message, response_message
 from wechatpay_chain.errors import ArgumentError
-from wechatpay_chain.http import parse_authorization, request_message, response_message
 
 KEY = b"0123456789abcdef0123456789ABCDEF"
 UNICODE = st.text(st.characters(exclude_categories=("Cs",)))

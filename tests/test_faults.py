@@ -28,7 +28,7 @@ from wechatpay_chain import (
     TransportError,
 )
 from wechatpay_chain.sandbox import Fault, Sandbox
-from wechatpay_chain.sandbox.notifier import schedule
+from wechatpay_chain.sandbox._notifier import schedule
 
 ORDER = {
     "appid": "wxd678efh567hg6787",
@@ -467,7 +467,7 @@ def test_uploads_that_are_refused(client, send, old, new, status):
 
 @given(st.text(max_size=60), st.binary(max_size=200))
 def test_whatever_is_uploaded_is_taken_apart_or_not(kind, body):
-    from wechatpay_chain.sandbox.multipart import read_multipart
+    from wechatpay_chain.sandbox._multipart import read_multipart
 
     for content_type in (kind, f"multipart/form-data; boundary={kind}", "multipart/form-data; boundary=x"):
         for octets in (body, b"--x\r\n" + body + b"\r\n--x--\r\n"):

@@ -13,15 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from tests.service import Reply, json_body, new_certificate, new_key
 from tests.test_rotation import APIV3_KEY, Authority
-from wechatpay_chain import (
-    AuthenticationError,
-    Client,
-    ConfigurationError,
-    Sensitive,
-    TransportError,
-    TransportTimeout,
-    keyring,
-)
+from wechatpay_chain import AuthenticationError, Client, ConfigurationError, Sensitive, TransportError, TransportTimeout
+from wechatpay_chain._keys import keyring
 
 ISSUER = "Tenpay.com Root CA"
 

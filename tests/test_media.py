@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.service import Received, rsa_verifies, turns_during
 from wechatpay_chain import ArgumentError, Client, Retry, Sensitive
-from wechatpay_chain.media import opened_file, upload
+from wechatpay_chain._files.upload import opened_file, upload
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40 + b"\r\n--\r\n"
 

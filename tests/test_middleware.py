@@ -102,7 +102,7 @@ def test_what_is_changed_after_signing_is_refused_by_the_service(sandbox, send):
 
 def test_an_answer_that_a_middleware_makes_up_inside_is_not_believed(client, send):
     from wechatpay_chain import Response
-    from wechatpay_chain.http import Headers
+    from wechatpay_chain._messages.headers import Headers
 
     def forge(request):
         yield from ()
@@ -200,7 +200,7 @@ def test_a_layer_inside_cannot_make_an_answer_out_to_be_a_download(client, wire,
 
 
 def test_the_stack_cannot_be_put_aside(client):
-    from wechatpay_chain.flow import Stack
+    from wechatpay_chain._pipeline.stack import Stack
 
     with pytest.raises(AttributeError):
         client.middleware = Stack(())

@@ -16,17 +16,18 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-CRYPTO, PROOF, FLOW = "crypto.py", "proof.py", "flow.py"
-LOADING, SERIALS, FILES = "loading.py", "serials.py", "file_operations.py"
-VERIFY, RETRY = "middleware/verify.py", "middleware/retry.py"
+RSA, AEAD, ENCODING, NONCE = "_schemes/rsa.py", "_schemes/aead.py", "_schemes/encoding.py", "_schemes/nonce.py"
+PROOF, FLOW = "_keys/verification.py", "_pipeline/stack.py"
+LOADING, SERIALS, FILES = "_keys/loading.py", "_keys/serials.py", "_catalogue/file_operations.py"
+VERIFY, RETRY = "_pipeline/verify.py", "_pipeline/retry.py"
 
 MUTANTS = {
-    "a wrong signature is good": (CRYPTO, "except InvalidSignature:\n        return False", "except InvalidSignature:\n        return True"),
-    "base64 is taken leniently": (CRYPTO, "return raw if base64.b64encode(raw).decode() == text else None", "return raw"),
-    "another hash is signed": (CRYPTO, "_SHA256 = hashes.SHA256()", "_SHA256 = hashes.SHA512()"),
-    "another hash pads personal data": (CRYPTO, "padding.MGF1(hashes.SHA1())", "padding.MGF1(hashes.SHA256())"),
-    "associated data is not bound": (CRYPTO, 'cipher.decrypt(nonce.encode(), raw, (associated_data or "").encode())', 'cipher.decrypt(nonce.encode(), raw, b"")'),
-    "a nonce is always the same": (CRYPTO, "secrets.token_hex((size + 1) // 2)", '("0" * (size + 1))'),
+    "a wrong signature is good": (RSA, "except InvalidSignature:\n        return False", "except InvalidSignature:\n        return True"),
+    "base64 is taken leniently": (ENCODING, "return raw if base64.b64encode(raw).decode() == text else None", "return raw"),
+    "another hash is signed": (RSA, "_SHA256 = hashes.SHA256()", "_SHA256 = hashes.SHA512()"),
+    "another hash pads personal data": (RSA, "padding.MGF1(hashes.SHA1())", "padding.MGF1(hashes.SHA256())"),
+    "associated data is not bound": (AEAD, 'cipher.decrypt(nonce.encode(), raw, (associated_data or "").encode())', 'cipher.decrypt(nonce.encode(), raw, b"")'),
+    "a nonce is always the same": (NONCE, "secrets.token_hex((size + 1) // 2)", '("0" * (size + 1))'),
     "a serial loses its zeros": (SERIALS, "return digits.zfill(MOST_DIGITS)", "return digits"),
     "a damaged key is taken": (LOADING, "p * q == public.n\n        and", "True\n        or"),
     "a key is not tried": (LOADING, "key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())", "pass"),
@@ -57,7 +58,10 @@ MUTANTS = {
 
 
 TESTS = {
-    CRYPTO: ["tests/test_crypto.py"],
+    RSA: ["tests/test_crypto.py"],
+    AEAD: ["tests/test_crypto.py"],
+    ENCODING: ["tests/test_crypto.py"],
+    NONCE: ["tests/test_crypto.py"],
     LOADING: ["tests/test_crypto.py"],
     SERIALS: ["tests/test_crypto.py"],
     PROOF: ["tests/test_verify.py", "tests/test_signer.py"],

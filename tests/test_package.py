@@ -49,7 +49,7 @@ def test_public_names():
         assert getattr(wechatpay_chain, name) is not None
     with pytest.raises(AttributeError, match="Nothing"):
         wechatpay_chain.Nothing  # noqa: B018
-    assert run("from wechatpay_chain import *; print(Client.__module__)") == "wechatpay_chain.client\n"
+    assert run("from wechatpay_chain import *; print(Client.__module__)") == "wechatpay_chain._client\n"
 
 
 def test_every_room_exports_what_it_has_and_documents_it():

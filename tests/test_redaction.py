@@ -25,8 +25,8 @@ from wechatpay_chain import (
     TransportError,
     WeChatPayError,
 )
-from wechatpay_chain.chain import Draft
-from wechatpay_chain.redaction import escape, quote
+from wechatpay_chain._chain.node import Draft
+from wechatpay_chain._messages.redaction import escape, quote
 
 TOKEN = "dG9rZW4tb2YtYS1maWxl"
 OPENID = "-".join(["oh", "394z", "w7Qx2"])  # not as one text, for a traceback shows the lines that it passed

@@ -23,7 +23,7 @@ from wechatpay_chain import (
     SignatureError,
     TransportError,
 )
-from wechatpay_chain.middleware import retry as retry_module
+from wechatpay_chain._pipeline import retry as retry_module
 
 QUICK = Retry(pause=0.01)
 
@@ -158,7 +158,7 @@ def test_an_answer_stays_on_its_domain_and_a_broken_connection_moves(service, wi
 
 
 def test_the_second_domain_of_the_default_host_alone():
-    from wechatpay_chain.settings import origins
+    from wechatpay_chain._config import origins
 
     first, second = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
     assert origins(Retry(), first, False) == (first, second)

@@ -29,8 +29,9 @@ from tests.service import (
     turns_during,
 )
 from tests.service import new_certificate as any_certificate
-from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto, keyring
-from wechatpay_chain.cli import main
+from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto
+from wechatpay_chain._cli.main import main
+from wechatpay_chain._keys import keyring
 from wechatpay_chain.sandbox import Sandbox
 
 APIV3_KEY = "0123456789abcdef0123456789ABCDEF"

@@ -532,7 +532,7 @@ def test_the_command_without_a_file():
 
 
 def test_the_command_that_cannot(tmp_path, sandbox, capsys):
-    from wechatpay_chain.cli import main
+    from wechatpay_chain._cli.main import main
 
     port = sandbox.base_url.split(":")[2].strip("/")
     run = [sys.executable, "-m", "wechatpay_chain"]

@@ -24,7 +24,7 @@ from wechatpay_chain import (
     Sensitive,
     crypto,
 )
-from wechatpay_chain.http import Headers
+from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.sandbox import Sandbox
 
 BODY = {

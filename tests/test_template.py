@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.data.derive_operations import derive
 from tests.service import Service
 from wechatpay_chain import Client, Node, PathVariableError
-from wechatpay_chain.template import expand
+from wechatpay_chain._chain.template import expand
 
 OPERATIONS = Path(__file__).parent / "data" / "operations.txt"
 PATHS = sorted({line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")})
@@ -309,7 +309,7 @@ def test_a_number_that_is_too_long(client):
 
 
 def expanded(client, template, **variables) -> str:
-    from wechatpay_chain.template import expand
+    from wechatpay_chain._chain.template import expand
 
     return expand(str(client[template]), variables)
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from wechatpay_chain import turns
-from wechatpay_chain.turns import Turns
+from wechatpay_chain._pipeline import cpu_scheduler as turns
+from wechatpay_chain._pipeline.cpu_scheduler import Turns
 
 LOOP, THREAD = "MainThread", "wechatpay-chain-signing_0"
 

@@ -21,12 +21,12 @@ from wechatpay_chain import (
     Response,
     SignatureError,
     TransportError,
-    proof,
 )
+from wechatpay_chain._keys import verification as proof
+from wechatpay_chain._keys.keyring import Keyring
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._pipeline import verify as verify_module
 from wechatpay_chain.errors import Reason
-from wechatpay_chain.http import Headers
-from wechatpay_chain.keyring import Keyring
-from wechatpay_chain.middleware import verify as verify_module
 
 BODY = '{"code_url":"weixin://wxpay/中"}'.encode()
 

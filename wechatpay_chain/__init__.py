@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
-    from wechatpay_chain.chain import Node
-    from wechatpay_chain.client import Client
+    from wechatpay_chain._chain.node import Node
+    from wechatpay_chain._client import Client
+    from wechatpay_chain._messages.faults import Attempt
+    from wechatpay_chain._messages.request import Request
+    from wechatpay_chain._messages.response import Response
+    from wechatpay_chain._messages.sensitive import Sensitive
+    from wechatpay_chain._notifications.notification import Notification
+    from wechatpay_chain._notifications.notifications import Notifications, Reply
+    from wechatpay_chain._pipeline.retry import Retry
     from wechatpay_chain.errors import (
         APIError,
         ArgumentError,
@@ -38,37 +45,34 @@ if TYPE_CHECKING:
         UnsupportedError,
         WeChatPayError,
     )
-    from wechatpay_chain.http import Request, Response
-    from wechatpay_chain.middleware.retry import Attempt, Retry
-    from wechatpay_chain.notification import Notification, Notifications, Reply, SeenNonces
-    from wechatpay_chain.sensitive import Sensitive
+    from wechatpay_chain.stores import SeenNonces
 
 _HOMES = {
     "APIError": "errors",
     "ArgumentError": "errors",
-    "Attempt": "middleware.retry",
+    "Attempt": "errors",
     "AuthenticationError": "errors",
     "BadRequestError": "errors",
-    "Client": "client",
+    "Client": "_client",
     "ClientError": "errors",
     "ConfigurationError": "errors",
     "ContentError": "errors",
     "DecryptionError": "errors",
     "ForbiddenError": "errors",
-    "Node": "chain",
+    "Node": "_chain.node",
     "NotFoundError": "errors",
-    "Notification": "notification",
-    "Notifications": "notification",
+    "Notification": "_notifications.notification",
+    "Notifications": "_notifications.notifications",
     "PathVariableError": "errors",
     "RateLimitError": "errors",
     "Reason": "errors",
     "RedirectionError": "errors",
-    "Reply": "notification",
-    "Request": "http",
-    "Response": "http",
-    "Retry": "middleware.retry",
-    "SeenNonces": "notification",
-    "Sensitive": "sensitive",
+    "Reply": "_notifications.notifications",
+    "Request": "_messages.request",
+    "Response": "_messages.response",
+    "Retry": "_pipeline.retry",
+    "SeenNonces": "stores",
+    "Sensitive": "_messages.sensitive",
     "ServerError": "errors",
     "SignatureError": "errors",
     "TransportError": "errors",
@@ -116,7 +120,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from wechatpay_chain.importing import importing
+    from wechatpay_chain._forks.importing import importing
 
     with importing:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,6 +2,6 @@
 
 import sys
 
-from wechatpay_chain.cli import main
+from wechatpay_chain._cli.main import main
 
 sys.exit(main())

@@ -169,7 +169,7 @@ def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
 
 def without_turns(known: Known) -> Callable[[], Awaitable[object]]:
     """Ours, with all signatures that wait made at a stretch."""
-    from wechatpay_chain import turns
+    from wechatpay_chain._pipeline import cpu_scheduler as turns
 
     turns.SLICE = 1.0
     return ours_async(known)

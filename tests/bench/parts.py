@@ -11,11 +11,14 @@ from collections.abc import Callable
 from tests.bench.keys import ORDER
 from tests.bench.run import best
 from tests.service import Service, private_pem
-from wechatpay_chain import Client, Response, awaiting, blocking, crypto
-from wechatpay_chain.chain import Draft
-from wechatpay_chain.flow import run
-from wechatpay_chain.http import Headers, Middleware
-from wechatpay_chain.template import expand
+from wechatpay_chain import Client, Response, crypto
+from wechatpay_chain._chain.node import Draft
+from wechatpay_chain._chain.template import expand
+from wechatpay_chain._messages.effects import Middleware
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._pipeline import async_driver as awaiting
+from wechatpay_chain._pipeline import sync_driver as blocking
+from wechatpay_chain._pipeline.stack import run
 
 BODY = json.dumps({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz", "note": "公仔"}, ensure_ascii=False).encode()
 TEMPLATE = "v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon"

@@ -1,6 +1,6 @@
-"""Writes wechatpay_chain/v2_segments.py: the first segments of the paths of APIv2, from operations.txt beside this file.
+"""Writes wechatpay_chain/_catalogue/v2_segments.py: the first segments of the paths of APIv2, from operations.txt beside this file.
 
-    python tests/data/derive_v2_segments.py tests/data/operations.txt > wechatpay_chain/v2_segments.py
+    python tests/data/derive_v2_segments.py tests/data/operations.txt > wechatpay_chain/_catalogue/v2_segments.py
 
 It refuses to write a segment that other paths begin with too.
 """

@@ -25,8 +25,9 @@ from wechatpay_chain import (
     TransportError,
     crypto,
 )
+from wechatpay_chain._messages.effects import Flow
+from wechatpay_chain._schemes.canonical import request_message, response_message
 from wechatpay_chain.errors import Reason
-from wechatpay_chain.http import Flow, request_message, response_message
 from wechatpay_chain.sandbox import Sandbox
 
 if TYPE_CHECKING:

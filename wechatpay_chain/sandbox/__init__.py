@@ -6,9 +6,9 @@
 or, for programs in any language, `python -m wechatpay_chain sandbox --credentials FILE`.
 """
 
-from wechatpay_chain.sandbox.faults import Fault
-from wechatpay_chain.sandbox.keys import Signer
-from wechatpay_chain.sandbox.notifier import Notice, Posted
-from wechatpay_chain.sandbox.server import Sandbox, Seen
+from wechatpay_chain.sandbox._faults import Fault
+from wechatpay_chain.sandbox._keys import Signer
+from wechatpay_chain.sandbox._notifier import Notice, Posted
+from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = ["Fault", "Notice", "Posted", "Sandbox", "Seen", "Signer"]

@@ -1,0 +1,1 @@
+"""The chain: what the caller writes."""

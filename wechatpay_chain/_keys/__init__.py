@@ -1,0 +1,1 @@
+"""Keys: loading them, finding them, signing and verifying with them."""

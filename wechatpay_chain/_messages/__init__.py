@@ -1,0 +1,1 @@
+"""The values that travel, and the errors that they can raise."""

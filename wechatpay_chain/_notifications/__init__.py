@@ -1,0 +1,1 @@
+"""Notifications that WeChat Pay posts."""

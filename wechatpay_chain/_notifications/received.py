@@ -1,0 +1,190 @@
+"""Reads the headers and the body of a request that was received, in whatever form a server hands them over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Number
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from wechatpay_chain._messages.fields import is_field_name
+from wechatpay_chain._messages.headers import Headers
+
+__all__ = ["HeaderSource", "ReceivedHeaders", "read_body", "read_headers"]
+
+
+class _Items(Protocol):
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
+
+
+HeaderSource = _Items | Iterable[Any] | str | bytes
+"""Headers as any server has them.
+
+An object with `items()`, such as a dict, a framework's own headers or a WSGI environ; pairs of name and value, as in ASGI;
+a text of header lines; a JSON text. Names and values may be text or bytes, values numbers or lists of values too.
+"""
+
+
+class ReceivedHeaders(NamedTuple):
+    """The headers of a received request that matter here.
+
+    Attributes:
+        fields: those that came with one value.
+        repeated: the names of those of a signature that came with several values.
+        is_empty: whether there were no headers at all, these or others.
+    """
+
+    fields: Headers
+    repeated: frozenset[str]
+    is_empty: bool
+
+
+_NAMES = {
+    "wechatpaytimestamp": "Wechatpay-Timestamp",
+    "wechatpaynonce": "Wechatpay-Nonce",
+    "wechatpaysignature": "Wechatpay-Signature",
+    "wechatpayserial": "Wechatpay-Serial",
+    "requestid": "Request-ID",
+}
+# A server may join the values of a header that came twice. No comma is part of these; a nonce could have one.
+_WITHOUT_COMMA = ("Wechatpay-Timestamp", "Wechatpay-Signature", "Wechatpay-Serial")
+
+_EXPECTED = (
+    "expected the headers of the request: a mapping, pairs of name and value, a WSGI environ, or a text of header lines "
+    "(request.headers in Django, Flask, FastAPI and aiohttp)"
+)
+
+
+def read_body(body: object) -> bytes:
+    """Returns the bytes of a body.
+
+    Raises:
+        TypeError: it is not bytes.
+    """
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise TypeError(
+        f"body: came a {type(body).__name__}; expected the raw bytes of the request, for the signature is over those "
+        "(request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() in "
+        "aiohttp)"
+    )
+
+
+def read_headers(source: HeaderSource) -> ReceivedHeaders:
+    """Reads the headers that matter.
+
+    Args:
+        source: the headers. A name may come in any case, and as `HTTP_WECHATPAY_SERIAL`.
+
+    Raises:
+        TypeError: the source, or one of these headers, is of a form that is not understood.
+    """
+    found: dict[str, set[str]] = {}
+    pairs = [(_name(name), value) for name, value in _pairs(source)]
+    try:
+        for plain, value in pairs:
+            if name := _NAMES.get(plain):
+                found.setdefault(name, set()).update(_texts(name, value))
+    except RecursionError:
+        _refuse("a value that holds itself")
+    if not found:
+        _refuse_container(source, pairs)
+    return ReceivedHeaders(
+        Headers({name: next(iter(values)) for name, values in found.items() if len(values) == 1}),
+        frozenset(name for name, values in found.items() if len(values) > 1 and name != "Request-ID"),
+        not pairs,
+    )
+
+
+def _refuse(came: str, expected: str = _EXPECTED) -> NoReturn:
+    raise TypeError(f"headers: came {came}; {expected}") from None
+
+
+def _pairs(source: Any) -> Iterator[tuple[object, object]]:
+    kind = f"a {type(source).__name__}"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        source = bytes(source).decode("latin-1")
+    if isinstance(source, str):
+        source = _parse_text(source)
+    if isinstance(source, type):
+        _refuse(f"the class {source.__name__}")
+    if hasattr(source, "headers"):
+        _refuse(f"a whole {type(source).__name__}; give its headers")
+    try:
+        iterator = iter(source.items() if hasattr(source, "items") else source)
+    except TypeError:
+        _refuse(kind)
+    for item in iterator:
+        if isinstance(item, Mapping) and "value" in item and ("name" in item or "key" in item):
+            yield item.get("name", item.get("key")), item["value"]
+        elif isinstance(item, (tuple, list)) and len(item) == 2:
+            yield item[0], item[1]
+        else:
+            _refuse(f"{kind} of {type(item).__name__}")
+
+
+def _parse_text(text: str) -> Any:
+    """Returns what a JSON text holds, or the pairs of a text of header lines."""
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            _refuse("a text that begins like JSON and is none")
+    head = re.split(r"\r?\n[ \t]*\r?\n", text.strip())[0]
+    lines = [line for line in re.split(r"\r\n|\r|\n", head) if line]
+    if lines and re.fullmatch(r"[A-Z]+ \S+ HTTP/[0-9.]+", lines[0]):
+        del lines[0]
+    pairs = [line.partition(":")[::2] for line in lines]
+    if not all(":" in line for line in lines) or not all(is_field_name(name.strip()) for name, _ in pairs):
+        _refuse("a text that is neither header lines nor JSON")
+    return pairs
+
+
+def _name(name: object) -> str:
+    """Returns a name without what servers change in it: `HTTP_WECHATPAY_SERIAL` is `wechatpayserial`."""
+    if isinstance(name, (bytes, bytearray, memoryview)):
+        name = bytes(name).decode("latin-1")
+    if not isinstance(name, str):
+        _refuse(f"a name that is a {type(name).__name__}")
+    return re.sub("[_-]", "", name.removeprefix("HTTP_").strip().lower())
+
+
+def _texts(name: str, value: object) -> Iterator[str]:
+    """Yields the values of a header as texts. None stands for no value."""
+    if value is None:
+        return
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        value = bytes(value).decode("latin-1")
+    if isinstance(value, str):
+        yield from (text.strip(" \t\r\n") for text in (value.split(",") if name in _WITHOUT_COMMA else [value]))
+    elif isinstance(value, Mapping) and "value" in value:
+        yield from _texts(name, value["value"])
+    elif isinstance(value, Iterable) and not isinstance(value, Mapping):
+        for one in value:
+            yield from _texts(name, one)
+    elif (text := _whole(value)) is not None:
+        yield text
+    else:
+        _refuse(f"a {type(value).__name__} as the value of {name}", "expected a text, bytes or a whole number")
+
+
+def _whole(value: Any) -> str | None:
+    """Returns the digits of a number that is whole, such as 1712345678 or 1712345678.0."""
+    if isinstance(value, bool) or not isinstance(value, Number):
+        return None
+    try:
+        whole = int(value)  # type: ignore[call-overload]
+        return str(whole) if whole == value else None
+    except (TypeError, ValueError, OverflowError):  # complex, NaN and more digits than Python writes, infinity
+        return None
+
+
+def _refuse_container(source: object, pairs: Iterable[tuple[str, object]]) -> None:
+    """Raises a TypeError for what holds headers somewhere deeper, an event or a scope: nothing was stripped from that."""
+    if isinstance(source, Mapping) and "REQUEST_METHOD" in source:  # a WSGI environ holds whatever its server likes
+        return
+    for name, value in pairs:
+        within = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(one, (list, tuple)) or (isinstance(one, Mapping) and "value" not in one) for one in within):
+            _refuse(f"a {type(source).__name__} that holds a {type(value).__name__} under {name[:40]!r}")

@@ -1,0 +1,1 @@
+"""The layers that a request passes through, and the drivers that perform what they ask for."""

@@ -1,0 +1,37 @@
+"""One line a call, at DEBUG, on the logger `wechatpay_chain`: never the filled path, a header or a body."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from wechatpay_chain._messages.effects import Flow
+from wechatpay_chain._messages.redaction import escape
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
+from wechatpay_chain.errors import APIError, SignatureError
+
+__all__ = ["log"]
+
+logger = logging.getLogger("wechatpay_chain")
+
+
+def log(request: Request) -> Flow:
+    """Writes method, template, status, request id and milliseconds of a call, or the kind of its failure."""
+    began = time.perf_counter()
+    try:
+        response: Response = yield request
+    except BaseException as error:
+        answer = error.response if isinstance(error, (APIError, SignatureError)) else None
+        outcome = f"{type(error).__name__} {answer.status_code}" if answer else type(error).__name__
+        _line(request, outcome, answer, began)
+        raise
+    if logger.isEnabledFor(logging.DEBUG):  # to make the line takes as long as all else here
+        _line(request, str(response.status_code), response, began)
+    return response
+
+
+def _line(request: Request, outcome: str, answer: Response | None, began: float) -> None:
+    request_id = escape(answer.request_id if answer else "") or "-"
+    milliseconds = (time.perf_counter() - began) * 1000
+    logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id, milliseconds)

@@ -1,0 +1,99 @@
+"""Drives a flow for a caller who waits."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import inspect
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from wechatpay_chain._messages.effects import Ask, Compute, Effect, Sleep, Steps, Wait
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
+from wechatpay_chain._pipeline.stack import unknown
+from wechatpay_chain.errors import ConfigurationError
+
+__all__ = ["drive"]
+
+T = TypeVar("T")
+
+
+def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
+    """Does what the flow yields until it returns. What `send` raises is thrown into the flow."""
+    outcome: Any
+    try:
+        step = next(flow)
+        while True:
+            try:
+                outcome = send(step) if isinstance(step, Request) else _perform(step)
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(outcome)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+
+
+def _perform(effect: Effect) -> Any:
+    match effect:
+        case Compute(function):
+            return function()
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Ask(function):
+            answer = function()
+            return _awaited(answer) if inspect.isawaitable(answer) else answer
+        case Wait(future, seconds):
+            if _is_in_a_loop():
+                return True if future.done() else None
+            return bool(concurrent.futures.wait([future], seconds).done)
+        case _:
+            raise unknown(effect)
+
+
+def _awaited(answer: Awaitable[Any]) -> Any:
+    """What an awaitable comes to, in a thread that waits for it."""
+    import asyncio
+
+    if _threads_are_green():
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise ConfigurationError(
+            "signer, verifier, seen or certificate_cache: it is an async def, which a blocking call cannot await where gevent "
+            "or eventlet has replaced Python's threads; give a plain function, which they make cooperative"
+        )
+
+    async def awaited() -> Any:
+        return await answer
+
+    # On a thread of its own, for this one may have a loop, which stands still until this call returns.
+    thread = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        return thread.submit(contextvars.copy_context().run, asyncio.run, awaited()).result()
+    except asyncio.CancelledError as error:  # it was, over there; this call was not
+        raise RuntimeError("CancelledError") from error
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _threads_are_green() -> bool:
+    """Tells whether all threads are one, in which two event loops cannot run."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    return bool(
+        (gevent and gevent.is_module_patched("threading")) or (eventlet and eventlet.is_monkey_patched("thread"))
+    )
+
+
+def _is_in_a_loop() -> bool:
+    if "asyncio" not in sys.modules:
+        return False
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

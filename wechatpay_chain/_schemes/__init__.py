@@ -1,0 +1,1 @@
+"""What is signed and encrypted, and how it is written."""

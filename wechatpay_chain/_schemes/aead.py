@@ -1,0 +1,68 @@
+"""AES-256-GCM, which encrypts certificates and notifications."""
+
+from __future__ import annotations
+
+import base64
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from wechatpay_chain._schemes.apiv3_key import APIV3_KEY_SIZE
+from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._shielding import shielded
+from wechatpay_chain.errors import ConfigurationError, DecryptionError
+
+__all__ = ["aes_gcm_decrypt", "aes_gcm_encrypt"]
+
+
+@shielded
+def aes_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_data: str = "") -> str:
+    """Encrypts with AES-256-GCM the way certificates and notifications are.
+
+    Args:
+        plaintext: bytes, or text that is taken as UTF-8.
+        key: the APIv3 key, 32 bytes.
+        nonce: 12 characters, never used twice with one key.
+        associated_data: what is bound to the ciphertext in the clear.
+
+    Returns:
+        Base64 of the ciphertext with its tag.
+
+    Raises:
+        ConfigurationError: the key has another length.
+    """
+    octets = encode_utf8(plaintext) if isinstance(plaintext, str) else plaintext
+    sealed = _aes_gcm(key).encrypt(nonce.encode(), octets, associated_data.encode())
+    return base64.b64encode(sealed).decode()
+
+
+@shielded
+def aes_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: str | None = "") -> bytes:
+    """Decrypts AES-256-GCM and checks its tag.
+
+    Source: https://pay.weixin.qq.com/doc/v3/merchant/4012071382
+
+    Args:
+        ciphertext: base64 of the ciphertext with its tag at the end.
+        key: the APIv3 key, 32 bytes.
+        nonce: as it came, used as ASCII text.
+        associated_data: as it came; may be empty or None.
+
+    Raises:
+        ConfigurationError: the key has another length.
+        DecryptionError: something was altered, or the key is another one.
+    """
+    cipher = _aes_gcm(key)
+    raw = decode_base64(ciphertext)
+    if raw is not None:
+        try:
+            return cipher.decrypt(nonce.encode(), raw, (associated_data or "").encode())
+        except (InvalidTag, ValueError):
+            pass
+    raise DecryptionError("the ciphertext, nonce or associated data was altered, or the APIv3 key is another one")
+
+
+def _aes_gcm(key: bytes) -> AESGCM:
+    if len(key) != APIV3_KEY_SIZE:
+        raise ConfigurationError(f"apiv3_key: came {len(key)} bytes; expected {APIV3_KEY_SIZE}")
+    return AESGCM(key)

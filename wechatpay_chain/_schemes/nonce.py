@@ -1,0 +1,12 @@
+"""Nonces."""
+
+from __future__ import annotations
+
+import secrets
+
+__all__ = ["nonce"]
+
+
+def nonce(size: int = 32) -> str:
+    """A random text of `size` characters, four bits of the system's entropy in each."""
+    return secrets.token_hex((size + 1) // 2)[:size]

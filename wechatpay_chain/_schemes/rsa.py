@@ -1,0 +1,130 @@
+"""RSA: signatures (RSASSA-PKCS1-v1_5 over SHA-256) and encryption of personal data (RSA-OAEP with SHA-1).
+
+Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._shielding import shielded
+from wechatpay_chain.errors import ArgumentError, DecryptionError
+
+__all__ = ["decrypt", "decrypt_octets", "encrypt", "sign", "verify"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PKCS1 = padding.PKCS1v15()
+_SHA256 = hashes.SHA256()
+# The service asks for SHA-1 in both places: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
+_OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+_NOT_OURS = "the text is not a ciphertext for this private key"
+_OAEP_OVERHEAD = 2 * 20 + 2  # two SHA-1 digests and two bytes: RFC 8017, 7.1.1
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.used: set[object] = set()
+
+
+_thread = _Thread()
+
+
+def _first_without_fork(function: Callable[P, R]) -> Callable[P, R]:
+    """Keeps a fork from coming into the first use of a function in a thread.
+
+    OpenSSL makes what a thread needs, its generator of random numbers for one, when it is first needed, under locks of the whole
+    process. A child would find them held by a thread that it does not have, and wait for it for ever.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if function in _thread.used:
+            return function(*args, **kwargs)
+        with importing:
+            _thread.used.add(function)
+            return function(*args, **kwargs)
+
+    return call
+
+
+@_first_without_fork
+def sign(message: bytes, key: RSAPrivateKey) -> str:
+    """Signs with RSA-SHA256.
+
+    Args:
+        message: the canonical message.
+        key: the merchant's private key, as `load_private_key` returns it.
+
+    Returns:
+        The signature in base64.
+    """
+    return base64.b64encode(key.sign(message, _PKCS1, _SHA256)).decode()
+
+
+@_first_without_fork
+def verify(message: bytes, signature: str, key: RSAPublicKey) -> bool:
+    """Whether a base64 text is the RSA-SHA256 signature of a message; False for whatever is not a good signature."""
+    raw = decode_base64(signature)
+    if raw is None:
+        return False
+    try:
+        key.verify(raw, message, _PKCS1, _SHA256)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@shielded
+@_first_without_fork
+def encrypt(plaintext: str, key: RSAPublicKey) -> str:
+    """Encrypts personal data for the owner of a key with RSA-OAEP.
+
+    Raises:
+        ArgumentError: the text is longer than the key can hold, 214 bytes of UTF-8 for a key of 2048 bits.
+    """
+    octets = encode_utf8(plaintext)
+    room = key.key_size // 8 - _OAEP_OVERHEAD
+    if len(octets) > room:
+        raise ArgumentError(
+            f"plaintext: came {len(octets)} bytes of UTF-8; expected at most {room}, which is what a key of "
+            f"{key.key_size} bits can hold"
+        )
+    return base64.b64encode(key.encrypt(octets, _OAEP)).decode()
+
+
+@shielded
+def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
+    """Decrypts a text that `encrypt` made for this key.
+
+    Raises:
+        DecryptionError: it is not such a ciphertext. One message for every cause, so that nothing can be probed.
+    """
+    try:
+        return decrypt_octets(ciphertext, key).decode()
+    except UnicodeDecodeError:
+        raise DecryptionError(_NOT_OURS) from None
+
+
+@shielded
+@_first_without_fork
+def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
+    """The same, of what is no text: the key of an encrypted bill, say."""
+    raw = decode_base64(ciphertext)
+    if raw is not None:
+        with suppress(ValueError):
+            return key.decrypt(raw, _OAEP)
+    raise DecryptionError(_NOT_OURS)
