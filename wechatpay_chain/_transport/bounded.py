@@ -40,7 +40,7 @@ class Attempt:
         until: the same, of the part of the attempt that is under way.
         is_connecting: whether a connection is being made, a proxy asked for it included.
         is_sending: whether the connection stands and the request is under way; None where no bound connection was used.
-        reading: what the response is read from, once there is one.
+        response: the response that is read, once there is one.
     """
 
     def __init__(self, timeout: Timeout) -> None:
@@ -49,7 +49,7 @@ class Attempt:
         self.is_sending: bool | None = None
         self.is_connecting = False
         self.until = self.deadline
-        self.reading: io.BufferedReader | None = None
+        self.response: http.client.HTTPResponse | None = None
         self._before: Attempt | None = None
 
     def __enter__(self) -> Self:
@@ -60,8 +60,8 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _thread.attempt = self._before  # a signal's handler may have sent something in the middle of another call
-        if error is not None and self.reading is not None:
-            self.reading.close()  # which closes the socket; urllib3 forgets that where a head is malformed
+        if error is not None and self.response is not None:
+            self.response.close()  # which closes the socket; urllib3 forgets that where a head is malformed
 
     def seconds(self, longest: float) -> float:
         """Returns how long to wait for the socket now.
@@ -114,8 +114,7 @@ class _Socket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         raw = self._sock.makefile(mode, buffering=0)  # type: ignore[call-overload]
-        self._attempt.reading = io.BufferedReader(_Reader(self._sock, raw, self._attempt))
-        return self._attempt.reading
+        return io.BufferedReader(_Reader(self._sock, raw, self._attempt))
 
 
 class _Reader(io.RawIOBase):
@@ -158,6 +157,8 @@ class _Response(http.client.HTTPResponse):
         attempt = _thread.attempt
         bounded: Any = _Socket(sock, attempt) if attempt else sock
         super().__init__(bounded, *args, **options)
+        if attempt is not None:
+            attempt.response = self
 
 
 class _Bounded(http.client.HTTPConnection):
