@@ -31,7 +31,8 @@ from wechatpay_chain import (
     TransportError,
     WeChatPayError,
 )
-from wechatpay_chain._files.download import Saving, located
+from wechatpay_chain._files.announcement import locate
+from wechatpay_chain._files.download import Saving
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -422,7 +423,7 @@ def test_where_files_lie():
         ((default,), "https://[::1]:8443/a#b", ("https://[::1]:8443", "a", False)),
         ((default,), f"{default}/a?b={{c}}", (default, "a?b=%7Bc%7D", True)),
     ):
-        assert located(url, origins) == expected
+        assert locate(url, origins) == expected
 
 
 @both

@@ -395,7 +395,7 @@ def test_a_proxys_password_is_not_shown(service, send):
         error = broken(service, send, "https://name.invalid/", proxies={"https": proxy})
         client = Client(**service.settings("https://name.invalid/"), proxies={"https": proxy})
     assert "sesame" not in "".join(traceback.format_exception(error))
-    assert "sesame" not in repr(client._route)
+    assert "sesame" not in repr(client._dispatch.transports._route)
 
 
 def test_an_error_does_not_outlive_its_handling(client, wire):

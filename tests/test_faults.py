@@ -438,9 +438,11 @@ def swap(old, new):
     def swapped(request):
         from dataclasses import replace
 
-        octets = b"".join(request.upload.chunks()).replace(old, new)
-        upload = replace(request.upload, length=len(octets), chunks=lambda: iter([octets]))
-        response = yield replace(request, upload=upload)
+        from wechatpay_chain._messages.request import Carried
+
+        octets = b"".join(request.stream()).replace(old, new)
+        upload = replace(request._carried.upload, length=len(octets), chunks=lambda: iter([octets]))
+        response = yield replace(request, _carried=Carried(upload))
         return response
 
     return swapped

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.service import Reply, json_body, new_certificate, new_key
 from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import AuthenticationError, Client, ConfigurationError, Sensitive, TransportError, TransportTimeout
-from wechatpay_chain._keys import keyring
+from wechatpay_chain._keys import refresh
 
 ISSUER = "Tenpay.com Root CA"
 
@@ -45,7 +45,7 @@ def test_a_merchant_without_certificates(alone, wire, send, status):
             said = failed(client, send, wire, ConfigurationError)
             assert "certs={'PUB_KEY_ID_…'" in said
             assert f"{status} 'RESOURCE_NOT_EXISTS'" in said
-            assert "asked for again after 60 s" in said or "after 59 s" in said
+            assert "fetched again after 60 s" in said or "after 59 s" in said
         failed(client, send, wire, ConfigurationError, {"name": Sensitive("张三")})
     assert len(wire.received) == 1
 
@@ -134,7 +134,7 @@ def test_certificates_of_no_use_are_left_out(alone, service, wire, send, caplog)
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}
         client.platform_certificates()
         assert list(client.platform_certificates()) == [authority.serial]
-    said = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
     assert len(said) == 4, "once each"
 
 
@@ -154,6 +154,6 @@ def test_a_certificate_of_no_use_beside_others_keeps_no_rotation_from_happening(
         send(client.v3.pay, "get")
         authority.rotate()
         authority.listed = [*odd_certificates(), *authority.listed]
-        later = time.monotonic() + keyring.RETRY_AFTER
-        monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
+        later = time.monotonic() + refresh.BACKOFF
+        monkeypatch.setattr(refresh.time, "monotonic", lambda: later)
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}

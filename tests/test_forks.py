@@ -218,7 +218,7 @@ def test_a_call_imports_nothing_after_its_transport_is_there(echo, service, tmp_
         function()
         return sorted(set(sys.modules) - before)
 
-    client._blocking(), client._awaiting()
+    client._dispatch.transports.blocking, client._dispatch.transports.awaiting
     print(imported(lambda: told(1)))
     print(imported(lambda: asyncio.run(told_async(2))))
     """

@@ -25,7 +25,7 @@ from wechatpay_chain import (
     TransportError,
     WeChatPayError,
 )
-from wechatpay_chain._chain.node import Draft
+from wechatpay_chain._chain.call import Call
 from wechatpay_chain._messages.redaction import escape, quote
 
 TOKEN = "dG9rZW4tb2YtYS1maWxl"
@@ -59,7 +59,7 @@ WITH_A_QUERY = [
 @pytest.mark.parametrize("template", WITH_A_QUERY)
 def test_a_query_that_is_written_in_a_template_is_not_shown(client, wire, send, caplog, template):
     node = client[template]
-    shown = [repr(node), repr(Draft("GET", str(node), {}, None, None, None, None, True, None))]
+    shown = [repr(node), repr(Call("GET", str(node)))]
     wire.answer = lambda received: Reply(404, {}, b"")
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
         try:
@@ -295,7 +295,7 @@ def test_what_a_download_ends_with_is_pickled_without_its_file(client, wire, ser
         client.download({"download_url": url, "hash_type": "SHA1", "hash_value": "0" * 40}, io.BytesIO())
     for again in (pickle.loads(pickle.dumps(response)), pickle.loads(pickle.dumps(caught.value)).response):
         assert again.status_code == 200
-        assert again.request.sink is None
+        assert again.request._carried.sink is None
         assert TOKEN not in repr(again)
 
 

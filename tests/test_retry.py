@@ -158,7 +158,7 @@ def test_an_answer_stays_on_its_domain_and_a_broken_connection_moves(service, wi
 
 
 def test_the_second_domain_of_the_default_host_alone():
-    from wechatpay_chain._config import origins
+    from wechatpay_chain._config import parse_origins as origins
 
     first, second = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
     assert origins(Retry(), first, False) == (first, second)

@@ -31,7 +31,12 @@ from tests.service import (
 from tests.service import new_certificate as any_certificate
 from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto
 from wechatpay_chain._cli.main import main
-from wechatpay_chain._keys import keyring
+from wechatpay_chain._keys import refresh
+from wechatpay_chain._keys.certificate_list import CertificateList
+from wechatpay_chain._keys.keyring import Keyring
+from wechatpay_chain._messages.effects import Wait
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.request import Request, Timeout
 from wechatpay_chain.sandbox import Sandbox
 
 APIV3_KEY = "0123456789abcdef0123456789ABCDEF"
@@ -105,7 +110,7 @@ def alone(service, wire, authority):
 @pytest.fixture
 def no_pause(monkeypatch):
     """As if a minute passed between any two downloads."""
-    monkeypatch.setattr(keyring, "RETRY_AFTER", 0)
+    monkeypatch.setattr(refresh, "BACKOFF", 0)
 
 
 def test_the_first_need_fetches(alone, wire, authority, send):
@@ -176,8 +181,8 @@ def test_public_keys_alone_are_never_refreshed(service, wire, authority, send, m
     wire.answer = lambda received: service.signed()
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
         send(client.v3.x, "get")
-        later = time.monotonic() + 2 * keyring.REFRESH_EVERY
-        monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
+        later = time.monotonic() + 2 * refresh.REFRESH_EVERY
+        monkeypatch.setattr(refresh.time, "monotonic", lambda: later)
         send(client.v3.x, "get")
     assert {received.target for received in wire.received} == {"/v3/x"}
 
@@ -277,18 +282,24 @@ def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, author
 
 
 def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
-    ring = keyring.Keyring({}, APIV3_KEY.encode())
-    first, ours = ring.begin_refresh("*")
-    assert ours
-    assert ring.begin_refresh("*") == (first, False)
-    later = time.monotonic() + keyring.ABANDONED_AFTER
-    monkeypatch.setattr(keyring.time, "monotonic", lambda: later)
-    second, ours = ring.begin_refresh("*")
-    assert ours
-    assert second is not first
-    assert first.done(), "whoever waits goes on"
-    ring.end_refresh(first, interrupted=False)
-    assert ring.begin_refresh("*") == (second, False)
+    def fetch(request):
+        response = yield request
+        return response
+
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
+    refreshing = refresh.Refresh(Keyring({}), reader, None, Timeout(1, 1, 1), fetch, fetches=True, verifies=True)
+    call = Request("GET", "v3/x", "http://127.0.0.1", "/v3/x", Headers({}), b"", Timeout(1, 1, 1))
+    abandoned = refreshing.refresh("*", call)
+    assert isinstance(next(abandoned), Request)
+    waiting = next(refreshing.refresh("*", call))
+    assert isinstance(waiting, Wait)
+    later = time.monotonic() + max(refresh.ABANDONED_AFTER, refresh.BACKOFF)
+    monkeypatch.setattr(refresh.time, "monotonic", lambda: later)
+    second = refreshing.refresh("*", call)
+    assert isinstance(next(second), Request), "somebody else downloads"
+    assert waiting.future.done(), "whoever waits goes on"
+    abandoned.close()
+    assert isinstance(next(refreshing.refresh("*", call)), Wait), "the end of the first is not that of the second"
 
 
 def test_a_download_has_the_clients_time_not_the_calls(alone, authority, send):
@@ -411,7 +422,7 @@ def test_each_certificate_is_checked(service, wire, authority, send, alone):
     listing = authority.listing().replace(authority.serial.encode(), b"A" * 40)
     authority.downloads = 0
     authority.fault = service.signed(listing, key=key, serial=authority.serial)
-    assert "another serial number" in bad_listing(service, wire, authority, send, alone)
+    assert "a serial number that is not its own" in bad_listing(service, wire, authority, send, alone)
     authority.downloads = 0
     authority.fault = service.signed(authority.listing().replace(b"AES_256", b"SM4_"), key=key, serial=authority.serial)
     assert "not encrypted with AEAD_AES_256_GCM" in bad_listing(service, wire, authority, send, alone)
@@ -422,7 +433,7 @@ def test_each_certificate_is_checked(service, wire, authority, send, alone):
 
 
 def test_what_was_sealed_for_a_notification_is_no_certificate(service, alone):
-    ring = keyring.Keyring({}, APIV3_KEY.encode())
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     certificate = new_certificate(service.platform)
     serial, pem = f"{certificate.serial_number:040X}", certificate_pem(certificate)
     for text, data in ((pem, "transaction"), (json.dumps({"attach": pem}), "certificate")):
@@ -433,7 +444,7 @@ def test_what_was_sealed_for_a_notification_is_no_certificate(service, alone):
             "ciphertext": crypto.aes_gcm_encrypt(text, APIV3_KEY.encode(), "0123456789ab", data),
         }
         with pytest.raises(ConfigurationError, match="certificate"):
-            ring.opened(json_body({"data": [{"serial_no": serial, "encrypt_certificate": sealed}]}))
+            reader.read(json_body({"data": [{"serial_no": serial, "encrypt_certificate": sealed}]}))
 
 
 def test_trust_anchors(service, wire, authority, send, alone):
@@ -458,7 +469,7 @@ def test_every_twelve_hours_in_use(alone, authority, send, no_pause, monkeypatch
         send(client.v3.x, "get")
         assert authority.downloads == 1
         now = time.monotonic()
-        monkeypatch.setattr(keyring.time, "monotonic", lambda: now + 12 * 3600 + 1)
+        monkeypatch.setattr(refresh.time, "monotonic", lambda: now + 12 * 3600 + 1)
         send(client.v3.x, "get")
         send(client.v3.x, "get")
     assert authority.downloads == 2
@@ -487,7 +498,7 @@ def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, 
         assert len(wire.received) == 3, "the attempts of one download"
         wire.answer = Authority(service)
         clock = time.monotonic
-        monkeypatch.setattr(keyring.time, "monotonic", lambda: clock() + 6)
+        monkeypatch.setattr(refresh.time, "monotonic", lambda: clock() + 6)
         assert send(client.v3.pay, "post", json={"out_trade_no": "1"}).status_code == 200
 
 
@@ -546,7 +557,7 @@ def test_a_cache_does_not_keep_a_withdrawn_certificate(alone, authority, send, n
         authority.rotate()
         authority.listed = [authority.signer]
         now = time.monotonic()
-        monkeypatch.setattr(keyring.time, "monotonic", lambda: now + 13 * 3600)
+        monkeypatch.setattr(refresh.time, "monotonic", lambda: now + 13 * 3600)
         send(client.v3.x, "get")
         assert authority.downloads == 2
         authority.signer, authority.key = old, old_key
@@ -554,7 +565,7 @@ def test_a_cache_does_not_keep_a_withdrawn_certificate(alone, authority, send, n
             send(client.v3.x, "get")
     with Client(**alone, certificate_cache=file) as client:
         authority.signer, authority.key = authority.listed[0], authority.key
-        assert client._keyring.preferred is None
+        assert client._config.keyring.preferred is None
 
 
 def test_a_list_that_somebody_asked_for_is_taken(alone, authority, send, no_pause):
@@ -628,9 +639,9 @@ def test_a_cache_of_ones_own(alone, authority, send):
 )
 @settings(max_examples=150)
 def test_whatever_the_list_holds_only_our_errors_go(service, value):
-    ring = keyring.Keyring({}, APIV3_KEY.encode())
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     with pytest.raises(WeChatPayError):
-        ring.opened(json.dumps({"data": [value]}).encode())
+        reader.read(json.dumps({"data": [value]}).encode())
 
 
 def certificates(sandbox, folder, monkeypatch, *more, apiv3_key=None, **options) -> int:

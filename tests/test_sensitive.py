@@ -25,6 +25,7 @@ from wechatpay_chain import (
     crypto,
 )
 from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._schemes import rsa
 from wechatpay_chain.sandbox import Sandbox
 
 BODY = {
@@ -75,13 +76,13 @@ def test_params_as_pairs(client, wire, service, send, kind):
 
 def test_a_set_that_changes_meanwhile_does_not_part_key_and_header(client, wire, service, monkeypatch):
     """A rotation between the choice of the key and the writing of the header."""
-    encrypt = crypto.encrypt
+    encrypt = rsa.encrypt
 
     def rotating(text, key):
-        monkeypatch.setattr(type(client._keyring), "preferred", property(lambda ring: ("PUB_KEY_ID_99", key)))
+        monkeypatch.setattr(type(client._config.keyring), "preferred", property(lambda ring: ("PUB_KEY_ID_99", key)))
         return encrypt(text, key)
 
-    monkeypatch.setattr(crypto, "encrypt", rotating)
+    monkeypatch.setattr(rsa, "encrypt", rotating)
     client.v3.x.post(json={"name": Sensitive("张三")})
     assert wire.received[0].header("Wechatpay-Serial") == PUBLIC_KEY_ID
     assert crypto.decrypt(json.loads(wire.received[0].body)["name"], service.public_key) == "张三"
@@ -252,7 +253,7 @@ def test_an_answer_goes_to_another_process_without_the_keys(client, send):
     again = pickle.loads(pickle.dumps(response))
     assert (again.status_code, again.headers, again.content) == (200, response.headers, response.content)
     assert again.request.url == response.request.url
-    assert again.opener is None
+    assert again._decrypt is None
 
 
 def test_errors_with_sensitive_requests_survive_a_process_boundary(client, wire, service):

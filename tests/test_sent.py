@@ -250,7 +250,7 @@ def test_an_error_is_raised_where_the_verb_was_called(client, wire, send):
     while traceback:
         frames.append(traceback.tb_frame.f_code.co_name)
         traceback = traceback.tb_next
-    assert frames[1:] == ["get", "_send"]
+    assert frames[1:] == ["get", "send"]
     assert caught.value.__cause__ is caught.value.__context__ is None or caught.value.__suppress_context__
 
 

@@ -294,7 +294,7 @@ def test_nothing_secret_is_shown(service, wire, send, caplog):
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"), Client(**settings) as client:
         response = send(client["v3/users/{openid}"], "post", openid="oh-394z", json={"name": "张三"})
         shown = [repr(client), str(client.v3), repr(client.v3), repr(response), repr(response.request), str(response)]
-        shown += [repr(response.headers), repr(response.request.headers), repr(client._keyring), caplog.text]
+        shown += [repr(response.headers), repr(response.request.headers), repr(client._config.keyring), caplog.text]
     signature = wire.received[0].credentials["signature"]
     text = "\n".join(shown)
     for secret in (APIV3_KEY, signature, response.headers["Wechatpay-Signature"], "张三", "oh-394z"):

@@ -344,7 +344,7 @@ def test_a_line_break_in_a_nonce_is_refused_whatever_the_transport_lets_through(
     reply = service.signed(b'moved\n{"state":"SUCCESS"}', nonce="n")
     headers = Headers({**reply.headers, "Wechatpay-Nonce": "n\nmoved"})
     request = Request("GET", "v3/x", "https://x", "/v3/x", Headers({}), b"", (1, 1))
-    flow = verify_module.verify(Keyring(service.certs))(request)
+    flow = verify_module.verify(Keyring(service.certs), None, str)(request)
     assert next(flow) is request
     with pytest.raises(SignatureError):
         flow.send(Response(200, headers, b'{"state":"SUCCESS"}', request))

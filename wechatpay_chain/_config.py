@@ -1,61 +1,150 @@
-"""What each setting of a client may be. Whatever it may not be is a ConfigurationError that names it."""
+"""Parses and checks every setting of a client. A setting that cannot be used is a `ConfigurationError` that names it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from typing import Any, TypeGuard, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from wechatpay_chain._keys.keyring import PUBLIC_KEY_PREFIX
+from wechatpay_chain._keys.certificate_list import CertificateList
+from wechatpay_chain._keys.keyring import EXPECTED, PUBLIC_KEY_PREFIX, Keyring
 from wechatpay_chain._keys.loading import (
     Identity,
+    PrivateKeySource,
     PublicKeySource,
     is_of,
     key_of,
     load_certificate,
     load_former_key,
+    load_identity,
     read_public,
 )
 from wechatpay_chain._keys.material import holds_material
+from wechatpay_chain._keys.own_keys import OwnKey
 from wechatpay_chain._keys.serials import normalize_serial
-from wechatpay_chain._messages.protocols import CertificateCache
+from wechatpay_chain._keys.signing import Credentials, with_key, with_nothing, with_signer
+from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
+from wechatpay_chain._messages.protocols import CertificateCache, NonceStore, Signer, Verifier
 from wechatpay_chain._messages.request import Timeout
 from wechatpay_chain._messages.urls import is_loopback, split_origin
 from wechatpay_chain._pipeline.retry import Retry
+from wechatpay_chain._schemes.apiv3_key import key_octets
 from wechatpay_chain._schemes.characters import Copied, strip
+from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
-MOST_SECONDS = 10**6
-"""What every system's timers can count."""
-
-TOTAL = 60.0
-"""Seconds that an attempt may take, where nothing else is said."""
+T = TypeVar("T")
 
 FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
 """The service, and its other site."""
 
-__all__ = [
-    "certificates",
-    "download_seconds",
-    "former_keys",
-    "kept_certificates",
-    "merchant_number",
-    "merchant_serial",
-    "most_bytes",
-    "origin",
-    "origins",
-    "seconds",
-    "truth",
-    "with_method",
-]
+__all__ = ["Config", "parse_config", "parse_origins"]
 
 
-def merchant_number(mchid: object) -> str:
+@dataclass(frozen=True, repr=False)
+class Config:
+    """The settings of a client, checked. `Client` says what each is."""
+
+    credentials: Credentials
+    private_keys: Sequence[OwnKey[RSAPrivateKey]]
+    keyring: Keyring
+    certificates: CertificateList
+    apiv3_key: bytes | None
+    apiv2_key: bytes | None
+    fetches: bool
+    verifier: Verifier | None
+    certificate_cache: CertificateCache | None
+    seen: NonceStore | None
+    origin: str
+    origins: Sequence[str]
+    timeout: Timeout
+    retry: Retry
+    response_limit: int
+
+
+@shielded
+def parse_config(
+    *,
+    mchid: object,
+    serial: object,
+    private_key: PrivateKeySource,
+    certs: Mapping[str, PublicKeySource],
+    apiv3_key: object,
+    apiv2_key: object,
+    fetch_certificates: object,
+    signer: Signer | None,
+    verifier: Verifier | None,
+    certificate_cache: object,
+    trust_anchors: Iterable[PublicKeySource],
+    seen: NonceStore | None,
+    passphrase: str | bytes | None,
+    former_private_keys: object,
+    base_url: object,
+    timeout: object,
+    retry: Retry | None,
+    max_response_bytes: object,
+    allow_http: bool,
+) -> Config:
+    """Parses the settings of a client.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+    number = parse_merchant_number(mchid)
+    check_method("signer", signer, "sign")
+    check_method("verifier", verifier, "verify")
+    check_method("seen", seen, "add")
+    if not private_key and signer is None and verifier is None:
+        raise ConfigurationError(
+            "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
+        )
+    identity = load_identity("private_key", private_key, passphrase, number) if private_key else None
+    merchant_serial = parse_merchant_serial(serial, number, identity, passphrase)
+    merchant = merchant_serial, identity.key.public_key() if identity else None
+    former_keys = load_former_keys(former_private_keys, passphrase, number)
+    private_keys = tuple(OwnKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
+    signature = with_signer(signer) if signer else with_key(private_keys[0]) if identity else with_nothing
+    key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
+    fetches = _of_setting(parse_bool, "fetch_certificates", fetch_certificates)
+    if verifier is None and not certs and (key is None or not fetches):
+        why = "no apiv3_key to fetch certificates with" if fetches else "fetch_certificates is False"
+        raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
+    policy = Retry(attempts=1) if retry is None else retry
+    origin = parse_origin(base_url, allow_http)
+    return Config(
+        credentials=Credentials(number, merchant_serial, signature),
+        private_keys=private_keys,
+        keyring=Keyring(certs, merchant),
+        certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
+        apiv3_key=key,
+        apiv2_key=None if apiv2_key is None else key_octets("apiv2_key", apiv2_key),
+        fetches=key is not None and fetches,
+        verifier=verifier,
+        certificate_cache=parse_certificate_cache(certificate_cache),
+        seen=seen,
+        origin=origin,
+        origins=parse_origins(policy, origin, allow_http),
+        timeout=_of_setting(parse_timeout, timeout),
+        retry=policy,
+        response_limit=parse_response_limit(max_response_bytes),
+    )
+
+
+def _of_setting(parse: Callable[..., T], *arguments: object) -> T:
+    """Parses a setting that calls have too, where it is an argument."""
+    try:
+        return parse(*arguments)
+    except ArgumentError as error:
+        raise ConfigurationError(*error.args) from None
+
+
+def parse_merchant_number(mchid: object) -> str:
     """Reads the merchant number: an int, or a text of digits that may have been copied with blanks or quotes around it."""
     is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
     text = str(mchid) if is_number else mchid
@@ -75,7 +164,7 @@ def merchant_number(mchid: object) -> str:
     raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
 
 
-def merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
+def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
     """Reads the serial number of the merchant API certificate, as the service writes it.
 
     Args:
@@ -138,7 +227,7 @@ def _is_source(serial: str) -> bool:
 _PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)
 
 
-def former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
+def load_former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
     """Loads the older private keys of the merchant.
 
     Args:
@@ -156,7 +245,7 @@ def former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> 
     )
 
 
-def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
+def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
     """The certificates that fetched ones must have been issued by."""
     if isinstance(trust_anchors, (str, bytes)) or not isinstance(trust_anchors, Iterable):
         raise ConfigurationError(
@@ -173,7 +262,7 @@ def certificates(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certific
     return loaded
 
 
-def kept_certificates(cache: object) -> CertificateCache | None:
+def parse_certificate_cache(cache: object) -> CertificateCache | None:
     """Where fetched certificates are kept."""
     if cache is None:
         return None
@@ -188,7 +277,7 @@ def kept_certificates(cache: object) -> CertificateCache | None:
     )
 
 
-def origin(base_url: object, allow_http: bool) -> str:
+def parse_origin(base_url: object, allow_http: bool) -> str:
     """Scheme, host and port of the service, without a trailing slash."""
     expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
     if not isinstance(base_url, str):
@@ -212,7 +301,7 @@ def origin(base_url: object, allow_http: bool) -> str:
     return f"{scheme}://{url.netloc}"
 
 
-def origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:
+def parse_origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:
     """The domain that is called, and the second one where there is one.
 
     Source of the second: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
@@ -222,58 +311,20 @@ def origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:
     if retry.second_url is None:
         return (first, SECOND) if first == FIRST else (first,)
     try:
-        second = origin(retry.second_url, allow_http)
+        second = parse_origin(retry.second_url, allow_http)
     except ConfigurationError as error:
         raise ConfigurationError(f"retry: {str(error).replace('base_url', 'second_url')}") from None
     return (first,) if second == first else (first, second)
 
 
-def with_method(setting: str, value: object, method: str) -> None:
+def check_method(setting: str, value: object, method: str) -> None:
     """Raises a ConfigurationError unless a setting is None or has a method."""
     if value is not None and (isinstance(value, type) or not callable(getattr(value, method, None))):
         raise ConfigurationError(f"{setting}: came a {type(value).__name__}; expected an object with {method}(…)")
 
 
-def seconds(timeout: object, error: type[ArgumentError | ConfigurationError]) -> Timeout:
-    """Reads a timeout: one number, a pair of them, or three.
-
-    Args:
-        timeout: seconds to connect and to wait for bytes, and for the whole attempt. One number is for both of the first;
-            where the third is left out, it is 60, or the sum of the first two where that is more.
-        error: what is raised, the error of whoever gave the timeout.
-    """
-    figures: tuple[Any, ...] = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(figures) in (2, 3) and all(map(_is_seconds, figures)):
-        connect, read, *total = (float(figure) for figure in figures)
-        return Timeout(connect, read, total[0] if total else max(TOTAL, connect + read))
-    raise error(
-        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or (connect, read) or (connect, read, "
-        "total) of them: to connect, to wait for the next bytes, and for the whole attempt"
-    )
-
-
-def download_seconds(timeout: object, default: Timeout) -> Timeout:
-    """Reads the timeout of a download, which has no total unless it is asked for."""
-    if timeout is None:
-        return default._replace(total=None)
-    is_asked_for = isinstance(timeout, tuple) and len(timeout) == 3
-    parsed = seconds(timeout, ArgumentError)
-    return parsed if is_asked_for else parsed._replace(total=None)
-
-
-def truth(name: str, value: object, error: type[ArgumentError | ConfigurationError]) -> bool:
-    """Reads what is True or False, and not just like one of them."""
-    if isinstance(value, bool):
-        return value
-    raise error(f"{name}: came {value!r}; expected True or False")
-
-
-def most_bytes(most: object) -> int:
+def parse_response_limit(most: object) -> int:
     """Reads how many bytes of a response may be read into memory."""
     if isinstance(most, int) and not isinstance(most, bool) and most > 0:
         return most
     raise ConfigurationError(f"max_response_bytes: came {most!r}; expected a whole number of bytes above 0")
-
-
-def _is_seconds(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MOST_SECONDS

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from wechatpay_chain._keys.signing import Credentials
 from wechatpay_chain._messages.effects import Steps
-from wechatpay_chain._pipeline.local import do, do_async
+from wechatpay_chain._pipeline.local import run_local, run_local_async
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
@@ -44,11 +44,11 @@ class Payment:
         Returns:
             appId, timeStamp, nonceStr, package, signType, paySign.
         """
-        return do(self._jsapi(appid, prepay_id))
+        return run_local(self._jsapi(appid, prepay_id))
 
     async def jsapi_async(self, appid: str, prepay_id: str) -> dict[str, str]:
         """The same, where a signer that takes its time is awaited."""
-        return await do_async(self._jsapi(appid, prepay_id))
+        return await run_local_async(self._jsapi(appid, prepay_id))
 
     def _jsapi(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         return {"appId": _filled("appid", appid), **(yield from self._mini_program(appid, prepay_id))}
@@ -61,11 +61,11 @@ class Payment:
         Returns:
             timeStamp, nonceStr, package, signType, paySign.
         """
-        return do(self._mini_program(appid, prepay_id))
+        return run_local(self._mini_program(appid, prepay_id))
 
     async def mini_program_async(self, appid: str, prepay_id: str) -> dict[str, str]:
         """The same, where a signer that takes its time is awaited."""
-        return await do_async(self._mini_program(appid, prepay_id))
+        return await run_local_async(self._mini_program(appid, prepay_id))
 
     def _mini_program(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         timestamp, nonce, package = _now(), new_nonce(), _filled("prepay_id", prepay_id)
@@ -92,11 +92,11 @@ class Payment:
         Returns:
             appid, partnerid, prepayid, package, noncestr, timestamp, sign.
         """
-        return do(self._app(appid, prepay_id))
+        return run_local(self._app(appid, prepay_id))
 
     async def app_async(self, appid: str, prepay_id: str) -> dict[str, str]:
         """The same, where a signer that takes its time is awaited."""
-        return await do_async(self._app(appid, prepay_id))
+        return await run_local_async(self._app(appid, prepay_id))
 
     def _app(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         timestamp, nonce = _now(), new_nonce()

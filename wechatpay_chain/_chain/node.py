@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from wechatpay_chain._chain.call import Call, Fields, Seconds
 from wechatpay_chain._chain.template import Params, PathValue, extend, hide_query, literal
 from wechatpay_chain._messages.response import Response
 
 if TYPE_CHECKING:
-    from wechatpay_chain._files.upload import Files
+    from wechatpay_chain._files.source import Files
 
-__all__ = ["Draft", "Fields", "Node", "Seconds"]
-
-Seconds = float | tuple[float, float] | tuple[float, float, float] | None
-"""A timeout: seconds to connect, to wait for bytes, and in total; None for the client's. See `Client`."""
-
-Fields = Mapping[str, str] | None
-"""Headers that a call adds or replaces."""
+__all__ = ["PUBLIC", "VERBS", "Node", "Root"]
 
 
-class Draft(NamedTuple):
-    """What a caller wants sent, before it is checked and encoded."""
+class Sender(Protocol):
+    """Sends the calls of a node."""
 
-    method: str
-    template: str
-    variables: Mapping[str, object]
-    json: Any
-    params: Params
-    headers: Fields
-    timeout: Seconds
-    idempotent: bool
-    files: Files | None
+    def send(self, call: Call) -> Response:
+        """Sends a call and returns its verified response."""
+        ...
 
-    def __repr__(self) -> str:
-        return f"<Draft {self.method} {hide_query(self.template)}>"
+    async def send_async(self, call: Call) -> Response:
+        """Sends a call for callers that await."""
+        ...
 
 
-class _Client(Protocol):
-    def _send(self, draft: Draft) -> Response: ...
+class _HasSender(Protocol):
+    _dispatch: Any
 
-    async def _send_async(self, draft: Draft) -> Response: ...
+
+class Root:
+    """An attribute of a client at which a chain starts.
+
+    Args:
+        segment: the first segment of its paths.
+    """
+
+    def __init__(self, segment: str) -> None:
+        self._segment = segment
+
+    def __get__(self, client: _HasSender, owner: type | None = None) -> Node:
+        return Node(client._dispatch, self._segment)
 
 
 class Node:
@@ -77,17 +78,17 @@ class Node:
     callbacks raise, and cancellation.
     """
 
-    __slots__ = ("_client", "_template")
+    __slots__ = ("_sender", "_template")
 
-    _client: _Client
+    _sender: Sender
     _template: str
 
-    def __init__(self, client: _Client, template: str) -> None:
-        object.__setattr__(self, "_client", client)
+    def __init__(self, sender: Sender, template: str) -> None:
+        object.__setattr__(self, "_sender", sender)
         object.__setattr__(self, "_template", template)
 
     def __getattr__(self, attribute: str) -> Node:
-        return Node(self._client, extend(self._template, attribute))
+        return Node(self._sender, extend(self._template, attribute))
 
     def __getitem__(self, path: str) -> Node:
         return self.chain(path)
@@ -96,7 +97,7 @@ class Node:
         """The node that a path as written leads to; `<name>` is another spelling of `{name}`."""
         if not isinstance(path, str):
             raise TypeError(f"a path in brackets is a text such as 'a/b/{{c}}'; came one of type {type(path).__name__}")
-        return Node(self._client, literal(self._template, path))
+        return Node(self._sender, literal(self._template, path))
 
     def get(
         self,
@@ -109,7 +110,18 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a GET; `Node` says what it takes and raises."""
-        return self._client._send(Draft("GET", self._template, variables, json, params, headers, timeout, True, None))
+        return self._sender.send(
+            Call(
+                method="GET",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=True,
+            )
+        )
 
     async def get_async(
         self,
@@ -122,8 +134,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a GET and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(
-            Draft("GET", self._template, variables, json, params, headers, timeout, True, None)
+        return await self._sender.send_async(
+            Call(
+                method="GET",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=True,
+            )
         )
 
     def post(
@@ -139,8 +160,18 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a POST; `Node` says what it takes and raises."""
-        return self._client._send(
-            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+        return self._sender.send(
+            Call(
+                method="POST",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+                files=files,
+            )
         )
 
     async def post_async(
@@ -156,8 +187,18 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(
-            Draft("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+        return await self._sender.send_async(
+            Call(
+                method="POST",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+                files=files,
+            )
         )
 
     def put(
@@ -172,8 +213,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PUT; `Node` says what it takes and raises."""
-        return self._client._send(
-            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return self._sender.send(
+            Call(
+                method="PUT",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     async def put_async(
@@ -188,8 +238,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PUT and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(
-            Draft("PUT", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return await self._sender.send_async(
+            Call(
+                method="PUT",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     def patch(
@@ -204,8 +263,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PATCH; `Node` says what it takes and raises."""
-        return self._client._send(
-            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return self._sender.send(
+            Call(
+                method="PATCH",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     async def patch_async(
@@ -220,8 +288,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a PATCH and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(
-            Draft("PATCH", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return await self._sender.send_async(
+            Call(
+                method="PATCH",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     def delete(
@@ -236,8 +313,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a DELETE; `Node` says what it takes and raises."""
-        return self._client._send(
-            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return self._sender.send(
+            Call(
+                method="DELETE",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     async def delete_async(
@@ -252,8 +338,17 @@ class Node:
         **variables: PathValue,
     ) -> Response:
         """Sends a DELETE and awaits its answer; `Node` says what it takes and raises."""
-        return await self._client._send_async(
-            Draft("DELETE", self._template, variables, json, params, headers, timeout, idempotent, None)
+        return await self._sender.send_async(
+            Call(
+                method="DELETE",
+                template=self._template,
+                variables=variables,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
         )
 
     if not TYPE_CHECKING:  # a type checker is to report a node that is called
@@ -276,10 +371,10 @@ class Node:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
             return NotImplemented
-        return self._client is other._client and self._template == other._template
+        return self._sender is other._sender and self._template == other._template
 
     def __hash__(self) -> int:
-        return hash((id(self._client), self._template))
+        return hash((id(self._sender), self._template))
 
     def __copy__(self) -> Node:
         return self

@@ -7,32 +7,24 @@ compared: https://pay.weixin.qq.com/docs/partner/apis/bill-download/download-sub
 from __future__ import annotations
 
 import hmac
-import io
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import GCM
-
-from wechatpay_chain._files.atomic import PartialFile
+from wechatpay_chain._files.announcement import KEY
+from wechatpay_chain._files.decryption import Decrypting
 from wechatpay_chain._files.inflate import Inflating
-from wechatpay_chain._messages.effects import Ask, Flow
+from wechatpay_chain._files.output import Target, open_output
+from wechatpay_chain._messages.effects import Flow, Invoke
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._messages.urls import has_dot_segment, normalize, split_origin
-from wechatpay_chain._schemes.digest import ALGORITHMS, STATEMENT_DIGEST, Digest, new_digest
+from wechatpay_chain._schemes.digest import STATEMENT_DIGEST, Digest, new_digest
 from wechatpay_chain.errors import (
-    ArgumentError,
     DecryptionError,
     Reason,
     SignatureError,
@@ -43,144 +35,11 @@ from wechatpay_chain.errors import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Announced", "Progress", "Saving", "Source", "Target", "announced", "located"]
+__all__ = ["Progress", "Saving"]
 
-Source = Response | Mapping[str, Any] | str
-"""The answer that announced a file, one item of the list in it, or a bare URL."""
-
-Target = str | os.PathLike[str] | BinaryIO
-"""A path, or an open binary file."""
 
 Progress = Callable[[int, int | None], object]
 """Told how many bytes have come, and of how many, where that is known."""
-
-KEY = 32
-"""Bytes of an AES-256 key."""
-
-TAG = 16
-"""Bytes of the GCM tag at the end of what is encrypted."""
-
-
-class Announced(NamedTuple):
-    """A file that can be fetched.
-
-    Attributes:
-        url: where.
-        digest: its algorithm and value, of the text before it was packed; None where none was told.
-        secret: the key in its RSA ciphertext, and the nonce, of what is encrypted; None of what is not.
-    """
-
-    url: str
-    digest: tuple[str, str] | None
-    secret: tuple[str, str] | None
-
-
-def announced(source: Source) -> Announced:
-    """What an answer says of the file that it announces.
-
-    Raises:
-        ArgumentError: it announces none, or several.
-        ContentError: the response is not JSON.
-    """
-    if isinstance(source, str):
-        return Announced(source, None, None)
-    told = source.json() if isinstance(source, Response) else source
-    if not isinstance(told, Mapping):
-        raise ArgumentError(f"source: came a {type(told).__name__}; {_EXPECTED}")
-    if "download_bill_list" in told:
-        bills = told["download_bill_list"]
-        if not isinstance(bills, list) or len(bills) != 1 or not isinstance(bills[0], Mapping):
-            count = len(bills) if isinstance(bills, list) else "no list"
-            raise ArgumentError(
-                f"source: its download_bill_list has {count} of them; expected one, pass each item on its own"
-            )
-        told = bills[0]
-    url = told.get("download_url") or told.get("url")
-    if not isinstance(url, str):
-        raise ArgumentError(f"source: it has no download_url; {_EXPECTED}")
-    return Announced(
-        url, _pair(told, "hash_type", "hash_value", _is_digest), _pair(told, "encrypt_key", "nonce", _is_secret)
-    )
-
-
-_EXPECTED = "expected an answer with a download_url, such as that of v3/bill/tradebill, an item of its list, or a URL"
-
-
-class Located(NamedTuple):
-    """Where a file is fetched.
-
-    Attributes:
-        origin: scheme, host and port.
-        template: path and query, without the leading slash.
-        is_of_the_api: whether it is an operation of the API, signed like any other.
-    """
-
-    origin: str
-    template: str
-    is_of_the_api: bool
-
-
-# https://pay.weixin.qq.com/doc/v3/merchant/4012081709 and, overseas, https://pay.weixin.qq.com/doc/global/v3/en/4017303715
-_API = re.compile(r"https://api[a-z0-9]*\.(?:mch\.weixin\.qq\.com|wechatpay\.cn)")
-
-
-def located(url: str, origins: Sequence[str]) -> Located:
-    """Where a file is fetched.
-
-    Where the client calls a host of its own, a sandbox or an egress proxy, the files of the API come from there too.
-
-    Args:
-        url: as it was announced.
-        origins: the client's domains.
-
-    Raises:
-        ArgumentError: it is not an https URL, nor one of the client's own host.
-    """
-    try:
-        parts = urlsplit(url)
-        scheme, host = split_origin(url)
-        port = "" if parts.port in (None, {"https": 443, "http": 80}.get(scheme)) else f":{parts.port}"
-        origin = f"{scheme}://[{host}]{port}" if ":" in host else f"{scheme}://{host}{port}"
-    except ValueError:
-        origin, parts = "", urlsplit("")
-    if "@" in parts.netloc or not (origin.startswith("https://") or origin in origins):
-        raise ArgumentError("source: its URL is not one of https without a user name; no file is fetched from there")
-    is_api = _API.fullmatch(origin) is not None
-    if is_api and not any(map(_API.fullmatch, origins)):
-        origin = origins[0]
-    # What stands in no URL is encoded here already, so that no error further on shows a token.
-    path = normalize(parts.path)
-    if has_dot_segment(path):
-        raise ArgumentError("source: a segment of its URL's path is '.' or '..', which servers and proxies rewrite")
-    target = f"{path}?{normalize(parts.query)}" if parts.query else path
-    return Located(origin, target.removeprefix("/"), is_api or origin in origins)
-
-
-def _pair(told: Mapping[str, Any], first: str, second: str, fits: Callable[[str, str], bool]) -> tuple[str, str] | None:
-    pair = told.get(first) or "", told.get(second) or ""
-    if pair == ("", ""):
-        return None
-    if not all(isinstance(text, str) for text in pair) or not fits(*pair):
-        raise ArgumentError(f"source: its {first} and {second} are not a pair that this version knows")
-    return pair
-
-
-def _is_digest(algorithm: str, value: str) -> bool:
-    return algorithm in ALGORITHMS and re.fullmatch("[0-9A-Fa-f]+", value) is not None
-
-
-def _is_secret(key: str, nonce: str) -> bool:
-    return key != "" and 8 <= len(nonce) <= 128 and nonce.isascii()
-
-
-class _Output(Protocol):
-    def write(self, octets: bytes, /) -> object: ...
-
-    def restart(self) -> None: ...
-
-    def commit(self) -> None: ...
-
-    def abandon(self) -> None: ...
 
 
 class Saving:
@@ -215,9 +74,12 @@ class Saving:
             )
         self._announced, self._key, self._gunzip, self._progress = digest, key, gunzip, progress
         self.has_digest = digest is not None
+        self.is_repeatable = isinstance(
+            to, (str, os.PathLike)
+        )  # what was written into an open file cannot be taken back
         self._begin(Headers({}))
         self._is_begun = False
-        self._output = _output(to)
+        self._output = open_output(to)
 
     def begin(self, headers: Headers) -> None:
         """Forgets what came before: this is another attempt.
@@ -238,7 +100,7 @@ class Saving:
         sha1 = headers.get(STATEMENT_DIGEST)
         self._expected = self._announced or (("SHA1", sha1) if sha1 is not None else None)
         self._digest: Digest | None = new_digest(self._expected[0]) if self._expected else None
-        self._opening = _Opening(*self._key) if self._key else None
+        self._opening = Decrypting(*self._key) if self._key else None
         self._head: bytes | None = b""
         self._unpacking: Inflating | None = None
         length = headers.get("Content-Length", "")
@@ -286,7 +148,7 @@ class Saving:
     def finished(self, request: Request) -> Flow:
         """A middleware: what has come is what was announced, or the call fails."""
         response: Response = yield request
-        yield Ask(partial(self.finish, response))
+        yield Invoke(partial(self.finish, response))
         return response
 
     def finish(self, response: Response) -> None:
@@ -331,79 +193,3 @@ class Saving:
 
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, 2.3.1
-
-
-class _Opening:
-    """Decrypts AES-256-GCM as it comes; the last bytes are the tag, which proves all of them."""
-
-    def __init__(self, key: bytes, nonce: bytes) -> None:
-        self._opening = Cipher(AES256(key), GCM(nonce)).decryptor()
-        self._held = b""
-
-    def update(self, octets: bytes) -> bytes:
-        held = self._held + octets
-        cut = max(len(held) - TAG, 0)
-        self._held = held[cut:]
-        return self._opening.update(held[:cut])
-
-    def finish(self) -> bytes:
-        try:
-            return self._opening.finalize_with_tag(self._held)
-        except (InvalidTag, ValueError):
-            raise DecryptionError(
-                "the file was altered, or encrypted with another key; nothing of it is kept"
-            ) from None
-
-
-def _output(to: object) -> _Output:
-    if isinstance(to, (str, os.PathLike)):
-        path = Path(to)
-        try:
-            if not path.name or (path.exists() and not path.is_file()):
-                raise ArgumentError(
-                    f"to: came {str(path)!r}, which is a folder or a device; expected the path of a file"
-                )
-            return PartialFile(path)
-        except (OSError, ValueError) as error:
-            if isinstance(error, ArgumentError):
-                raise
-            cause = getattr(error, "strerror", None) or "it is no path"
-            raise ArgumentError(f"to: came {str(path)!r}: {cause}; expected a path in a folder that is there") from None
-    if callable(getattr(to, "write", None)):
-        return _Stream(to)  # type: ignore[arg-type]  # what has write() is taken for what it says it is
-    raise ArgumentError(f"to: came a {type(to).__name__}; expected a path, or an open binary file")
-
-
-class _Stream:
-    """The user's own file, which cannot be begun anew and is not closed."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._is_touched = False
-        try:
-            stream.write(b"")
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(f"to: nothing can be written there: {error}; expected an open binary file") from None
-
-    def write(self, octets: bytes) -> None:
-        self._is_touched = True
-        view = memoryview(octets)
-        while view:  # an unbuffered file may take less at once
-            written = self._stream.write(view)
-            if written is None and not isinstance(self._stream, io.RawIOBase):
-                return  # it does not say, and so took all
-            if not written:
-                raise OSError("the open file that was given takes nothing more")
-            view = view[written:]
-
-    def restart(self) -> None:
-        if self._is_touched:
-            raise TransportError(
-                "the file came in part, and what went into an open file cannot be taken back", sent=True
-            )
-
-    def commit(self) -> None:
-        pass
-
-    def abandon(self) -> None:
-        pass

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain._keys.own_keys import OwnKey
-from wechatpay_chain._messages.effects import Ask, Compute, Steps
+from wechatpay_chain._messages.effects import Compute, Invoke, Steps
 from wechatpay_chain._messages.protocols import Signer
 from wechatpay_chain._schemes import rsa
 from wechatpay_chain._schemes.canonical import AUTHORIZATION_SCHEME
@@ -77,7 +77,7 @@ def with_signer(signer: Signer) -> Signature:
 
     def signature(message: bytes) -> Steps[str]:
         try:
-            signed = yield Ask(partial(signer.sign, message))
+            signed = yield Invoke(partial(signer.sign, message))
         except ConfigurationError:
             raise
         except Exception as error:

@@ -1,29 +1,31 @@
-"""What a layer yields."""
+"""What a layer yields: a request to send, or an effect, which is anything else that takes time.
+
+A layer performs no I/O and does not know whether its caller blocks or awaits. A driver performs what the layer yields, and
+resumes it with the outcome; see `_pipeline.sync_driver` and `_pipeline.async_driver`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
-from wechatpay_chain._messages.request import Request, T
+from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+__all__ = ["Compute", "Effect", "Flow", "Invoke", "Middleware", "Sleep", "Steps", "Wait", "invoke", "send", "sleep"]
 
-__all__ = ["Ask", "Compute", "Effect", "Flow", "Middleware", "Sleep", "Steps", "Wait"]
+T = TypeVar("T")
 
 
 class Wait(NamedTuple):
-    """An effect: go on when somebody else has finished, or after some seconds, whichever is first.
-
-    The flow is resumed with True when it has finished, False when it is late, None when waiting would never end, for this
-    very thread is needed to finish it.
+    """Effect: wait for a future. Resumes with True if it is done, False on timeout, None if waiting would deadlock the thread.
 
     Attributes:
-        future: what is waited for. Its result is not asked for.
-        seconds: how long at the most.
+        future: its result is not read.
+        seconds: the timeout.
     """
 
     future: Future[None]
@@ -31,52 +33,79 @@ class Wait(NamedTuple):
 
 
 class Sleep(NamedTuple):
-    """An effect: go on after some seconds. The flow is resumed with None.
+    """Effect: sleep. Resumes with None.
 
     Attributes:
-        seconds: how many.
+        seconds: how long.
     """
 
     seconds: float
 
 
-class Ask(NamedTuple):
-    """An effect: go on with what somebody else's code answers, which may take its time.
+class Invoke(NamedTuple):
+    """Effect: call user code, sync or async. A sync function runs in a worker thread when the caller is async.
 
-    The flow is resumed with the answer. A plain function is called where it holds up no event loop, a coroutine function is
-    awaited.
+    Resumes with what the function returns, or with what its awaitable returns.
 
     Attributes:
-        function: takes no arguments, and returns the answer or an awaitable of it.
+        function: takes no arguments.
     """
 
     function: Callable[[], Any]
 
 
 class Compute(NamedTuple):
-    """An effect: go on with what a function of ours computes, which lets other threads run meanwhile.
+    """Effect: run a function that computes and never waits. On an event loop, it shares the loop with other tasks.
 
-    A blocking call computes it at once; on an event loop it takes turns with whatever else is to be done there.
+    Resumes with what the function returns.
 
     Attributes:
-        function: takes no arguments, and waits for nothing.
+        function: takes no arguments.
     """
 
     function: Callable[[], Any]
 
 
-Effect = Wait | Sleep | Ask | Compute
-"""What a flow asks the world for besides an answer of the service."""
-
+Effect = Wait | Sleep | Invoke | Compute
+"""Anything that a layer yields besides a request."""
 
 Steps = Generator[Request | Effect, Any, T]
-"""A part of a call. It yields a request and is resumed with its response, or has the transport's error thrown into it; it
-yields an effect and is resumed with what the effect says, which no type can tell apart; it returns its result."""
+"""A part of a call: it yields requests and effects, and returns its result.
 
+It is resumed with the response or the outcome. Where sending fails, the `TransportError` is raised at the `yield`.
+"""
 
 Flow = Steps[Response]
-"""A whole call under way, which returns the response."""
-
+"""A whole call: it yields requests and effects, and returns the response."""
 
 Middleware = Callable[[Request], Flow]
-"""Begins a flow that passes its request on by yielding it."""
+"""A generator function that passes its request on by yielding it."""
+
+
+def send(request: Request) -> Flow:
+    """Sends a request to the next layer inside: `response = yield from send(request)`.
+
+    Raises:
+        WeChatPayError: what the layers inside raise, when the request is sent.
+    """
+    response: Response = yield request
+    return response
+
+
+def sleep(seconds: float) -> Steps[None]:
+    """Sleeps, without blocking an event loop: `yield from sleep(2.0)`."""
+    yield Sleep(seconds)
+
+
+@overload
+def invoke(function: Callable[[], Awaitable[T]]) -> Steps[T]: ...
+@overload
+def invoke(function: Callable[[], T]) -> Steps[T]: ...
+def invoke(function: Callable[[], Any]) -> Steps[Any]:
+    """Calls a function that may take time, sync or async: `value = yield from invoke(function)`.
+
+    Args:
+        function: takes no arguments. A sync function runs in a worker thread when the caller is async; an `async def` is
+            awaited in both modes.
+    """
+    return (yield Invoke(function))

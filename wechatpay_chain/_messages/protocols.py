@@ -1,11 +1,14 @@
-"""Protocols of what users bring."""
+"""The protocols of what users implement themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Protocol
 
-__all__ = ["CertificateCache", "NonceStore", "Signer", "Verifier"]
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
+
+__all__ = ["AsyncTransport", "CertificateCache", "NonceStore", "Signer", "Transport", "Verifier"]
 
 
 class CertificateCache(Protocol):
@@ -51,4 +54,27 @@ class NonceStore(Protocol):
         Returns:
             True if the nonce is new, False if it is kept already. Two callers at once must not both get True.
         """
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests for the blocking verbs, in place of requests: `Client(transport=…)`."""
+
+    def send(self, request: Request, /) -> Response:
+        """Sends a request once, and returns its response, whatever the status is.
+
+        The request is signed: `method`, `url` and `headers` are sent as they are, and the bytes of `stream()` as the body.
+        The request's `timeout` is for the transport to keep.
+
+        Raises:
+            TransportError: there is no whole response. `sent` says whether the service may have received the request.
+        """
+        ...
+
+
+class AsyncTransport(Protocol):
+    """Sends requests for the awaited verbs, in place of aiohttp: `Client(async_transport=…)`."""
+
+    async def send(self, request: Request, /) -> Response:
+        """Sends a request once, and returns its response; see `Transport.send`."""
         ...

@@ -26,14 +26,17 @@ class Response:
         headers: found by name in any case.
         content: the body's bytes.
         request: what was sent.
-        opener: decrypts a text that is encrypted to the merchant; a client sets it.
     """
 
     status_code: int
     headers: Headers = field(repr=False)
     content: bytes = field(repr=False)
     request: Request
-    opener: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+    _decrypt: Callable[[str], str] | None = field(default=None, repr=False, compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            object.__setattr__(self, "headers", Headers(self.headers))
 
     @property
     def ok(self) -> bool:
@@ -106,14 +109,20 @@ class Response:
         error.request = self.request
         return error
 
+    def with_decryption(self, decrypt: Callable[[str], str]) -> Response:
+        """Returns the response with a function that decrypts what is encrypted to the merchant; see `decrypt`."""
+        changed = object.__new__(Response)
+        changed.__dict__.update(self.__dict__, _decrypt=decrypt)
+        return changed
+
     def __reduce__(self) -> tuple[object, ...]:
-        # What opens it holds the merchant's keys, and must not go to another process.
+        # The function that decrypts holds the merchant's keys, which must not go to another process.
         return Response, (self.status_code, self.headers, self.content, copy(self.request))
 
     def _open(self, text: str) -> str:
-        if self.opener is None:
+        if self._decrypt is None:
             raise DecryptionError("the answer did not come through a client, whose key could decrypt it")
-        return self.opener(text)
+        return self._decrypt(text)
 
     @property
     def request_id(self) -> str:

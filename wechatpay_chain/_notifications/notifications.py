@@ -15,15 +15,15 @@ from functools import partial
 from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.loading import PublicKeySource
 from wechatpay_chain._keys.signing import Credentials
-from wechatpay_chain._keys.verification import WINDOW, find_doubt
-from wechatpay_chain._messages.effects import Ask, Steps
+from wechatpay_chain._keys.verification import WINDOW, check_signature
+from wechatpay_chain._messages.effects import Invoke, Steps
 from wechatpay_chain._messages.json_body import json_bytes
 from wechatpay_chain._messages.protocols import NonceStore, Verifier
 from wechatpay_chain._notifications.notification import Notification, bind_key, read_notification
 from wechatpay_chain._notifications.posted import Posted
 from wechatpay_chain._notifications.received import HeaderSource
 from wechatpay_chain._notifications.rejections import Rejections
-from wechatpay_chain._pipeline.local import do, do_async
+from wechatpay_chain._pipeline.local import run_local, run_local_async
 from wechatpay_chain._schemes.apiv3_key import key_octets
 from wechatpay_chain._schemes.canonical import response_message
 from wechatpay_chain._shielding import shielded
@@ -104,7 +104,9 @@ class Notifications:
         credentials: Credentials | None = None,
     ) -> None:
         self._decrypt = bind_key(key_octets("apiv3_key", apiv3_key))
-        self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs, verifies=verifier is None)
+        self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
+        if verifier is None and not isinstance(certs, Keyring):
+            self._keyring.require_valid()
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
         self._verifier, self._credentials = verifier, credentials
 
@@ -130,7 +132,7 @@ class Notifications:
             posted = rejections.begin(headers, body, received_at)
             if self._refresh is not None:
                 self._refresh(posted.key_id)
-            return do(self._verified(posted))
+            return run_local(self._verified(posted))
 
     async def parse_async(
         self, headers: HeaderSource, body: bytes, *, received_at: datetime | None = None
@@ -140,7 +142,7 @@ class Notifications:
             posted = rejections.begin(headers, body, received_at)
             if self._refresh_async is not None:
                 await self._refresh_async(posted.key_id)
-            return await do_async(self._verified(posted))
+            return await run_local_async(self._verified(posted))
 
     def signed_reply(self, json: object) -> Reply:
         """Returns a reply with data and the merchant's signature, which the CROSS_BORDER_PAY.… notifications want.
@@ -156,11 +158,11 @@ class Notifications:
             ConfigurationError: there are no credentials to sign with.
             ArgumentError: the body is not what JSON can write.
         """
-        return do(self._signed_reply(json))
+        return run_local(self._signed_reply(json))
 
     async def signed_reply_async(self, json: object) -> Reply:
         """Does as `signed_reply`; a signer that takes its time is awaited."""
-        return await do_async(self._signed_reply(json))
+        return await run_local_async(self._signed_reply(json))
 
     def _signed_reply(self, json: object) -> Steps[Reply]:
         if self._credentials is None:
@@ -173,13 +175,13 @@ class Notifications:
 
     def _verified(self, posted: Posted) -> Steps[Notification]:
         fields, body = posted.headers.fields, posted.body
-        doubt = yield from find_doubt(fields, body, self._keyring, self._verifier, posted.received_at)
+        doubt = yield from check_signature(fields, body, self._keyring, self._verifier, posted.received_at)
         if doubt is not None:
             why = posted.explain(doubt.reason, doubt.why)
             raise SignatureError(f"nothing proves that WeChat Pay sent the notification: {why}", doubt.reason, None)
         # What was stored may be read twice, after a crash for example; that is no replay.
         if self._seen is not None and posted.received_at is None:
-            is_new = yield Ask(partial(self._seen.add, fields["Wechatpay-Nonce"], 2 * WINDOW))
+            is_new = yield Invoke(partial(self._seen.add, fields["Wechatpay-Nonce"], 2 * WINDOW))
             if not is_new:
                 raise SignatureError("the notification came before, under the same nonce", Reason.REPLAYED, None)
         return read_notification(body, self._decrypt)

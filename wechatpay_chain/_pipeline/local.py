@@ -1,29 +1,26 @@
-"""Does steps that send nothing, in either mode: what judges a notification, what signs for a front end."""
+"""Runs steps that send no request: the check of a notification, the signature for a front end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from wechatpay_chain._forks.importing import importing
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline import sync_driver
 
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
-__all__ = ["do", "do_async"]
+__all__ = ["run_local", "run_local_async"]
 
 T = TypeVar("T")
 
 
-def do(steps: Steps[T]) -> T:
-    """What steps come to, blocking."""
+def run_local(steps: Steps[T]) -> T:
+    """Runs steps and returns their result."""
     return sync_driver.drive(steps, _refused)
 
 
-async def do_async(steps: Steps[T]) -> T:
-    """The same, awaiting."""
+async def run_local_async(steps: Steps[T]) -> T:
+    """Runs steps for callers that await, and returns their result."""
     with importing:
         from wechatpay_chain._pipeline import async_driver  # it brings asyncio, which not every program needs
 
@@ -34,5 +31,5 @@ def _refused(request: Request) -> NoReturn:
     raise AssertionError(f"{request!r} cannot be sent from here")
 
 
-async def _refused_async(request: Request, _loop: AbstractEventLoop) -> NoReturn:
+async def _refused_async(request: Request) -> NoReturn:
     _refused(request)

@@ -13,13 +13,14 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from wechatpay_chain._messages.effects import Flow, Middleware, Sleep
 from wechatpay_chain._messages.faults import Attempt
-from wechatpay_chain._messages.request import Request, copied
+from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain.errors import APIError, ConfigurationError, TransportError, WeChatPayError
 
@@ -70,7 +71,7 @@ class Retry:
                 raise ConfigurationError(f"retry: came {name}={value!r}; expected seconds, 0 or more")
 
 
-def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
+def retry(policy: Retry, origins: Sequence[str]) -> Middleware:
     """Tries a call again, each time signed anew. The attempts are on the exception that ends it, and in the log.
 
     Args:
@@ -108,7 +109,7 @@ def retry(policy: Retry, origins: tuple[str, ...]) -> Middleware:
                 return response
             yield Sleep(pause)
             left = max(deadline - time.monotonic(), SHORTEST)
-            request = copied(request, origin=origin, timeout=request.timeout.within(left))
+            request = request.with_route(origin, request.timeout.within(left))
 
     return retried
 
@@ -119,7 +120,7 @@ def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     return request.idempotent and isinstance(error, APIError) and error.status_code in UNSETTLED
 
 
-def _next(origin: str, origins: tuple[str, ...]) -> str:
+def _next(origin: str, origins: Sequence[str]) -> str:
     """The other domain. A request that went elsewhere, for a file say, has none."""
     return origins[(origins.index(origin) + 1) % len(origins)] if origin in origins else origin
 

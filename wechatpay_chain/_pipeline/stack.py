@@ -8,16 +8,17 @@ requests that are ready to be sent, and effects; a driver does each and resumes 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from types import GeneratorType
 from typing import Any
 
 from wechatpay_chain._messages.effects import Flow, Middleware
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
+from wechatpay_chain._pipeline.errors import raise_for_status
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 
-__all__ = ["Stack", "run", "unknown"]
+__all__ = ["Stack", "fetch_through", "run", "unknown"]
 
 
 class Stack:
@@ -26,27 +27,34 @@ class Stack:
         client.middleware.insert_after("log", "count", count)
 
     Args:
-        named: name and middleware of each, outermost first.
         fixed: names that can be neither replaced nor removed.
     """
 
-    def __init__(self, named: Sequence[tuple[str, Middleware]], fixed: Sequence[str] = ()) -> None:
-        self._set(*named)
+    def __init__(self, fixed: Sequence[str] = ()) -> None:
+        self._set()
         self._fixed = frozenset(fixed)
+
+    def fill(self, **named: Middleware) -> None:
+        """Sets all layers, outermost first. It comes after the constructor, for one of them fetches through the others."""
+        self._set(*named.items())
 
     @property
     def layers(self) -> tuple[Middleware, ...]:
         """The middleware, outermost first."""
         return self._layers
 
-    def around(self, name: str, new: Middleware, layers: tuple[Middleware, ...]) -> tuple[Middleware, ...]:
-        """Some of the layers with one more inside of a name; outside of all where there is none of that name."""
-        at = next((layers.index(found) + 1 for known, found in self._named if known == name and found in layers), 0)
-        return (*layers[:at], new, *layers[at:])
+    def split(self, name: str, *, without: Collection[str] = ()) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
+        """Returns the layers outside the one of a name, and that one with all inside it; all are inside a missing name.
 
-    def without(self, *names: str) -> tuple[Middleware, ...]:
-        """The middleware but for some, outermost first."""
-        return tuple(middleware for name, middleware in self._named if name not in names)
+        Args:
+            name: of the layer.
+            without: names of layers to leave out.
+        """
+        at = list(self).index(name) if name in self else 0
+        outside, inside = self._named[:at], self._named[at:]
+        return [layer for known, layer in outside if known not in without], [
+            layer for known, layer in inside if known not in without
+        ]
 
     def insert_before(self, name: str, new: str, middleware: Middleware) -> None:
         """Puts a middleware outside of another: it sees a request earlier, and the response later.
@@ -132,29 +140,37 @@ def _checked(name: str, middleware: Middleware) -> Middleware:
     return middleware
 
 
-def run(stack: Sequence[Middleware], request: Request) -> Flow:
-    """Passes a request through a stack, outermost first, and its response back. Effects go on to the driver."""
-    if not stack:
+def run(layers: Sequence[Middleware], request: Request) -> Flow:
+    """Passes a request through the layers, outermost first, and its response back. Effects go on to the driver.
+
+    A layer may send other requests too, for a certificate say. Which of them is the call itself is known by identity: every
+    copy of the call's request carries the same object.
+    """
+    if not layers:
         response: Response = yield request
+        if not isinstance(response, Response):
+            raise TransportError(
+                f"{request.method} {request.template}: the transport returned a {type(response).__name__}; expected a Response",
+                sent=True,
+            )
         return response
-    layer, inner = stack[0](request), stack[1:]
+    layer, inner = layers[0](request), layers[1:]
     if not isinstance(layer, (GeneratorType, Generator)):  # the first of them takes a tenth of the time
         raise ConfigurationError(
-            f"middleware: {stack[0]!r} returned a {type(layer).__name__}; expected a generator function, which yields its "
+            f"middleware: {layers[0]!r} returned a {type(layer).__name__}; expected a generator function, which yields its "
             "request"
         )
     outcome: Any
-    answered = False
+    was_sent = False
     try:
         step = next(layer)
         while True:
-            # What else a layer sends, for a certificate say, is not the call.
-            is_call = isinstance(step, Request) and step.template == request.template and step.method == request.method
+            is_call = isinstance(step, Request) and step._carried is request._carried
             try:
                 outcome = (yield from run(inner, step)) if inner and isinstance(step, Request) else (yield step)
-                answered = answered or is_call
+                was_sent = was_sent or is_call
             except BaseException as error:
-                answered = answered or (is_call and _may_be_acted_on(error))
+                was_sent = was_sent or (is_call and isinstance(error, WeChatPayError) and error.sent)
                 step = layer.throw(error)
             else:
                 step = layer.send(outcome)
@@ -162,32 +178,37 @@ def run(stack: Sequence[Middleware], request: Request) -> Flow:
         if isinstance(stop.value, Response):
             return stop.value
         fault = ConfigurationError(
-            f"middleware: {stack[0]!r} returned no response; expected `return response` at its end"
+            f"middleware: {layers[0]!r} returned no response; expected `return response` at its end"
         )
     except TransportError as error:
-        # A layer that sends more than once must not make believe that nothing of the call was sent.
-        error.sent = error.sent or answered
+        # A later request that was not sent does not change that the call was.
+        error.sent = error.sent or was_sent
         raise
     except (ConfigurationError, ArgumentError) as error:
-        if not answered:
+        if not was_sent:
             raise
-        raise _cut_short(request, error) from error
-    raise _cut_short(request, fault) if answered else fault
+        raise _interrupted(request, error) from error
+    raise _interrupted(request, fault) if was_sent else fault
 
 
-def _may_be_acted_on(error: BaseException) -> bool:
-    return isinstance(error, WeChatPayError) and error.sent
-
-
-def _cut_short(request: Request, error: WeChatPayError) -> TransportError:
-    """What ends a call that may have been acted on, in place of an error that would say that nothing was sent."""
-    cut_short = TransportError(
+def _interrupted(request: Request, error: WeChatPayError) -> TransportError:
+    """Returns the error of a call that was sent and then failed in a layer, in place of an error that says it was not sent."""
+    interrupted = TransportError(
         f"{request.method} {request.template}: it may have been acted on, and then: {error}", sent=True
     )
-    cut_short.attempts = error.attempts
-    return cut_short
+    interrupted.attempts = error.attempts
+    return interrupted
 
 
 def unknown(effect: object) -> ConfigurationError:
-    """The error of a layer that yields what no driver can do."""
+    """Returns the error of a layer that yields neither a request nor an effect."""
     return ConfigurationError(f"middleware: one yielded a {type(effect).__name__}; expected its request, or an effect")
+
+
+def fetch_through(stack: Stack, request: Request) -> Flow:
+    """Sends a request for certificates through the layers that it needs, and raises the error of a response that is not 2xx.
+
+    What is verified is the list itself, with the certificates in it; see `Refresh`.
+    """
+    _, inside = stack.split("retry", without=("verify", "rotate"))
+    return run((raise_for_status, *inside), request)

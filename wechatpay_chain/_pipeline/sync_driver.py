@@ -1,4 +1,4 @@
-"""Drives a flow for a caller who waits."""
+"""Performs what a flow yields, for callers that block. `async_driver` does the same for callers that await."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from wechatpay_chain._messages.effects import Ask, Compute, Effect, Sleep, Steps, Wait
+from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.stack import unknown
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
-    """Does what the flow yields until it returns. What `send` raises is thrown into the flow."""
+    """Performs what a flow yields until it returns. What `send` raises is raised in the flow, at its `yield`."""
     outcome: Any
     try:
         step = next(flow)
@@ -43,7 +43,7 @@ def _perform(effect: Effect) -> Any:
             return function()
         case Sleep(seconds):
             return time.sleep(seconds)
-        case Ask(function):
+        case Invoke(function):
             answer = function()
             return _awaited(answer) if inspect.isawaitable(answer) else answer
         case Wait(future, seconds):

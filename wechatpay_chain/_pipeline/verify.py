@@ -1,7 +1,7 @@
-"""Believes a response of status 2xx only when WeChat Pay's signature proves it.
+"""Verifies the signature of every 2xx response.
 
-There is no way around this file: no setting, header, host or environment variable. What is not signed, or is signed in
-another way, is listed in `file_operations` by exact method and path.
+Nothing switches this off: no setting, header, host or environment variable. The responses that the service does not sign, or
+signs in another way, are listed in `file_operations` by exact method and path.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from collections.abc import Callable
 
 from wechatpay_chain._catalogue.file_operations import is_digest_signed, is_unsigned
 from wechatpay_chain._keys.keyring import Keyring
-from wechatpay_chain._keys.verification import Doubt, find_doubt
+from wechatpay_chain._keys.verification import VerificationFailure, check_signature
 from wechatpay_chain._messages.effects import Flow, Middleware, Steps
 from wechatpay_chain._messages.protocols import Verifier
 from wechatpay_chain._messages.redaction import escape
@@ -21,59 +22,63 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain._schemes.digest import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
 
-__all__ = ["check", "verify"]
+__all__ = ["verify"]
 
 logger = logging.getLogger("wechatpay_chain")
 
 
-def verify(keyring: Keyring, verifier: Verifier | None = None) -> Middleware:
-    """Lets a response pass that is proven, or that is an error response, which is raised as such further out.
+def verify(keyring: Keyring, verifier: Verifier | None, decrypt: Callable[[str], str]) -> Middleware:
+    """Returns the layer that verifies 2xx responses. Error responses pass unverified; `errors` raises them.
 
     Args:
-        keyring: the keys to believe.
-        verifier: judges in place of the keyring, where there is one.
+        keyring: the keys of WeChat Pay.
+        verifier: verifies in place of the keyring; None to use the keyring.
+        decrypt: decrypts a text that is encrypted to the merchant, for `Response.decrypt`.
 
     Raises:
-        SignatureError: in the flow; see `Reason` for the causes.
+        SignatureError: when the request is sent; see `Reason` for the causes.
     """
 
-    def verified(request: Request) -> Flow:
+    def layer(request: Request) -> Flow:
         response: Response = yield request
         if response.ok:
-            yield from check(request, response, keyring, verifier)
-        return response
+            yield from _check(request, response, keyring, verifier)
+        return response.with_decryption(decrypt)
 
-    return verified
+    return layer
 
 
-def check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None = None) -> Steps[None]:
-    """Raises a SignatureError unless a key of the keyring, or the verifier, proves a 2xx response to a request."""
+def _check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None) -> Steps[None]:
+    """Raises a SignatureError unless a 2xx response is verified. What was asked decides how, not what came."""
+    sink = request._carried.sink
     headers, body = response.headers, response.content
     if is_unsigned(request.method, request.target):
         return
-    if request.sink is not None and request.sink.has_digest:
-        return  # a proven response told the digest, and nothing is kept that does not have it
+    if sink is not None and sink.has_digest:
+        return  # a verified response announced the digest, and the sink keeps nothing that does not have it
     digest = headers.get(STATEMENT_DIGEST) if is_digest_signed(request.method, request.target) else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
-    if request.sink is not None and digest is None:
-        # What went into a sink is not here to be verified; a signature of no body would prove any.
-        doubt: Doubt | None = Doubt(Reason.DIGEST_MISMATCH, "no digest was announced for the file, nor came with it")
-    else:
-        doubt = yield from find_doubt(headers, body, keyring, verifier)
-    held = request.sink is None  # a sink compares the digest itself
-    if held and doubt is None and digest is not None and not _is_sha1(response.content, digest):
-        doubt = Doubt(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
-    if doubt is not None:
-        if doubt.reason is Reason.VERIFIER_FAILED:
-            logger.warning(doubt.why)
-        raise SignatureError(
-            f"{request.method} {request.template}: the response {response.status_code} is not proven to be WeChat Pay's: "
-            f"{doubt.why}{'' if request.method == 'GET' else '. What the request did is unknown'} "
-            f"(request id '{escape(response.request_id)}')",
-            doubt.reason,
-            response,
+    if sink is not None and digest is None:
+        # The file is not here to be verified, and a signature of an empty body would fit any file.
+        failure: VerificationFailure | None = VerificationFailure(
+            Reason.DIGEST_MISMATCH, "no digest was announced for the file, nor came with it"
         )
+    else:
+        failure = yield from check_signature(headers, body, keyring, verifier)
+    if sink is None and failure is None and digest is not None and not _is_sha1(response.content, digest):
+        failure = VerificationFailure(Reason.DIGEST_MISMATCH, "its text does not have the SHA-1 that was signed")
+    if failure is None:
+        return
+    if failure.reason is Reason.VERIFIER_FAILED:
+        logger.warning(failure.why)
+    unknown = "" if request.method == "GET" else ". It is unknown what the request did"
+    raise SignatureError(
+        f"{request.method} {request.template}: the signature of the response {response.status_code} is not verified: "
+        f"{failure.why}{unknown} (request id '{escape(response.request_id)}')",
+        failure.reason,
+        response,
+    )
 
 
 def _is_sha1(content: bytes, digest: str) -> bool:

@@ -8,7 +8,7 @@ import select
 import ssl
 import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterable
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
@@ -21,12 +21,11 @@ from yarl import URL
 
 from wechatpay_chain._forks.importing import importing
 from wechatpay_chain._forks.process import current_process
-from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.fields import RESERVED_FIELDS
 from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._messages.request import Request, Sink, Upload
+from wechatpay_chain._messages.request import Request, Sink
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.async_driver import drive, in_thread, running_loop
+from wechatpay_chain._pipeline.async_driver import in_thread
 from wechatpay_chain._transport.content import Content, ErrorContent, SinkContent
 from wechatpay_chain._transport.failures import broken, no_connection, refused_by_proxy, timed_out
 from wechatpay_chain._transport.route import REQUEST_TIMEOUT, Proxy, Route, check_head
@@ -204,15 +203,7 @@ class AiohttpTransport:
         self._joined: set[_Place] = set()
         weakref.finalize(self, _forget, self._joined).atexit = False
 
-    def drive(self, flow: Steps[T]) -> Coroutine[Any, Any, T]:
-        """Does what a flow yields until it returns."""
-        return drive(flow, self.send)
-
-    def in_thread(self, function: Callable[[], T]) -> Coroutine[Any, Any, T]:
-        """Returns what a function returns that may take its time."""
-        return _in_thread(running_loop(), function)
-
-    async def send(self, request: Request, loop: asyncio.AbstractEventLoop) -> Response:
+    async def send(self, request: Request) -> Response:
         """Sends a request on the running loop and reads its whole response. Redirects are not followed.
 
         Raises:
@@ -220,6 +211,7 @@ class AiohttpTransport:
             ContentError: the response is too large, or encoded in an unknown way.
         """
         check_head(request)
+        loop = asyncio.get_running_loop()
         total = request.timeout.total
         deadline = float("inf") if total is None else loop.time() + total
         proxy = self._route.proxy(request.origin)
@@ -256,8 +248,8 @@ class AiohttpTransport:
                     while (piece := await watch.next()) and problem.add(piece):
                         pass
             return problem.finish()
-        if request.sink is not None:
-            await _pour(SinkContent(request, headers, request.sink), request.sink, incoming, fault)
+        if (sink := request._carried.sink) is not None:
+            await _pour(SinkContent(request, headers, sink), sink, incoming, fault)
             return b""
         content = Content(request, headers, self._most)
         # Most has come with the head, and to wait for it would take longer.
@@ -294,7 +286,7 @@ class AiohttpTransport:
             connections = self._connections(loop)
             if (
                 proxy is not None
-                or request.upload is not None
+                or request._carried.upload is not None
                 or len(request.body) > AT_HAND
                 or connections.session.trace_configs  # tools that watch aiohttp add theirs to each session
                 or _is_patched()
@@ -328,7 +320,7 @@ class AiohttpTransport:
         """Sends through a session: the user's own, or ours what is streamed or goes to a proxy."""
         timeout = request.timeout
         headers = request.headers.as_dict()
-        sending = _Sending(request.upload) if request.upload else None
+        sending = _Sending(request) if request._carried.upload else None
         data: object = io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None
         if sending is not None:
             headers["Content-Length"], data = str(sending.length), sending.chunks()
@@ -633,13 +625,13 @@ def _is_readable(connection: aiohttp.connector.Connection) -> bool:
 class _Sending:
     """An upload on its way. What went wrong with its file is kept, for aiohttp reports a broken connection instead."""
 
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
-        self.length = upload.length
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.length = request.content_length
         self.fault: Exception | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        pieces, loop = self._upload.chunks(), running_loop()
+        pieces, loop = self._request.stream(), asyncio.get_running_loop()
         try:
             while chunk := await _in_thread(loop, partial(next, pieces, b"")):
                 yield chunk

@@ -31,11 +31,9 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from wechatpay_chain._forks.importing import importing
 from wechatpay_chain._forks.process import current_process
-from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.sync_driver import drive
 from wechatpay_chain._transport.bounded import Attempt, InterruptibleQueue, bind
 from wechatpay_chain._transport.content import Content, ErrorContent, SinkContent
 from wechatpay_chain._transport.failures import broken, no_connection, refused_by_proxy, timed_out
@@ -212,10 +210,6 @@ class RequestsTransport:
         self._joined: set[_Place] = set()
         weakref.finalize(self, _forget, self._joined).atexit = False
 
-    def drive(self, flow: Steps[T]) -> T:
-        """Does what a flow yields until it returns."""
-        return drive(flow, self.send)
-
     def send(self, request: Request) -> Response:
         """Sends a request and reads its whole response. Redirects are not followed.
 
@@ -268,15 +262,16 @@ class RequestsTransport:
                     if not problem.add(piece):
                         break
             return problem.finish()
-        if request.sink is None:
+        sink = request._carried.sink
+        if sink is None:
             content = Content(request, headers, self._most)
             for piece in pieces:
                 content.add(piece)
             return content.finish()
-        poured = SinkContent(request, headers, request.sink)
+        poured = SinkContent(request, headers, sink)
         for piece in pieces:
             poured.add(piece)
-            request.sink.report()
+            sink.report()
         poured.finish()
         return b""
 
@@ -395,20 +390,19 @@ class _Body:
     """
 
     def __init__(self, request: Request) -> None:
-        self._body, self._upload = request.body, request.upload
-        self.length = request.upload.length if request.upload else len(request.body)
+        self._request = request
+        self.length = request.content_length
         self.taken = False
 
     def __iter__(self) -> Iterator[bytes]:
         self.taken = True
-        if self._upload:
-            yield from self._upload.chunks()
-        elif len(self._body) <= SENT_AT_ONCE:
-            yield self._body
-        else:
-            body = memoryview(self._body)
-            for start in range(0, len(body), SENT_AT_ONCE):
-                yield bytes(body[start : start + SENT_AT_ONCE])
+        for chunk in self._request.stream():
+            if len(chunk) <= SENT_AT_ONCE:
+                yield chunk
+            else:
+                view = memoryview(chunk)
+                for start in range(0, len(view), SENT_AT_ONCE):
+                    yield bytes(view[start : start + SENT_AT_ONCE])
 
 
 class _Fault:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509.oid import NameOID
 
 from wechatpay_chain import crypto
-from wechatpay_chain._keys.keyring import ISSUER
+from wechatpay_chain._keys.certificate_list import ISSUER
 
 __all__ = ["Keys", "Signer", "certificate_pem"]
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay_chain import crypto
-from wechatpay_chain._files.upload import RULES, Rule
+from wechatpay_chain._catalogue.uploads import RULES, Rule
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.sandbox._keys import Keys, certificate_pem
 from wechatpay_chain.sandbox._schema import Schema, array, choice, integer, obj, secret, text

@@ -1,0 +1,97 @@
+"""A call: what the caller wants, before anything of it is checked, encrypted or encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
+from wechatpay_chain._chain.template import Params, hide_query
+from wechatpay_chain._messages.json_body import check_body
+from wechatpay_chain._messages.json_faults import find_fault
+from wechatpay_chain._messages.sensitive import Sensitive, holds_sensitive, sealed
+from wechatpay_chain.errors import ArgumentError, UnsupportedError
+
+if TYPE_CHECKING:
+    from wechatpay_chain._files.source import Files
+
+__all__ = ["Call", "Fields", "Seconds"]
+
+Seconds = float | tuple[float, float] | tuple[float, float, float] | None
+"""A timeout: seconds to connect, to wait for bytes, and in total; None for the client's. See `Client`."""
+
+Fields = Mapping[str, str] | None
+"""Headers that a call adds or replaces."""
+
+
+class Call(NamedTuple):
+    """One use of a verb, with what was passed to it; `Node` says what each argument is."""
+
+    method: str
+    template: str
+    variables: Mapping[str, object] = {}
+    json: Any = None
+    params: Params = None
+    headers: Fields = None
+    timeout: Seconds = None
+    idempotent: bool = False
+    files: Files | None = None
+
+    def checked(self) -> Call:
+        """Returns the call, its `params` ready to be read more than once.
+
+        Raises:
+            UnsupportedError: it is an operation of APIv2, which would be refused if it was signed as one of APIv3.
+        """
+        _refuse_v2(self.template)
+        if self.params is None or isinstance(self.params, (Mapping, str, bytes)):
+            return self
+        try:
+            return self._replace(params=list(self.params))
+        except TypeError:
+            return self  # which is refused where the query is written
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether there is a `Sensitive` value in it.
+
+        Raises:
+            ArgumentError: `json` or `params` contains itself, is nested too deeply, or has a key that is not text.
+        """
+        try:
+            return holds_sensitive(self.json) or holds_sensitive(self.params)
+        except (RecursionError, TypeError):
+            raise self._fault() from None
+
+    def encrypted(self, encrypt: Callable[[str], str]) -> Call:
+        """Returns the call with every `Sensitive` value encrypted.
+
+        Raises:
+            ArgumentError: a value is too long, or as for `is_sensitive`.
+        """
+        if isinstance(self.json, Sensitive):
+            check_body(self.json)
+        try:
+            return self._replace(json=sealed(self.json, encrypt), params=sealed(self.params, encrypt))
+        except (RecursionError, TypeError):
+            raise self._fault() from None
+
+    def _fault(self) -> ArgumentError:
+        for argument, value in (("json", self.json), ("params", self.params)):
+            if fault := find_fault(value):
+                return ArgumentError(f"{argument}: {fault}")
+        return ArgumentError("json: it is nested too deeply; expected what JSON can write")
+
+    def __repr__(self) -> str:
+        return f"<Call {self.method} {hide_query(self.template)}>"
+
+
+@lru_cache(maxsize=4096)
+def _refuse_v2(template: str) -> None:
+    first = re.split("[/?{]", template, maxsplit=1)[0]
+    if first == "v2" or first in V2_SEGMENTS:
+        raise UnsupportedError(
+            f"{hide_query(template)}: it belongs to APIv2, which speaks XML; this version does not, and nothing was sent"
+        )

@@ -1,0 +1,138 @@
+"""The road of a call: encrypt, encode, then through the layers. A driver performs the flows that are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from wechatpay_chain._chain.call import Call
+from wechatpay_chain._chain.encoding import Encoder
+from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._keys.keyring import Keyring
+from wechatpay_chain._keys.merchant_keys import MerchantKeys
+from wechatpay_chain._keys.refresh import Refresh
+from wechatpay_chain._messages.arguments import parse_download_timeout
+from wechatpay_chain._messages.effects import Flow, Invoke, Steps
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._pipeline.stack import Stack, run
+from wechatpay_chain._schemes import rsa
+from wechatpay_chain.errors import ArgumentError, WeChatPayError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from wechatpay_chain._files.announcement import Source
+    from wechatpay_chain._files.download import Progress, Saving
+    from wechatpay_chain._files.output import Target
+
+__all__ = ["Flows"]
+
+_LISTING = Call("GET", "v3/certificates", idempotent=True)
+
+
+class Flows(NamedTuple):
+    """Makes the flows of one client.
+
+    Attributes:
+        encoder: encodes calls.
+        keyring: the keys of WeChat Pay.
+        refresh: fetches platform certificates.
+        merchant_keys: decrypts what is encrypted to the merchant.
+        stack: the layers.
+        origins: the domains of the service.
+    """
+
+    encoder: Encoder
+    keyring: Keyring
+    refresh: Refresh
+    merchant_keys: MerchantKeys
+    stack: Stack
+    origins: Sequence[str]
+
+    def call(self, call: Call, library: str) -> Flow:
+        """Encrypts and encodes a call, and passes it through the layers.
+
+        Args:
+            call: what the caller wants.
+            library: the HTTP library that sends it, for the User-Agent header.
+        """
+        request = yield from self._prepare(call.checked(), library)
+        try:
+            return (yield from run(self.stack.layers, request))
+        except WeChatPayError as error:
+            error.request = request
+            raise
+
+    def _prepare(self, call: Call, library: str) -> Steps[Request]:
+        encode, file = self.encoder.encode, None
+        if call.files is not None:
+            with importing:
+                from wechatpay_chain._files.source import open_file
+                from wechatpay_chain._files.upload import upload  # noqa: F401 -- which encoding will need
+
+            # To read and hash a file takes time, which an event loop does not have.
+            file = yield Invoke(partial(open_file, call.files))
+        is_sensitive = call.is_sensitive
+        preferred = self.keyring.preferred  # read once: the key that encrypts is the key that is named
+        if is_sensitive and preferred is None:
+            # Mistakes in the rest of the call show before anything is fetched.
+            unencrypted = encode(call.encrypted(lambda _: ""), library, None, file)
+            yield from self.refresh.fetch_first_key(unencrypted)
+            preferred = self.keyring.preferred
+        if is_sensitive and preferred is not None:
+            call = _encrypt(call, *preferred)
+        make = partial(encode, call, library, preferred[0] if preferred else None, file)
+        request: Request = make() if file is None else (yield Invoke(make))
+        if self.refresh.needs_first_key(request):
+            # Otherwise the call could be acted on, and nothing could verify its response.
+            yield from self.refresh.fetch_first_key(request)
+        return request
+
+    @contextmanager
+    def download(
+        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object, library: str
+    ) -> Iterator[Flow]:
+        """Makes the flow of a download; on exit, whatever was not completed is removed. `Client.download` has the arguments."""
+        with importing:
+            from wechatpay_chain._files.announcement import locate, read_announcement
+            from wechatpay_chain._files.download import Saving
+
+        announcement, key = read_announcement(source), None
+        if announcement.secret is not None:
+            ciphertext, nonce = announcement.secret
+            key = self.merchant_keys.decrypt_octets(ciphertext), nonce.encode()
+        with Saving(to, digest=announcement.digest, key=key, gunzip=gunzip, progress=progress) as saving:
+            location = locate(announcement.url, self.origins)
+            call = Call("GET", location.template, headers={"Accept": "*/*"}, idempotent=saving.is_repeatable)
+            encoder = Encoder(location.origin, parse_download_timeout(timeout, self.encoder.timeout))
+            request = encoder.encode(call, library, None, sink=saving)
+            yield self._download(request, saving, location.is_signed)
+
+    def _download(self, request: Request, saving: Saving, is_signed: bool) -> Flow:
+        # A file on another host, an invoice say, is fetched without a signature.
+        outside, inside = self.stack.split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
+        try:
+            if is_signed and self.refresh.needs_first_key(request):
+                yield from self.refresh.fetch_first_key(request)
+            return (yield from run((*outside, saving.finished, *inside), request))
+        except WeChatPayError as error:
+            error.request = request
+            raise
+
+    def refresh_keys(self, key_id: str, library: str) -> Steps[None]:
+        """Fetches certificates if the key that a notification names needs that."""
+        if self.refresh.is_needed(key_id):
+            yield from self.refresh.refresh(key_id, self.encoder.encode(_LISTING, library, None))
+
+
+def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:
+    named = Headers(call.headers or {}).get("Wechatpay-Serial", key_id)
+    if named != key_id:
+        raise ArgumentError(
+            f"headers: Wechatpay-Serial names {named!r}, but the `Sensitive` values are encrypted with {key_id!r}; leave the "
+            "header out"
+        )
+    return call.encrypted(partial(rsa.encrypt, key=key))

@@ -1,0 +1,95 @@
+"""Sends the calls, downloads and refreshes of a client, in both modes: a flow, a transport, and the driver between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from wechatpay_chain._chain.call import Call
+from wechatpay_chain._chain.flows import Flows
+from wechatpay_chain._messages.response import Response
+from wechatpay_chain._pipeline import sync_driver
+from wechatpay_chain._transport.transports import Transports
+from wechatpay_chain.errors import APIError, ContentError, SignatureError, TransportError, WeChatPayError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from wechatpay_chain._files.announcement import Source
+    from wechatpay_chain._files.download import Progress
+    from wechatpay_chain._files.output import Target
+
+__all__ = ["Dispatch"]
+
+
+class Dispatch(NamedTuple):
+    """Drives the flows of a client.
+
+    Attributes:
+        flows: makes the flows.
+        transports: send requests.
+    """
+
+    flows: Flows
+    transports: Transports
+
+    def send(self, call: Call) -> Response:
+        """Sends a call and returns its verified response."""
+        transport = self.transports.blocking
+        try:
+            return sync_driver.drive(self.flows.call(call, transport.library), transport.send)
+        except WeChatPayError as error:
+            raise _without_frames(error) from error.__cause__
+
+    async def send_async(self, call: Call) -> Response:
+        """Sends a call for callers that await."""
+        transport, drive = self.transports.awaiting, _async_drive()
+        try:
+            return await drive(self.flows.call(call, transport.library), transport.send)
+        except WeChatPayError as error:
+            raise _without_frames(error) from error.__cause__
+
+    def download(
+        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object
+    ) -> Response:
+        """Downloads a file; see `Client.download`."""
+        transport = self.transports.blocking
+        try:
+            with self.flows.download(source, to, gunzip, progress, timeout, transport.library) as flow:
+                return sync_driver.drive(flow, transport.send)
+        except WeChatPayError as error:
+            raise _without_frames(error) from error.__cause__
+
+    async def download_async(
+        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object
+    ) -> Response:
+        """Downloads a file for callers that await."""
+        transport, drive = self.transports.awaiting, _async_drive()
+        try:
+            with self.flows.download(source, to, gunzip, progress, timeout, transport.library) as flow:
+                return await drive(flow, transport.send)
+        except WeChatPayError as error:
+            raise _without_frames(error) from error.__cause__
+
+    def refresh(self, key_id: str) -> None:
+        """Fetches certificates if the key that a notification names needs that."""
+        if self.flows.refresh.is_needed(key_id):
+            transport = self.transports.blocking
+            sync_driver.drive(self.flows.refresh_keys(key_id, transport.library), transport.send)
+
+    async def refresh_async(self, key_id: str) -> None:
+        """Fetches certificates as `refresh` does, for callers that await."""
+        if self.flows.refresh.is_needed(key_id):
+            transport, drive = self.transports.awaiting, _async_drive()
+            await drive(self.flows.refresh_keys(key_id, transport.library), transport.send)
+
+
+def _async_drive() -> Callable[..., Awaitable[Response]]:
+    from wechatpay_chain._pipeline import async_driver  # it brings asyncio, which the transport has imported
+
+    return async_driver.drive
+
+
+def _without_frames(error: WeChatPayError) -> WeChatPayError:
+    """Drops the frames of our layers from the errors of the service and of the connection: they tell the caller nothing."""
+    is_of_the_service = isinstance(error, (APIError, SignatureError, ContentError, TransportError))
+    return error.with_traceback(None) if is_of_the_service else error

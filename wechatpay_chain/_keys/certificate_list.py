@@ -1,0 +1,117 @@
+"""Reads the platform certificates in a response to GET v3/certificates: decrypted, and checked one by one.
+
+Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
+
+from wechatpay_chain._keys.keyring import Merchant, is_valid_now, refuse_own
+from wechatpay_chain._keys.loading import load_public, serial_number
+from wechatpay_chain._messages.redaction import quote
+from wechatpay_chain._schemes.aead import aes_gcm_decrypt
+from wechatpay_chain.errors import ConfigurationError, DecryptionError, WeChatPayError
+
+__all__ = ["ISSUER", "CertificateList"]
+
+logger = logging.getLogger("wechatpay_chain")
+
+MOST_SKIPPED = 100
+"""How many different certificates are logged as skipped."""
+
+ISSUER = "Tenpay.com Root CA"
+"""The common name of the issuer of platform certificates."""
+
+
+class CertificateList:
+    """Reads lists of platform certificates.
+
+    Args:
+        apiv3_key: the certificates are encrypted with it; None where none can be read.
+        trust_anchors: a certificate must be issued by one of these; empty checks the issuer's name only.
+        merchant: the merchant's own serial number and key, which no certificate may have.
+    """
+
+    def __init__(self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant) -> None:
+        self._apiv3_key, self._trust_anchors, self._merchant = apiv3_key, tuple(trust_anchors), merchant
+        self._skipped: set[tuple[str, str]] = set()
+
+    def read(self, content: bytes) -> dict[str, x509.Certificate]:
+        """Returns the certificates that are valid now, by serial number.
+
+        That they can be decrypted shows that the sender has the APIv3 key. A certificate that cannot be used, such as one
+        with an SM2 key, is skipped, and logged once.
+
+        Raises:
+            ConfigurationError: the content is not such a list, or has no certificate that can be used. Where none can be
+                decrypted, the APIv3 key is a different one.
+        """
+        try:
+            listed = list(json.loads(content)["data"])
+        except (ValueError, TypeError, LookupError, RecursionError):
+            raise ConfigurationError("apiv3_key: the list of certificates cannot be read") from None
+        usable: dict[str, x509.Certificate] = {}
+        first: WeChatPayError | None = None
+        for entry in listed:
+            try:
+                serial, certificate = self._read_entry(entry)
+                if not is_valid_now(certificate):
+                    raise ConfigurationError("a certificate in the list has expired, or is not valid yet")
+                usable[serial] = certificate
+            except WeChatPayError as error:
+                first = first or error
+                self._skip(entry, error)
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                self._skip(entry, ConfigurationError("it cannot be read"))
+        if usable:
+            return usable
+        if isinstance(first, DecryptionError):
+            raise ConfigurationError(
+                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is set in the "
+                "merchant platform now"
+            ) from None
+        raise first or ConfigurationError("apiv3_key: the list of certificates has none that can be read") from None
+
+    def _read_entry(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
+        encrypted = listed["encrypt_certificate"]
+        if encrypted["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
+            raise ConfigurationError("apiv3_key: a certificate is not encrypted with AEAD_AES_256_GCM")
+        # Notifications are encrypted with the same key. A ciphertext made for one must not be taken as a certificate.
+        associated_data = encrypted.get("associated_data")
+        if associated_data not in ("certificate", "", None):
+            raise ConfigurationError("apiv3_key: a ciphertext in the list was not made for a certificate")
+        pem = aes_gcm_decrypt(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
+        if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
+            raise ConfigurationError("apiv3_key: an entry of the list is not a certificate")
+        certificate = load_public(pem)
+        if not isinstance(certificate, x509.Certificate) or serial_number(certificate) != listed["serial_no"]:
+            raise ConfigurationError("apiv3_key: a certificate came under a serial number that is not its own")
+        common_names = [name.value for name in certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        if common_names != [ISSUER]:
+            raise ConfigurationError(f"apiv3_key: a certificate is issued by {common_names!r}; expected {ISSUER!r}")
+        if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
+            raise ConfigurationError("trust_anchors: a certificate is issued by none of them")
+        refuse_own({listed["serial_no"]: certificate}, self._merchant)
+        return listed["serial_no"], certificate
+
+    def _skip(self, entry: object, error: WeChatPayError) -> None:
+        serial = quote(str(entry.get("serial_no")), 64) if isinstance(entry, dict) else "of an unknown form"
+        if (serial, str(error)) not in self._skipped and len(self._skipped) < MOST_SKIPPED:
+            self._skipped.add((serial, str(error)))
+            logger.warning("a platform certificate is skipped: %s: %s", serial, error)
+
+
+def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(anchor)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

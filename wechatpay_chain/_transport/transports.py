@@ -1,0 +1,149 @@
+"""The two transports of a client, each made when it is first needed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, TypedDict
+
+from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._messages.protocols import AsyncTransport, Transport
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
+from wechatpay_chain._transport.route import Route
+from wechatpay_chain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import aiohttp
+    import requests
+
+    from wechatpay_chain._transport.aiohttp import AiohttpTransport
+    from wechatpay_chain._transport.requests import RequestsTransport
+
+    class _Made(TypedDict, total=False):
+        blocking: RequestsTransport | _Given
+        awaiting: AiohttpTransport | _GivenAsync
+
+
+__all__ = ["Transports"]
+
+
+class _Given:
+    """A transport of the user's. Downloads, which our own write to their sink piece by piece, go there from memory."""
+
+    library = ""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def send(self, request: Request) -> Response:
+        return _pour(request, self._transport.send(request))
+
+    def close(self) -> None:
+        """The user closes it."""
+
+
+class _GivenAsync:
+    library = ""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def send(self, request: Request) -> Response:
+        return _pour(request, await self._transport.send(request))
+
+    async def close(self) -> None:
+        """The user closes it."""
+
+
+def _pour(request: Request, response: Response) -> Response:
+    sink = request._carried.sink
+    if sink is None or not isinstance(response, Response) or not response.ok:
+        return response
+    sink.begin(response.headers)
+    sink.write(response.content)
+    sink.report()
+    return Response(response.status_code, response.headers, b"", request)
+
+
+class Transports:
+    """Sends the requests of a client.
+
+    Args:
+        route: proxy and certificate authorities.
+        response_limit: bytes of a 2xx response that are read into memory.
+        session: the user's own session for blocking calls; None for pools of our own.
+        async_session: the user's own session for awaited calls.
+        transport: sends blocking calls in place of requests.
+        async_transport: sends awaited calls in place of aiohttp.
+
+    Raises:
+        ConfigurationError: a session or a transport is not one, or there are both.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        response_limit: int,
+        session: requests.Session | None,
+        async_session: aiohttp.ClientSession | None,
+        transport: Transport | None,
+        async_transport: AsyncTransport | None,
+    ) -> None:
+        self._route, self._response_limit = route, response_limit
+        self._session, self._async_session = session, async_session
+        self._made: _Made = {}
+        if transport is not None:
+            _check("transport", "session", transport, session, is_async=False)
+            self._made["blocking"] = _Given(transport)
+        if async_transport is not None:
+            _check("async_transport", "async_session", async_transport, async_session, is_async=True)
+            self._made["awaiting"] = _GivenAsync(async_transport)
+        # Who gives a session has paid for the import of its library, so that its faults can show at once.
+        if session is not None:
+            self.blocking  # noqa: B018
+        if async_session is not None:
+            self.awaiting  # noqa: B018
+
+    @property
+    def blocking(self) -> RequestsTransport | _Given:
+        """Sends blocking calls."""
+        transport = self._made.get("blocking")
+        if transport is None:
+            with importing:
+                from wechatpay_chain._transport.requests import RequestsTransport
+
+            made = RequestsTransport(self._route, self._response_limit, self._session)
+            # Two threads may come here at once; setdefault gives both the same transport.
+            transport = self._made.setdefault("blocking", made)
+        return transport
+
+    @property
+    def awaiting(self) -> AiohttpTransport | _GivenAsync:
+        """Sends awaited calls."""
+        transport = self._made.get("awaiting")
+        if transport is None:
+            with importing:
+                from wechatpay_chain._transport.aiohttp import AiohttpTransport
+
+            made = AiohttpTransport(self._route, self._response_limit, self._async_session)
+            transport = self._made.setdefault("awaiting", made)
+        return transport
+
+    def close(self) -> None:
+        """Closes the connections of blocking calls."""
+        if "blocking" in self._made:
+            self.blocking.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of awaited calls on the running event loop."""
+        if "awaiting" in self._made:
+            await self.awaiting.close()
+
+
+def _check(setting: str, other: str, transport: object, session: object, *, is_async: bool) -> None:
+    send = getattr(transport, "send", None)
+    if isinstance(transport, type) or not callable(send) or inspect.iscoroutinefunction(send) is not is_async:
+        kind = "async def send(request)" if is_async else "send(request), which is no async def"
+        raise ConfigurationError(f"{setting}: came a {type(transport).__name__}; expected an object with {kind}")
+    if session is not None:
+        raise ConfigurationError(f"{setting} and {other}: both came; expected one of them")
