@@ -6,6 +6,8 @@ import pytest
 
 from tests.service import Reply
 from wechatpay_chain import APIError, ArgumentError, ConfigurationError, SignatureError, TransportError
+from wechatpay_chain.middleware import invoke, sleep
+from wechatpay_chain.middleware import send as sending
 
 NAMES = ["log", "retry", "errors", "verify", "rotate", "sign"]
 
@@ -272,3 +274,64 @@ def test_a_download_that_fails_is_one_that_failed(client, wire, tmp_path, caplog
         client.download(told, tmp_path / "a")
     assert "GET v3/billdownload/file SignatureError 200" in caplog.text
     assert [attempt.outcome for attempt in caught.value.attempts] == ["SignatureError"]
+
+
+def test_a_layer_that_sends_another_request_of_the_same_path_first(client, wire, service, send):
+    """A query before the call is not the call, whatever its path is: nothing of the call was sent."""
+    from dataclasses import fields
+
+    from wechatpay_chain.middleware import Request
+
+    def query_first(request):
+        values = {
+            field.name: getattr(request, field.name) for field in fields(Request) if not field.name.startswith("_")
+        }
+        yield from sending(Request(**values))
+        raise TransportError("no route", sent=False)
+
+    client.middleware.insert_before("sign", "query", query_first)
+    with pytest.raises(TransportError) as caught:
+        send(client.v3.x, "post", json={})
+    assert len(wire.received) == 1
+    assert caught.value.sent is False
+
+
+@pytest.mark.parametrize("change", [{"template": "v3/renamed"}, {"method": "PUT"}])
+def test_a_layer_that_renames_the_call(client, wire, service, send, change):
+    """Whatever a layer changes in it, the call remains the call: it was sent, and may have been acted on."""
+    from dataclasses import replace
+
+    def rename(request):
+        yield from sending(replace(request, **change))
+        raise TransportError("no route", sent=False)
+
+    client.middleware.insert_before("sign", "rename", rename)
+    with pytest.raises(TransportError) as caught:
+        send(client.v3.x, "post", json={})
+    assert caught.value.sent is True
+
+
+def test_a_layer_that_polls(client, wire, service, send):
+    def poll(request):
+        yield from sending(request)
+        yield from sleep(0.01)
+        raise TransportError("no route", sent=False)
+
+    client.middleware.insert_before("sign", "poll", poll)
+    with pytest.raises(TransportError) as caught:
+        send(client.v3.x, "post", json={})
+    assert caught.value.sent is True
+
+
+def test_a_layer_that_invokes(client, wire, send):
+    async def awaited():
+        return 2
+
+    def ask(request):
+        first = yield from invoke(lambda: 1)
+        second = yield from invoke(awaited)
+        return (yield from sending(request.with_headers({"X-Sum": str(first + second)})))
+
+    client.middleware.insert_before("sign", "ask", ask)
+    send(client.v3.x, "post", json={})
+    assert wire.received[-1].header("X-Sum") == "3"

@@ -10,7 +10,7 @@ from wechatpay_chain._messages.protocols import AsyncTransport, Transport
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._transport.route import Route
-from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,7 +28,7 @@ __all__ = ["Transports"]
 
 
 class _Given:
-    """A transport of the user's. Downloads, which our own write to their sink piece by piece, go there from memory."""
+    """A transport of the user's for blocking calls."""
 
     library = ""
 
@@ -36,28 +36,36 @@ class _Given:
         self._transport = transport
 
     def send(self, request: Request) -> Response:
-        return _pour(request, self._transport.send(request))
+        return _received(request, self._transport.send(request))
 
     def close(self) -> None:
         """The user closes it."""
 
 
 class _GivenAsync:
+    """A transport of the user's for awaited calls."""
+
     library = ""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
     async def send(self, request: Request) -> Response:
-        return _pour(request, await self._transport.send(request))
+        return _received(request, await self._transport.send(request))
 
     async def close(self) -> None:
         """The user closes it."""
 
 
-def _pour(request: Request, response: Response) -> Response:
+def _received(request: Request, response: Response) -> Response:
+    """Checks what a transport of the user's returned, and writes a download to its sink."""
+    if not isinstance(response, Response):
+        raise TransportError(
+            f"{request.method} {request.template}: the transport returned a {type(response).__name__}; expected a Response",
+            sent=True,
+        )
     sink = request._carried.sink
-    if sink is None or not isinstance(response, Response) or not response.ok:
+    if sink is None or not response.ok:
         return response
     sink.begin(response.headers)
     sink.write(response.content)

@@ -1,0 +1,204 @@
+"""Transports of the user's own: two small protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+
+import pytest
+import requests
+
+from tests.service import PUBLIC_KEY_ID, json_body, private_pem
+from wechatpay_chain import Client, ConfigurationError, Response, Retry, Sensitive, TransportError, crypto
+
+HOST = "https://service.example/"
+
+
+class Signed:
+    """Signs what a function makes of each request, as WeChat Pay would."""
+
+    def __init__(self, service, answer):
+        self.service, self.answer, self.sent = service, answer, []
+
+    def send(self, request):
+        self.sent.append(request)
+        body = self.answer(request)
+        reply = self.service.signed(body)
+        return Response(200, reply.headers, body, request)
+
+
+class SignedAsync(Signed):
+    async def send(self, request):
+        await asyncio.sleep(0)
+        return super().send(request)
+
+
+@pytest.fixture
+def through(service, send):
+    """Makes a client whose calls go through transports of the test."""
+
+    def make(answer):
+        sync, awaited = Signed(service, answer), SignedAsync(service, answer)
+        client = Client(**service.settings(HOST), transport=sync, async_transport=awaited)
+        return client, lambda: [*sync.sent, *awaited.sent]
+
+    return make
+
+
+def test_a_transport_gets_the_signed_request(through, service, send):
+    client, sent = through(lambda request: json_body({"url": request.url, "body": b"".join(request.stream()).decode()}))
+    assert send(client.v3.pay, "post", json={"a": 1}).json() == {"url": f"{HOST}v3/pay", "body": '{"a":1}'}
+    (request,) = sent()
+    assert request.content_length == 7
+    assert request.headers["Authorization"].startswith("WECHATPAY2-SHA256-RSA2048 ")
+    assert request.headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
+    assert request.headers["User-Agent"].startswith("wechatpay-chain/")
+    assert not request.headers["User-Agent"].endswith(" ")
+
+
+def test_a_transport_in_five_lines(service):
+    """As docs/testing.md shows it."""
+    key = crypto.load_private_key(private_pem(service.public_key))
+
+    class Canned:
+        def send(self, request):
+            timestamp, nonce, body = str(int(time.time())), crypto.nonce(), b'{"code_url": "weixin://"}'
+            signature = crypto.sign(f"{timestamp}\n{nonce}\n{body.decode()}\n".encode(), key)
+            headers = {"Timestamp": timestamp, "Nonce": nonce, "Signature": signature, "Serial": PUBLIC_KEY_ID}
+            return Response(200, {f"Wechatpay-{name}": value for name, value in headers.items()}, body, request)
+
+    with Client(**service.settings(HOST), transport=Canned()) as client:
+        assert client.v3.pay.transactions.native.post(json={}).json() == {"code_url": "weixin://"}
+
+
+def test_an_upload_is_streamed_by_a_transport(through, send):
+    received = []
+    client, _ = through(lambda request: received.append(b"".join(request.stream())) or b"{}")
+    send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", b"picture")})
+    assert b"picture" in received[0]
+    assert hashlib.sha256(b"picture").hexdigest().encode() in received[0]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_download_is_written_by_a_transport(through, mode, tmp_path):
+    client, sent = through(lambda request: b"a,b\n")
+    source = {
+        "download_url": f"{HOST}v3/billdownload/file?token=x",
+        "hash_type": "SHA1",
+        "hash_value": hashlib.sha1(b"a,b\n").hexdigest(),
+    }
+    if mode == "sync":
+        response = client.download(source, tmp_path / "bill.csv")
+    else:
+        response = asyncio.run(client.download_async(source, tmp_path / "bill.csv"))
+    assert (tmp_path / "bill.csv").read_bytes() == b"a,b\n"
+    assert response.content == b""
+    assert len(sent()) == 1
+
+
+def test_what_a_transport_raises(service):
+    class Down:
+        def __init__(self, error):
+            self.error, self.count = error, 0
+
+        def send(self, request):
+            self.count += 1
+            raise self.error
+
+    for sent, attempts in ((False, 3), (True, 1)):
+        down = Down(TransportError("no route", sent=sent))
+        settings = {**service.settings(HOST), "retry": Retry(pause=0)}
+        with Client(**settings, transport=down) as client, pytest.raises(TransportError) as caught:
+            client.v3.pay.post(json={})
+        assert (caught.value.sent, len(caught.value.attempts), down.count) == (sent, attempts, attempts)
+
+
+def test_a_transport_that_returns_nothing(service):
+    class Nothing:
+        def send(self, request):
+            return None
+
+    with Client(**service.settings(HOST), transport=Nothing()) as client:
+        with pytest.raises(TransportError, match="the transport returned a NoneType; expected a Response") as caught:
+            client.v3.pay.post(json={})
+    assert caught.value.sent is True
+
+
+def test_transports_that_are_none(service):
+    class Blocking:
+        def send(self, request):
+            return None
+
+    class Awaited:
+        async def send(self, request):
+            return None
+
+    for settings in (
+        {"transport": object()},
+        {"transport": Blocking},
+        {"transport": Awaited()},
+        {"async_transport": Blocking()},
+        {"transport": Blocking(), "session": requests.Session()},
+    ):
+        with pytest.raises(ConfigurationError, match="transport"):
+            Client(**service.settings(HOST), **settings)
+
+
+def test_a_user_closes_a_transport(service):
+    class Closing:
+        closed = False
+
+        def send(self, request):
+            raise AssertionError
+
+        def close(self):
+            self.closed = True
+
+    transport = Closing()
+    with Client(**service.settings(HOST), transport=transport):
+        pass
+    assert not transport.closed
+
+
+def test_a_call_with_sensitive_values_is_encoded_once(through, service, send):
+    """Its JSON is written once, and its file is read once for the digest and once to be sent."""
+
+    class Counting(dict):
+        reads = 0
+
+        def items(self):
+            Counting.reads += 1
+            return super().items()
+
+    class File:
+        name, content, place, passes = "a.png", b"picture", 0, 0
+
+        def seekable(self):
+            return True
+
+        def tell(self):
+            return self.place
+
+        def seek(self, offset, whence=0):
+            self.place = offset + (len(self.content) if whence == 2 else 0)
+            return self.place
+
+        def read(self, size=-1):
+            if size == 0:
+                return b""
+            File.passes += self.place == 0
+            piece = self.content[self.place :]
+            self.place += len(piece)
+            return piece
+
+    client, _ = through(lambda request: b"".join(request.stream()) and b"{}")
+    send(client.v3.pay, "post", json=Counting(name=Sensitive("张三")))
+    assert Counting.reads == 1
+    send(
+        client.v3.marketing.shopping_receipt.shoppingreceipts,
+        "post",
+        files={"file": File()},
+        json={"p": Sensitive("1")},
+    )
+    assert File.passes == 2
