@@ -36,7 +36,7 @@ RARE = {Fault.ROTATION: 0.0005}
 INNOCENT = (Fault.ROTATION, Fault.PUBLIC_KEY)
 ROUND = 2000
 THREADS, TASKS = 4, 16
-QUICK = Retry(attempts=3, pause=0.01, seconds=5)
+QUICK = Retry(attempts=3, backoff=0.01, deadline=5)
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 

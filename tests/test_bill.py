@@ -193,7 +193,7 @@ def test_a_broken_download_is_begun_again(service, wire, fetch, tmp_path):
     told = serving(service, wire)
     answers = [Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets, Reply(503), Reply(200, {}, BILL)]
     wire.answer = lambda received: answers.pop(0)
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(told, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
     assert len(wire.received) == 3
@@ -204,7 +204,7 @@ def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fe
     told = serving(service, wire)
     answers = [Reply(200, {"Content-Length": "4000000"}, bytes(3_000_000)).octets, Reply(200, {}, BILL)]
     wire.answer = lambda received: answers.pop(0)
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(told, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
 
@@ -213,7 +213,7 @@ def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fe
 def test_what_went_into_an_open_file_is_not_begun_again(service, wire, fetch):
     told = serving(service, wire)
     wire.answer = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         with pytest.raises(TransportError):
             fetch(told, io.BytesIO(), using=client)
     assert len(wire.received) == 1
@@ -512,7 +512,7 @@ def test_what_is_packed_badly_is_not_asked_for_again(service, wire, fetch, tmp_p
     packed = bytearray(gzip.compress(BILL))
     packed[60:64] = bytes(4)
     told = serving(service, wire, content=bytes(packed))
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         with pytest.raises(SignatureError) as caught:
             fetch(told, tmp_path / "a", using=client)
     assert caught.value.reason is Reason.DIGEST_MISMATCH
@@ -526,7 +526,7 @@ def test_a_digest_of_a_broken_attempt_is_forgotten(service, wire, fetch, tmp_pat
         Reply(200, {}, BILL),
     ]
     wire.answer = lambda received: answers.pop(0)
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(f"{API}/v3/billdownload/file", tmp_path / "a", using=client)
     assert (tmp_path / "a").read_bytes() == BILL
 

@@ -225,8 +225,8 @@ def test_an_attempt_has_a_total(mode, slow):
 
 def test_a_total_counts_for_each_attempt(mode):
     with scripted(SLOW["chunks of one byte"]) as url:
-        error = failure(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, pause=0.01)), within=4)
-    assert [attempt.outcome for attempt in error.attempts] == ["TransportTimeout sent=True"] * 2
+        error = failure(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, backoff=0.01)), within=4)
+    assert [str(attempt) for attempt in error.attempts] == ["TransportTimeout sent=True"] * 2
 
 
 def test_a_total_of_a_call_with_a_proxy(mode):

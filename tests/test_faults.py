@@ -606,7 +606,7 @@ def test_bills_are_there_for_three_months(noon, send):
 
 
 def test_a_download_on_a_bad_day(sandbox, client, tmp_path, day):
-    with sandbox.client(retry=Retry(attempts=4, pause=0)) as client:
+    with sandbox.client(retry=Retry(attempts=4, backoff=0)) as client:
         bill = client.v3.bill.tradebill.get(params={"bill_date": day})
         for fault in ("cut-body", "dropped-after", "503"):
             sandbox.fault(fault)

@@ -194,7 +194,7 @@ def test_a_sensitive_meta(client, wire, service, send):
 def test_a_repeat_sends_the_file_again(service, wire, send, picture):
     answers = [None, service.signed()]
     wire.answer = lambda received: answers.pop(0)
-    with Client(**{**service.settings(wire.base_url), "retry": Retry(pause=0)}) as client:
+    with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         send(client.v3.merchant.media.upload, "post", files={"file": picture}, idempotent=True)
     first, second = (parts(received)[1][1] for received in wire.received)
     assert first == second == PICTURE

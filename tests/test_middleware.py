@@ -273,7 +273,7 @@ def test_a_download_that_fails_is_one_that_failed(client, wire, tmp_path, caplog
     with caplog.at_level("DEBUG", "wechatpay_chain"), pytest.raises(SignatureError) as caught:
         client.download(told, tmp_path / "a")
     assert "GET v3/billdownload/file SignatureError 200" in caplog.text
-    assert [attempt.outcome for attempt in caught.value.attempts] == ["SignatureError"]
+    assert [str(attempt) for attempt in caught.value.attempts] == ["SignatureError 200 sent=True"]
 
 
 def test_a_layer_that_sends_another_request_of_the_same_path_first(client, wire, service, send):

@@ -48,7 +48,7 @@ MUTANTS = {
     "a verifier need not say yes": (PROOF, "if verdict is True:", "if verdict is not False:"),
     "what was sent is sent again": (RETRY, "request.idempotent or not error.sent", "True"),
     "what was answered is sent again": (RETRY, "return request.idempotent and isinstance", "return isinstance"),
-    "what is unproven is asked for again": (RETRY, "isinstance(error, APIError) and error.status_code in UNSETTLED", "(isinstance(error, SignatureError) or error.status_code in UNSETTLED)"),
+    "what is unproven is asked for again": (RETRY, "isinstance(error, APIError) and error.status_code in RETRYABLE", "(isinstance(error, SignatureError) or error.status_code in RETRYABLE)"),
     "the end hides the beginning": (FLOW, "error.sent = error.sent or was_sent", "pass"),
     "an answer is not remembered": (FLOW, "was_sent = was_sent or is_call\n            except", "pass\n            except"),
     "a failure that was sent is not remembered": (FLOW, "(is_call and isinstance(error, WeChatPayError) and error.sent)", "False"),

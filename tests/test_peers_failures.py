@@ -415,7 +415,7 @@ def test_what_was_sent_is_not_sent_again_to_the_second_domain(service, wire, sen
     """Java sends it again after any I/O error."""
     wire.answer = LOST[lost]
     with Wire(lambda received: service.signed()) as second:
-        policy = Retry(pause=0.01, second_url=second.base_url)
+        policy = Retry(backoff=0.01, second_url=second.base_url)
         with Client(**{**service.settings(wire.base_url), "retry": policy}) as client:
             with pytest.raises(TransportError) as caught:
                 send(client.v3.refund.domestic.refunds, "post", json={"out_refund_no": "1"}, timeout=(5, 0.5))
@@ -429,7 +429,7 @@ def test_what_was_not_sent_is_sent_to_the_second_domain_once(service, wire, send
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}/"
-        policy = Retry(pause=0.01, second_url=wire.base_url)
+        policy = Retry(backoff=0.01, second_url=wire.base_url)
         with Client(**{**service.settings(nobody), "retry": policy}) as client:
             assert send(client.v3.refund.domestic.refunds, "post", json={"out_refund_no": "1"}).status_code == 200
     assert len(wire.received) == 1
@@ -660,7 +660,7 @@ def logged(service, wire, send, caplog) -> str:
     wrong = service.signed(echo, key=service.merchant)
     refusal = Reply(400, {}, json_body({"code": "PARAM_ERROR", "message": OPENID, "detail": {"value": OPENID}}))
     answers = [service.signed(echo), service.signed(echo, serial=FORGED[0]), wrong, refusal, Reply(500, {}, echo), None]
-    settings = {**service.settings(wire.base_url), "retry": Retry(attempts=2, pause=0.01)}
+    settings = {**service.settings(wire.base_url), "retry": Retry(attempts=2, backoff=0.01)}
     outcomes = []
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"), Client(**settings, apiv3_key=APIV3_KEY) as client:
         for answer in answers:

@@ -489,7 +489,7 @@ def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, 
     from wechatpay_chain import Retry, TransportError
 
     wire.answer = lambda received: Reply(503) if received.target == "/v3/certificates" else service.signed()
-    with Client(**{**alone, "retry": Retry(pause=0.01)}) as client:
+    with Client(**{**alone, "retry": Retry(backoff=0.01)}) as client:
         for _ in range(3):
             with pytest.raises(TransportError, match="Nothing was sent") as caught:
                 send(client.v3.pay, "post", json={"out_trade_no": "1"})

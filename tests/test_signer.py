@@ -107,7 +107,7 @@ def test_a_signer_that_fails_sends_nothing(service, wire, keyless, send, kind):
     assert "the signer raised OSError" in str(caught.value)
     assert "ab12cd" not in str(caught.value)
     assert not wire.received
-    retrying = {**keyless, "retry": Retry(pause=0.01)}
+    retrying = {**keyless, "retry": Retry(backoff=0.01)}
     with Client(**retrying, signer=kind(service.merchant, failures=2)) as client:
         assert send(client.v3.x, "post", json={}).status_code == 200
     assert len(wire.received) == 1

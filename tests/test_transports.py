@@ -108,7 +108,7 @@ def test_what_a_transport_raises(service):
 
     for sent, attempts in ((False, 3), (True, 1)):
         down = Down(TransportError("no route", sent=sent))
-        settings = {**service.settings(HOST), "retry": Retry(pause=0)}
+        settings = {**service.settings(HOST), "retry": Retry(backoff=0)}
         with Client(**settings, transport=down) as client, pytest.raises(TransportError) as caught:
             client.v3.pay.post(json={})
         assert (caught.value.sent, len(caught.value.attempts), down.count) == (sent, attempts, attempts)

@@ -98,11 +98,21 @@ class DecryptionError(WeChatPayError):
 
 
 class Attempt(NamedTuple):
-    """One time that a request was sent, or was to be sent."""
+    """One attempt of a call that failed.
+
+    Attributes:
+        origin: scheme and host that it was for.
+        error: the class of its error.
+        status: the HTTP status of the response; None if there was none.
+        sent: whether the service may have received it.
+        seconds: how long it took.
+    """
 
     origin: str
-    """Scheme and host that it went to."""
-    outcome: str
-    """The kind of the error, with the status where an answer came."""
+    error: type[WeChatPayError]
+    status: int | None
+    sent: bool
     seconds: float
-    """How long it took."""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.error.__name__, str(self.status or ""), f"sent={self.sent}")))
