@@ -1,4 +1,4 @@
-"""The sandbox on a bad day: what it does wrong on request, and that a client believes nothing of it."""
+"""The faults of the sandbox: each has its effect, and a client accepts no response that is not verified."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_faults_on_the_command_line_that_are_none(text):
 
 @pytest.fixture
 def shop(sandbox):
-    """A merchant's server, which answers what `shop.reply` says and parses what it gets."""
+    """A merchant's server, which parses the notifications it receives and responds with the status `shop.reply`."""
     with sandbox.client() as client:
 
         class Handler(BaseHTTPRequestHandler):
@@ -508,7 +508,7 @@ def test_shares_that_are_all_of_them(sandbox):
 
 @pytest.fixture
 def day(sandbox, client):
-    """A day whose bills are there at any hour, and list what is ordered today."""
+    """Returns a day whose bills are available at any hour and contain the orders of today."""
     for number in range(3):
         order = {**ORDER, "mchid": client.mchid, "out_trade_no": f"billed-{number}", "description": "一,二"}
         client.v3.pay.transactions.native.post(json=order)
@@ -541,7 +541,7 @@ def test_a_bill_of_a_sub_merchant(client, send, tmp_path, day, path):
 
 @pytest.fixture
 def noon():
-    """A sandbox at noon in China, the client of its merchant, and the day."""
+    """Yields a sandbox whose clock is at noon in China, a client for it, and the day."""
     with Sandbox() as sandbox, sandbox.client(retry=None) as client:
         now = sandbox.now
         at_noon = now.replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -11,6 +11,9 @@ from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["Delivery", "Fault", "Faults"]
 
+MAX_TIMES = 100_000
+"""The largest number of responses that one call can add a fault to."""
+
 
 class Fault(str, enum.Enum):
     """A fault of a response.
@@ -125,7 +128,3 @@ class Faults:
                 if drawn < 0:
                     return fault
             return None
-
-
-MAX_TIMES = 100_000
-"""The largest number of responses that one call can add a fault to."""

@@ -233,7 +233,7 @@ class Notifier:
     def _take_due(self) -> Notice | None:
         """Removes and returns the notification that is due first.
 
-        The lock is not held while it is posted, because the receiver may call `notify` before it responds.
+        `_changed` is not held while it is posted, because the receiver may call `notify` before it responds.
         """
         with self._changed:
             due = [notice for notice in self._waiting if (notice.next_at or 0.0) <= self.now()]

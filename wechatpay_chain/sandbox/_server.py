@@ -162,7 +162,7 @@ class Sandbox:
         Args:
             fault: the fault, such as Fault.SIGNTEST or "signtest".
             times: the number of responses, from 1 to 100,000; one by default.
-            share: the share of all responses, from 0 to 1; 0 ends the fault. The shares of all faults must not add up to
+            share: the share of all responses, from 0 to 1; 0 ends it. The shares of all faults must not add up to
                 more than 1.
 
         Raises:
@@ -180,7 +180,7 @@ class Sandbox:
         """Posts a notification, and retries it by the service's schedule until it is received.
 
         The first post has been made when this returns. The retries are made when their time comes, or when `advance` makes
-        them due. They end with the sandbox.
+        them due; none is made after the `with` block.
 
         Args:
             event_type: the event type, such as TRANSACTION.SUCCESS.
