@@ -14,7 +14,7 @@ from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.cpu_scheduler import Turns
+from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
 from wechatpay_chain._pipeline.stack import unknown
 from wechatpay_chain.errors import UnsupportedError
 
@@ -74,7 +74,7 @@ _threads: dict[object, ThreadPoolExecutor] = {}
 async def _perform(effect: Effect, loop: Loop) -> Any:
     match effect:
         case Compute(function):
-            return await Turns.of(loop).take(loop, function)
+            return await CpuScheduler.of(loop).run(loop, function)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Invoke(function):
