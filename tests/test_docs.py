@@ -161,12 +161,12 @@ def test_no_page_names_a_private_module(source):
 
 
 def test_the_reference_has_every_public_name():
-    directives = [
-        name for page in PAGES for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    ]
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    directives = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
     assert len(directives) == len(set(directives))
+    hidden = re.findall(r'"!\^(\w+)\$"', text)  # by the options of a module, for another page has them
     modules = {importlib.import_module(name) for name in directives if name in PUBLIC}
-    documented = {id(getattr(module, name)) for module in modules for name in module.__all__}
+    documented = {id(getattr(module, name)) for module in modules for name in module.__all__ if name not in hidden}
     for name in set(directives) - PUBLIC:
         parent, _, attribute = name.rpartition(".")
         assert parent == "wechatpay_chain"
