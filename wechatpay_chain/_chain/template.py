@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Params", "PathValue", "expand", "extend", "hide_query", "literal", "without_query"]
 
-PathValue = str | int | date | Sequence[str | int | date] | Mapping[str, str | int | date]
-"""What a path variable can be; lists and mappings are for RFC 6570's explode modifier."""
+PathValue = str | int | date | list[str] | list[int] | tuple[str | int | date, ...]
+"""A path variable: a text, a number or a date; a list or a tuple for a variable that RFC 6570 explodes, such as `{ids*}`.
+
+A mapping can be exploded too, in a call that no type checker sees: with Mapping in this type, a body under a misspelt `json=`
+would pass for a variable.
+"""
 
 Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
 """Query parameters: a list repeats its key, None is left out, an object becomes its JSON text, a date or an aware datetime

@@ -40,15 +40,19 @@ class PrivateSurface(Protocol):
 
     def set_response_params(self, *, read_until_eof: bool, auto_decompress: bool) -> None:
         """Prepares for the next response."""
+        ...
 
     async def read(self) -> tuple[Any, aiohttp.StreamReader]:
         """Returns the head of the next response, and the stream of its body."""
+        ...
 
     def force_close(self) -> None:
         """Keeps the connection from being used again."""
+        ...
 
     def set_exception(self, error: BaseException) -> None:
         """Ends a `read` with an error."""
+        ...
 
 
 @lru_cache(maxsize=1)
