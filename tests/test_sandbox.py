@@ -245,7 +245,7 @@ def test_the_body_and_the_query_are_signed(sandbox, client):
         stranger.v3.security.echo.post(json={"echo_message": "x"})
     _, ours, theirs, advice = str(caught.value).splitlines()
     assert ours.partition(": ")[2] == theirs.partition(": ")[2]
-    assert "They are the same, so the private key" in advice
+    assert "They are the same, so private_key= is not the key" in advice
 
 
 @pytest.mark.parametrize("name", ["Accept", "User-Agent"])

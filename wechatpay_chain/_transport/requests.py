@@ -18,7 +18,7 @@ from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._transport.bounded import Attempt, bind
+from wechatpay_chain._transport.bounded import BoundedAttempt, bind
 from wechatpay_chain._transport.content import Content, ErrorContent, SinkContent
 from wechatpay_chain._transport.requests_failures import Failures
 from wechatpay_chain._transport.requests_pools import (
@@ -86,7 +86,7 @@ class RequestsTransport:
         # The body tells how far a request got. A GET has none.
         body = CountedBody(request) if request.body or request.method != "GET" else None
         proxy = self._route.proxy(request.origin)
-        attempt = Attempt(request.timeout)
+        attempt = BoundedAttempt(request.timeout)
         failures = Failures(request, proxy, attempt)
         try:
             with attempt:

@@ -16,7 +16,7 @@ from urllib3.exceptions import (
 )
 
 from wechatpay_chain._messages.request import Request
-from wechatpay_chain._transport.bounded import Attempt
+from wechatpay_chain._transport.bounded import BoundedAttempt
 from wechatpay_chain._transport.failures import broken, no_connection, refused_by_proxy, timed_out
 from wechatpay_chain._transport.route import Proxy
 from wechatpay_chain.errors import TransportError
@@ -46,7 +46,7 @@ class Failures:
         attempt: how long the attempt may take, and how far it got.
     """
 
-    def __init__(self, request: Request, proxy: Proxy | None, attempt: Attempt) -> None:
+    def __init__(self, request: Request, proxy: Proxy | None, attempt: BoundedAttempt) -> None:
         self._request, self._proxy, self._attempt = request, proxy, attempt
 
     def explain(self, error: Exception, part: str, sent: bool | None) -> TransportError:
