@@ -64,7 +64,7 @@ class Keyring:
         merchant: the merchant's own serial number and key, which must not be among them.
 
     Attributes:
-        failure: the error of the last refresh; None if it succeeded.
+        failure: the error of the last refresh; None if it succeeded, and before the first one.
 
     Raises:
         ConfigurationError: a key cannot be loaded, or its id is wrong.

@@ -22,7 +22,7 @@ __all__ = ["Credentials", "SignFunction", "refuse_to_sign", "sign_with_key", "si
 
 
 SignFunction = Callable[[bytes], Steps[str]]
-"""Signs a message and returns the signature in base64."""
+"""A function that signs a message and returns the signature in base64."""
 
 
 class Credentials(NamedTuple):
@@ -84,7 +84,8 @@ def sign_with_signer(signer: Signer) -> SignFunction:
             raise TransportError(f"the signer raised {type(error).__name__}; nothing was sent", sent=False) from error
         if not isinstance(signed, str) or not re.fullmatch("[A-Za-z0-9+/]+={0,2}", signed):
             raise ConfigurationError(
-                f"signer: its sign() returned a {type(signed).__name__} that is not base64; expected the signature as a base64 string"
+                f"signer: its sign() returned a {type(signed).__name__} that is not base64; expected the signature as a base64 "
+                "string"
             )
         return signed
 
@@ -92,7 +93,7 @@ def sign_with_signer(signer: Signer) -> SignFunction:
 
 
 def refuse_to_sign(_message: bytes) -> Steps[str]:
-    """Raises, because the client has no key to sign with: it only reads notifications.
+    """Raises an error: the client has no key to sign with and only reads notifications.
 
     Raises:
         ConfigurationError: always.

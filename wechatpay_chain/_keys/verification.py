@@ -20,7 +20,7 @@ from wechatpay_chain.errors import ConfigurationError, Reason
 __all__ = ["WINDOW", "VerificationFailure", "check_signature"]
 
 WINDOW = 300
-"""Seconds by which the clocks may differ. Sources disagree about exactly 300, which is therefore refused."""
+"""Seconds by which the clocks may differ. Sources disagree about exactly 300; refusing it is the safe choice."""
 
 PROBE = "WECHATPAY/SIGNTEST/"
 """The prefix of a deliberately wrong signature, which WeChat Pay sends as a probe."""
