@@ -174,8 +174,8 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
     Args:
         serial: the number, or the certificate. A string that is a number is never taken as a path.
         mchid: the merchant number.
-        identity: the merchant's private key. A certificate must certify this key. If the key came with a certificate, the
-            serial number must be that certificate's, and can be omitted.
+        identity: the merchant's private key. A certificate must certify this key. If the key came with a certificate,
+            the serial number must be that certificate's, and can be omitted.
         passphrase: the passphrase of a PKCS#12 file.
 
     Raises:
@@ -193,16 +193,16 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
         number = normalize_serial(certificate.serial_number)
         if identity and not certifies(certificate, identity.key):
             raise ConfigurationError(
-                f"serial and private_key: the certificate {number} in serial= does not belong to the key in private_key=; "
-                "expected a certificate and its own private key, such as apiclient_cert.pem and apiclient_key.pem of one "
-                "application"
+                f"serial and private_key: the certificate {number} in serial= does not belong to the key in "
+                "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
+                "apiclient_key.pem of one application"
             )
     else:
         number = _parse_serial(serial, mchid)
     if own is not None and (found := normalize_serial(own.serial_number)) != number:
         raise ConfigurationError(
-            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has {found}; "
-            "leave serial= out, or pass the private key that belongs to the certificate in serial="
+            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has "
+            f"{found}; leave serial= out, or pass the private key that belongs to the certificate in serial="
         )
     return number
 
@@ -216,8 +216,8 @@ def _parse_serial(serial: object, mchid: str) -> str:
     text = Copied(serial).text if isinstance(serial, str) else ""
     if text.upper().startswith(PUBLIC_KEY_PREFIX):
         raise ConfigurationError(
-            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
-            "merchant API certificate"
+            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of "
+            "the merchant API certificate"
         )
     if text == mchid or serial == int(mchid):
         raise ConfigurationError(
@@ -308,8 +308,8 @@ def parse_origin(base_url: object, allow_http: bool) -> str:
         raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
     if scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigurationError(
-            f"base_url: came {base_url!r}, which is neither encrypted nor on this machine; use https, or allow_http=True for "
-            "your own egress proxy"
+            f"base_url: came {base_url!r}, which is neither encrypted nor on this machine; use https, or "
+            "allow_http=True for your own egress proxy"
         )
     return f"{scheme}://{url.netloc}"
 

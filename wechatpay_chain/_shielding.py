@@ -1,7 +1,7 @@
 """Keeps secrets out of tracebacks.
 
-Error trackers, `logging.exception` with locals and web debuggers show the local variables of every frame in a traceback. A
-frame with a private key, a passphrase or an APIv3 key must therefore not be part of one.
+Error trackers, `logging.exception` with locals and web debuggers show the local variables of every frame in a
+traceback. A frame with a private key, a passphrase or an APIv3 key must therefore not be part of one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Recognizes the operations that list the platform certificates: https://pay.weixin.qq.com/doc/v3/merchant/4012551764."""
+"""Recognizes the operations that list the platform certificates.
+
+Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
+"""
 
 from __future__ import annotations
 

@@ -41,8 +41,9 @@ _PICTURES = "jpg jpeg bmp png"
 _PICTURE = Rule(most=_each(_PICTURES, 2 * MB))
 
 
-# By path, with `*` for a variable. Compiled from the package iwechatpay/openapi and the documentation of the operations. If two
-# pages disagree about a size, the larger one is used, because the service itself refuses files that are too large.
+# By path, with `*` for a variable. Compiled from the package iwechatpay/openapi and the documentation of the
+# operations. If two pages disagree about a size, the larger one is used, because the service itself refuses files that
+# are too large.
 RULES = {
     "/v3/merchant/media/upload": Rule(most={**_each(_PICTURES, 5 * MB), "pdf": int(7.5 * MB)}),
     "/v3/merchant/media/video_upload": Rule(most=_each("avi wmv mpeg mp4 mov mkv flv f4v m4v rmvb", 5 * MB)),

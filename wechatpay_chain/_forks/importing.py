@@ -1,12 +1,13 @@
 """Delays forks during imports, and while OpenSSL creates keys and TLS contexts under its own locks.
 
-A child that is forked at such a moment inherits a locked lock without the thread that would release it, and waits forever.
+A child that is forked at such a moment inherits a locked lock without the thread that would release it, and waits
+forever.
 """
 
 from __future__ import annotations
 
-# These modules register fork hooks of their own. They are imported first, because a hook that is registered while a fork waits
-# here would run after the fork without having run before it.
+# These modules register fork hooks of their own. They are imported first, because a hook that is registered while a
+# fork waits here would run after the fork without having run before it.
 import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
@@ -15,7 +16,7 @@ from _thread import RLock, get_ident
 __all__ = ["importing"]
 
 MAX_WAIT = 10.0
-"""Seconds that a fork waits for an import at most. An import takes less than one, but hooks of other libraries may block it."""
+"""The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
 
 importing = RLock()
 """The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it."""

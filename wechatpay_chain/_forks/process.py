@@ -34,7 +34,7 @@ class ForkSafeLock:
 
     @property
     def current(self) -> RLock:
-        """The lock of this process. Its type is written in C, so no interrupt can come between `acquire` and the block."""
+        """The lock of this process. It is written in C, so no interrupt can come between `acquire` and the block."""
         process = current_process()
         return self._locks.get(process) or self._locks.setdefault(process, RLock())
 

@@ -47,8 +47,8 @@ class CertificateList:
     def read(self, content: bytes) -> dict[str, x509.Certificate]:
         """Returns the certificates that are valid now, by serial number.
 
-        A certificate that can be decrypted was sent by somebody who has the APIv3 key. A certificate that cannot be used,
-        such as one with an SM2 key, is skipped and logged once.
+        A certificate that can be decrypted was sent by somebody who has the APIv3 key. A certificate that cannot be
+        used, such as one with an SM2 key, is skipped and logged once.
 
         Args:
             content: the body of the response.
@@ -78,8 +78,8 @@ class CertificateList:
             return usable
         if isinstance(first_error, DecryptionError):
             raise ConfigurationError(
-                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is currently set "
-                "in the merchant platform"
+                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is "
+                "currently set in the merchant platform"
             ) from None
         raise first_error or ConfigurationError(
             "apiv3_key: the list of certificates contains none that can be read"

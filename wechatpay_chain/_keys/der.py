@@ -1,7 +1,9 @@
 """Identifies keys and certificates by the structure of their DER.
 
-A PEM label such as `BEGIN PRIVATE KEY` can be wrong or missing; the structure cannot. Sources: RFC 8017 appendix A (PKCS#1),
-RFC 5958 (PKCS#8), RFC 5280 (certificates), RFC 2986 (requests), RFC 7292 (PKCS#12), RFC 5652 (PKCS#7), RFC 5915 (EC).
+A PEM label such as `BEGIN PRIVATE KEY` can be wrong or missing; the structure cannot.
+
+Sources: RFC 8017 appendix A (PKCS#1), RFC 5958 (PKCS#8), RFC 5280 (certificates), RFC 2986 (requests), RFC 7292
+(PKCS#12), RFC 5652 (PKCS#7), RFC 5915 (EC).
 """
 
 from __future__ import annotations

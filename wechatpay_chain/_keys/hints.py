@@ -24,19 +24,19 @@ class Expectation(NamedTuple):
 
 
 _REQUEST = "the request is only needed to apply for the certificate"
+_SSH = "SSH keys are not used for WeChat Pay"
 _EXTRACT = "extract it, and pass the file inside"
 _PAGE = "the download returned a web page instead of the file; download the file again"
 
 PRIVATE = Expectation(
     "expected the merchant's RSA private key, such as apiclient_key.pem",
     {
-        "a certificate request": f"{_REQUEST}; the private key is in the file created together with it (apiclient_key.pem)",
+        "a certificate request": f"{_REQUEST}; the private key was created together with the request (apiclient_key.pem)",
         "an RSA public key": "the private key was created together with it, when you applied for the certificate",
         "a certificate": "the private key was created when you applied for it; it is in apiclient_key.pem beside "
         "apiclient_cert.pem",
-        "an OpenSSH private key": "SSH keys are not used for WeChat Pay; `ssh-keygen -p -m PEM -f FILE` converts an RSA key "
-        "to PEM",
-        "a PuTTY key": "SSH keys are not used for WeChat Pay; `puttygen FILE -O private-openssh` converts an RSA key to PEM",
+        "an OpenSSH private key": f"{_SSH}; `ssh-keygen -p -m PEM -f FILE` converts an RSA key to PEM",
+        "a PuTTY key": f"{_SSH}; `puttygen FILE -O private-openssh` converts an RSA key to PEM",
         "a JWK": "convert it to PEM",
         "an XML key of .NET": "convert it to PEM with `RSA.ExportPkcs8PrivateKeyPem()`",
         "a Java keystore": "convert it to PKCS#12 with `keytool -importkeystore -deststoretype pkcs12`",
@@ -48,11 +48,13 @@ PRIVATE = Expectation(
     },
 )
 
+_DOWNLOAD = "download WeChat Pay's public key from the merchant platform (pub_key.pem)"
+
 PUBLIC = Expectation(
     "expected an RSA public key or a certificate",
     {
-        "a certificate request": f"{_REQUEST}; download WeChat Pay's public key from the merchant platform (pub_key.pem)",
-        "an RSA private key": "download WeChat Pay's public key from the merchant platform (pub_key.pem)",
+        "a certificate request": f"{_REQUEST}; {_DOWNLOAD}",
+        "an RSA private key": _DOWNLOAD,
         "a PKCS#7 container": "convert its certificates to PEM with `openssl pkcs7 -print_certs`",
         "a JWK": "convert it to PEM",
         "a Java keystore": "convert its certificates to PEM with `keytool -exportcert -rfc`",

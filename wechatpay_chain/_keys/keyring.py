@@ -56,8 +56,8 @@ class _Entry(NamedTuple):
 class Keyring:
     """The keys that verify responses and encrypt personal data.
 
-    The configured keys never change. `Refresh` fetches platform certificates and adds them; each fetched set replaces the
-    previous one as a whole.
+    The configured keys never change. `Refresh` fetches platform certificates and adds them; each fetched set replaces
+    the previous one as a whole.
 
     Args:
         certs: the configured keys and certificates by id.
@@ -92,7 +92,7 @@ class Keyring:
         return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
-        """Returns the key with an id if it is valid now, otherwise None. A serial number may be in upper or lower case."""
+        """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""
         entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
 
@@ -160,14 +160,14 @@ def _check_entries(entries: Mapping[str, _Entry], merchant: Merchant) -> None:
     serial, key = merchant
     if serial in entries:
         raise ConfigurationError(
-            f"certs: it contains the merchant's own serial {serial}, or serial= is not the merchant's; expected WeChat Pay's "
-            "keys in certs=, and the serial number of the merchant API certificate in serial="
+            f"certs: it contains the merchant's own serial {serial}, or serial= is not the merchant's; expected "
+            "WeChat Pay's keys in certs=, and the serial number of the merchant API certificate in serial="
         )
     for key_id, entry in entries.items():
         if entry.key == key:
             raise ConfigurationError(
-                f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's key, because a client must not accept "
-                "responses that the merchant can sign"
+                f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's key, because a client must not "
+                "accept responses that the merchant can sign"
             )
 
 
@@ -183,8 +183,8 @@ def _load_entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
 
 
 EXPECTED = (
-    "expected a dict of WeChat Pay's keys by id, such as {'PUB_KEY_ID_0114…': Path('pub_key.pem')}, or platform certificates by serial "
-    "number"
+    "expected a dict of WeChat Pay's keys by id, such as {'PUB_KEY_ID_0114…': Path('pub_key.pem')}, or platform "
+    "certificates by serial number"
 )
 
 
@@ -200,8 +200,8 @@ def _load_entry(key_id: str, configured_id: object, source: PublicKeySource) -> 
     entry = _make_entry(loaded, setting)
     if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
-            f"{setting}: came a certificate whose serial number is {serial}; expected the key with that id, or, if this is "
-            "WeChat Pay's certificate, its own serial number as the id"
+            f"{setting}: came a certificate whose serial number is {serial}; expected the key with that id, or, if "
+            "this is WeChat Pay's certificate, its own serial number as the id"
         )
     return entry
 
@@ -233,5 +233,6 @@ def _normalize_id(key_id: object) -> str:
             reason = f" (as a serial number: {str(error).removeprefix('serial: ').partition('; expected')[0]})"
     shown = repr(key_id) if isinstance(key_id, str) and len(key_id) < 64 else f"a {type(key_id).__name__}"
     raise ConfigurationError(
-        f"certs: came the id {shown}{reason}; expected PUB_KEY_ID_… for a public key or the serial number of a certificate"
+        f"certs: came the id {shown}{reason}; expected PUB_KEY_ID_… for a public key or the serial number of a "
+        "certificate"
     )

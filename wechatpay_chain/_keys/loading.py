@@ -73,10 +73,11 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
 
     A PEM may contain other blocks, but only one private key.
 
-    The key is validated without OpenSSL's own check, which tests both primes again and takes 41 ms. Two checks that take
-    0.5 ms replace it: the eight numbers of the key must satisfy the equations of RFC 8017, 3.2, and a signature made with
-    the key must verify with its public half. A changed number breaks an equation; a factor that is not prime breaks the
-    signature. OpenSSL's check also detects keys crafted by an attacker, which is no concern for the merchant's own key.
+    The key is validated without OpenSSL's own check, which tests both primes again and takes 41 ms. Two checks that
+    take 0.5 ms replace it: the eight numbers of the key must satisfy the equations of RFC 8017, 3.2, and a signature
+    made with the key must verify with its public half. A changed number breaks an equation; a factor that is not prime
+    breaks the signature. OpenSSL's check also detects keys crafted by an attacker, which is no concern for the
+    merchant's own key.
 
     Args:
         source: a path, PEM text, PEM or DER bytes, or base64 of them. A loaded key is returned unchanged.
@@ -182,11 +183,13 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
 def load_public(source: PublicKeySource, passphrase: str | bytes | None = None) -> RSAPublicKey | x509.Certificate:
     """Loads a public key or a certificate.
 
-    If a PEM contains several certificates, the first one is used, which in a chain is the one that the others certify. A
-    PEM with a public key must contain no other public key and no certificate. Private keys in the same PEM are ignored.
+    If a PEM contains several certificates, the first one is used, which in a chain is the one that the others certify.
+    A PEM with a public key must contain no other public key and no certificate. Private keys in the same PEM are
+    ignored.
 
     Args:
-        source: a path, PEM text, PEM or DER bytes, or base64 of them. A loaded key or certificate is returned unchanged.
+        source: a path, PEM text, PEM or DER bytes, or base64 of them. A loaded key or certificate is returned
+            unchanged.
         passphrase: the passphrase of a PKCS#12 file.
 
     Raises:

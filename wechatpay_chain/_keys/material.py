@@ -1,8 +1,8 @@
-"""Extracts key material from files, PEM and base64, including the changes that editors, shells and web pages make to them.
+"""Extracts key material from files, PEM and base64, even if editors, shells or web pages have changed the text.
 
-The entry point is `read_material`. Its result says what each piece is, by the structure of its DER. Characters that base64
-does not have (spaces, quotes, escapes, invisible characters) are removed or unescaped, but no base64 character is ever
-replaced by another: the result is either the key or recognized as damaged.
+The entry point is `read_material`. Its result says what each piece is, by the structure of its DER. Characters that
+base64 does not have (spaces, quotes, escapes, invisible characters) are removed or unescaped, but no base64 character
+is ever replaced by another: the result is either the key or is recognized as damaged.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Contents(NamedTuple):
 
     Attributes:
         pieces: each piece of key material, in the order of the source; at least one.
-        location: the location for error messages, such as " in the file 'apiclient_key.pem'"; empty if the source is the
-            key material itself.
+        location: the location for error messages, such as " in the file 'apiclient_key.pem'"; empty if the source is
+            the key material itself.
     """
 
     pieces: list[Material]
@@ -51,16 +51,17 @@ class Contents(NamedTuple):
 def read_material(setting: str, source: object) -> Contents:
     """Reads key material from a file, or from the source itself.
 
-    A string is key material if it contains a `BEGIN` or `END` line of PEM, or if it has 64 or more characters of base64 (or
-    of hexadecimal digits) that decode to DER or PEM. Any other string is the path of a file, or its `file:` URL. Bytes are
-    always key material, and a `Path` is always a path.
+    A string is key material if it contains a `BEGIN` or `END` line of PEM, or if it has 64 or more characters of base64
+    (or of hexadecimal digits) that decode to DER or PEM. Any other string is the path of a file, or its `file:` URL.
+    Bytes are always key material, and a `Path` is always a path.
 
     Args:
         setting: the name of the setting, for error messages.
         source: the key material, or the path of its file.
 
     Raises:
-        ConfigurationError: it is neither, or the file cannot be read. The message shows a path only if it cannot be a key.
+        ConfigurationError: it is neither, or the file cannot be read. The message shows a path only if it cannot be a
+            key.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Contents(_identify_pieces(bytes(source)), "")

@@ -43,7 +43,7 @@ class MerchantKeys:
     def _try_each(self, decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str) -> T:
         if not self._keys:
             raise ConfigurationError(
-                "private_key: it is missing; expected the private key, to decrypt data that is encrypted for the merchant"
+                "private_key: it is missing; expected the private key, to decrypt what is encrypted for the merchant"
             )
         *others, last = self._keys
         for key in others:

@@ -52,8 +52,8 @@ def parse_private_key(setting: str, piece: Material, password: bytes | None, loc
         pass
     if piece.kind is Kind.ENCRYPTED_KEY:
         raise ConfigurationError(
-            f"passphrase: it does not decrypt the private key of {setting}={location}, or the key is damaged or is not an "
-            "RSA key"
+            f"passphrase: it does not decrypt the private key of {setting}={location}, or the key is damaged or is not "
+            "an RSA key"
         )
     raise ConfigurationError(f"{setting}: came a damaged RSA private key{location}; export it again")
 
@@ -136,8 +136,8 @@ def load_pkcs12(
             return key, [certificate, *others] if certificate else others
     if not is_readable:
         raise ConfigurationError(
-            f"{setting}: came a PKCS#12 file that cannot be read, or whose key is not an RSA key; convert it to PEM with "
-            "`openssl pkcs12 -legacy -nodes -in apiclient_cert.p12 -out key.pem`"
+            f"{setting}: came a PKCS#12 file that cannot be read, or whose key is not an RSA key; convert it to PEM "
+            "with `openssl pkcs12 -legacy -nodes -in apiclient_cert.p12 -out key.pem`"
         )
     tried = "passphrase=" if password else "the merchant number" if mchid else "an empty passphrase"
     raise ConfigurationError(

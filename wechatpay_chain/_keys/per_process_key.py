@@ -1,7 +1,7 @@
 """Keys that every process copies for itself.
 
-OpenSSL locks a key while a thread uses it for the first time. A child that is forked at that moment inherits the locked lock
-without the thread that would release it, and its first signature never ends.
+OpenSSL locks a key while a thread uses it for the first time. A child that is forked at that moment inherits the locked
+lock without the thread that would release it, and its first signature never ends.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Fetches platform certificates: before the first call, when a response names an unknown serial number, and every 12 hours.
+"""Fetches platform certificates: before the first call, for an unknown serial number, and every 12 hours.
 
-One caller downloads, and all others wait for it (single flight). A failed download does not fail the call that needed it,
-and the keyring keeps its keys. Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
+One caller downloads, and all others wait for it (single flight). A failed download does not fail the call that needed
+it, and the keyring keeps its keys. Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Refresh:
         return is_unknown or is_old or keyring.fetched_until - time.time() < REFRESH_BEFORE_EXPIRY
 
     def adopt(self, response: Response) -> Steps[None]:
-        """Adopts the certificates in a response to the caller's own request for them, before the response is verified."""
+        """Adopts the certificates in the response to a caller's request for them, before the response is verified."""
         if self._fetches:
             self._keyring.failure = yield from self._verify_and_adopt(response)
 
@@ -275,8 +275,8 @@ class Refresh:
         seconds = max(self._seconds_to_next_try(None), 0)
         error = copy(failure)
         error.args = (
-            f"Nothing was sent of {call}, because it needs a key of WeChat Pay. {failure}. The certificates are fetched again "
-            f"after {seconds:.0f} s at the earliest",
+            f"Nothing was sent of {call}, because it needs a key of WeChat Pay. {failure}. The certificates are "
+            f"fetched again after {seconds:.0f} s at the earliest",
             *failure.args[1:],
         )
         error.sent, error.attempts = False, ()

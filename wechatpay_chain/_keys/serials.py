@@ -32,16 +32,16 @@ def normalize_serial(serial: int | str) -> str:
     """Converts a certificate's serial number to the service's notation, from the notations of tools and web pages.
 
     Args:
-        serial: hexadecimal in either case, with or without colons, spaces, `0x` or a label such as `serial=`; or decimal,
-            as an int or as a string of more than 40 digits. A string of up to 40 digits is hexadecimal, because serial
-            numbers of the service look like that. Invisible characters are ignored.
+        serial: hexadecimal in either case, with or without colons, spaces, `0x` or a label such as `serial=`; or
+            decimal, as an int or as a string of more than 40 digits. A string of up to 40 digits is hexadecimal,
+            because serial numbers of the service look like that. Invisible characters are ignored.
 
     Returns:
         40 hexadecimal digits in upper case, with leading zeros.
 
     Raises:
-        ConfigurationError: it is not a serial number of at most 20 octets (RFC 5280, 4.1.2.2). The message names the first
-            wrong character and its position.
+        ConfigurationError: it is not a serial number of at most 20 octets (RFC 5280, 4.1.2.2). The message names the
+            first wrong character and its position.
     """
     if isinstance(serial, int) and not isinstance(serial, bool):
         return _pad(f"{serial:X}")

@@ -1,4 +1,4 @@
-"""Signs as the merchant: its number, its certificate's serial number, and a function that signs with the private key."""
+"""Signs as the merchant, with its private key or with the user's signer."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def sign_with_signer(signer: Signer) -> SignFunction:
             raise TransportError(f"the signer raised {type(error).__name__}; nothing was sent", sent=False) from error
         if not isinstance(signed, str) or not re.fullmatch("[A-Za-z0-9+/]+={0,2}", signed):
             raise ConfigurationError(
-                f"signer: its sign() returned a {type(signed).__name__} that is not base64; expected the signature as a base64 "
-                "string"
+                f"signer: its sign() returned a {type(signed).__name__} that is not base64; expected the signature "
+                "as a base64 string"
             )
         return signed
 

@@ -1,7 +1,7 @@
 """Cleans up copied text: removes invisible characters, and names the characters that do not belong.
 
-Web pages, chat programs, Windows dialogs and input methods add characters that are invisible or look like others: zero-width
-spaces, byte order marks, direction marks, no-break spaces, full-width digits, typographic dashes.
+Web pages, chat programs, Windows dialogs and input methods add characters that are invisible or look like others:
+zero-width spaces, byte order marks, direction marks, no-break spaces, full-width digits, typographic dashes.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class _SM3:
         return self._hash.copy().finalize().hex()
 
 
-# The service announces SHA-1 digests of bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228. MD5 is only for uploads
-# that require it; no bill is verified with it.
+# The service announces SHA-1 digests of bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228. MD5 is only for
+# uploads that require it; no bill is verified with it.
 _BY_NAME: dict[str, Callable[[], Digest]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
@@ -49,7 +49,7 @@ ALGORITHMS = ("SHA1", "SHA256", "SM3")
 """The algorithms that verify a bill, by the service's names."""
 
 STATEMENT_DIGEST = "Wechatpay-Statement-Sha1"
-"""The response header that contains the digest of an overseas statement: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
+"""The header with the digest of an overseas statement: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
 
 
 def new_digest(algorithm: str) -> Digest:

@@ -46,8 +46,9 @@ _thread = _Thread()
 def _no_fork_in_first_call(function: Callable[P, R]) -> Callable[P, R]:
     """Decorates a function so that no fork happens during its first call in a thread.
 
-    OpenSSL creates some things, such as a random number generator, once for each thread, under process-wide locks. A child that
-    is forked at that moment would inherit locked locks without the thread that would release them, and wait forever.
+    OpenSSL creates some things, such as a random number generator, once for each thread, under process-wide locks. A
+    child that is forked at that moment would inherit locked locks without the thread that would release them, and wait
+    forever.
     """
 
     @wraps(function)
@@ -111,7 +112,8 @@ def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
     """Decrypts a text that was encrypted with `encrypt` for this key.
 
     Raises:
-        DecryptionError: it is not such a ciphertext. The message is the same for every cause, so that it reveals nothing.
+        DecryptionError: it is not such a ciphertext. The message is the same for every cause, so that it reveals
+            nothing.
     """
     try:
         return decrypt_octets(ciphertext, key).decode()
