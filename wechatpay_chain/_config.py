@@ -308,7 +308,7 @@ def parse_origin(base_url: object, allow_http: bool) -> str:
         raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
     if scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigurationError(
-            f"base_url: came {base_url!r}, which is neither encrypted nor on this machine; use https, or "
+            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or "
             "allow_http=True for your own egress proxy"
         )
     return f"{scheme}://{url.netloc}"

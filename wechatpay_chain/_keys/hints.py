@@ -31,7 +31,7 @@ _PAGE = "the download returned a web page instead of the file; download the file
 PRIVATE = Expectation(
     "expected the merchant's RSA private key, such as apiclient_key.pem",
     {
-        "a certificate request": f"{_REQUEST}; the private key was created together with the request (apiclient_key.pem)",
+        "a certificate request": f"{_REQUEST}; the private key was created with the request (apiclient_key.pem)",
         "an RSA public key": "the private key was created together with it, when you applied for the certificate",
         "a certificate": "the private key was created when you applied for it; it is in apiclient_key.pem beside "
         "apiclient_cert.pem",
