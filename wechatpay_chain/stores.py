@@ -31,7 +31,7 @@ class SeenNonces:
     def add(self, nonce: str, seconds: float) -> bool:
         """Keeps a nonce for some seconds. Returns False if it is kept already."""
         now = time.monotonic()
-        with self._lock.here:
+        with self._lock.current:
             is_known = self._ends.get(nonce, 0) > now
             if not is_known:
                 self._ends[nonce] = now + seconds
