@@ -5,9 +5,10 @@ Each `{}` matches one path segment that contains no `..`, which a server could r
 
 from __future__ import annotations
 
+import enum
 import re
 
-__all__ = ["is_digest_signed", "is_file", "is_unsigned"]
+__all__ = ["Signed", "what_is_signed"]
 
 # File downloads, whose responses the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
 _UNSIGNED = (
@@ -38,23 +39,21 @@ def _compile(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
 
 _UNSIGNED_OPERATION = _compile(_UNSIGNED)
 _DIGEST_SIGNED_OPERATION = _compile(_DIGEST_SIGNED)
-_FILE_OPERATION = _compile(_UNSIGNED + _DIGEST_SIGNED)
 
 
-def is_unsigned(method: str, target: str) -> bool:
-    """Returns True if the service does not sign the 2xx responses of an operation."""
-    return _UNSIGNED_OPERATION.fullmatch(_operation(method, target)) is not None
+class Signed(enum.Enum):
+    """What the service signs of the 2xx response of an operation."""
+
+    CONTENT = "content"
+    DIGEST = "digest"
+    """The response is a file, and a header has the digest of its text."""
+    NOTHING = "nothing"
+    """The response is a file."""
 
 
-def is_digest_signed(method: str, target: str) -> bool:
-    """Returns True if the service signs the digest of the response of an operation instead of its content."""
-    return _DIGEST_SIGNED_OPERATION.fullmatch(_operation(method, target)) is not None
-
-
-def is_file(method: str, target: str) -> bool:
-    """Returns True if the 2xx response of an operation is a file, not JSON."""
-    return _FILE_OPERATION.fullmatch(_operation(method, target)) is not None
-
-
-def _operation(method: str, target: str) -> str:
-    return f"{method} {target.partition('?')[0]}"
+def what_is_signed(method: str, target: str) -> Signed:
+    """Returns what the service signs of the 2xx response to a request."""
+    operation = f"{method} {target.partition('?')[0]}"
+    if _UNSIGNED_OPERATION.fullmatch(operation):
+        return Signed.NOTHING
+    return Signed.DIGEST if _DIGEST_SIGNED_OPERATION.fullmatch(operation) else Signed.CONTENT

@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from wechatpay_chain._catalogue.file_operations import is_file
+from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.template import expand, without_query
 from wechatpay_chain._files.source import File
@@ -50,7 +50,8 @@ class Encoder(NamedTuple):
             PathVariableError, ArgumentError: an argument of the call cannot be sent.
         """
         target = expand(call.template, call.variables, call.params)
-        headers = _headers(library, key_id, "*/*" if is_file(call.method, target) else "application/json")
+        is_file = what_is_signed(call.method, target) is not Signed.CONTENT
+        headers = _headers(library, key_id, "*/*" if is_file else "application/json")
         headers = headers | check_fields(call.headers) if call.headers else headers
         uploaded = None
         if file is not None:

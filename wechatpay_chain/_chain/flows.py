@@ -68,6 +68,7 @@ class Flows(NamedTuple):
 
     def _prepare(self, call: Call, library: str) -> Steps[Request]:
         encode, file = self.encoder.encode, None
+        key_id: str | None
         if call.files is not None:
             with importing:
                 from wechatpay_chain._files.source import open_file
@@ -75,18 +76,19 @@ class Flows(NamedTuple):
 
             # To read and hash a file takes time, which an event loop does not have.
             file = yield Invoke(partial(open_file, call.files))
-        is_sensitive = call.is_sensitive
-        preferred = self.keyring.preferred  # read once: the key that encrypts is the key that is named
-        if is_sensitive and preferred is None:
-            # Mistakes in the rest of the call show before anything is fetched.
-            unencrypted = encode(call.encrypted(lambda _: ""), library, None, file)
-            yield from self.refresh.fetch_first_key(unencrypted)
+        if call.is_sensitive:
             preferred = self.keyring.preferred
-        if is_sensitive and preferred is not None:
-            call = _encrypt(call, *preferred)
-        make = partial(encode, call, library, preferred[0] if preferred else None, file)
+            if preferred is None:
+                # Mistakes in the rest of the call show before anything is fetched.
+                unencrypted = encode(call.encrypted(lambda _: ""), library, None, file)
+                preferred = yield from self.refresh.fetch_first_key(unencrypted)
+            key_id, key = preferred  # read once: the key that encrypts is the key that is named
+            call = _encrypt(call, key_id, key)
+        else:
+            key_id = self.keyring.preferred_id
+        make = partial(encode, call, library, key_id, file)
         request: Request = make() if file is None else (yield Invoke(make))
-        if self.refresh.needs_first_key(request):
+        if key_id is None and self.refresh.needs_first_key(request):
             # Otherwise the call could be acted on, and nothing could verify its response.
             yield from self.refresh.fetch_first_key(request)
         return request

@@ -64,6 +64,10 @@ class Keyring:
         merchant: the merchant's own serial number and key, which must not be among them.
 
     Attributes:
+        has_configured: whether keys were given.
+        has_only_public_keys: whether keys were given and none of them is a certificate.
+        has_fetched: whether there are fetched certificates.
+        fetched_until: the Unix time at which the first fetched certificate expires; infinity if there are none.
         failure: the error of the last refresh; None if it succeeded, and before the first one.
 
     Raises:
@@ -75,9 +79,21 @@ class Keyring:
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {EXPECTED}")
         self._configured = _load_entries(certs)
         _check_entries(self._configured, merchant)
-        self._fetched: dict[str, _Entry] = {}
         self._all = _sort_by_preference(self._configured)
         self.failure: WeChatPayError | None = None
+        self.has_configured = bool(self._configured)
+        self.has_only_public_keys = self.has_configured and all(
+            key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._configured
+        )
+        self.has_fetched, self.fetched_until = False, float("inf")
+
+    @property
+    def preferred_id(self) -> str | None:
+        """The id of the preferred key; None if there is no valid key."""
+        for key_id, entry in self._all.items():
+            if entry.is_valid:
+                return key_id
+        return None
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
@@ -86,10 +102,8 @@ class Keyring:
         Public keys are preferred to certificates (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and newer
         certificates to older ones.
         """
-        for key_id, entry in self._all.items():
-            if entry.is_valid:
-                return key_id, entry.key
-        return None
+        key_id = self.preferred_id
+        return None if key_id is None else (key_id, self._all[key_id].key)
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""
@@ -103,30 +117,11 @@ class Keyring:
         if not any(entry.is_valid for entry in self._configured.values()):
             raise ConfigurationError("certs: every certificate in it has expired or is not valid yet; add a valid one")
 
-    @property
-    def has_only_public_keys(self) -> bool:
-        """True if there are configured keys and none of them is a certificate."""
-        return bool(self._configured) and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._configured)
-
-    @property
-    def has_given(self) -> bool:
-        """True if there are configured keys."""
-        return bool(self._configured)
-
-    @property
-    def has_fetched(self) -> bool:
-        """True if there are fetched certificates."""
-        return bool(self._fetched)
-
-    @property
-    def fetched_until(self) -> float:
-        """The Unix time at which the first fetched certificate expires, in seconds; infinity if there are none."""
-        return min((entry.valid_until for entry in self._fetched.values()), default=float("inf"))
-
     def adopt(self, fetched: Keyring) -> None:
         """Replaces the fetched certificates by a new set."""
         self._all = _sort_by_preference({**fetched._configured, **self._configured})
-        self._fetched = fetched._configured
+        self.has_fetched = bool(fetched._configured)
+        self.fetched_until = min((entry.valid_until for entry in fetched._configured.values()), default=float("inf"))
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._all) or 'empty'}>"

@@ -15,6 +15,8 @@ from copy import copy
 from functools import partial
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from wechatpay_chain._catalogue.certificates import certificates_path, lists_certificates
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._keys.certificate_list import CertificateList
@@ -101,16 +103,16 @@ class Refresh:
         self._downloads: dict[object, _Download] = {}
         self._last_try = float("-inf")
         self._clock_at_last_try = _clock_offset()
-        self._adopted = time.monotonic() if keyring.has_given else float("-inf")
+        self._adopted = time.monotonic() if keyring.has_configured else float("-inf")
 
     def needs_first_key(self, request: Request) -> bool:
         """Returns True if a key must be fetched before the request is sent, so that its response can be verified."""
-        if self._keyring.preferred is not None or not (self._fetches and self._verifies):
+        if self._keyring.preferred_id is not None or not (self._fetches and self._verifies):
             return False
         return not lists_certificates(request.method, request.target)
 
-    def fetch_first_key(self, request: Request) -> Steps[None]:
-        """Fetches certificates before a request that needs a key is sent.
+    def fetch_first_key(self, request: Request) -> Steps[tuple[str, RSAPublicKey]]:
+        """Fetches certificates before a request that needs a key is sent. Returns the preferred key with its id.
 
         Args:
             request: the request, which has not been sent.
@@ -119,10 +121,12 @@ class Refresh:
             TransportError, ConfigurationError, APIError: there is still no key. `sent` is False.
         """
         yield from self.refresh(None, request)
-        if self._keyring.preferred is None:
+        preferred = self._keyring.preferred
+        if preferred is None:
             error = self._explain_missing_key(request)
             error.request = request
             raise error
+        return preferred
 
     def refresh(self, key_id: str | None, request: Request) -> Steps[None]:
         """Fetches certificates if they are needed; returns after the download of another caller if there is one.
@@ -151,7 +155,7 @@ class Refresh:
         if not self._fetches or not (is_for_us or keyring.has_fetched):
             return False
         if key_id is None:
-            is_unknown = keyring.preferred is None
+            is_unknown = keyring.preferred_id is None
         else:
             is_serial = key_id != "" and not key_id.startswith(PUBLIC_KEY_PREFIX)
             is_unknown = is_for_us and is_serial and keyring.find(key_id) is None

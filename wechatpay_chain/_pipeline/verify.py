@@ -11,7 +11,7 @@ import hmac
 import logging
 from collections.abc import Callable
 
-from wechatpay_chain._catalogue.file_operations import is_digest_signed, is_unsigned
+from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.verification import VerificationFailure, check_signature
 from wechatpay_chain._messages.effects import Flow, Middleware, Steps
@@ -52,11 +52,12 @@ def _check(request: Request, response: Response, keyring: Keyring, verifier: Ver
     """Raises a SignatureError unless a 2xx response is verified. What was asked decides how, not what came."""
     sink = request._carried.sink
     headers, body = response.headers, response.content
-    if is_unsigned(request.method, request.target):
+    signed = what_is_signed(request.method, request.target)
+    if signed is Signed.NOTHING:
         return
     if sink is not None and sink.has_digest:
         return  # a verified response announced the digest, and the sink keeps nothing that does not have it
-    digest = headers.get(STATEMENT_DIGEST) if is_digest_signed(request.method, request.target) else None
+    digest = headers.get(STATEMENT_DIGEST) if signed is Signed.DIGEST else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()
     if sink is not None and digest is None:
