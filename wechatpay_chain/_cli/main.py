@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wechatpay_chain._files.atomic import write_whole
+from wechatpay_chain._files.atomic import write_atomically
 from wechatpay_chain._version import __version__
 
 __all__ = ["main"]
@@ -110,7 +110,7 @@ def _certificates(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         for serial, certificate in fetched.items():
             path = options.output / f"{serial}.pem"
-            write_whole(path, certificate.public_bytes(Encoding.PEM))
+            write_atomically(path, certificate.public_bytes(Encoding.PEM))
             begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             print(f"{serial} valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d} in {path}")
     except (WeChatPayError, OSError) as error:
@@ -160,7 +160,7 @@ def _port(text: str) -> int:
 
 def _write(path: Path, value: Mapping[str, Any]) -> bool:
     try:
-        write_whole(path, json.dumps(value, indent=2).encode())
+        write_atomically(path, json.dumps(value, indent=2).encode())
     except OSError as error:
         print(f"sandbox: --credentials {str(path)!r} cannot be written: {error.strerror}", file=sys.stderr)
         return False

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from wechatpay_chain import crypto
 from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._messages.json_body import json_bytes
+from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._schemes.canonical import (
     AUTHORIZATION_SCHEME,
     parse_authorization,
@@ -377,7 +377,7 @@ def _json_body(call: Call) -> Any:
 def _json(text: bytes) -> Any:
     try:
         value = json.loads(text.decode())
-        written = json_bytes(value).decode()  # refuses what JSON has no word for, which Python reads all the same
+        written = encode_json(value).decode()  # refuses what JSON has no word for, which Python reads all the same
     except (ValueError, RecursionError):
         raise _param_error(Misfit("", None, "is not JSON in UTF-8"), "body") from None
     if max(written) > "\uffff":
