@@ -185,9 +185,7 @@ def test_a_sensitive_body_is_told_where_it_belongs(client, send):
 
 def test_names_behind_what_is_sensitive_are_texts_too(client, wire, send):
     assert "json: [1] has a key that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
-    assert "params: o has a key that is an int" in refused(
-        send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}}
-    )
+    assert "params: o has a key that is an int" in refused(send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}})
     assert not wire.received
 
 

@@ -319,7 +319,9 @@ MODES = pytest.mark.parametrize("mode", ["sync", "async"])
 @MODES
 def test_an_empty_body_says_that_something_has_read_it(service, notifications, mode):
     for headers in (service.signature(envelope()), service.signature(b""), {}):
-        with pytest.raises(WeChatPayError, match=r"body is empty: other code has read it before.*request\.get_data\(\)"):
+        with pytest.raises(
+            WeChatPayError, match=r"body is empty: other code has read it before.*request\.get_data\(\)"
+        ):
             read(notifications, mode, headers, b"")
 
 

@@ -179,7 +179,10 @@ REFUSED = {
     "gateway event": (lambda headers: {"headers": headers, "body": ""}, "a dict that contains a dict under 'headers'"),
     "SCF event": (lambda headers: {"headers": None, "multiValueHeaders": READ["lists"](headers)}, "multivalueheaders"),
     "JSON event": (lambda headers: json.dumps({"headers": headers}), "contains a dict under 'headers'"),
-    "ASGI scope": (lambda headers: {"type": "http", "headers": READ["ASGI"](headers)}, "contains a list under 'headers'"),
+    "ASGI scope": (
+        lambda headers: {"type": "http", "headers": READ["ASGI"](headers)},
+        "contains a list under 'headers'",
+    ),
     "Werkzeug request": (werkzeug_request, "a Request; pass its .headers"),
     "Starlette request": (starlette_request, "a Request; pass its .headers"),
     "names of numbers": (lambda headers: {1: "a"}, "a name that is a int"),
