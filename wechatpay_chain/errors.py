@@ -183,6 +183,6 @@ class ServerError(APIError):
     """5xx: the outcome is unknown; query it, or repeat with exactly the same parameters."""
 
 
-# Tracebacks and pickles shall name these classes by the public path, wherever they are defined.
+# Tracebacks and pickles must name these classes by their public path, wherever they are defined.
 for _name in __all__:
     globals()[_name].__module__ = __name__

@@ -45,9 +45,8 @@ class SeenNonces:
             if not is_known:
                 self._ends[nonce] = now + seconds
                 self._ends.move_to_end(nonce)
-                while (
-                    len(self._ends) > self._size
-                ):  # not `if`: a fork between the two steps leaves the child one too many
+                # Not `if`: a child that was forked between the two steps has one nonce too many.
+                while len(self._ends) > self._size:
                     self._ends.popitem(last=False)
         return not is_known
 

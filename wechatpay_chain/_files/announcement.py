@@ -1,4 +1,4 @@
-"""Reads where a file is downloaded from, and its digest and key, from the response that announces it."""
+"""Reads the URL, the digest and the key of a file from the response that announces it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _EXPECTED = "expected a response with a download_url, such as that of v3/bill/tr
 
 
 class Location(NamedTuple):
-    """Where a file is downloaded from.
+    """The place that a file is downloaded from.
 
     Attributes:
         origin: scheme, host and port.
@@ -89,7 +89,7 @@ _API = re.compile(r"https://api[a-z0-9]*\.(?:mch\.weixin\.qq\.com|wechatpay\.cn)
 
 
 def locate(url: str, origins: Sequence[str]) -> Location:
-    """Finds where a file is downloaded from.
+    """Returns the place that a file is downloaded from.
 
     If the client calls another host than WeChat Pay's (a sandbox, an egress proxy), API files come from that host too.
 
@@ -98,7 +98,7 @@ def locate(url: str, origins: Sequence[str]) -> Location:
         origins: the origins that the client calls.
 
     Raises:
-        ArgumentError: the URL is neither https nor on a host that the client calls, or contains a user name.
+        ArgumentError: the URL is neither https nor on a host that the client calls, or has a user name or a dot segment.
     """
     try:
         parts = urlsplit(url)
@@ -127,7 +127,7 @@ def _read_pair(
     if pair == ("", ""):
         return None
     if not all(isinstance(text, str) for text in pair) or not is_valid(*pair):
-        raise ArgumentError(f"source: its {first} and {second} are not values that this version supports")
+        raise ArgumentError(f"source: its {first} and {second} are incomplete, or not supported by this version")
     return pair
 
 

@@ -27,7 +27,7 @@ CHUNK = 1 << 17
 
 
 class File(NamedTuple):
-    """A file that can be read again from its beginning.
+    """A file that can be read several times.
 
     Attributes:
         part: the name of its part in multipart/form-data.

@@ -38,7 +38,7 @@ class WeChatPayError(Exception):
 
 
 class ConfigurationError(WeChatPayError, ValueError):
-    """A setting cannot be used. The message names the setting, what it was and what is expected."""
+    """A setting cannot be used. The message names the setting, what was given and what is expected."""
 
 
 class PathVariableError(WeChatPayError, ValueError):
@@ -72,7 +72,7 @@ class TransportTimeout(TransportError, TimeoutError):
     """No complete response was received within the timeout. Also a built-in `TimeoutError`.
 
     Attributes:
-        seconds: the timeout that passed.
+        seconds: the timeout.
         setting: the part of `timeout=` that set it: "connect", "read" or "total".
     """
 

@@ -123,7 +123,7 @@ class Request:
         return upload.length if upload else len(self.body)
 
     def stream(self) -> Iterator[bytes]:
-        """Yields the bytes to send: the body, or the multipart body of an upload. Every call starts anew."""
+        """Yields the bytes to send: the body, or the multipart body of an upload, from the beginning."""
         upload = self._carried.upload
         return upload.chunks() if upload else iter((self.body,) if self.body else ())
 

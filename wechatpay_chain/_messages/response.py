@@ -113,7 +113,7 @@ class Response:
         return error
 
     def with_decryption(self, decrypt: Callable[[str], str]) -> Response:
-        """Returns the response with the function that `decrypt` decrypts a field with."""
+        """Returns a copy of the response whose `decrypt` uses this function."""
         changed = object.__new__(Response)
         changed.__dict__.update(self.__dict__, _decrypt=decrypt)
         return changed

@@ -58,9 +58,7 @@ class Rejections:
             error.reason if isinstance(error, SignatureError) else type(error).__name__,
             _truncate(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
             _truncate(self._fields.get("Request-ID", ""), 64) or "-",
-            _truncate(str(error), LONGEST_REASON)
-            if is_ours
-            else "its message is not shown, because it may contain a secret",
+            _truncate(str(error), LONGEST_REASON) if is_ours else "its message may contain a secret, and is not shown",
         )
 
 
