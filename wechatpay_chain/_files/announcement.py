@@ -84,7 +84,8 @@ class Location(NamedTuple):
     is_signed: bool
 
 
-# https://pay.weixin.qq.com/doc/v3/merchant/4012081709 and, overseas, https://pay.weixin.qq.com/doc/global/v3/en/4017303715
+# https://pay.weixin.qq.com/doc/v3/merchant/4012081709; for overseas merchants:
+# https://pay.weixin.qq.com/doc/global/v3/en/4017303715
 _API = re.compile(r"https://api[a-z0-9]*\.(?:mch\.weixin\.qq\.com|wechatpay\.cn)")
 
 
@@ -98,7 +99,7 @@ def locate(url: str, origins: Sequence[str]) -> Location:
         origins: the origins that the client calls.
 
     Raises:
-        ArgumentError: the URL is neither https nor on a host that the client calls, or has a user name or a dot segment.
+        ArgumentError: the URL is neither https nor on a host of the client, or has a user name or a dot segment.
     """
     try:
         parts = urlsplit(url)

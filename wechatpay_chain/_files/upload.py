@@ -75,7 +75,7 @@ def _fill_meta(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> d
     _check_file(rule, file, suffix)
     if rule.name and not name:
         raise ArgumentError(
-            f"files: {file.part!r} has no file name; give one, {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
+            f"files: {file.part!r} has no file name; pass {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
             "'a.jpg'}"
         )
     digest, given_digest = _compute_digest(file, rule.algorithm), given.get(rule.digest)

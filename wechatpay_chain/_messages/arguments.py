@@ -30,8 +30,8 @@ def parse_timeout(timeout: object) -> Timeout:
         connect, read, *total = (float(figure) for figure in figures)
         return Timeout(connect, read, total[0] if total else max(TOTAL, connect + read))
     raise ArgumentError(
-        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or (connect, read) or (connect, read, "
-        "total) of them: to connect, to wait for the next bytes, and for the whole attempt"
+        f"timeout: came {timeout!r}; expected seconds above 0 and up to a million, or (connect, read) or (connect, "
+        "read, total) of them: to connect, to wait for the next bytes, and for the whole attempt"
     )
 
 

@@ -106,8 +106,8 @@ class Response:
         else:
             advice = "its bytes are in .content"
         error = ContentError(
-            f"{self.request.method} {self.request.template}: the content of the response {self.status_code} {fault}: came "
-            f"{len(self.content)} bytes of {escape(media_type) or 'no Content-Type'}; {advice}"
+            f"{self.request.method} {self.request.template}: the content of the response {self.status_code} {fault}: "
+            f"came {len(self.content)} bytes of {escape(media_type) or 'no Content-Type'}; {advice}"
         )
         error.request = self.request
         return error

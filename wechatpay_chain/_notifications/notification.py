@@ -84,8 +84,8 @@ def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
     resource = _parse_json(decrypt(*secret))
     if resource is _NOTHING:
         raise DecryptionError(
-            "the notification is signed by WeChat Pay, but cannot be decrypted: apiv3_key may be wrong; expected the APIv3 "
-            "key that is currently set in the merchant platform"
+            "the notification is signed by WeChat Pay, but cannot be decrypted: apiv3_key may be wrong; expected "
+            "the APIv3 key that is currently set in the merchant platform"
         )
     return Notification(**texts, resource=resource, raw=body)
 

@@ -122,9 +122,9 @@ class Notifications:
             TypeError: the body is not bytes (JSON that was parsed and encoded again is not what was signed), the form
                 of the headers is not supported, or `received_at` is not a datetime.
             ArgumentError: `received_at` has no time zone, or is in the future.
-            SignatureError: the signature is not verified, the timestamp is 300 seconds or more off, or this is a replay.
-                Reply with `Reply.fail()`. WeChat Pay now and then sends a probe with a wrong signature, and expects that
-                reply.
+            SignatureError: the signature is not verified, the timestamp is 300 seconds or more off, or this is a
+                replay. Reply with `Reply.fail()`. WeChat Pay now and then sends a probe with a wrong signature, and
+                expects that reply.
             DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
         """
         with Rejections() as rejections:

@@ -46,8 +46,8 @@ class Posted(NamedTuple):
 
 EMPTY_BODY = (
     "its body is empty: other code has read it before (a middleware, a form parser, a logger). Read the raw body first "
-    "and once (request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() in "
-    "aiohttp), and pass those bytes"
+    "and once (request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await "
+    "request.read() in aiohttp), and pass those bytes"
 )
 
 
@@ -72,7 +72,7 @@ def check_received_at(received_at: object) -> datetime | None:
     ahead = received_at - datetime.now(timezone.utc)
     if ahead > CLOCKS_DIFFER:
         raise ArgumentError(
-            f"received_at: came a time {ahead.total_seconds():.0f} seconds in the future by this machine's clock; expected "
-            "the time when your server received the request. Is its time zone right?"
+            f"received_at: came a time {ahead.total_seconds():.0f} seconds in the future by this machine's clock; "
+            "expected the time when your server received the request. Is its time zone right?"
         )
     return received_at

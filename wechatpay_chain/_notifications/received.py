@@ -67,8 +67,8 @@ def read_body(body: object) -> bytes:
         return bytes(body)
     raise TypeError(
         f"body: came a {type(body).__name__}; expected the raw bytes of the request, because they are what is signed "
-        "(request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() in "
-        "aiohttp)"
+        "(request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() "
+        "in aiohttp)"
     )
 
 
