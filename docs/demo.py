@@ -1,6 +1,6 @@
-"""Pre-issues a product coupon in every style of call, over real HTTP, to a WeChat Pay on this machine.
+"""Pre-issues a product coupon in every style of call, over real HTTP, with the WeChat Pay sandbox.
 
-Run it with `make demo`. It exits with 0 only if every call was answered and every answer verified.
+Run it with `make demo`. It exits with 0 only if every call succeeded and every response was verified.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from wechatpay_chain import Response, WeChatPayError
 from wechatpay_chain.sandbox import Sandbox
 
-# What the table shows is what runs: these texts are evaluated.
+# These strings are evaluated, so that the table shows exactly the code that runs.
 CALLS = [
     ("pure chain", "client.v3.marketing.partner.product_coupon.users._openid_.pre_send_coupon.post(openid=openid, json=coupon)"),
     ("chain(…)", 'client.chain("v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon").post(openid=openid, json=coupon)'),
@@ -45,7 +45,9 @@ async def main() -> int:
     failures = 0
     with Sandbox() as sandbox:
         async with sandbox.client() as client:
-            print(f"WeChat Pay at {sandbox.base_url} for merchant {client.mchid}; every answer below is verified.\n")
+            print(
+                f"WeChat Pay sandbox at {sandbox.base_url}, merchant {client.mchid}; every response below is verified.\n"
+            )
             print(COLUMNS.format("style", "status", "token", "ms"), "  Python", "  sent", sep="\n")
             for style, expression in CALLS:
                 print("-" * 120)
@@ -60,7 +62,7 @@ async def main() -> int:
                 milliseconds = f"{(time.perf_counter() - began) * 1000:.1f}"
                 print(COLUMNS.format(style, response.status_code, response.json()["token"], milliseconds))
                 print(f"  {expression}\n  {response.request.method} {response.request.target}")
-    print(f"\n{len(CALLS) - failures} of {len(CALLS)} calls answered and verified.")
+    print(f"\n{len(CALLS) - failures} of {len(CALLS)} calls succeeded; every response was verified.")
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-"""A service to test against that shares no code with the package: keys, signatures, and a plain socket that answers."""
+"""A service for tests that shares no code with the package: keys, signatures, and a plain socket server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 def new_certificate(key, serial=None, age=1, days=365, subject="localhost", issuer=None, issuer_key=None, names=None):
-    """A certificate that began some days ago and ends in some; self-signed, or signed with an issuer's key."""
+    """Returns a certificate, self-signed or signed with an issuer's key.
+
+    It became valid `age` days ago and expires in `days` days.
+    """
 
     def named(common_name):
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -80,13 +83,13 @@ def rsa_verifies(key, signature: str, message: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Received:
-    """A request as the socket got it."""
+    """A request as the socket received it."""
 
     line: bytes
     headers: list[tuple[str, str]]
     body: bytes
     peer: int
-    """The port at the other end, which tells connections apart."""
+    """The client's port, which identifies the connection."""
 
     @property
     def method(self) -> str:
@@ -108,7 +111,7 @@ class Received:
         return {key: value.strip('"') for key, _, value in (item.partition("=") for item in items.split(","))}
 
     def is_signed_by(self, key) -> bool:
-        """Whether the signature fits the very bytes that came."""
+        """Tells whether the signature is valid for exactly the bytes that were received."""
         credentials = self.credentials
         message = b"".join(
             part + b"\n"
@@ -125,7 +128,7 @@ class Received:
 
 @dataclass
 class Service:
-    """The keys of both sides, made once for all tests."""
+    """The keys of the merchant and of the service, generated once for all tests."""
 
     merchant: rsa.RSAPrivateKey = field(default_factory=new_key)
     public_key: rsa.RSAPrivateKey = field(default_factory=new_key)
@@ -140,7 +143,7 @@ class Service:
         return {PUBLIC_KEY_ID: public_pem(self.public_key), self.platform_serial: certificate_pem(self.certificate)}
 
     def settings(self, base_url: str) -> dict[str, object]:
-        """What a client needs. It tries each call once, so that a test sees what one attempt does."""
+        """Returns the settings of a client. It does not retry, so that a test sees the effect of one attempt."""
         return {
             "retry": None,
             "mchid": MCHID,
@@ -187,7 +190,7 @@ class Reply:
 
 
 class Kept(bytes):
-    """Octets after which the connection is kept open, and others that follow them after a moment."""
+    """Raw bytes of a response. The connection stays open after them; the bytes of `then` follow 20 ms later."""
 
     later = b""
 
@@ -198,16 +201,17 @@ class Kept(bytes):
 
 
 class Wire:
-    """A plain socket that writes down what it receives and answers what it is told, or what `answer` makes.
+    """A plain socket server that records the requests it receives and responds with what `answer` returns.
 
-    An answer is a Reply, raw bytes, or None, which drops the connection.
+    `answer` returns a Reply, after which the connection stays open; raw bytes, after which it is closed unless they are
+    Kept; or None, which closes it without a response.
     """
 
     def __init__(self, answer: Callable[[Received], Reply | bytes | None], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.received: list[Received] = []
         self.followed = threading.Event()
-        """What follows a Kept answer has been written."""
+        """Set when the bytes that follow a Kept response have been written."""
         wire = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -235,7 +239,7 @@ class Wire:
                         return
 
             def finish(self) -> None:
-                with contextlib.suppress(OSError):  # the client may have gone first
+                with contextlib.suppress(OSError):  # the client may have closed the connection
                     super().finish()
 
         class Server(socketserver.ThreadingTCPServer):
@@ -249,7 +253,7 @@ class Wire:
                 return (tls.wrap_socket(accepted, server_side=True) if tls else accepted), address
 
             def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that hangs up is what some tests are about
+                pass  # some tests close the connection on purpose
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
@@ -265,7 +269,7 @@ class Wire:
 
 
 class Tunnel:
-    """A proxy that opens every CONNECT to one port of this machine."""
+    """A proxy that connects every CONNECT to one port of this machine, whatever host it names."""
 
     def __init__(self, port: int) -> None:
         class Handler(socketserver.BaseRequestHandler):
@@ -297,7 +301,7 @@ class Tunnel:
 
 
 async def turns_during(call: Awaitable[object]) -> int:
-    """How often another task of the loop, which asks each 10 ms, has its turn while a call is under way."""
+    """Returns how often another task, which sleeps 10 ms at a time, resumes while a call is running on the event loop."""
     calling, turns = asyncio.ensure_future(call), 0
     while not calling.done():
         await asyncio.sleep(0.01)

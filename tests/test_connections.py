@@ -18,7 +18,7 @@ from cryptography import x509
 
 from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key, private_pem
 from wechatpay_chain import Client, ClientError, TransportError, TransportTimeout
-from wechatpay_chain._transport import aiohttp
+from wechatpay_chain._transport import aiohttp_pool as aiohttp
 
 
 def test_another_file_of_the_same_path_is_another_trust(service, authority, send, tmp_path):

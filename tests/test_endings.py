@@ -184,7 +184,7 @@ def test_a_malformed_chunk_ends_whatever_is_read(mode, malformed, tmp_path):
 
 def test_connections_that_ended_badly_are_not_kept(service, monkeypatch):
     """Each took a place among the connections of its loop; when all were taken, no call could be made any more."""
-    from wechatpay_chain._transport import aiohttp as transport
+    from wechatpay_chain._transport import aiohttp_pool as transport
 
     monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
 
@@ -283,7 +283,7 @@ Mode.download_within = staticmethod(_download_within)
 
 
 def test_the_wait_for_a_connection_is_bounded(service, monkeypatch):
-    from wechatpay_chain._transport import aiohttp as transport
+    from wechatpay_chain._transport import aiohttp_pool as transport
 
     monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
 
@@ -321,7 +321,7 @@ def test_the_wait_for_a_connection_of_ones_own_pool_is_bounded(service):
 
 def test_who_waits_when_the_client_is_closed(service, monkeypatch):
     """Nobody has cancelled these calls."""
-    from wechatpay_chain._transport import aiohttp as transport
+    from wechatpay_chain._transport import aiohttp_pool as transport
 
     monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
 

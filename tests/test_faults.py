@@ -1,4 +1,4 @@
-"""The sandbox on a bad day: what it does wrong on request, and that a client believes nothing of it."""
+"""The faults of the sandbox: each has its effect, and a client accepts no response that is not verified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wechatpay_chain import (
     TransportError,
 )
 from wechatpay_chain.sandbox import Fault, Sandbox
-from wechatpay_chain.sandbox._notifier import schedule
+from wechatpay_chain.sandbox._notifier import find_delays
 
 ORDER = {
     "appid": "wxd678efh567hg6787",
@@ -205,7 +205,7 @@ def test_what_cannot_go_wrong(sandbox, wrong):
 
 def test_shares_are_no_more_than_all(sandbox):
     sandbox.fault("503", share=0.6)
-    with pytest.raises(ConfigurationError, match="no more than 1 with the others"):
+    with pytest.raises(ConfigurationError, match="must not add up to more than 1"):
         sandbox.fault("429", share=0.5)
     sandbox.fault("503", share=0.5)
     sandbox.fault("429", share=0.5)
@@ -249,7 +249,7 @@ def test_faults_on_the_command_line_that_are_none(text):
 
 @pytest.fixture
 def shop(sandbox):
-    """A merchant's server, which answers what `shop.reply` says and parses what it gets."""
+    """A merchant's server, which parses the notifications it receives and responds with the status `shop.reply`."""
     with sandbox.client() as client:
 
         class Handler(BaseHTTPRequestHandler):
@@ -321,11 +321,11 @@ def test_a_notification_that_nobody_receives_comes_15_times_more(sandbox, shop):
 
 
 def test_schedules():
-    assert sum(schedule("TRANSACTION.SUCCESS")) == 24 * 3600 + 240
-    assert schedule("COUPON.USE") == (60,) * 9
-    assert schedule("COUPON.SEND") == schedule("PRODUCT_COUPON_SP.SEND") == (60,) * 11
-    assert len(schedule("MCHTRANSFER.BILL.FINISHED")) == 64
-    assert schedule("PAPAY.TERMINATE")[-1] == 3600
+    assert sum(find_delays("TRANSACTION.SUCCESS")) == 24 * 3600 + 240
+    assert find_delays("COUPON.USE") == (60,) * 9
+    assert find_delays("COUPON.SEND") == find_delays("PRODUCT_COUPON_SP.SEND") == (60,) * 11
+    assert len(find_delays("MCHTRANSFER.BILL.FINISHED")) == 64
+    assert find_delays("PAPAY.TERMINATE")[-1] == 3600
 
 
 def test_time_alone_brings_the_next_post(sandbox, shop):
@@ -469,11 +469,11 @@ def test_uploads_that_are_refused(client, send, old, new, status):
 
 @given(st.text(max_size=60), st.binary(max_size=200))
 def test_whatever_is_uploaded_is_taken_apart_or_not(kind, body):
-    from wechatpay_chain.sandbox._multipart import read_multipart
+    from wechatpay_chain.sandbox._multipart import parse_multipart
 
     for content_type in (kind, f"multipart/form-data; boundary={kind}", "multipart/form-data; boundary=x"):
         for octets in (body, b"--x\r\n" + body + b"\r\n--x--\r\n"):
-            assert all(part.name for part in read_multipart(content_type, octets))
+            assert all(part.name for part in parse_multipart(content_type, octets))
 
 
 def test_files_of_the_largest_size_are_taken(client, send):
@@ -508,7 +508,7 @@ def test_shares_that_are_all_of_them(sandbox):
 
 @pytest.fixture
 def day(sandbox, client):
-    """A day whose bills are there at any hour, and list what is ordered today."""
+    """Returns a day whose bills are available at any hour and contain the orders of today."""
     for number in range(3):
         order = {**ORDER, "mchid": client.mchid, "out_trade_no": f"billed-{number}", "description": "一,二"}
         client.v3.pay.transactions.native.post(json=order)
@@ -541,7 +541,7 @@ def test_a_bill_of_a_sub_merchant(client, send, tmp_path, day, path):
 
 @pytest.fixture
 def noon():
-    """A sandbox at noon in China, the client of its merchant, and the day."""
+    """Yields a sandbox whose clock is at noon in China, a client for it, and the day."""
     with Sandbox() as sandbox, sandbox.client(retry=None) as client:
         now = sandbox.now
         at_noon = now.replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)

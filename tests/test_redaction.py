@@ -138,7 +138,7 @@ def test_a_refused_signature_can_be_compared(client, wire, send):
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     ours, theirs = (line.partition(" bytes: ")[2] for line in str(caught.value).splitlines()[1:3])
     assert ours == theirs
-    assert "the private key is not that of the certificate" in str(caught.value)
+    assert "private_key= is not the key of the certificate" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The WeChat Pay on this machine: as strict as the real one, signed like the real one."""
+"""The sandbox checks requests as strictly as the service does, and signs responses in the same way."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_echo_with_a_secret(client, sandbox, send):
 
 
 def raw(sandbox, method, target, body=b"", headers=None, *, sent_target=None, **credentials):
-    """A call made by hand, so that anything can be wrong with it."""
+    """Sends a request made by hand, so that any part of it can be wrong, and returns status, headers and JSON body."""
     known = sandbox.credentials
     nonce, timestamp = (
         credentials.pop("nonce_str", secrets.token_hex(16)),
@@ -245,7 +245,7 @@ def test_the_body_and_the_query_are_signed(sandbox, client):
         stranger.v3.security.echo.post(json={"echo_message": "x"})
     _, ours, theirs, advice = str(caught.value).splitlines()
     assert ours.partition(": ")[2] == theirs.partition(": ")[2]
-    assert "They are the same, so the private key" in advice
+    assert "They are the same, so private_key= is not the key" in advice
 
 
 @pytest.mark.parametrize("name", ["Accept", "User-Agent"])
@@ -343,7 +343,7 @@ def test_head_is_no_get(sandbox):
 
 @pytest.mark.parametrize("origin", ["http://api.mch.weixin.qq.com", "HTTPS://api.mch.weixin.qq.com:443"])
 def test_a_target_may_be_a_url(sandbox, origin):
-    """Clients write a whole URL to a proxy; what they sign is the path and the query."""
+    """To a proxy, clients send an absolute URL as the target. They still sign the path and the query only."""
     target = "/v3/certificates?algorithm_type=RSA"
     status, _, answer = raw(sandbox, "GET", target, sent_target=origin + target)
     assert (status, len(answer["data"])) == (200, 1)

@@ -173,7 +173,7 @@ def test_a_trailing_slash_is_not_doubled(client):
 def test_public_names(client):
     verbs = {f"{verb}{mode}" for verb in VERBS for mode in ("", "_async")}
     assert set(dir(client.v3)) == {"chain", *verbs}
-    public = {name for name in vars(Node) if not name.startswith("_")}
+    public = {name for kind in Node.__mro__[:-1] for name in vars(kind) if not name.startswith("_")}
     assert public == {"chain", *verbs}
 
 

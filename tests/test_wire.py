@@ -312,7 +312,7 @@ def test_connections_are_kept_and_used_again(client, wire):
 
 def test_idle_connections_are_kept_shorter_than_by_the_service(service):
     """The service closes them after about 8 seconds; whoever closes later loses a call now and then."""
-    from wechatpay_chain._transport import aiohttp
+    from wechatpay_chain._transport import aiohttp_pool as aiohttp
     from wechatpay_chain._transport.route import POOL_SIZE
 
     assert 5 < aiohttp.KEEPALIVE < 8
@@ -335,7 +335,7 @@ def test_a_pool_is_kept_for_many_threads(client, wire, service, caplog):
 
 
 def test_an_idle_connection_is_closed_before_the_service_would(client, wire, monkeypatch):
-    from wechatpay_chain._transport import aiohttp
+    from wechatpay_chain._transport import aiohttp_pool as aiohttp
 
     monkeypatch.setattr(aiohttp, "KEEPALIVE", 0.05)
 

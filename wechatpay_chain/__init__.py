@@ -1,9 +1,9 @@
-"""WeChat Pay for Python: the chain of attributes is the URL, signed and verified, sync and async.
+"""WeChat Pay for Python: a chain of attributes is the URL; requests are signed and responses verified, sync and async.
 
     client.v3.pay.transactions.id._transaction_id_.get(transaction_id="4200…", params={"mchid": "1900…"})
     await client.v3.pay.transactions.id._transaction_id_.get_async(transaction_id="4200…", params={"mchid": "1900…"})
 
-Names are imported when they are first used, so that importing the package costs next to nothing.
+Names are imported when they are first used, so importing the package takes almost no time.
 """
 
 from __future__ import annotations
@@ -15,17 +15,31 @@ from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
     from wechatpay_chain._chain.node import Node
+    from wechatpay_chain._chain.template import Params, PathValue
     from wechatpay_chain._client import Client
-    from wechatpay_chain._messages.faults import Attempt
+    from wechatpay_chain._files.source import Files
+    from wechatpay_chain._messages.effects import Flow, Middleware
+    from wechatpay_chain._messages.headers import Headers
+    from wechatpay_chain._messages.protocols import (
+        AsyncTransport,
+        CertificateCache,
+        NonceStore,
+        Signer,
+        Transport,
+        Verifier,
+    )
     from wechatpay_chain._messages.request import Request
     from wechatpay_chain._messages.response import Response
     from wechatpay_chain._messages.sensitive import Sensitive
     from wechatpay_chain._notifications.notification import Notification
     from wechatpay_chain._notifications.notifications import Notifications, Reply
+    from wechatpay_chain._payment import Payment
     from wechatpay_chain._pipeline.retry import Retry
+    from wechatpay_chain._pipeline.stack import Stack
     from wechatpay_chain.errors import (
         APIError,
         ArgumentError,
+        Attempt,
         AuthenticationError,
         BadRequestError,
         ClientError,
@@ -50,20 +64,30 @@ if TYPE_CHECKING:
 _HOMES = {
     "APIError": "errors",
     "ArgumentError": "errors",
+    "AsyncTransport": "_messages.protocols",
     "Attempt": "errors",
     "AuthenticationError": "errors",
     "BadRequestError": "errors",
+    "CertificateCache": "_messages.protocols",
     "Client": "_client",
     "ClientError": "errors",
     "ConfigurationError": "errors",
     "ContentError": "errors",
     "DecryptionError": "errors",
+    "Files": "_files.source",
+    "Flow": "_messages.effects",
     "ForbiddenError": "errors",
+    "Headers": "_messages.headers",
+    "Middleware": "_messages.effects",
     "Node": "_chain.node",
+    "NonceStore": "_messages.protocols",
     "NotFoundError": "errors",
     "Notification": "_notifications.notification",
     "Notifications": "_notifications.notifications",
+    "Params": "_chain.template",
+    "PathValue": "_chain.template",
     "PathVariableError": "errors",
+    "Payment": "_payment",
     "RateLimitError": "errors",
     "Reason": "errors",
     "RedirectionError": "errors",
@@ -75,29 +99,43 @@ _HOMES = {
     "Sensitive": "_messages.sensitive",
     "ServerError": "errors",
     "SignatureError": "errors",
+    "Signer": "_messages.protocols",
+    "Stack": "_pipeline.stack",
+    "Transport": "_messages.protocols",
     "TransportError": "errors",
     "TransportTimeout": "errors",
     "UnsupportedError": "errors",
+    "Verifier": "_messages.protocols",
     "WeChatPayError": "errors",
 }
 
 __all__ = [
     "APIError",
     "ArgumentError",
+    "AsyncTransport",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "CertificateCache",
     "Client",
     "ClientError",
     "ConfigurationError",
     "ContentError",
     "DecryptionError",
+    "Files",
+    "Flow",
     "ForbiddenError",
+    "Headers",
+    "Middleware",
     "Node",
+    "NonceStore",
     "NotFoundError",
     "Notification",
     "Notifications",
+    "Params",
+    "PathValue",
     "PathVariableError",
+    "Payment",
     "RateLimitError",
     "Reason",
     "RedirectionError",
@@ -109,9 +147,13 @@ __all__ = [
     "Sensitive",
     "ServerError",
     "SignatureError",
+    "Signer",
+    "Stack",
+    "Transport",
     "TransportError",
     "TransportTimeout",
     "UnsupportedError",
+    "Verifier",
     "WeChatPayError",
     "__version__",
 ]

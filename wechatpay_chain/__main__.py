@@ -1,4 +1,4 @@
-"""`python -m wechatpay_chain`."""
+"""Runs the command line as `python -m wechatpay_chain`."""
 
 import sys
 

@@ -14,7 +14,7 @@ from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.cpu_scheduler import Turns
+from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
 from wechatpay_chain._pipeline.stack import unknown
 from wechatpay_chain.errors import UnsupportedError
 
@@ -42,24 +42,24 @@ async def drive(flow: Steps[T], send: Callable[[Request], Awaitable[Response]]) 
 
 
 def running_loop() -> Loop:
-    """Returns the running event loop.
+    """Returns the running event loop of asyncio.
 
     Raises:
-        UnsupportedError: none of asyncio's runs.
+        UnsupportedError: there is none.
     """
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise UnsupportedError(
-            "no event loop of asyncio runs here, which awaited calls need; under trio or another library, call the blocking "
-            "verbs in a thread, such as trio.to_thread.run_sync(client.v3.certificates.get)"
+            "awaited calls need a running event loop of asyncio, and there is none; under trio or another library, call the "
+            "blocking verbs in a thread, such as trio.to_thread.run_sync(client.v3.certificates.get)"
         ) from None
 
 
 def in_thread(loop: Loop, function: Callable[[], T]) -> asyncio.Future[T]:
-    """Returns a future of what a function returns that may take its time.
+    """Runs a function that may block in a worker thread. Returns a future of its result.
 
-    The loop's own executor would not do: a child that is forked in the middle goes on with it, and without its threads.
+    The executor of the loop cannot be used: a child that is forked in the middle would have it without its threads.
     """
     process = current_process()
     threads = _threads.get(process)
@@ -74,7 +74,7 @@ _threads: dict[object, ThreadPoolExecutor] = {}
 async def _perform(effect: Effect, loop: Loop) -> Any:
     match effect:
         case Compute(function):
-            return await Turns.of(loop).take(loop, function)
+            return await CpuScheduler.of(loop).run(loop, function)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Invoke(function):
@@ -83,7 +83,7 @@ async def _perform(effect: Effect, loop: Loop) -> Any:
             answer = await in_thread(loop, partial(_called, function))
             return await answer if inspect.isawaitable(answer) else answer
         case Wait(future, seconds):
-            # asyncio.wait leaves the future as it is when this task is cancelled or the time is over: others wait too.
+            # asyncio.wait does not cancel the future when this task is cancelled or times out: others wait for it too.
             done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
             return bool(done)
         case _:
@@ -93,5 +93,5 @@ async def _perform(effect: Effect, loop: Loop) -> Any:
 def _called(function: Callable[[], Any]) -> Any:
     try:
         return function()
-    except StopIteration as error:  # which no future can hold
+    except StopIteration as error:  # a future cannot hold one
         raise RuntimeError("StopIteration") from error

@@ -1,4 +1,4 @@
-"""Turns an answer with a status other than 2xx into the error of its family."""
+"""Raises the error of a response with a status other than 2xx."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from wechatpay_chain.errors import (
 __all__ = ["api_error", "raise_for_status"]
 
 SHORTEST = 8
-"""Characters of the shortest value of a call that is hidden where a sentence of the service's repeats it."""
+"""Characters of the shortest value of a call that is hidden if the message of the service repeats it."""
 
 _BY_STATUS = {
     400: BadRequestError,
     401: AuthenticationError,
     403: ForbiddenError,
     404: NotFoundError,
-    429: RateLimitError,  # by status, for the spelling of its code varies by product
+    429: RateLimitError,  # by status, because the spelling of its code differs between products
 }
 _BY_FAMILY = {3: RedirectionError, 4: ClientError, 5: ServerError}
 
 
 def raise_for_status(request: Request) -> Flow:
-    """Raises the APIError of an answer that is not 2xx, signed or not, whatever its body holds."""
+    """Raises the APIError of a response that is not 2xx, signed or not, whatever its body is."""
     response: Response = yield request
     if response.ok:
         return response
@@ -46,9 +46,9 @@ def raise_for_status(request: Request) -> Flow:
 
 
 def api_error(response: Response) -> APIError:
-    """Makes the error that a response stands for.
+    """Returns the error for a response.
 
-    Its attributes have what the service wrote, as it came; its text is fit for a log.
+    Its attributes have the words of the service as they came; its text is safe to log.
 
     Source of the body's shape: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
     """
@@ -63,7 +63,7 @@ def api_error(response: Response) -> APIError:
     if message:
         explanation += f" {_sentence(message, request)}"
     if not problem:
-        explanation += f" with {len(response.content)} bytes that are not the service's JSON"
+        explanation += f" with {len(response.content)} bytes that are not JSON of the service"
     if isinstance(detail, dict):
         for name in ("field", "issue"):
             if text := _text(detail.get(name)):
@@ -76,7 +76,7 @@ def api_error(response: Response) -> APIError:
 
 
 def _sentence(text: str, request: Request) -> str:
-    """Quotes what the service says of a call, without the values of the call that it repeats."""
+    """Quotes a message of the service, with the values of the call hidden."""
     return quote(hide_values(text, hidden_values(request), SHORTEST))
 
 

@@ -1,7 +1,7 @@
-"""Explains a 401: shows what was signed beside what the service says it verified, and where the two differ.
+"""Explains a 401: shows the message that was signed, the message that the service verified, and where they differ.
 
-Values of path variables and of the query are hidden in both: they are openids, numbers, and tokens that open files. Of the
-body no more is shown than the service itself shows: https://pay.weixin.qq.com/doc/v3/merchant/4012072670
+The values of path variables and of the query are hidden in both: they are openids, numbers and download tokens. Of the body, only
+as much is shown as the service itself shows: https://pay.weixin.qq.com/doc/v3/merchant/4012072670
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from wechatpay_chain._schemes.canonical import parse_authorization, request_mess
 __all__ = ["explain_signature", "hidden_values"]
 
 SHOWN_OF_BODY = 8
-"""Bytes of a body that a message may repeat, which is about what the service repeats."""
+"""Bytes of a body that are shown, about as many as the service shows."""
 
 LONGEST_MESSAGE = 2 * LONGEST_TEXT
-"""Characters of each message that are shown."""
+"""Characters of a message that are shown."""
 
 SHORTEST = 4
-"""Characters of the shortest value that is hidden wherever it stands."""
+"""Characters of the shortest value that is hidden wherever it appears."""
 
-# Of a query, in whatever form the service repeats it.
+# A parameter of a query, in any form in which the service repeats it.
 _PARAMETER = re.compile(r"([?&][\w.\[\]%-]{1,64}=)[^&\s\\'\"]+")
 
 _LINES = ("method", "path or query", "timestamp", "nonce", "body")
@@ -35,8 +35,8 @@ def explain_signature(request: Request, reported: object) -> str:
     """Shows the message that was signed, the message that the service verified, and the first line that differs.
 
     Args:
-        request: as it was sent.
-        reported: the response's `sign_information`, whatever came there.
+        request: the request as it was sent.
+        reported: `sign_information` of the response, of any type.
     """
     credentials = parse_authorization(request.headers.get("Authorization", ""))
     timestamp, nonce = credentials.get("timestamp", ""), credentials.get("nonce_str", "")
@@ -53,8 +53,8 @@ def explain_signature(request: Request, reported: object) -> str:
     said += f"\n  they verified, {length} bytes: {_shown(theirs, request)}"
     for name, line, other in zip(_LINES, (head + of_body).split("\n"), theirs.split("\n"), strict=False):
         if line != other and not (name == "body" and (line.startswith(other) or other.startswith(line))):
-            return f"{said}\n  They differ in the {name}: something on the way changes it."
-    return f"{said}\n  They are the same, so the private key is not that of the certificate whose serial= was given."
+            return f"{said}\n  They differ in the {name}: something between the client and the service changes it."
+    return f"{said}\n  They are the same, so private_key= is not the key of the certificate in serial=."
 
 
 def _shown(message: str, request: Request) -> str:
@@ -65,7 +65,7 @@ def _shown(message: str, request: Request) -> str:
 
 
 def hidden_values(request: Request) -> set[str]:
-    """Collects the values of a request's path variables and of its query, as they were sent and as they read."""
+    """Returns the values of a request's path variables and of its query, encoded and decoded."""
     values = set(_values(request))
     return values | {unquote_plus(value) for value in values}
 

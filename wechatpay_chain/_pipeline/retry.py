@@ -133,7 +133,7 @@ def _next(origin: str, origins: Sequence[str]) -> str:
 def _wait(policy: Retry, attempts: int, error: WeChatPayError, *, has_moved: bool) -> float:
     if has_moved and attempts == 1:
         return 0.0
-    jittered = policy.backoff * 2 ** (attempts - 1) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter is no secret
+    jittered: float = policy.backoff * 2 ** (attempts - 1) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter is no secret
     return max(jittered, _retry_after(error.response) if isinstance(error, APIError) else 0.0)
 
 

@@ -1,8 +1,8 @@
-"""The named stack of middleware.
+"""The named stack of layers.
 
-A middleware is a generator that does no I/O. `run` nests the stack's generators into one, which yields just the
-requests that are ready to be sent, and effects; a driver does each and resumes it with the outcome. Only the drivers,
-`blocking` and `awaiting`, know whether the caller waits or awaits.
+A layer (middleware) is a generator that performs no I/O. `run` nests the generators of the layers into one, which yields requests
+that are ready to be sent, and effects. A driver performs each, and resumes the generator with the outcome. Only the drivers,
+`sync_driver` and `async_driver`, know whether the caller blocks or awaits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Stack", "fetch_through", "run", "unknown"]
 
 
 class Stack:
-    """The middleware of a client by name, outermost first. What is changed holds for the calls that begin afterwards.
+    """The layers of a client by name, outermost first. A change applies to calls that begin after it.
 
         client.middleware.insert_after("log", "count", count)
 
@@ -35,20 +35,20 @@ class Stack:
         self._fixed = frozenset(fixed)
 
     def fill(self, **named: Middleware) -> None:
-        """Sets all layers, outermost first. It comes after the constructor, for one of them fetches through the others."""
+        """Sets all layers, outermost first. The constructor cannot, because one layer fetches through the others."""
         self._set(*named.items())
 
     @property
     def layers(self) -> tuple[Middleware, ...]:
-        """The middleware, outermost first."""
+        """The layers, outermost first."""
         return self._layers
 
     def split(self, name: str, *, without: Collection[str] = ()) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
-        """Returns the layers outside the one of a name, and that one with all inside it; all are inside a missing name.
+        """Returns the layers outside a layer, and that layer with all inside it. If there is no such layer, all are inside.
 
         Args:
-            name: of the layer.
-            without: names of layers to leave out.
+            name: the name of the layer.
+            without: the names of layers to leave out.
         """
         at = list(self).index(name) if name in self else 0
         outside, inside = self._named[:at], self._named[at:]
@@ -57,40 +57,40 @@ class Stack:
         ]
 
     def insert_before(self, name: str, new: str, middleware: Middleware) -> None:
-        """Puts a middleware outside of another: it sees a request earlier, and the response later.
+        """Inserts a layer outside another: it sees the request earlier, and the response later.
 
         Args:
-            name: of the other.
-            new: the name of the one that is put there.
-            middleware: a generator function of a request.
+            name: the name of the other layer.
+            new: the name of the new layer.
+            middleware: the new layer, a generator function that takes a request.
 
         Raises:
-            ConfigurationError: there is no middleware of that name, or the new name is taken.
+            ConfigurationError: there is no layer called `name`, or the new name is taken.
         """
         self._insert(self._index(name), new, middleware)
 
     def insert_after(self, name: str, new: str, middleware: Middleware) -> None:
-        """Puts a middleware inside of another: it sees a request later, and the response earlier.
+        """Inserts a layer inside another: it sees the request later, and the response earlier.
 
         Raises:
-            ConfigurationError: as `insert_before`.
+            ConfigurationError: as for `insert_before`.
         """
         self._insert(self._index(name) + 1, new, middleware)
 
     def replace(self, name: str, middleware: Middleware) -> None:
-        """Puts a middleware in the place of another, under its name.
+        """Replaces a layer. The new one gets its name.
 
         Raises:
-            ConfigurationError: there is none of that name, or it cannot be replaced.
+            ConfigurationError: there is no such layer, or it cannot be replaced.
         """
         index = self._changeable(name)
         self._set(*self._named[:index], (name, _checked(name, middleware)), *self._named[index + 1 :])
 
     def remove(self, name: str) -> None:
-        """Takes a middleware out.
+        """Removes a layer.
 
         Raises:
-            ConfigurationError: there is none of that name, or it cannot be removed.
+            ConfigurationError: there is no such layer, or it cannot be removed.
         """
         index = self._changeable(name)
         self._set(*self._named[:index], *self._named[index + 1 :])
@@ -104,7 +104,7 @@ class Stack:
 
     def _set(self, *named: tuple[str, Middleware]) -> None:
         self._named = named
-        # Kept beside the names, for each call asks for it.
+        # Kept separately, because each call reads it.
         self._layers = tuple(middleware for _, middleware in named)
 
     def _index(self, name: str) -> int:
@@ -116,7 +116,7 @@ class Stack:
     def _changeable(self, name: str) -> int:
         if name in self._fixed:
             raise ConfigurationError(
-                f"middleware: {name!r} can be neither replaced nor removed, for nothing else keeps what it keeps"
+                f"middleware: {name!r} can be neither replaced nor removed, because nothing else does what it does"
             )
         return self._index(name)
 
@@ -150,7 +150,7 @@ def run(layers: Sequence[Middleware], request: Request) -> Flow:
         response: Response = yield request
         return response
     layer, inner = layers[0](request), layers[1:]
-    if not isinstance(layer, (GeneratorType, Generator)):  # the first of them takes a tenth of the time
+    if not isinstance(layer, (GeneratorType, Generator)):  # the exact type is checked first, in a tenth of the time
         raise ConfigurationError(
             f"middleware: {layers[0]!r} returned a {type(layer).__name__}; expected a generator function, which yields its "
             "request"

@@ -55,7 +55,7 @@ def _perform(effect: Effect) -> Any:
 
 
 def _awaited(answer: Awaitable[Any]) -> Any:
-    """What an awaitable comes to, in a thread that waits for it."""
+    """Awaits an awaitable in a new thread, and returns its result."""
     import asyncio
 
     if _threads_are_green():
@@ -69,18 +69,18 @@ def _awaited(answer: Awaitable[Any]) -> Any:
     async def awaited() -> Any:
         return await answer
 
-    # On a thread of its own, for this one may have a loop, which stands still until this call returns.
+    # This thread may have an event loop, which does not run until this call returns.
     thread = concurrent.futures.ThreadPoolExecutor(1)
     try:
         return thread.submit(contextvars.copy_context().run, asyncio.run, awaited()).result()
-    except asyncio.CancelledError as error:  # it was, over there; this call was not
+    except asyncio.CancelledError as error:  # the task in the other thread was cancelled; this call was not
         raise RuntimeError("CancelledError") from error
     finally:
         thread.shutdown(wait=False)
 
 
 def _threads_are_green() -> bool:
-    """Tells whether all threads are one, in which two event loops cannot run."""
+    """Tells whether gevent or eventlet has replaced threads, so that two event loops cannot run."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     return bool(
         (gevent and gevent.is_module_patched("threading")) or (eventlet and eventlet.is_monkey_patched("thread"))

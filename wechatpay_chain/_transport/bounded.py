@@ -1,8 +1,7 @@
 """Connections of urllib3 on which every wait ends by a deadline, and pools that an interrupt cannot lock.
 
-urllib3 and http.client bound each read of a socket, so that a peer that sends one byte at a time holds a thread for as long
-as it likes. What they offer for it is used here: a class for a pool's connections, one for a connection's responses, and
-one for a pool's queue.
+urllib3 and http.client bound only each single read, so a peer that sends one byte at a time could hold a thread for hours. They
+let users replace the class of a pool's connections, of a connection's responses, and of a pool's queue; that is done here.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ from wechatpay_chain._messages.request import Timeout
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Attempt", "InterruptibleQueue", "bind"]
+__all__ = ["BoundedAttempt", "InterruptibleQueue", "bind"]
 
 
-class Attempt:
-    """One attempt of a thread, which bounds what the thread sends and receives through pools that are bound.
+class BoundedAttempt:
+    """One attempt of a call, which bounds all that its thread sends and receives through bound pools.
 
-    A pool takes nothing that could carry it along, so that a thread keeps the one that it is at.
+    A pool has no argument that could carry it, so each thread keeps its current one.
 
     Args:
-        timeout: seconds of each wait, and of the whole.
+        timeout: seconds for each wait, and in total.
 
     Attributes:
-        deadline: what the monotonic clock may say at the most.
-        until: the same, of the part of the attempt that is under way.
-        is_connecting: whether a connection is being made, a proxy asked for it included.
-        is_sending: whether the connection stands and the request is under way; None where no bound connection was used.
-        response: the response that is read, once there is one.
+        deadline: the time of the monotonic clock at which the attempt must end.
+        until: the time at which the current part of the attempt must end.
+        is_connecting: whether a connection is being made, through a proxy or not.
+        is_sending: whether there is a connection and the request is being sent; None if no bound connection was used.
+        response: the response that is being read; None before it.
     """
 
     def __init__(self, timeout: Timeout) -> None:
@@ -50,7 +49,7 @@ class Attempt:
         self.is_connecting = False
         self.until = self.deadline
         self.response: http.client.HTTPResponse | None = None
-        self._before: Attempt | None = None
+        self._before: BoundedAttempt | None = None
 
     def __enter__(self) -> Self:
         self._before, _thread.attempt = _thread.attempt, self
@@ -59,15 +58,15 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _thread.attempt = self._before  # a signal's handler may have sent something in the middle of another call
+        _thread.attempt = self._before  # a signal handler may have sent a call of its own in the middle of this one
         if error is not None and self.response is not None:
-            self.response.close()  # which closes the socket; urllib3 forgets that where a head is malformed
+            self.response.close()  # which closes the socket; urllib3 does not after a malformed head
 
     def seconds(self, longest: float) -> float:
-        """Returns how long to wait for the socket now.
+        """Returns how many seconds to wait for the socket now.
 
         Raises:
-            TimeoutError: the deadline is over.
+            TimeoutError: the deadline has passed.
         """
         left = self.until - time.monotonic()
         if left <= 0:
@@ -76,14 +75,14 @@ class Attempt:
 
 
 class _Thread(threading.local):
-    attempt: Attempt | None = None
+    attempt: BoundedAttempt | None = None
 
 
 _thread = _Thread()
 
 
 def bind(pool: Any) -> None:
-    """Lets a pool of urllib3 make connections that keep to the deadline of the attempt that uses them."""
+    """Makes the connections of a urllib3 pool keep the deadline of the attempt that uses them."""
     connections: Any = pool.ConnectionCls
     if isinstance(connections, type) and issubclass(connections, http.client.HTTPConnection):
         pool.ConnectionCls = _bounded(connections)
@@ -107,9 +106,9 @@ _made: dict[type, type] = {}
 
 
 class _Socket:
-    """What http.client wants of a socket to read a response from."""
+    """The part of a socket that http.client reads a response from."""
 
-    def __init__(self, sock: socket.socket, attempt: Attempt) -> None:
+    def __init__(self, sock: socket.socket, attempt: BoundedAttempt) -> None:
         self._sock, self._attempt = sock, attempt
 
     def makefile(self, mode: str) -> io.BufferedReader:
@@ -118,9 +117,9 @@ class _Socket:
 
 
 class _Reader(io.RawIOBase):
-    """Reads from a socket, and waits no longer than the attempt has that the response came in."""
+    """Reads from a socket within the deadline of its attempt."""
 
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, attempt: Attempt) -> None:
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, attempt: BoundedAttempt) -> None:
         self._sock, self._raw, self._attempt = sock, raw, attempt
 
     def readable(self) -> bool:
@@ -130,13 +129,13 @@ class _Reader(io.RawIOBase):
         timeout = self._attempt.timeout
         longest = timeout.connect if self._attempt.is_connecting else timeout.read
         seconds = self._attempt.seconds(longest)
-        if seconds < longest:  # else it is set already, and to set it again would be a system call
+        if seconds < longest:  # otherwise it is set already, and setting it again would be a system call
             self._sock.settimeout(seconds)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        # More came than the response. What lies in the socket is seen before the connection is used again; what TLS has
-        # decrypted already is not, and would be taken for the response to the next request.
+        # Bytes after the response would be taken for the response to the next request. urllib3 sees those in the socket before
+        # it uses the connection again, but not those that TLS has decrypted already.
         pending = getattr(self._sock, "pending", None)
         if pending is not None and not self.closed and _is_left(pending):
             with suppress(OSError):
@@ -162,7 +161,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Bounded(http.client.HTTPConnection):
-    """Goes before a class of connections."""
+    """Mixed into a class of connections, before it."""
 
     response_class = _Response
 
@@ -181,25 +180,25 @@ class _Bounded(http.client.HTTPConnection):
 
     def send(self, data: Any) -> None:
         attempt = _thread.attempt
-        if attempt is not None and not attempt.is_connecting:  # what goes to a proxy meanwhile is not the request
+        if attempt is not None and not attempt.is_connecting:  # what a proxy gets meanwhile is not the request
             if self.sock is None:
                 self.connect()
             sock: Any = self.sock
-            # The seconds that were left to the attempt before may still be set.
+            # The timeout of an earlier attempt may still be set.
             sock.settimeout(attempt.seconds(attempt.timeout.read))
             attempt.is_sending = True
         super().send(data)
 
 
 class InterruptibleQueue:
-    """The connections that a pool keeps, the last one first.
+    """A pool's queue of idle connections, last in first out.
 
-    A signal's exception (Ctrl-C, an alarm, a soft time limit) inside the lock of Python's own queue leaves it locked, and
-    every later call waits for ever. Here nothing is locked: each step is one step of the interpreter. It never waits; a pool
-    that finds nothing makes a new connection.
+    An exception of a signal handler (Ctrl-C, an alarm, a soft time limit) inside the lock of Python's own queue leaves it locked,
+    and every later call waits forever. This queue has no lock: each step is atomic in the interpreter. It never waits: a pool
+    that finds it empty makes a new connection.
 
     Args:
-        maxsize: how many are kept.
+        maxsize: the most connections that are kept.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
@@ -207,10 +206,10 @@ class InterruptibleQueue:
         self._maxsize = maxsize
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002 -- as of queue.LifoQueue
-        """Takes out a connection.
+        """Returns an idle connection, and removes it.
 
         Raises:
-            queue.Empty: none is kept.
+            queue.Empty: there is none.
         """
         try:
             return self._kept.pop()
@@ -221,7 +220,7 @@ class InterruptibleQueue:
         """Keeps a connection.
 
         Raises:
-            queue.Full: enough are kept.
+            queue.Full: `maxsize` are kept already.
         """
         if len(self._kept) >= self._maxsize:
             raise queue.Full

@@ -1,6 +1,6 @@
-"""The content of a response as it comes over the wire: decoded in bounded pieces, and no more than may be read into memory.
+"""Reads the content of a response: decoded in bounded pieces, and not more than may be read into memory.
 
-The client asks for no encoding, and the service sends none. What stands between them may encode a body all the same.
+The client asks for no encoding, and the service sends none. Something between them may still encode a body.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from wechatpay_chain.errors import ContentError, TransportError
 __all__ = ["MOST_IN_MEMORY", "Content", "ErrorContent", "SinkContent"]
 
 MOST_IN_MEMORY = 64 << 20
-"""Bytes of a 2xx response that are read into memory, where the client is not told another number."""
+"""Bytes of a 2xx response that are read into memory by default."""
 
 MOST_OF_AN_ERROR = 1 << 20
-"""Bytes after which no more of an error response is read. The service's have some hundred."""
+"""Bytes after which no more of an error response is read. Those of the service have a few hundred."""
 
 _ZLIB = zlib.MAX_WBITS
 
 
 class _Plain:
-    """Passes on what is not encoded."""
+    """Decodes a body that has no encoding."""
 
     is_whole = True
 
@@ -34,7 +34,7 @@ class _Plain:
 
 
 def _decoder(headers: Mapping[str, str]) -> Inflater | _Plain | None:
-    """Returns what undoes the encoding of a response (RFC 9110, 8.4.1); None for an encoding that is not known here."""
+    """Returns a decoder for the Content-Encoding of a response (RFC 9110, 8.4.1); None for an unknown encoding."""
     match headers.get("Content-Encoding", "").strip().lower():
         case "" | "identity":
             return _Plain()
@@ -49,12 +49,12 @@ class Content:
     """Collects the content of a 2xx response in memory.
 
     Args:
-        request: what it is the response to.
-        headers: of the response.
-        most: bytes, on the wire and decoded.
+        request: the request.
+        headers: the headers of the response.
+        most: the limit in bytes, as received and decoded.
 
     Raises:
-        ContentError: it is longer, or in an encoding that is not known here.
+        ContentError: the content is longer, or has an unknown encoding.
         TransportError: its end is not known.
     """
 
@@ -68,10 +68,10 @@ class Content:
             raise self._too_large()
 
     def add(self, octets: bytes) -> None:
-        """Takes the next bytes as they came over the wire.
+        """Adds the next bytes, as received.
 
         Raises:
-            ContentError: it is too much.
+            ContentError: the limit is passed.
             TransportError: they cannot be decoded.
         """
         self._came += len(octets)
@@ -87,7 +87,7 @@ class Content:
         """Returns the whole content.
 
         Raises:
-            TransportError: it ends within what is encoded.
+            TransportError: it is incomplete.
         """
         self._decoding.finish()
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -99,14 +99,14 @@ class Content:
         )
 
 
-_MOST_DIGITS = 18  # Python refuses to read a number of some thousands
+_MOST_DIGITS = 18  # Python refuses to parse a number of thousands of digits
 
 
 class SinkContent:
-    """Writes the content of a 2xx response into the sink of its request, however long it is.
+    """Writes the content of a 2xx response into the sink of its request, without a limit.
 
     Raises:
-        ContentError: it is in an encoding that is not known here.
+        ContentError: the content has an unknown encoding.
         TransportError: its end is not known.
     """
 
@@ -116,7 +116,7 @@ class SinkContent:
         sink.begin(headers)
 
     def add(self, octets: bytes) -> None:
-        """Takes the next bytes as they came over the wire, which may take its time.
+        """Adds the next bytes, as received. May block.
 
         Raises:
             TransportError: they cannot be decoded.
@@ -125,20 +125,20 @@ class SinkContent:
             self._sink.write(piece)
 
     def finish(self) -> None:
-        """Ends what came.
+        """Checks that the content is complete.
 
         Raises:
-            TransportError: it ends within what is encoded.
+            TransportError: it is not.
         """
         self._decoding.finish()
 
 
 class _Decoding:
-    """Undoes the encoding of a 2xx response."""
+    """Decodes a 2xx response."""
 
     def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
         self._call = f"{request.method} {request.template}"
-        # HTTP libraries differ in what they take for "chunked": https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+        # HTTP libraries differ in what they accept as "chunked": https://www.rfc-editor.org/rfc/rfc9112#section-6.1
         coding = headers.get("Transfer-Encoding")
         if coding is not None and coding.strip().lower() != "chunked":
             raise TransportError(
@@ -169,7 +169,7 @@ class _Decoding:
 
 
 class ErrorContent:
-    """Collects the beginning of the content of an error response; what cannot be decoded is kept as it came."""
+    """Collects the beginning of an error response. Bytes that cannot be decoded are kept as received."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._decoder = _decoder(headers) or _Plain()
@@ -177,7 +177,7 @@ class ErrorContent:
         self._came = 0
 
     def add(self, octets: bytes) -> bool:
-        """Takes the next bytes, and tells whether more are wanted."""
+        """Adds the next bytes, and tells whether more are wanted."""
         self._came += len(octets)
         try:
             for piece in self._decoder.pieces(octets):
@@ -191,5 +191,5 @@ class ErrorContent:
         return self._came < MOST_OF_AN_ERROR
 
     def finish(self) -> bytes:
-        """Returns what came, or as much of it as is of use."""
+        """Returns the content, cut at the limit."""
         return bytes(self._content)

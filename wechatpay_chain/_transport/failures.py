@@ -1,6 +1,6 @@
-"""The errors of what goes wrong on the way, in the same words for both HTTP libraries.
+"""Makes transport errors, in the same words for both HTTP libraries.
 
-No text of a library goes into them: those repeat the filled path, or what the other side wrote.
+No text of a library goes into them, for it may repeat the filled path, or what the peer sent.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["broken", "no_connection", "refused_by_proxy", "timed_out"]
 
 
 def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None) -> TransportTimeout:
-    """Returns the error of a wait that took too long.
+    """Returns the error of a timeout.
 
     Args:
-        request: what was to be sent.
-        setting: which of the seconds of its timeout are over: connect, read or total.
+        request: the request.
+        setting: the part of its timeout that has passed: connect, read or total.
         sent: whether the service may have received it.
-        proxy: what it goes through.
+        proxy: the proxy that it goes through; None for none.
     """
     seconds: float = getattr(request.timeout, setting)
     what = {
@@ -37,20 +37,20 @@ def timed_out(request: Request, setting: str, sent: bool, proxy: Proxy | None) -
 
 
 def no_connection(request: Request, cause: BaseException | None, proxy: Proxy | None) -> TransportError:
-    """Returns the error of a connection that could not be made, so that nothing was sent.
+    """Returns the error of a connection that could not be made. Nothing was sent.
 
     Args:
-        request: what was to be sent.
-        cause: why, an error of the operating system, of TLS or of a name that is not found.
-        proxy: what it goes through.
+        request: the request.
+        cause: an error of the operating system, of TLS or of name resolution.
+        proxy: the proxy that it goes through; None for none.
     """
-    words = _plainly(cause)
+    words = _system_text(cause)
     why = f": {words}" if words else ""
     return TransportError(f"{_call(request)}: no connection to {request.origin}{_through(proxy)}{why}", sent=False)
 
 
 def refused_by_proxy(request: Request, status: str, proxy: Proxy | None) -> TransportError:
-    """Returns the error of a proxy that does not let a request through."""
+    """Returns the error of a proxy that refused to connect. Nothing was sent."""
     cure = ": it wants a user name and a password, http://USER:PASSWORD@HOST:PORT" if status == "407" else ""
     return TransportError(
         f"{_call(request)}: the proxy refused to connect to {request.origin} with status {status}{cure}{_through(proxy)}",
@@ -59,14 +59,14 @@ def refused_by_proxy(request: Request, status: str, proxy: Proxy | None) -> Tran
 
 
 def broken(request: Request, part: str, cause: BaseException | None, sent: bool, proxy: Proxy | None) -> TransportError:
-    """Returns the error of a connection that ended, or of a response that is none.
+    """Returns the error of a connection that ended, or of a response that is malformed.
 
     Args:
-        request: what was sent.
-        part: of the response, where it happened: head or body.
+        request: the request.
+        part: the part of the response where it happened: head or body.
         cause: an error of the operating system, or None.
         sent: whether the service may have received the request.
-        proxy: what it goes through.
+        proxy: the proxy that it goes through; None for none.
     """
     if not sent:
         what = f"the connection to {request.origin} ended before the request was sent"
@@ -74,7 +74,7 @@ def broken(request: Request, part: str, cause: BaseException | None, sent: bool,
         what = f"no HTTP response came from {request.origin}; the connection ended, or something else came"
     else:
         what = f"the response from {request.origin} ended too early, or is malformed"
-    why = f" ({_plainly(cause)})" if isinstance(cause, OSError) and cause.errno else ""
+    why = f" ({_system_text(cause)})" if isinstance(cause, OSError) and cause.errno else ""
     return TransportError(f"{_call(request)}: {what}{_through(proxy)}{why}", sent)
 
 
@@ -86,8 +86,8 @@ def _through(proxy: Proxy | None) -> str:
     return f" through the proxy {proxy.shown} (set in {proxy.setting})" if proxy else ""
 
 
-def _plainly(cause: BaseException | None) -> str:
-    """Returns the words of the system for an error, which are the same whoever raised it; empty where it has none."""
+def _system_text(cause: BaseException | None) -> str:
+    """Returns the text of the operating system or of TLS for an error, the same in both modes; empty if there is none."""
     if isinstance(cause, ssl.CertificateError):
         return f"CERTIFICATE_VERIFY_FAILED: {cause.verify_message or cause}"
     if type(cause).__name__ == "CertificateError":  # of urllib3 1.26, for a certificate of another host

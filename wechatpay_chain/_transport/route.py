@@ -1,4 +1,4 @@
-"""What both transports need to know of the world around them: proxies, certificate authorities, pools and who shares them."""
+"""How hosts are reached, for both transports: proxies and certificate authorities, and the last check of a request."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["POOL_SIZE", "REQUEST_TIMEOUT", "Proxy", "Route", "check_head"]
 
 
 POOL_SIZE = 100
-"""Connections that blocking calls keep to one host. They may have more at once."""
+"""Idle connections to one host that blocking calls keep. They may use more at once."""
 
 REQUEST_TIMEOUT = 408
-"""A response after which a connection is not used again: it may be meant for the idle connection (RFC 9110, 15.5.9), have crossed
-the request, and be followed by the response to that. It is not read, which closes the connection."""
+"""The status after which a connection is not used again. The response may be meant for the idle connection (RFC 9110, 15.5.9),
+and the response to our request may follow it. It is not read, which closes the connection."""
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -32,8 +32,8 @@ class Proxy(NamedTuple):
     """A proxy, and where its setting came from.
 
     Attributes:
-        url: of the proxy, with the password that it may hold.
-        setting: what names it: `proxies=`, an environment variable, or the system.
+        url: the URL of the proxy, which may have a password.
+        setting: where it was set: `proxies=`, an environment variable, or the system.
     """
 
     url: str
@@ -41,26 +41,25 @@ class Proxy(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Its URL without a user name and a password."""
+        """The URL without user name and password."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}"
 
 
 class Route:
-    """How hosts are reached.
+    """The proxies and certificate authorities of a client.
 
     Args:
-        origin: of the service.
-        proxies: proxy URLs by scheme, as requests takes them; None reads the environment, where this machine itself is
-            reached directly.
+        origin: scheme, host and port of the service.
+        proxies: proxy URLs by scheme, as in requests; None reads the environment. Then this machine is reached directly.
         ca_bundle: a file or folder of certificate authorities; None reads the environment.
 
     Attributes:
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
-        trust: what clients have in common that trust the same authorities: a file's path and what it held.
+        trust: equal for clients that trust the same authorities: the path of a file and the digest of its content.
 
     Raises:
-        ConfigurationError: the proxies are no mapping of texts, or the certificate authorities are not there.
+        ConfigurationError: the proxies are not a mapping of texts, or the certificate authorities cannot be read.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class Route:
         self.trust = _trust(self.ca_bundle)
         self._from_environment = proxies is None
         if proxies is None:
-            # The environment is read here for both modes: what requests and aiohttp make of it differs, and with it come
-            # netrc files, whose entries replace the Authorization header.
+            # The environment is read here for both modes. requests and aiohttp read it in different ways, and with it netrc
+            # files, whose entries would replace the Authorization header.
             from urllib.request import getproxies
 
             proxies = getproxies()
@@ -79,7 +78,7 @@ class Route:
             _check(proxies)
         self._proxies = dict(proxies)
         self._found: dict[str, Proxy | None] = {}
-        self.proxy(origin)  # what is wrong with it shows now
+        self.proxy(origin)  # so that a mistake shows in the constructor
 
     def proxy(self, origin: str) -> Proxy | None:
         """Returns the proxy that leads to an origin, or None."""
@@ -100,18 +99,18 @@ class Route:
 
 
 def _setting(scheme: str) -> str:
-    """Names where Python found a proxy that nobody has set in this program."""
+    """Returns where Python found a proxy that this program did not set."""
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the environment variable {found}" if found else "the system's settings"
 
 
 def check_head(request: Request) -> None:
-    """Sees to it that no layer of the user's own has a say in how messages are framed, and whom they are for.
+    """Checks that no layer changed the framing of a message or its host.
 
     Raises:
-        ArgumentError: one has set a header that is not its to set, or has put into a header, or into the target, what
-            cannot stand there (RFC 9112, 3 and 5).
+        ArgumentError: a layer set a header that only the client may set, or a header or the target has characters that cannot
+            be sent (RFC 9112, 3 and 5).
     """
     if request.headers.has_any(_OURS):
         raise ArgumentError(f"headers: a layer has set one of {', '.join(sorted(_OURS))}, which are made by the client")
@@ -119,7 +118,7 @@ def check_head(request: Request) -> None:
     text = "".join((request.target, *fields.values()))
     if _UNSENDABLE.search(text) or not all(map(is_field_name, fields)):
         raise ArgumentError(
-            "headers: one of them, or the target, holds what cannot be sent; expected no line break, and characters of Latin-1"
+            "headers: one of them, or the target, has a character that cannot be sent; expected Latin-1 without line breaks"
         )
 
 

@@ -1,9 +1,9 @@
-"""A WeChat Pay on your own machine: real keys, real signatures, real HTTP, no money.
+"""A WeChat Pay sandbox on your own machine: real keys, real signatures and real HTTP, but no money.
 
     with Sandbox() as sandbox:
         client = sandbox.client()
 
-or, for programs in any language, `python -m wechatpay_chain sandbox --credentials FILE`.
+For programs in any language: `python -m wechatpay_chain sandbox --credentials FILE`.
 """
 
 from wechatpay_chain.sandbox._faults import Fault

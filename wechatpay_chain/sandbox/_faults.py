@@ -1,4 +1,4 @@
-"""What can go wrong with an answer, on request: the next ones, or a share of all."""
+"""Faults of responses: in the next responses, or in a random share of all."""
 
 from __future__ import annotations
 
@@ -11,82 +11,93 @@ from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["Delivery", "Fault", "Faults"]
 
+MAX_TIMES = 100_000
+"""The largest number of responses that one call can add a fault to."""
+
 
 class Fault(str, enum.Enum):
-    """One thing that goes wrong with an answer."""
+    """A fault of a response.
+
+    The sandbox carries out the request, unless the text of the fault says otherwise.
+    """
 
     __str__ = str.__str__
 
     WRONG_SIGNATURE = "wrong-signature"
-    """Signed, but not this answer."""
+    """The signature is of another body."""
     SIGNTEST = "signtest"
-    """The service's own probe: a signature that begins with WECHATPAY/SIGNTEST/ and is none."""
+    """The service's own probe: the signature begins with WECHATPAY/SIGNTEST/ and is not valid."""
     OLD_CLOCK = "old-clock"
-    """Rightly signed, ten minutes ago."""
+    """The signature is valid, and its timestamp is ten minutes ago."""
     FUTURE_CLOCK = "future-clock"
-    """Rightly signed, ten minutes from now."""
+    """The signature is valid, and its timestamp is ten minutes from now."""
     UNKNOWN_SERIAL = "unknown-serial"
-    """Names a key that is nobody's."""
+    """Wechatpay-Serial names a key that does not exist."""
     MISSING_HEADER = "missing-header"
-    """One of the headers of the signature is not there."""
+    """One of the signature's headers is missing."""
     ROTATION = "rotation"
-    """No fault: from this answer on a new certificate signs."""
+    """A correct response. From it on, a new platform certificate signs."""
     PUBLIC_KEY = "public-key"
-    """No fault: from this answer on the public key signs, whatever a call names."""
+    """A correct response. From it on, the public key signs, whatever key a request names."""
     UNAUTHORIZED = "401"
-    """SIGN_ERROR, although the signature is right."""
+    """Status 401 with SIGN_ERROR, although the signature is valid. The request is not carried out."""
     RATE_LIMITED = "429"
-    """Too many requests; with Retry-After."""
+    """Status 429 with Retry-After. The request is not carried out."""
     SYSTEM_ERROR = "500"
-    """SYSTEM_ERROR, after it has acted."""
+    """Status 500 with SYSTEM_ERROR."""
     BAD_GATEWAY = "502"
-    """After it has acted."""
+    """Status 502 without a body."""
     UNAVAILABLE = "503"
-    """SERVICE_UNAVAILABLE, before it has acted."""
+    """Status 503 with SERVICE_UNAVAILABLE. The request is not carried out."""
     HTML = "html"
-    """The page of a proxy in the service's place, as a 502."""
+    """Status 502 with an HTML page, as from a proxy. The request is not carried out."""
     DROPPED_BEFORE = "dropped-before"
-    """The connection ends without an answer, before it has acted."""
+    """The connection is closed without a response. The request is not carried out."""
     DROPPED_AFTER = "dropped-after"
-    """The same, after it has acted."""
+    """The connection is closed without a response."""
     SLOW = "slow"
-    """The right answer, late."""
+    """A correct response, delayed."""
     CUT_BODY = "cut-body"
-    """Half of the body of the right answer, then the connection ends."""
+    """A correct response, and the connection is closed after half of the body."""
 
 
 class Delivery(enum.Enum):
-    """How an answer goes over the wire."""
+    """The way in which a response is sent."""
 
-    WHOLE = enum.auto()
-    NOTHING = enum.auto()
+    COMPLETE = enum.auto()
+    NONE = enum.auto()
     HALF = enum.auto()
-    LATE = enum.auto()
+    DELAYED = enum.auto()
 
 
 class Faults:
-    """Draws what goes wrong with each answer. Any thread may ask for faults while another draws.
+    """Decides which fault each response has. It is safe to use from any thread.
 
     Args:
-        seed: makes the draws repeatable; None does not.
+        seed: makes the random choice repeatable; None does not.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed)  # noqa: S311 -- nothing secret is drawn
+        self._random = random.Random(seed)  # noqa: S311 -- not used for secrets
         self._lock = threading.Lock()
         self._next: deque[Fault] = deque()
         self._shares: dict[Fault, float] = {}
 
     def add(self, fault: Fault | str, times: int | None, share: float | None) -> None:
-        """Asks for a fault in the next answers, or in a share of all; a share of 0 ends it.
+        """Adds a fault to the next responses, or to a share of all responses.
+
+        Args:
+            fault: the fault.
+            times: the number of responses; None for one, or if a share is given.
+            share: the share of all responses, from 0 to 1; 0 ends it; None if it is not a share.
 
         Raises:
-            ConfigurationError: there is no such fault, or not just one of times and share was given.
+            ConfigurationError: there is no such fault; both times and share are given; or one is out of range.
         """
         if fault not in tuple(Fault):
             raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(Fault)}")
         with self._lock:
-            if share is None and (times is None or (type(times) is int and 0 < times <= MOST)):
+            if share is None and (times is None or (type(times) is int and 0 < times <= MAX_TIMES)):
                 self._next.extend([Fault(fault)] * (times or 1))
                 return
             others = sum(other for kind, other in self._shares.items() if kind != fault)
@@ -94,8 +105,8 @@ class Faults:
                 self._shares[Fault(fault)] = share
                 return
         raise ConfigurationError(
-            f"fault: came times={times!r}, share={share!r}; expected a number of answers up to {MOST}, or a share from 0 to "
-            "1, no more than 1 with the others"
+            f"fault: came times={times!r}, share={share!r}; expected either a number of responses from 1 to {MAX_TIMES}, or "
+            "a share from 0 to 1; the shares of all faults must not add up to more than 1"
         )
 
     def clear(self) -> None:
@@ -105,7 +116,7 @@ class Faults:
             self._shares.clear()
 
     def draw(self) -> Fault | None:
-        """What goes wrong with the answer that is made now; None is nothing."""
+        """Returns the fault of the next response; None for a correct response."""
         with self._lock:
             if self._next:
                 return self._next.popleft()
@@ -117,7 +128,3 @@ class Faults:
                 if drawn < 0:
                     return fault
             return None
-
-
-MOST = 100_000
-"""Answers that may be asked for at once."""

@@ -1,4 +1,4 @@
-"""The keys of a sandbox, both sides of them, made as it starts and kept in memory only."""
+"""The keys of a sandbox, of the merchant and of the service: generated at startup, and kept in memory only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Keys", "Signer", "certificate_pem"]
 
 
 class Signer(str, enum.Enum):
-    """Which of the service's keys signs."""
+    """The key of the service that signs."""
 
     __str__ = str.__str__
 
@@ -27,43 +27,43 @@ class Signer(str, enum.Enum):
 
 
 class Keys:
-    """A merchant's credentials and the service's.
+    """The credentials of a merchant and the keys of the service.
 
     Attributes:
         mchid: the merchant number.
-        serial: of the merchant API certificate.
+        serial: the serial number of the merchant API certificate.
         merchant: the merchant's private key.
-        apiv3_key: shared by both.
-        certificates: the platform certificates by serial number; the newest, which signs, is the last.
-        ids: the id of each of the service's keys that sign now.
+        apiv3_key: the APIv3 key, which the merchant and the service share.
+        certificates: the platform certificates by serial number; the last one is the newest, and signs.
+        ids: the IDs of the two keys of the service that sign at present.
     """
 
     def __init__(self) -> None:
         self.mchid = f"19{secrets.randbelow(10**8):08}"
         self.serial = crypto.normalize_serial(x509.random_serial_number())
-        self.merchant = _new_key()
+        self.merchant = _generate_key()
         self.apiv3_key = secrets.token_hex(16)
         public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
-        self._private = {public_key_id: _new_key()}
+        self._private = {public_key_id: _generate_key()}
         self.certificates: dict[str, x509.Certificate] = {}
         self.ids = {Signer.PUBLIC_KEY: public_key_id}
         self.rotate()
 
     def rotate(self) -> None:
-        """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
-        key = _new_key()
-        certificate = _certificate(key)
+        """Makes a new platform certificate, which signs from now on. The old ones stay in the list."""
+        key = _generate_key()
+        certificate = _make_certificate(key)
         serial = crypto.serial_number(certificate)
         self._private[serial] = key
         self.certificates = {**self.certificates, serial: certificate}
         self.ids = {**self.ids, Signer.CERTIFICATE: serial}
 
-    def knows(self, key_id: str) -> bool:
-        """Whether the service has a key of that id."""
+    def has_key(self, key_id: str) -> bool:
+        """Tells whether the service has a key of that ID."""
         return key_id in self._private
 
-    def private(self, key_id: str) -> RSAPrivateKey:
-        """The service's private key of that id."""
+    def find_private_key(self, key_id: str) -> RSAPrivateKey:
+        """Returns the service's private key of that ID."""
         return self._private[key_id]
 
     @property
@@ -75,28 +75,28 @@ class Keys:
 
     @property
     def certs(self) -> dict[str, str]:
-        """What a client verifies answers with: PEM by id, one public key and the certificates."""
+        """The keys that a client verifies responses with, as PEM by ID: the public key and the certificates."""
         public_key_id = self.ids[Signer.PUBLIC_KEY]
         return {
-            public_key_id: _pem(self._private[public_key_id].public_key()),
+            public_key_id: _public_key_pem(self._private[public_key_id].public_key()),
             **{serial: certificate_pem(certificate) for serial, certificate in self.certificates.items()},
         }
 
 
 def certificate_pem(certificate: x509.Certificate) -> str:
-    """A certificate as PEM."""
+    """Returns a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _new_key() -> RSAPrivateKey:
+def _generate_key() -> RSAPrivateKey:
     return generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _pem(key: RSAPublicKey) -> str:
+def _public_key_pem(key: RSAPublicKey) -> str:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def _certificate(key: RSAPrivateKey) -> x509.Certificate:
+def _make_certificate(key: RSAPrivateKey) -> x509.Certificate:
     now = datetime.now(timezone.utc)
     name = x509.Name(
         [
@@ -105,7 +105,7 @@ def _certificate(key: RSAPrivateKey) -> x509.Certificate:
             x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign"),
         ]
     )
-    # Nobody asks for the chain of this certificate; the name of its issuer is asked for.
+    # Clients check the name of the issuer. They verify the chain only if they have a trust anchor.
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ISSUER)])
     builder = x509.CertificateBuilder(
         issuer_name=issuer,

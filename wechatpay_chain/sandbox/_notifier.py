@@ -1,4 +1,4 @@
-"""Posts notifications as the service does: signed, encrypted, and again after a while where they were not received.
+"""Posts notifications as the service does: signed, encrypted, and retried until they are received.
 
 Source: https://pay.weixin.qq.com/doc/v3/merchant/4012071382
 """
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -20,21 +20,19 @@ from urllib3.exceptions import HTTPError
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._operations.account import CHINA
 
-__all__ = ["Notice", "Notifier", "Posted", "schedule"]
+__all__ = ["Notice", "Notifier", "Posted", "find_delays"]
 
-FURTHEST = 10**8
-"""Seconds that the clock may be turned at once, three years."""
+MAX_ADVANCE = 10**8
+"""The largest number of seconds that one call can advance the clock: about three years."""
 
-BEIJING = timezone(timedelta(hours=8))
-"""The time zone that the service writes times in, such as 2018-06-08T10:34:56+08:00."""
+RESPONSE_TIMEOUT = 5.0
+"""Seconds that the service waits for the receiver's response."""
 
-PATIENCE = 5.0
-"""Seconds that the service waits for a reply."""
-
-_USUAL = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
-# By event type; compiled from the pages of the notifications.
-_SCHEDULES = {
+_DEFAULT_DELAYS = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
+# By pattern of the event type; collected from the documentation of each notification.
+_DELAYS = {
     "COUPON.SEND": (60,) * 11,
     "COUPON.USE": (60,) * 9,
     "PRODUCT_COUPON_SP.*": (60,) * 11,
@@ -46,18 +44,22 @@ _SCHEDULES = {
 }
 
 
-def schedule(event_type: str) -> tuple[int, ...]:
-    """Seconds between the first post of a notification and the second, and so on."""
-    return next((pauses for kind, pauses in _SCHEDULES.items() if fnmatchcase(event_type, kind)), _USUAL)
+def find_delays(event_type: str) -> tuple[int, ...]:
+    """Returns the delays of the retries of a notification, in seconds, each from the post before.
+
+    Args:
+        event_type: the event type, such as TRANSACTION.SUCCESS.
+    """
+    return next((delays for pattern, delays in _DELAYS.items() if fnmatchcase(event_type, pattern)), _DEFAULT_DELAYS)
 
 
 @dataclass(frozen=True)
 class Posted:
-    """One time that a notification was posted.
+    """One attempt to post a notification.
 
     Attributes:
-        at: seconds on the sandbox's clock.
-        outcome: the status of the reply, or the kind of error where none came.
+        at: the time on the sandbox's clock, as Unix time in seconds.
+        outcome: the status of the receiver's response, or the name of the error if there was no response.
     """
 
     at: float
@@ -65,19 +67,22 @@ class Posted:
 
     @property
     def is_received(self) -> bool:
-        """Whether the service takes it for received: by the status alone, whatever the body says."""
+        """True if the receiver responded with 200 or 204. The body of the response is not considered."""
         return self.outcome in (200, 204)
 
 
 @dataclass
 class Notice:
-    """A notification under way.
+    """A notification and its posts so far.
 
     Attributes:
-        id: of the notification.
-        url: where it is posted.
-        posts: each time that it was posted.
-        next_at: when it is posted next, on the sandbox's clock; None when it has been received, or given up.
+        id: the ID of the notification.
+        url: the URL that it is posted to.
+        event_type: the event type, such as TRANSACTION.SUCCESS.
+        body: the JSON body, with the encrypted resource.
+        posts: the attempts to post it.
+        next_at: the time of the next post on the sandbox's clock, as Unix time in seconds; None if it has been received, or
+            if no retry is left.
     """
 
     id: str
@@ -89,82 +94,93 @@ class Notice:
 
     @property
     def is_received(self) -> bool:
-        """Whether the last post was received."""
+        """True if the last post was received."""
         return bool(self.posts) and self.posts[-1].is_received
 
 
 class Notifier:
-    """Posts notices, and again by their schedules, on a clock that can be turned.
+    """Posts notifications and their retries, on a clock that can be advanced.
 
-    Turning the clock brings the next posts nearer; what is signed carries the real time, for that is what the receiver
-    compares it with.
+    Advancing the clock makes retries due. Signatures carry the real time, because the receiver compares their timestamp with
+    its own clock.
 
     Args:
-        apiv3_key: what resources are encrypted with.
-        sign: the headers that prove a body.
+        apiv3_key: the APIv3 key, which encrypts the resources.
+        sign: returns the headers of a signature for a body.
     """
 
     def __init__(self, apiv3_key: str, sign: Callable[[bytes], Mapping[str, str]]) -> None:
         self._apiv3_key, self._sign = apiv3_key.encode(), sign
-        self._ahead = 0.0
+        self._offset = 0.0
         self._waiting: list[Notice] = []
         self._changed = threading.Condition(threading.RLock())
-        # One thread posts what is due: whoever turns the clock waits for what the clock's own thread has taken.
+        # One thread at a time posts what is due, so `advance` also waits for a post that the worker thread has begun.
         self._posting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
     def now(self) -> float:
-        """Seconds on the clock."""
-        return time.time() + self._ahead
+        """Returns the time on the sandbox's clock, as Unix time in seconds."""
+        return time.time() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Turns the clock ahead, and posts what is due by then, in its order, before it returns.
+        """Advances the clock, and posts the notifications that are due by then, in the order of their times.
+
+        Args:
+            seconds: the seconds to advance by, from 0 to 10**8.
 
         Raises:
-            ConfigurationError: that would not be ahead.
+            ConfigurationError: seconds is not a number in this range.
         """
-        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= FURTHEST:
-            raise ConfigurationError(f"seconds: came {seconds!r}; expected a number from 0 to {FURTHEST}")
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_ADVANCE:
+            raise ConfigurationError(f"seconds: came {seconds!r}; expected a number from 0 to {MAX_ADVANCE}")
         with self._changed:
-            self._ahead += seconds
+            self._offset += seconds
         self._post_due()
 
     def notify(
-        self, event_type: str, resource: Any, url: str, original_type: str, first: Callable[[bytes], Mapping[str, str]]
+        self,
+        event_type: str,
+        resource: Any,
+        url: str,
+        original_type: str,
+        sign_first: Callable[[bytes], Mapping[str, str]],
     ) -> Notice:
         """Posts a notification for the first time.
 
         Args:
-            event_type: such as TRANSACTION.SUCCESS.
-            resource: what is encrypted, a JSON value.
-            url: where to post it.
-            original_type: of the resource.
-            first: the headers of this first post.
+            event_type: the event type, such as TRANSACTION.SUCCESS.
+            resource: the resource to encrypt, a JSON value.
+            url: the URL to post to.
+            original_type: the type of the resource, such as transaction.
+            sign_first: returns the headers of a signature for this first post.
+
+        Returns:
+            The notification, after its first post.
         """
         notice_id, nonce = crypto.nonce(32), crypto.nonce(12)
-        plain = json.dumps(resource, ensure_ascii=False)
+        plaintext = json.dumps(resource, ensure_ascii=False)
         envelope = {
             "id": notice_id,
-            "create_time": datetime.now(BEIJING).isoformat(timespec="seconds"),
+            "create_time": datetime.now(CHINA).isoformat(timespec="seconds"),
             "resource_type": "encrypt-resource",
             "event_type": event_type,
             "summary": "沙箱通知",
             "resource": {
                 "original_type": original_type,
                 "algorithm": "AEAD_AES_256_GCM",
-                "ciphertext": crypto.aes_gcm_encrypt(plain, self._apiv3_key, nonce, original_type),
+                "ciphertext": crypto.aes_gcm_encrypt(plaintext, self._apiv3_key, nonce, original_type),
                 "associated_data": original_type,
                 "nonce": nonce,
             },
         }
         body = json.dumps(envelope, ensure_ascii=False).encode()
         notice = Notice(notice_id, url, event_type, body)
-        self._post(notice, self.now(), first)
+        self._post(notice, self.now(), sign_first)
         return notice
 
     def close(self) -> None:
-        """Posts nothing any more. What is under way is left to itself."""
+        """Stops posting. A post that has begun is not interrupted."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -174,34 +190,34 @@ class Notifier:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                reply = session.post(
+                response = session.post(
                     notice.url,
                     data=notice.body,
                     headers={**headers, **sign(notice.body)},
-                    timeout=PATIENCE,
+                    timeout=RESPONSE_TIMEOUT,
                     allow_redirects=False,
-                    stream=True,  # the status decides, whatever follows
+                    stream=True,  # the body is not needed
                 )
-                reply.close()
-            outcome: int | str = reply.status_code
+                response.close()
+            outcome: int | str = response.status_code
         except (requests.RequestException, HTTPError, ValueError) as error:
             outcome = type(error).__name__
         notice.posts.append(Posted(at, outcome))
-        pauses = schedule(notice.event_type)
+        delays = find_delays(notice.event_type)
         with self._changed:
             notice.next_at = None
-            if not notice.is_received and len(notice.posts) <= len(pauses):
-                notice.next_at = at + pauses[len(notice.posts) - 1]
+            if not notice.is_received and len(notice.posts) <= len(delays):
+                notice.next_at = at + delays[len(notice.posts) - 1]
                 self._waiting.append(notice)
-                self._wake()
+                self._wake_worker()
 
-    def _wake(self) -> None:
+    def _wake_worker(self) -> None:
         if self._thread is None and not self._is_closed:
-            self._thread = threading.Thread(target=self._watch, name="wechatpay-sandbox-notifier", daemon=True)
+            self._thread = threading.Thread(target=self._work, name="wechatpay-sandbox-notifier", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
-    def _watch(self) -> None:
+    def _work(self) -> None:
         while not self._is_closed:
             self._post_due()
             with self._changed:
@@ -211,11 +227,14 @@ class Notifier:
 
     def _post_due(self) -> None:
         with self._posting:
-            while (notice := self._taken()) is not None:
+            while (notice := self._take_due()) is not None:
                 self._post(notice, notice.next_at or 0.0, self._sign)
 
-    def _taken(self) -> Notice | None:
-        """The notice that is due first, taken out; `notify` is free while it is posted, for a receiver may ask for more."""
+    def _take_due(self) -> Notice | None:
+        """Removes and returns the notification that is due first.
+
+        `_changed` is not held while it is posted, because the receiver may call `notify` before it responds.
+        """
         with self._changed:
             due = [notice for notice in self._waiting if (notice.next_at or 0.0) <= self.now()]
             if self._is_closed or not due:

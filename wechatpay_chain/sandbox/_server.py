@@ -1,4 +1,4 @@
-"""Carries the gateway's answers over HTTP, on a thread of its own."""
+"""Serves the gateway over HTTP, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
-from wechatpay_chain.sandbox._gateway import Answer, Call, Gateway, malformed
+from wechatpay_chain.sandbox._gateway import Gateway
+from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_malformed_response
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 
@@ -27,53 +28,52 @@ if TYPE_CHECKING:
 __all__ = ["Sandbox", "Seen"]
 
 KEEPALIVE = 8.0
-"""Seconds that an idle connection is kept, as by the service."""
+"""Seconds after which an idle connection is closed, as the service does."""
 
-
-_FROM_HERE: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-"""Where this machine reaches a server that listens on all addresses."""
+_LOOPBACK: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""The address at which this machine reaches a server that listens on all addresses."""
 
 
 class Seen(NamedTuple):
-    """One call that came, and what became of it.
+    """A request that the sandbox received, and its outcome.
 
     Attributes:
-        call: method, target, headers and body as they came; of a body longer than 64 kB the beginning.
-        status: of the answer that was made, whether or not it was delivered.
-        fault: what went wrong with it on request; None is nothing.
+        call: the request, with its method, target, headers and body; of a body over 64 kB, only the first 64 kB.
+        status: the status of the response, even if a fault kept it from being sent.
+        fault: the fault of the response; None if there was none.
     """
 
-    call: Call
+    call: SandboxRequest
     status: int
     fault: Fault | None
 
 
-HISTORY = 10_000
-"""Calls that are remembered."""
+MAX_HISTORY = 10_000
+"""The number of requests that the history keeps."""
 
-KEPT = 1 << 16
-"""Bytes of a body that are remembered."""
+MAX_KEPT_BODY = 1 << 16
+"""The number of bytes of each body that the history keeps."""
 
 
 class Sandbox:
-    """A WeChat Pay for one merchant on this machine, between `with` and the end of its block.
+    """A WeChat Pay sandbox for one merchant. It is a context manager, and serves inside its `with` block.
 
-    It makes the keys of both sides as it is created. What is ordered is forgotten when it ends.
+    It generates the keys of the merchant and of the service when it is created, and keeps its state in memory only.
 
     Args:
         host: the address to listen on.
-        port: the port, 0 for a free one.
-        sign_with: the key that signs every answer; None signs with the one that a call asks for by Wechatpay-Serial,
-            and with the certificate otherwise.
-        seed: makes the draws of faults repeatable; None does not.
-        slowness: seconds that a slow answer takes.
+        port: the port to listen on; 0 for a free port.
+        sign_with: the key that signs every response: "public-key" or "certificate". None signs with the key that the request
+            names in Wechatpay-Serial, or with the certificate.
+        seed: makes the random choice of faults repeatable; None does not.
+        slowness: seconds by which the fault SLOW delays a response.
 
     Attributes:
-        base_url: where it can be reached from this machine, once it listens.
+        base_url: the URL for clients on this machine; empty before the `with` block.
 
     Raises:
-        ConfigurationError: sign_with names no key.
-        OSError: by `with`, when it cannot listen there.
+        ConfigurationError: sign_with is not one of these.
+        OSError: on entering the `with` block, if it cannot listen on the address and port.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class Sandbox:
     ) -> None:
         self._host, self._port = host, port
         self._keys = Keys()
-        self._notifier = Notifier(self._keys.apiv3_key, self._proof)
-        self._gateway = Gateway(self._keys, _signer(sign_with), calendar=self._notifier.now)
+        self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
+        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now)
         self._faults, self._slowness = Faults(seed), slowness
-        self._history: deque[Seen] = deque(maxlen=HISTORY)
+        self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
         self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
         self.base_url = ""
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self.base_url or 'not begun'} mchid={self._keys.mchid}>"
+        return f"<Sandbox {self.base_url or 'not started'} mchid={self._keys.mchid}>"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -112,7 +112,7 @@ class Sandbox:
 
     @property
     def credentials(self) -> dict[str, Any]:
-        """What a merchant needs to call: base_url, mchid, serial, private_key, certs, apiv3_key, all JSON values."""
+        """The credentials of the merchant, as JSON values: base_url, mchid, serial, private_key, certs, apiv3_key."""
         return {
             "base_url": self.base_url,
             "mchid": self._keys.mchid,
@@ -124,48 +124,49 @@ class Sandbox:
 
     @property
     def sign_with(self) -> Signer | None:
-        """The key that signs every answer; None signs with the one that a call asks for. It may be set at any time.
+        """The key that signs every response; None for the key that the request names. It can be set at any time.
 
         Raises:
-            ConfigurationError: on setting; it names no key.
+            ConfigurationError: the new value is not a Signer, "public-key", "certificate" or None.
         """
         return self._gateway.sign_with
 
     @sign_with.setter
     def sign_with(self, signer: Signer | str | None) -> None:
-        self._gateway.sign_with = _signer(signer)
+        self._gateway.sign_with = _parse_signer(signer)
 
     @property
     def orders(self) -> dict[str, dict[str, Any]]:
-        """What queries answer of the orders that were placed, by out_trade_no."""
+        """The orders by out_trade_no, each as the body of a query's response."""
         return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
 
     @property
     def history(self) -> list[Seen]:
-        """The last 10,000 calls that came, in their order."""
+        """The last 10,000 requests, in the order in which they were handled."""
         return list(self._history)
 
     @property
     def now(self) -> datetime:
-        """The time on the sandbox's clock, which `advance` turns, in China's time zone."""
+        """The time on the sandbox's clock, which `advance` advances, in China's time zone."""
         return self._gateway.account.now()
 
     def rotate(self) -> None:
-        """Makes a new platform certificate, which signs from now on. The former ones stay listed."""
+        """Makes a new platform certificate, which signs from now on. The old ones stay in the list."""
         self._keys.rotate()
 
     def fault(self, fault: Fault | str, *, times: int | None = None, share: float | None = None) -> None:
-        """Lets something go wrong: with the next answer, the next `times`, or a share of all from now on.
+        """Adds a fault to the next response, to the next `times` responses, or to a share of all from now on.
 
-        Faults of the next answers come in the order in which they were asked for, before those of shares.
+        Faults of the next responses occur in the order in which they were added, before faults with a share.
 
         Args:
-            fault: what goes wrong, such as Fault.SIGNTEST or "signtest".
-            times: how many answers.
-            share: from 0, which ends it, to 1.
+            fault: the fault, such as Fault.SIGNTEST or "signtest".
+            times: the number of responses, from 1 to 100,000; one by default.
+            share: the share of all responses, from 0 to 1; 0 ends it. The shares of all faults must not add up to
+                more than 1.
 
         Raises:
-            ConfigurationError: there is no such fault, or not just one of times and share was given.
+            ConfigurationError: there is no such fault; both times and share are given; or one is out of range.
         """
         self._faults.add(fault, times, share)
 
@@ -176,77 +177,80 @@ class Sandbox:
     def notify(
         self, event_type: str, resource: Any, url: str, *, original_type: str = "", fault: Fault | str | None = None
     ) -> Notice:
-        """Posts a notification, and again by the service's schedule until it is received.
+        """Posts a notification, and retries it by the service's schedule until it is received.
 
-        The first post is done when this returns. The others follow in their time, or when `advance` turns the clock. They
-        stop when the sandbox ends.
+        The first post has been made when this returns. The retries are made when their time comes, or when `advance` makes
+        them due; none is made after the `with` block.
 
         Args:
-            event_type: such as TRANSACTION.SUCCESS.
-            resource: what is encrypted, a JSON value.
-            url: where to post it.
-            original_type: of the resource; by default the first word of the event type, as in "transaction".
-            fault: what goes wrong with the signature of the first post; the others are right.
+            event_type: the event type, such as TRANSACTION.SUCCESS.
+            resource: the resource to encrypt, a JSON value.
+            url: the URL to post to.
+            original_type: the type of the resource; by default the first word of the event type, such as "transaction".
+            fault: a fault in the signature of the first post; the signatures of the retries are valid.
+
+        Returns:
+            The notification, which shows its posts so far. It is updated with each retry.
 
         Raises:
-            ConfigurationError: the fault is none of a signature.
+            ConfigurationError: the fault is not one of signatures.
         """
-        if fault is not None and fault not in _OF_SIGNATURES:
-            raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(_OF_SIGNATURES)}")
+        if fault is not None and fault not in _SIGNATURE_FAULTS:
+            raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(_SIGNATURE_FAULTS)}")
         kind = original_type or event_type.partition(".")[0].lower()
-        wrong = None if fault is None else Fault(fault)
+        first_fault = None if fault is None else Fault(fault)
 
-        def first(body: bytes) -> Mapping[str, str]:
-            return self._gateway.spoilt(self._proof(body), body, wrong)
+        def sign_first(body: bytes) -> Mapping[str, str]:
+            return self._gateway.break_signature(self._sign_notification(body), body, first_fault)
 
-        return self._notifier.notify(event_type, resource, url, kind, first)
+        return self._notifier.notify(event_type, resource, url, kind, sign_first)
 
     def advance(self, seconds: float) -> None:
-        """Turns the clock of the sandbox ahead. The notifications that are due by then have been posted when this returns.
+        """Advances the sandbox's clock. The notifications that are due by then have been posted when this returns.
 
-        The bills of a day are there from ten o'clock of the next day on, in China, on the same clock. What is signed carries
-        the real time all the same, for that is what its receiver compares it with.
+        On the same clock, the bills of a day are available from ten o'clock of the next day, in China. Signatures carry the
+        real time, because the receiver compares their timestamp with its own clock.
 
         Args:
-            seconds: how far, from 0 on.
+            seconds: the seconds to advance by, from 0 to 10**8.
 
         Raises:
-            ConfigurationError: That would not be ahead.
+            ConfigurationError: seconds is not a number in this range.
         """
         self._notifier.advance(seconds)
 
     def client(self, **settings: Any) -> Client:
-        """A client with these credentials, directly connected.
+        """Returns a client with the merchant's credentials, which connects without a proxy.
 
         Args:
-            **settings: of `Client`, added to the credentials or in their place.
+            **settings: settings of `Client`, which add to the credentials or replace them.
         """
         return Client(**{"proxies": {}, **self.credentials, **settings})
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # whoever started the thread waits for this
+        except Exception as error:  # `__enter__` raises it
             self._listening.set_exception(error)
 
     async def _serve(self) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         manager = web.Server(self._handle)
 
-        def protocol() -> _Protocol:
-            # What is signed is the body as it is sent, so a body that is compressed is not opened here.
+        def make_protocol() -> _Protocol:
+            # The body is signed as it is sent, so it must not be decompressed here.
             return _Protocol(
                 manager,
                 loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # which means none, as in web.Server
+                access_log=None,  # type: ignore[arg-type]  # None means no log, as in web.Server
                 keepalive_timeout=KEEPALIVE,
                 auto_decompress=False,
             )
 
-        server = await loop.create_server(protocol, self._host, self._port)
+        server = await loop.create_server(make_protocol, self._host, self._port)
         try:
             listening, port = server.sockets[0].getsockname()[:2]
-            host = _FROM_HERE.get(listening) or str(listening)
+            host = _LOOPBACK.get(listening) or str(listening)
             netloc = f"[{host}]" if ":" in host else host
             self._listening.set_result((f"http://{netloc}:{port}/", lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()
@@ -254,26 +258,26 @@ class Sandbox:
             server.close()
             await manager.shutdown(1.0)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        headers = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
-        # request.read() would stop at a megabyte, and files may be larger.
-        call = Call(request.method, request.raw_path, Headers(headers), await request.content.read())
+    async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
+        headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
+        # `received.read()` is limited to one megabyte, and files may be larger.
+        body = await received.content.read()
+        request = SandboxRequest(received.method, received.raw_path, Headers(headers), body)
         fault = self._faults.draw()
-        answer = self._gateway.answer(call, fault)
-        kept = call if len(call.body) <= KEPT else call._replace(body=call.body[:KEPT])
-        self._history.append(Seen(kept, answer.status, fault))
-        if answer.delivery is Delivery.LATE:
+        response = self._gateway.respond(request, fault)
+        self._history.append(Seen(request._replace(body=body[:MAX_KEPT_BODY]), response.status, fault))
+        if response.delivery is Delivery.DELAYED:
             await asyncio.sleep(self._slowness)
-        if answer.delivery in (Delivery.NOTHING, Delivery.HALF):
-            return await _broken(request, answer)
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        if response.delivery in (Delivery.NONE, Delivery.HALF):
+            return await _break_connection(received, response)
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
-    def _proof(self, body: bytes) -> Mapping[str, str]:
-        return self._gateway.signature(self._gateway.sign_with or Signer.CERTIFICATE, body)
+    def _sign_notification(self, body: bytes) -> Mapping[str, str]:
+        return self._gateway.sign(self._gateway.sign_with or Signer.CERTIFICATE, body)
 
 
 class _Protocol(web.RequestHandler):
-    """Speaks HTTP, and says what is wrong with a request that is none in JSON, as with any other."""
+    """The HTTP server's protocol. It responds to a malformed HTTP message with a JSON error, as to any other error."""
 
     def handle_error(
         self,
@@ -284,13 +288,13 @@ class _Protocol(web.RequestHandler):
     ) -> web.StreamResponse:
         if status >= 500:
             return super().handle_error(request, status, exc, message)
-        answer = malformed(status)
-        response = web.Response(status=status, headers=answer.headers, body=answer.body)
+        malformed = make_malformed_response(status)
+        response = web.Response(status=status, headers=malformed.headers, body=malformed.body)
         response.force_close()
         return response
 
 
-_OF_SIGNATURES = (
+_SIGNATURE_FAULTS = (
     Fault.WRONG_SIGNATURE,
     Fault.SIGNTEST,
     Fault.OLD_CLOCK,
@@ -300,20 +304,20 @@ _OF_SIGNATURES = (
 )
 
 
-def _signer(sign_with: Signer | str | None) -> Signer | None:
+def _parse_signer(sign_with: Signer | str | None) -> Signer | None:
     if sign_with is not None and sign_with not in tuple(Signer):
         raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
     return None if sign_with is None else Signer(sign_with)
 
 
-async def _broken(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    """Ends the connection before the answer, or in the middle of its body."""
-    half = answer.body[: len(answer.body) // 2]
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    if half and answer.delivery is Delivery.HALF:
-        response.content_length = len(answer.body)
-        await response.prepare(request)
-        await response.write(half)
-    if request.transport is not None:
-        request.transport.close()
-    return response
+async def _break_connection(received: web.BaseRequest, response: SandboxResponse) -> web.StreamResponse:
+    """Closes the connection before the response, or after half of its body."""
+    half = response.body[: len(response.body) // 2]
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    if half and response.delivery is Delivery.HALF:
+        stream.content_length = len(response.body)
+        await stream.prepare(received)
+        await stream.write(half)
+    if received.transport is not None:
+        received.transport.close()
+    return stream

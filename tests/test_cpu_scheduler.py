@@ -1,4 +1,4 @@
-"""Who computes what calls on an event loop wait for."""
+"""Scheduling of signatures on an event loop and its helper thread."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from wechatpay_chain._pipeline import cpu_scheduler as turns
-from wechatpay_chain._pipeline.cpu_scheduler import Turns
+from wechatpay_chain._pipeline import cpu_scheduler
+from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
 
 LOOP, THREAD = "MainThread", "wechatpay-chain-signing_0"
 
 
 @pytest.fixture(params=[1, 2], ids=["one core", "two cores"])
 def cores(request, monkeypatch):
-    monkeypatch.setattr(turns, "_cores", lambda: request.param)
+    monkeypatch.setattr(cpu_scheduler, "_cores", lambda: request.param)
     return request.param
 
 
@@ -29,7 +29,7 @@ def slowly(number: int) -> tuple[int, str]:
 async def taken(*functions) -> list:
     loop = asyncio.get_running_loop()
     return await asyncio.gather(
-        *(Turns.of(loop).take(loop, function) for function in functions), return_exceptions=True
+        *(CpuScheduler.of(loop).run(loop, function) for function in functions), return_exceptions=True
     )
 
 
@@ -67,7 +67,7 @@ def computed_when_they_went_on(calls: int) -> list[int]:
 
     async def one():
         loop = asyncio.get_running_loop()
-        await Turns.of(loop).take(loop, lambda: (time.sleep(0.001), computed.append(True)))
+        await CpuScheduler.of(loop).run(loop, lambda: (time.sleep(0.001), computed.append(True)))
         seen.append(len(computed))
 
     async def main():
@@ -77,23 +77,13 @@ def computed_when_they_went_on(calls: int) -> list[int]:
     return seen
 
 
-def test_results_are_given_out_together(cores, monkeypatch):
-    """So that the calls go on one after another; but for the first, which found the loop idle."""
-    monkeypatch.setattr(turns, "TOGETHER", 60.0)
-    first, *others = computed_when_they_went_on(20)
-    assert first == 1
-    assert others[-1] == 20
-    assert len(set(others)) <= cores, "the loop's at once, and the thread's"
-
-
-def test_a_result_waits_for_others_only_so_long(monkeypatch):
-    monkeypatch.setattr(turns, "_cores", lambda: 1)
-    monkeypatch.setattr(turns, "TOGETHER", 0.0)
+def test_a_result_does_not_wait_for_others(monkeypatch):
+    monkeypatch.setattr(cpu_scheduler, "_cores", lambda: 1)
     seen = computed_when_they_went_on(20)
     assert all(computed <= place + 2 for place, computed in enumerate(seen, 1))
 
 
-def test_an_interrupt_while_results_are_given_out(cores):
+def test_an_interrupt_while_results_are_delivered(cores):
     interrupts = [KeyboardInterrupt]
 
     class Interrupted(asyncio.Future):
@@ -117,7 +107,7 @@ def test_an_interrupt_while_results_are_given_out(cores):
 
 
 def test_a_loop_that_is_busy_holds_nobody_up(cores):
-    """A thread gets Python from a loop that is never idle only if the loop gives it: it is asked to after 5 ms without a break."""
+    """A busy loop starves the helper thread of the GIL; then the loop computes by itself what the thread has taken."""
 
     async def main():
         async def busy():
@@ -166,7 +156,9 @@ def test_what_nobody_waits_for_is_not_computed(cores):
     async def main():
         loop = asyncio.get_running_loop()
         tasks = [
-            asyncio.ensure_future(Turns.of(loop).take(loop, lambda number=number: computed.append(slowly(number)[0])))
+            asyncio.ensure_future(
+                CpuScheduler.of(loop).run(loop, lambda number=number: computed.append(slowly(number)[0]))
+            )
             for number in range(20)
         ]
         await asyncio.sleep(0)
@@ -183,11 +175,11 @@ def test_what_nobody_waits_for_is_not_computed(cores):
 @pytest.mark.parametrize("calls", [3, 4, 8, 20])
 def test_the_thread_ends_with_its_loop(monkeypatch, calls):
     """Also where the loop is closed while it computes: a call has failed, say, and nobody waits for the others."""
-    monkeypatch.setattr(turns, "_cores", lambda: 2)
+    monkeypatch.setattr(cpu_scheduler, "_cores", lambda: 2)
 
     async def main():
         loop = asyncio.get_running_loop()
-        waiting = [asyncio.ensure_future(Turns.of(loop).take(loop, lambda: slowly(0))) for _ in range(calls)]
+        waiting = [asyncio.ensure_future(CpuScheduler.of(loop).run(loop, lambda: slowly(0))) for _ in range(calls)]
         await waiting[0]
 
     for _ in range(20):

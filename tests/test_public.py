@@ -1,0 +1,40 @@
+"""What is public: names and signatures that do not change without notice."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import wechatpay_chain
+from tests.public_api import lines
+
+PINNED = Path(__file__).parent / "data" / "public_api.txt"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions of Python write some types in another way")
+def test_the_public_names_and_their_signatures():
+    """To change them on purpose: python -m tests.public_api > tests/data/public_api.txt, and a line in CHANGELOG.md."""
+    assert list(lines()) == PINNED.read_text().splitlines()
+
+
+def test_the_three_lists_of_names_agree():
+    assert sorted(wechatpay_chain._HOMES) == sorted(set(wechatpay_chain.__all__) - {"__version__"})
+    source = Path(wechatpay_chain.__file__).read_text()
+    typed = source[source.index("if TYPE_CHECKING:") : source.index("_HOMES = ")]
+    for name, home in wechatpay_chain._HOMES.items():
+        assert name in typed.partition(f"from wechatpay_chain.{home} import ")[2].partition("    from ")[0], name
+
+
+def test_modules_without_an_underscore_are_public():
+    root = Path(wechatpay_chain.__file__).parent
+    public = {
+        path.stem
+        for path in root.iterdir()
+        if not path.name.startswith("_") and (path.suffix == ".py" or path.is_dir())
+    }
+    assert public == {"crypto", "errors", "middleware", "sandbox", "stores"}
+    assert {path.stem for path in (root / "sandbox").glob("*.py")} - {"__init__"} == {
+        path.stem for path in (root / "sandbox").glob("_*.py")
+    } - {"__init__"}

@@ -1,0 +1,102 @@
+"""The HTTP messages of the sandbox: what the server hands to the gateway, and what the gateway returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from wechatpay_chain import crypto
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain.sandbox._faults import Delivery
+
+__all__ = [
+    "ACCEPTED",
+    "REFUSED",
+    "SandboxRequest",
+    "SandboxResponse",
+    "make_error_response",
+    "make_malformed_response",
+    "make_request_id",
+    "with_request_id",
+]
+
+ACCEPTED = 0
+"""The number at the end of a Request-ID if the request was accepted."""
+
+REFUSED = 268435457
+"""The number at the end of a Request-ID if the request was refused."""
+
+
+class SandboxRequest(NamedTuple):
+    """A request as it was received.
+
+    Attributes:
+        method: the HTTP method.
+        target: the request target: path and query, still percent-encoded.
+        headers: the headers.
+        body: the body.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+class SandboxResponse(NamedTuple):
+    """A response to be sent.
+
+    Attributes:
+        status: the HTTP status.
+        headers: the headers.
+        body: the body.
+        delivery: how the response is sent.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    delivery: Delivery = Delivery.COMPLETE
+
+
+def make_request_id(outcome: int) -> str:
+    """Returns a new Request-ID.
+
+    Args:
+        outcome: ACCEPTED or REFUSED.
+    """
+    return f"{crypto.nonce(20).upper()}-{outcome}"
+
+
+def with_request_id(response: SandboxResponse) -> SandboxResponse:
+    """Returns the response of a refused request with a new Request-ID.
+
+    Args:
+        response: a response without a Request-ID.
+    """
+    return response._replace(headers={"Request-ID": make_request_id(REFUSED), **response.headers})
+
+
+def make_error_response(status: int, code: str, message: str, **headers: str) -> SandboxResponse:
+    """Returns an unsigned error response.
+
+    Args:
+        status: the HTTP status.
+        code: the service's error code, such as SYSTEM_ERROR.
+        message: the service's message.
+        **headers: headers to add.
+    """
+    body = json.dumps({"code": code, "message": message}, ensure_ascii=False).encode()
+    return SandboxResponse(status, {"Content-Type": "application/json; charset=utf-8", **headers}, body)
+
+
+def make_malformed_response(status: int) -> SandboxResponse:
+    """Returns the response to a message that is not a valid HTTP/1.1 request.
+
+    Args:
+        status: the HTTP status, usually 400.
+    """
+    return with_request_id(
+        make_error_response(status, "INVALID_REQUEST", "This is not a valid HTTP/1.1 request: see RFC 9112.")
+    )

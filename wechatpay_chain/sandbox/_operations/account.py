@@ -1,0 +1,106 @@
+"""The merchant's account: the orders and files that the sandbox remembers, and how a request is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from wechatpay_chain.sandbox._keys import Keys
+
+__all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
+
+CHINA = timezone(timedelta(hours=8))
+"""The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
+
+
+class Refusal(Exception):
+    """An error response.
+
+    Attributes:
+        status: the HTTP status.
+        headers: headers to add to the response.
+        body: the JSON body: code, message, and detail if there is any.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, code, message)
+        self.status, self.headers = status, headers or {}
+        self.body: dict[str, Any] = {"code": code, "message": message, **({"detail": detail} if detail else {})}
+
+
+class StoredFile(NamedTuple):
+    """A file that can be downloaded."""
+
+    content_type: str
+    content: bytes
+
+
+@dataclass
+class Account:
+    """The state of one merchant at the service.
+
+    Attributes:
+        keys: the keys of the merchant and of the service.
+        calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
+        orders: the orders by out_trade_no. Each has `placed`, the parameters of the order; `prepay_id`; `state`, the body
+            of a query's response; and `time`, when it was placed.
+        files: the files that can be downloaded, by media ID or token.
+    """
+
+    keys: Keys
+    calendar: Callable[[], float]
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, StoredFile] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        """Returns the calendar's time in China's time zone."""
+        return datetime.fromtimestamp(self.calendar(), CHINA)
+
+    def find_order(self, out_trade_no: str, mchid: str) -> dict[str, Any]:
+        """Returns an order of this merchant.
+
+        Args:
+            out_trade_no: the merchant's order number.
+            mchid: the merchant number in the request.
+
+        Raises:
+            Refusal: there is no such order, or the merchant number is another merchant's.
+        """
+        self.require_mchid(mchid)
+        if out_trade_no not in self.orders:
+            raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
+        return self.orders[out_trade_no]
+
+    def find_file(self, name: str) -> StoredFile:
+        """Returns the file of a media ID or token.
+
+        Args:
+            name: the media ID or token.
+
+        Raises:
+            Refusal: there is no such file.
+        """
+        if name not in self.files:
+            raise Refusal(404, "RESOURCE_NOT_EXISTS", "文件不存在")
+        return self.files[name]
+
+    def require_mchid(self, mchid: str) -> None:
+        """Checks that a merchant number is the one that signed the request.
+
+        Args:
+            mchid: the merchant number in the request.
+
+        Raises:
+            Refusal: it is another merchant's.
+        """
+        if mchid != self.keys.mchid:
+            raise Refusal(400, "PARAM_ERROR", "mchid与签名的商户号不一致")

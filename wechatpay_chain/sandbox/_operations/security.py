@@ -1,0 +1,61 @@
+"""The operations about keys and encryption: the list of platform certificates, and an echo."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+
+from wechatpay_chain import crypto
+from wechatpay_chain.sandbox._keys import Keys, certificate_pem
+from wechatpay_chain.sandbox._operations.account import CHINA, Account
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
+from wechatpay_chain.sandbox._schema import NOTIFY_URL, choice, obj, secret, text
+
+__all__ = ["SECURITY_OPERATIONS"]
+
+
+def _list_certificates(account: Account, _request: CheckedRequest) -> Result:
+    return 200, {"data": [_describe_certificate(account.keys, *item) for item in account.keys.certificates.items()]}
+
+
+def _describe_certificate(keys: Keys, serial: str, certificate: x509.Certificate) -> dict[str, Any]:
+    nonce = crypto.nonce(12)
+    ciphertext = crypto.aes_gcm_encrypt(certificate_pem(certificate), keys.apiv3_key.encode(), nonce, "certificate")
+    return {
+        "serial_no": serial,
+        "effective_time": _format_time(certificate.not_valid_before_utc),
+        "expire_time": _format_time(certificate.not_valid_after_utc),
+        "encrypt_certificate": {
+            "algorithm": "AEAD_AES_256_GCM",
+            "nonce": nonce,
+            "associated_data": "certificate",
+            "ciphertext": ciphertext,
+        },
+    }
+
+
+def _format_time(moment: datetime) -> str:
+    """Returns a time as RFC 3339 in China's time zone."""
+    return moment.astimezone(CHINA).isoformat(timespec="seconds")
+
+
+def _echo(account: Account, request: CheckedRequest) -> Result:
+    body = {"echo_message": request.body["echo_message"]}
+    if (decrypted := request.body.get("encrypted_echo_message")) is not None:
+        body["encrypted_echo_message"] = crypto.encrypt(decrypted, account.keys.merchant.public_key())
+    return 200, body
+
+
+SECURITY_OPERATIONS = (
+    Operation(
+        "GET", "/v3/certificates", _list_certificates, query=obj({}, {"algorithm_type": choice("RSA", "SM2", "ALL")})
+    ),
+    Operation(
+        "POST",
+        "/v3/security/echo",
+        _echo,
+        body=obj({"echo_message": text()}, {"encrypted_echo_message": secret(), "notify_url": NOTIFY_URL}),
+    ),
+)
