@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage test-slow soak bench bench-quick lint types docs clean
+.PHONY: demo test coverage test-slow soak bench bench-quick lint types docs api clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -42,6 +42,11 @@ types: $(VENV)/types
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet
+
+# Compares the public API with that of the last release, once there is one.
+api: $(VENV)/docs
+	@release=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) || { echo "no release yet to compare with"; exit 0; }; \
+	$(BIN)/griffe check wechatpay_chain --against "$$release"
 
 clean:
 	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site

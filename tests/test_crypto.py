@@ -216,7 +216,7 @@ def test_encrypted_private_keys(service, form, passphrase):
     assert same(crypto.load_private_key(locked, passphrase), service.merchant)
     with pytest.raises(ConfigurationError, match="passphrase="):
         crypto.load_private_key(locked)
-    with pytest.raises(ConfigurationError, match="passphrase: it does not open"):
+    with pytest.raises(ConfigurationError, match="passphrase: it does not decrypt"):
         crypto.load_private_key(locked, "another")
     with pytest.raises(ConfigurationError, match="leave the passphrase out"):
         crypto.load_private_key(private_pem(service.merchant), passphrase)

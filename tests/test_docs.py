@@ -1,8 +1,11 @@
-"""Every piece of Python in the README and in docs/ runs, against a WeChat Pay on this machine."""
+"""Every code block of the README and of docs/ runs against a sandbox, and uses public names only."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import logging
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,13 +13,21 @@ from pathlib import Path
 
 import pytest
 
+import wechatpay_chain
 from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
+from wechatpay_chain._catalogue import file_operations
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
-
+EXAMPLES = sorted((ROOT / "docs").rglob("*.py"))
+PACKAGE = Path(wechatpay_chain.__file__).parent
+PUBLIC = {
+    "wechatpay_chain",
+    *(f"wechatpay_chain.{module.name}" for module in pkgutil.iter_modules([str(PACKAGE)]) if module.name[0] != "_"),
+}
+PRIVATE = {path.stem for path in PACKAGE.rglob("_*") if not path.stem.startswith("__") and path.suffix in ("", ".py")}
 
 CERTIFICATE_ID = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
 ORDER = {
@@ -28,11 +39,28 @@ ORDER = {
 }
 
 
-def pieces(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+def pieces(page: Path, language: str = "python") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def private_imports(source: str) -> list[str]:
+    """Returns the names that a source imports from this package and that are not public."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names if is_ours(name.name) and name.name not in PUBLIC]
+        elif isinstance(node, ast.ImportFrom) and is_ours(node.module or ""):
+            names = [f"{node.module}.{name.name}" for name in node.names]
+            exported = importlib.import_module(node.module).__all__ if node.module in PUBLIC else ()
+            found += [name for name in names if name not in PUBLIC and name.rpartition(".")[2] not in exported]
+    return found
+
+
+def is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "wechatpay_chain"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if pieces(page)], ids=lambda page: page.name)
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     with Sandbox() as sandbox, sandbox.client() as client:
         known = sandbox.credentials
@@ -47,7 +75,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             (tmp_path / name).write_text(text)
         (tmp_path / "shop.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture \xff\xd9")
         monkeypatch.chdir(tmp_path)
-        # Readers put in numbers of their own and call the real service; here both are the sandbox's.
+        # Readers use their own numbers and call the real service; here both are the sandbox's.
         public_key_id, serial = known["certs"]
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
@@ -55,9 +83,9 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
-        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # the reader's own orders.py
+        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
-        # The pages fetch the bills of yesterday, which are there from ten o'clock on.
+        # The pages fetch the bills of yesterday, which are ready at 10:00.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
         scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
         for piece in pieces(page):
@@ -98,6 +126,60 @@ def test_a_page_shows_the_statement_of_the_example_for_both_databases():
     sqlite, postgresql = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert sqlite in (ROOT / "docs" / "notifications" / "orders.py").read_text(encoding="utf-8")
     assert re.sub(r":(\w+)", r"%(\1)s", sqlite) == postgresql
+
+
+@pytest.mark.parametrize("source", [*PAGES, *EXAMPLES], ids=lambda path: path.name)
+def test_pages_and_examples_import_public_names_only(source):
+    text = source.read_text(encoding="utf-8")
+    blocks = [text] if source.suffix == ".py" else [*pieces(source), *pieces(source, "py")]
+    assert [name for block in blocks for name in private_imports(block)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import wechatpay_chain._client",
+        "import wechatpay_chain.crypto, wechatpay_chain._keys.loading as loading",
+        "from wechatpay_chain._messages.effects import Sleep",
+        "from wechatpay_chain import _client",
+        "from wechatpay_chain import TYPE_CHECKING",
+        "from wechatpay_chain.errors import enum",
+        "def f():\n    from wechatpay_chain.sandbox._server import Sandbox",
+    ],
+)
+def test_a_private_import_is_found(source):
+    assert len(private_imports(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source", [*PAGES, *EXAMPLES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"], ids=lambda path: path.name
+)
+def test_no_page_names_a_private_module(source):
+    text = source.read_text(encoding="utf-8")
+    assert "_pipeline" in PRIVATE
+    assert re.findall(rf"\bwechatpay_chain[./]_\w+|(?<![\w$])(?:{'|'.join(sorted(PRIVATE))})\b", text) == []
+
+
+def test_the_reference_has_every_public_name():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    directives = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    assert len(directives) == len(set(directives))
+    hidden = re.findall(r'"!\^(\w+)\$"', text)  # by the options of a module, for another page has them
+    modules = {importlib.import_module(name) for name in directives if name in PUBLIC}
+    documented = {id(getattr(module, name)) for module in modules for name in module.__all__ if name not in hidden}
+    for name in set(directives) - PUBLIC:
+        parent, _, attribute = name.rpartition(".")
+        assert parent == "wechatpay_chain"
+        documented.add(id(getattr(wechatpay_chain, attribute)))
+    assert set(directives) >= PUBLIC - {"wechatpay_chain"}
+    missing = [name for name in wechatpay_chain.__all__ if id(getattr(wechatpay_chain, name)) not in documented]
+    assert missing == ["__version__"], "add `::: wechatpay_chain.NAME` to docs/api.md"
+
+
+def test_the_page_of_errors_lists_the_unsigned_downloads():
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+) (v3/[^`]+)` \|$", page, re.MULTILINE)
+    assert {(method, "/" + re.sub(r"\{\w+\}", "{}", path)) for method, path in listed} == set(file_operations._UNSIGNED)
 
 
 def test_there_are_pieces_to_run():

@@ -202,7 +202,7 @@ def test_what_fits_no_order_marks_nothing_and_is_logged(shop):
         placed(begun)
         for number, (name, changes) in enumerate(MISFITS.items(), start=1):
             assert begun.notify(**changes).posts[0].outcome == 500, name
-            assert begun.log.count("fits no order") == number, name
+            assert begun.log.count("no order was marked as paid") == number, name
         for changes in (
             {"original_type": "profitsharing"},
             {"event_type": "REFUND.SUCCESS", "original_type": "refund"},

@@ -293,10 +293,10 @@ def test_the_passphrase_of_a_p12(service, certificate):
     assert client(service, private_key=named, passphrase="secret", serial=named).serial == OWN
     assert client(service, private_key=archive(service.merchant, certificate, None), serial="").serial == OWN
     for settings, said in (
-        ({"private_key": named}, "private_key: .*the merchant number does not open"),
-        ({"private_key": named, "passphrase": "another secret"}, "private_key: .*passphrase= does not open"),
-        ({"serial": named}, "serial: .*the merchant number does not open"),
-        ({"certs": {PUBLIC_KEY_ID: named}}, r"certs\['PUB_KEY_ID_0.*an empty passphrase does not open"),
+        ({"private_key": named}, "private_key: .*the merchant number does not decrypt"),
+        ({"private_key": named, "passphrase": "another secret"}, "private_key: .*passphrase= does not decrypt"),
+        ({"serial": named}, "serial: .*the merchant number does not decrypt"),
+        ({"certs": {PUBLIC_KEY_ID: named}}, r"certs\['PUB_KEY_ID_0.*an empty passphrase does not decrypt"),
         ({"private_key": archive(None, None, MCHID.encode(), [certificate])}, "without a private key"),
         ({"serial": archive(service.merchant, None, MCHID.encode())}, "serial: .*without a certificate"),
         ({"private_key": archive(service.merchant, None, MCHID.encode()), "serial": ""}, "serial: it is missing"),
@@ -462,11 +462,11 @@ API_KEY = "9f8e7d6c5b4a39281706f5e4d3c2b1Aa"
         (f"{API_KEY}\u200b", r"ends with the invisible character U\+200B"),
         (f"{API_KEY}\\n", r"ends with \\n written out"),
         (full_width(API_KEY), "full-width characters"),
-        (f"{API_KEY[:9]}\u200b{API_KEY[9:]}", "cannot be seen"),
+        (f"{API_KEY[:9]}\u200b{API_KEY[9:]}", "invisible characters"),
         (f"{API_KEY[:29]}\u200b", "invisible"),
         (f"{API_KEY[:30]}é", "not ASCII"),
         ("\ud800" * 32, "not ASCII"),
-        (f"{API_KEY[:9]} {API_KEY[9:]}", "a blank among them"),
+        (f"{API_KEY[:9]} {API_KEY[9:]}", "whitespace among them"),
         ("0123456789abcdef", "half of an MD5 hash"),
         ("0123456789" * 4, "serial number"),
         ("0123456789abcdef" * 4, "SHA-256"),
@@ -517,7 +517,7 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
     pem = private_pem(key)
     content = content_of(pem)
     return {
-        "request": (request(key), "a certificate request.*the request is"),
+        "request": (request(key), "a certificate request.*the request is only"),
         "request as base64": (content_of(request(key).decode()), "a certificate request"),
         "EC": (elliptic(), "an EC private key"),
         "EC of SEC 1": (
@@ -549,11 +549,11 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
         ),
         "PKCS#7": (pkcs7.serialize_certificates([new_certificate(key)], PEM), r"a PKCS#7 container"),
         "HTML": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page.*download the file again"),
-        "ZIP": (zipped(pem), "a ZIP archive; .*unpack it"),
+        "ZIP": (zipped(pem), "a ZIP archive; .*extract it"),
         "Java": (b"\xfe\xed\xfe\xed\0\0\0\2" + octets_of(pem), "a Java keystore"),
         "an id": (PUBLIC_KEY_ID, "the id of WeChat Pay's public key"),
         "nothing": (b"\n", "nothing"),
-        "blanks": ("\u200b \n", "an empty text"),
+        "blanks": ("\u200b \n", "an empty string"),
         "noise": (bytes(range(128, 256)), "128 bytes that are neither"),
         "cut": (pem[:900], r"damaged PEM block \(private key\): it is cut short, 6.. of 1... bytes"),
         "cut DER": (octets_of(pem)[:700], "damaged DER: it is cut short, 700 of"),
@@ -569,11 +569,11 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
         "a placeholder": (pem_of("PRIVATE KEY", b"your key here"), "damaged PEM block"),
         "no content": ("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "an empty PEM block"),
         "more behind it": (octets_of(pem) + octets_of(pem), "bytes follow its end"),
-        "a long text": ("no key. " * 200, "a text of 1599 characters, which is neither PEM nor base64"),
+        "a long text": ("no key. " * 200, "a string of 1599 characters, which is neither PEM nor base64"),
         "a user's folder": ("~nobody-at-all/apiclient_key.pem", "~nobody-at-all/apiclient_key.pem"),
-        "a URL": ("https://example.com/key.pem", "a URL of the scheme 'https'"),
+        "a URL": ("https://example.com/key.pem", "a URL with the scheme 'https'"),
         "a Path of it": (Path(content[:100]), "a path of 100 characters"),
-        "a part of it as a path": (content[:40] + ".pem", "a text of 44 characters"),
+        "a part of it as a path": (content[:40] + ".pem", "a string of 44 characters"),
         "an open file": (io.BytesIO(pem.encode()), "came a BytesIO"),
     }
 

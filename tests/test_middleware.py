@@ -48,7 +48,9 @@ def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, name, value
         return response
 
     client.middleware.insert_before("sign", "trace", trace)
-    with pytest.raises(ArgumentError, match="headers: one of them, or the target, has a character that cannot be sent") as caught:
+    with pytest.raises(
+        ArgumentError, match="headers: one of them, or the target, has a character that cannot be sent"
+    ) as caught:
         send(client.v3.x, verb, json={})
     assert value not in str(caught.value)
     assert caught.value.__cause__ is None

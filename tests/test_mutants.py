@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 RSA, AEAD, ENCODING, NONCE = "_schemes/rsa.py", "_schemes/aead.py", "_schemes/encoding.py", "_schemes/nonce.py"
 PROOF, FLOW = "_keys/verification.py", "_pipeline/stack.py"
-LOADING, SERIALS, FILES = "_keys/loading.py", "_keys/serials.py", "_catalogue/file_operations.py"
+KEY_CHECKS, SERIALS, FILES = "_keys/checks.py", "_keys/serials.py", "_catalogue/file_operations.py"
 VERIFY, RETRY = "_pipeline/verify.py", "_pipeline/retry.py"
 
 MUTANTS = {
@@ -28,9 +28,9 @@ MUTANTS = {
     "another hash pads personal data": (RSA, "padding.MGF1(hashes.SHA1())", "padding.MGF1(hashes.SHA256())"),
     "associated data is not bound": (AEAD, 'cipher.decrypt(nonce.encode(), raw, (associated_data or "").encode())', 'cipher.decrypt(nonce.encode(), raw, b"")'),
     "a nonce is always the same": (NONCE, "secrets.token_hex((size + 1) // 2)", '("0" * (size + 1))'),
-    "a serial loses its zeros": (SERIALS, "return digits.zfill(MOST_DIGITS)", "return digits"),
-    "a damaged key is taken": (LOADING, "p * q == public.n\n        and", "True\n        or"),
-    "a key is not tried": (LOADING, "key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())", "pass"),
+    "a serial loses its zeros": (SERIALS, "return digits.zfill(MAX_DIGITS)", "return digits"),
+    "a damaged key is taken": (KEY_CHECKS, "p * q == public.n\n        and", "True\n        or"),
+    "a key is not tried": (KEY_CHECKS, "key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())", "pass"),
     "only 200 is verified": (VERIFY, "if response.ok:", "if response.status_code == 200:"),
     "an old answer is fresh": (PROOF, "abs(skew) >= WINDOW", "skew >= WINDOW"),
     "the window is a second wider": (PROOF, "WINDOW = 300", "WINDOW = 301"),
@@ -62,7 +62,7 @@ TESTS = {
     AEAD: ["tests/test_crypto.py"],
     ENCODING: ["tests/test_crypto.py"],
     NONCE: ["tests/test_crypto.py"],
-    LOADING: ["tests/test_crypto.py"],
+    KEY_CHECKS: ["tests/test_crypto.py"],
     SERIALS: ["tests/test_crypto.py"],
     PROOF: ["tests/test_verify.py", "tests/test_signer.py"],
     VERIFY: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],

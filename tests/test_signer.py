@@ -73,7 +73,9 @@ def test_a_signer_needs_no_private_key(service, wire, keyless, send, kind):
         paid = client.payment.jsapi("wx", "wx2014")
         message = f"wx\n{paid['timeStamp']}\n{paid['nonceStr']}\n{paid['package']}\n"
         assert rsa_verifies(service.merchant, paid["paySign"], message.encode())
-        with pytest.raises(ConfigurationError, match="private_key: it is missing; it decrypts what is encrypted"):
+        with pytest.raises(
+            ConfigurationError, match="private_key: it is missing; expected the private key, to decrypt"
+        ):
             client.decrypt("abc")
 
 

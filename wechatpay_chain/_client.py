@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._chain.call import Seconds
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._chain.flows import Flows
-from wechatpay_chain._chain.node import Node, Root
+from wechatpay_chain._chain.node import Node
+from wechatpay_chain._chain.root import Root, no_such_root
 from wechatpay_chain._config import parse_config
 from wechatpay_chain._dispatch import Dispatch
 from wechatpay_chain._forks.importing import importing
@@ -27,18 +27,14 @@ from wechatpay_chain._messages.protocols import (
     Verifier,
 )
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.errors import raise_for_status
-from wechatpay_chain._pipeline.log import log
+from wechatpay_chain._pipeline import errors, log, rotate, sign, verify
+from wechatpay_chain._pipeline import retry as retrying
 from wechatpay_chain._pipeline.retry import Retry
-from wechatpay_chain._pipeline.retry import retry as retrying
-from wechatpay_chain._pipeline.rotate import rotate
-from wechatpay_chain._pipeline.sign import sign
 from wechatpay_chain._pipeline.stack import Stack, fetch_through
-from wechatpay_chain._pipeline.verify import verify
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain._transport.route import Route
 from wechatpay_chain._transport.transports import Transports
-from wechatpay_chain.errors import ConfigurationError, SignatureError
+from wechatpay_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -53,8 +49,6 @@ if TYPE_CHECKING:
     from wechatpay_chain._payment import Payment
 
 __all__ = ["Client"]
-
-_DEFAULT_RETRY = Retry()
 
 
 class Client:
@@ -105,11 +99,7 @@ class Client:
     Attributes:
         mchid: the merchant number.
         serial: the serial number of the merchant API certificate, as the service writes it.
-        v2: starts a chain of APIv2.
-        v3: starts a chain of APIv3.
-        hk: starts a chain of the older cross-border operations.
-        global_: starts a chain of the global customs operations.
-        brand: starts a chain of brand merchants.
+        v2: starts a chain of APIv2; so do v3, hk (older cross-border), global_ (customs) and brand (brand merchants).
 
     Raises:
         ConfigurationError: a setting is missing or wrong. The message names it, and never shows a secret.
@@ -138,7 +128,7 @@ class Client:
         former_private_keys: Sequence[PrivateKeySource] = (),
         base_url: str = "https://api.mch.weixin.qq.com/",
         timeout: float | tuple[float, float] | tuple[float, float, float] = (5.0, 30.0),
-        retry: Retry | None = _DEFAULT_RETRY,
+        retry: Retry | None = Retry(),  # noqa: B008 -- it is immutable
         max_response_bytes: int = 64 << 20,
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
@@ -151,35 +141,23 @@ class Client:
         settings = {name: value for name, value in locals().items() if name in parse_config.__annotations__}
         config = self._config = parse_config(**settings)
         self.mchid, self.serial = config.credentials.mchid, config.credentials.serial
-        transports = Transports(
-            Route(config.origin, proxies, ca_bundle),
-            config.response_limit,
-            session,
-            async_session,
-            transport,
-            async_transport,
-        )
+        route = Route(config.origin, proxies, ca_bundle)
+        transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
         merchant_keys = MerchantKeys(config.private_keys)
         stack = Stack(fixed=("verify",))
-        refresh = Refresh(
-            config.keyring,
-            config.certificates,
-            config.certificate_cache,
-            config.timeout,
-            partial(fetch_through, stack),
-            fetches=config.fetches,
-            verifies=config.verifier is None,
-        )
+        keyring, lists, cache = config.keyring, config.certificates, config.certificate_cache
+        fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)
+        refresh = Refresh(keyring, lists, cache, config.timeout, fetch, fetches=fetches, verifies=verifies)
         stack.fill(
-            log=log,
-            retry=retrying(config.retry, config.origins),
-            errors=raise_for_status,
-            verify=verify(config.keyring, config.verifier, merchant_keys.decrypt),
-            rotate=rotate(refresh),
-            sign=sign(config.credentials),
+            log=log.log,
+            retry=retrying.retry(config.retry, config.origins),
+            errors=errors.raise_for_status,
+            verify=verify.verify(keyring, config.verifier, merchant_keys.decrypt),
+            rotate=rotate.rotate(refresh),
+            sign=sign.sign(config.credentials),
         )
         encoder = Encoder(config.origin, config.timeout)
-        flows = Flows(encoder, config.keyring, refresh, merchant_keys, stack, config.origins)
+        flows = Flows(encoder, keyring, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
 
     @property
@@ -191,21 +169,12 @@ class Client:
         """Returns the node of a path as written; `<name>` is another spelling of the variable `{name}`."""
         return Node(self._dispatch, "").chain(path)
 
-    def __getitem__(self, path: str) -> Node:
-        return self.chain(path)
+    __getitem__ = chain
 
     if not TYPE_CHECKING:  # a type checker reports a misspelt attribute by itself
 
         def __getattr__(self, attribute: str) -> object:
-            import difflib
-
-            public = [name for name in dir(type(self)) if not name.startswith("_")]
-            meant = difflib.get_close_matches(attribute.lower(), public, n=1)
-            raise AttributeError(
-                f"{attribute!r} is not an attribute of a client"
-                + (f"; did you mean {meant[0]!r}?" if meant else ".")
-                + ' A chain begins at v2, v3, hk, global_, brand, or anywhere with client["…"]'
-            )
+            raise no_such_root(type(self), attribute)
 
     @property
     def notifications(self) -> Notifications:
@@ -279,8 +248,7 @@ class Client:
             ArgumentError: the source announces no file, or several; the target cannot be written to.
             SignatureError: the file is not the one that was announced (DIGEST_MISMATCH), or is not signed.
             DecryptionError: the file of a sub-merchant was altered, or is not encrypted to the merchant.
-            OSError: the file cannot be written.
-            TransportError, ContentError, ConfigurationError, APIError: as for any call.
+            OSError, TransportError, ContentError, ConfigurationError, APIError: as for any call.
         """
         return self._dispatch.download(source, to, gunzip, progress, timeout)
 
@@ -299,47 +267,31 @@ class Client:
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches and checks WeChat Pay's platform certificates. Returns those that are valid now, by serial number.
 
-        Calls do this by themselves where they need it; this is for programs that pass certificates on.
-
         Raises:
             ConfigurationError: `apiv3_key` is missing or wrong, or the list cannot be used.
             TransportError, SignatureError, APIError: as for any call.
         """
-        read = self._config.certificates.read
-        try:
-            response = self.v3.certificates.get()
-        except SignatureError as error:
-            # A list that cannot be decrypted has no key to verify it with. Then the list is the cause to report.
-            read(error.response.content if error.response else b"")
-            raise
-        return read(response.content)
+        return self._dispatch.platform_certificates(self._config.certificates)
 
     def close(self) -> None:
         """Closes the connections of blocking calls. A later call opens new ones."""
         self._dispatch.transports.close()
 
     async def aclose(self) -> None:
-        """Closes the connections of blocking calls, and those of awaited calls on the running event loop.
-
-        Those on other event loops are closed when their loop ends.
-        """
+        """Closes the connections of blocking calls, and of awaited calls on this event loop; others close with their loop."""
         self._dispatch.transports.close()
         await self._dispatch.transports.aclose()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

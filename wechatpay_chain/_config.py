@@ -1,4 +1,4 @@
-"""Parses and checks every setting of a client. A setting that cannot be used is a `ConfigurationError` that names it."""
+"""Parses and checks every setting of a client. The error for a wrong setting names the setting."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from wechatpay_chain._keys.loading import (
     Identity,
     PrivateKeySource,
     PublicKeySource,
-    is_of,
-    key_of,
+    certifies,
     load_certificate,
     load_former_key,
     load_identity,
-    read_public,
+    load_key_or_certificate,
 )
-from wechatpay_chain._keys.material import holds_material
-from wechatpay_chain._keys.own_keys import OwnKey
+from wechatpay_chain._keys.material import is_key_material
+from wechatpay_chain._keys.parsing import extract_public_key
+from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._keys.serials import normalize_serial
-from wechatpay_chain._keys.signing import Credentials, with_key, with_nothing, with_signer
+from wechatpay_chain._keys.signing import Credentials, refuse_to_sign, sign_with_key, sign_with_signer
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.protocols import CertificateCache, NonceStore, Signer, Verifier
 from wechatpay_chain._messages.request import Timeout
@@ -42,17 +42,17 @@ from wechatpay_chain.errors import ArgumentError, ConfigurationError
 T = TypeVar("T")
 
 FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
-"""The service, and its other site."""
+"""The origin of the service, and the origin of its second site."""
 
 __all__ = ["Config", "parse_config", "parse_origins"]
 
 
 @dataclass(frozen=True, repr=False)
 class Config:
-    """The settings of a client, checked. `Client` says what each is."""
+    """The checked settings of a client. See `Client` for their meaning."""
 
     credentials: Credentials
-    private_keys: Sequence[OwnKey[RSAPrivateKey]]
+    private_keys: Sequence[PerProcessKey[RSAPrivateKey]]
     keyring: Keyring
     certificates: CertificateList
     apiv3_key: bytes | None
@@ -96,7 +96,7 @@ def parse_config(
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    number = parse_merchant_number(mchid)
+    merchant_number = parse_merchant_number(mchid)
     check_method("signer", signer, "sign")
     check_method("verifier", verifier, "verify")
     check_method("seen", seen, "add")
@@ -104,21 +104,21 @@ def parse_config(
         raise ConfigurationError(
             "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
         )
-    identity = load_identity("private_key", private_key, passphrase, number) if private_key else None
-    merchant_serial = parse_merchant_serial(serial, number, identity, passphrase)
+    identity = load_identity("private_key", private_key, passphrase, merchant_number) if private_key else None
+    merchant_serial = parse_merchant_serial(serial, merchant_number, identity, passphrase)
     merchant = merchant_serial, identity.key.public_key() if identity else None
-    former_keys = load_former_keys(former_private_keys, passphrase, number)
-    private_keys = tuple(OwnKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
-    signature = with_signer(signer) if signer else with_key(private_keys[0]) if identity else with_nothing
+    former_keys = load_former_keys(former_private_keys, passphrase, merchant_number)
+    private_keys = tuple(PerProcessKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
+    sign = sign_with_signer(signer) if signer else sign_with_key(private_keys[0]) if identity else refuse_to_sign
     key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
-    fetches = _of_setting(parse_bool, "fetch_certificates", fetch_certificates)
+    fetches = _parse_like_argument(parse_bool, "fetch_certificates", fetch_certificates)
     if verifier is None and not certs and (key is None or not fetches):
         why = "no apiv3_key to fetch certificates with" if fetches else "fetch_certificates is False"
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
     policy = Retry(attempts=1) if retry is None else retry
     origin = parse_origin(base_url, allow_http)
     return Config(
-        credentials=Credentials(number, merchant_serial, signature),
+        credentials=Credentials(merchant_number, merchant_serial, sign),
         private_keys=private_keys,
         keyring=Keyring(certs, merchant),
         certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
@@ -130,14 +130,14 @@ def parse_config(
         seen=seen,
         origin=origin,
         origins=parse_origins(policy, origin, allow_http),
-        timeout=_of_setting(parse_timeout, timeout),
+        timeout=_parse_like_argument(parse_timeout, timeout),
         retry=policy,
         response_limit=parse_response_limit(max_response_bytes),
     )
 
 
-def _of_setting(parse: Callable[..., T], *arguments: object) -> T:
-    """Parses a setting that calls have too, where it is an argument."""
+def _parse_like_argument(parse: Callable[..., T], *arguments: object) -> T:
+    """Parses a setting that is also an argument of calls, with the parser of the argument."""
     try:
         return parse(*arguments)
     except ArgumentError as error:
@@ -145,7 +145,11 @@ def _of_setting(parse: Callable[..., T], *arguments: object) -> T:
 
 
 def parse_merchant_number(mchid: object) -> str:
-    """Reads the merchant number: an int, or a text of digits that may have been copied with blanks or quotes around it."""
+    """Parses the merchant number: an int, or a string of digits, which may have been copied with spaces or quotes.
+
+    Raises:
+        ConfigurationError: it is missing or not a number.
+    """
     is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
     text = str(mchid) if is_number else mchid
     copied = Copied(text) if isinstance(text, str) else None
@@ -156,52 +160,54 @@ def parse_merchant_number(mchid: object) -> str:
     elif copied is None:
         came = f"came a {type(mchid).__name__}"
     elif len(copied.text) >= 32:
-        came = f"came a text of {len(copied.text)} characters"
+        came = f"came a string of {len(copied.text)} characters"
     elif re.fullmatch("wx[0-9a-f]{16}", copied.text):
         came = f"came {mchid!r}, which is an appid"
     else:
-        came = f"came {mchid!r}, which holds {copied.find_flaw('0-9')}"
-    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a text of digits such as '1900007291'")
+        came = f"came {mchid!r}, which contains {copied.find_flaw('0-9')}"
+    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a string of digits such as '1900007291'")
 
 
 def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
-    """Reads the serial number of the merchant API certificate, as the service writes it.
+    """Returns the serial number of the merchant API certificate in the service's notation.
 
     Args:
-        serial: the number, or the certificate that has it. A text that is a number is no path.
+        serial: the number, or the certificate. A string that is a number is never taken as a path.
         mchid: the merchant number.
-        identity: what the merchant signs with. A certificate must be for that key; where a certificate came with it, the
-            serial number must be that certificate's, and may be left out.
-        passphrase: of a PKCS#12 file.
+        identity: the merchant's private key. A certificate must certify this key. If the key came with a certificate,
+            the serial number must be that certificate's, and can be omitted.
+        passphrase: the passphrase of a PKCS#12 file.
 
     Raises:
-        ConfigurationError: there is none, or the certificate is for another key than the merchant's.
+        ConfigurationError: there is no serial number, or the certificate is for a key other than the merchant's.
     """
     own = identity.certificate if identity else None
     if isinstance(serial, (str, bytes)) and not serial.strip():
         serial = None
     if not serial and own is not None:
         return normalize_serial(own.serial_number)
-    if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (isinstance(serial, str) and _is_source(serial)):
+    if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
+        isinstance(serial, str) and _is_certificate_source(serial)
+    ):
         certificate = load_certificate("serial", serial, passphrase, mchid)
         number = normalize_serial(certificate.serial_number)
-        if identity and not is_of(certificate, identity.key):
+        if identity and not certifies(certificate, identity.key):
             raise ConfigurationError(
-                f"serial and private_key: the certificate {number} in serial= is for another key than the one in "
+                f"serial and private_key: the certificate {number} in serial= does not belong to the key in "
                 "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
                 "apiclient_key.pem of one application"
             )
     else:
-        number = _read_serial(serial, mchid)
-    if own is not None and (brought := normalize_serial(own.serial_number)) != number:
+        number = _parse_serial(serial, mchid)
+    if own is not None and (found := normalize_serial(own.serial_number)) != number:
         raise ConfigurationError(
-            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has {brought}; "
-            "leave serial= out, or give the private key of the other certificate"
+            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has "
+            f"{found}; leave serial= out, or pass the private key that belongs to the certificate in serial="
         )
     return number
 
 
-def _read_serial(serial: object, mchid: str) -> str:
+def _parse_serial(serial: object, mchid: str) -> str:
     if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
         came = f"came a {type(serial).__name__}" if serial else "it is missing"
         raise ConfigurationError(
@@ -210,8 +216,8 @@ def _read_serial(serial: object, mchid: str) -> str:
     text = Copied(serial).text if isinstance(serial, str) else ""
     if text.upper().startswith(PUBLIC_KEY_PREFIX):
         raise ConfigurationError(
-            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of the "
-            "merchant API certificate"
+            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of "
+            "the merchant API certificate"
         )
     if text == mchid or serial == int(mchid):
         raise ConfigurationError(
@@ -220,33 +226,36 @@ def _read_serial(serial: object, mchid: str) -> str:
     return normalize_serial(serial)
 
 
-def _is_source(serial: str) -> bool:
-    return holds_material(serial) or _PATH.search(strip(serial)) is not None
+def _is_certificate_source(serial: str) -> bool:
+    return is_key_material(serial) or _PATH.search(strip(serial)) is not None
 
 
 _PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)
 
 
-def load_former_keys(formers: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
+def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
     """Loads the older private keys of the merchant.
 
     Args:
-        formers: the keys, as of `load_private_key`.
-        passphrase: of those that are encrypted.
-        mchid: the merchant number, which is the passphrase of a PKCS#12 file where none is given.
+        former_keys: the keys, with the same values as in `load_private_key`.
+        passphrase: the passphrase of those that are encrypted.
+        mchid: the merchant number, which is tried if a PKCS#12 file comes without a passphrase.
+
+    Raises:
+        ConfigurationError: one of them is not a usable private key.
     """
-    if isinstance(formers, (str, bytes, os.PathLike)) or not isinstance(formers, Iterable):
+    if isinstance(former_keys, (str, bytes, os.PathLike)) or not isinstance(former_keys, Iterable):
         raise ConfigurationError(
-            f"former_private_keys: came a {type(formers).__name__}; expected a list of private keys"
+            f"former_private_keys: came a {type(former_keys).__name__}; expected a list of private keys"
         )
     return tuple(
         load_former_key(f"former_private_keys[{number}]", former, passphrase, mchid)
-        for number, former in enumerate(formers)
+        for number, former in enumerate(former_keys)
     )
 
 
 def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:
-    """The certificates that fetched ones must have been issued by."""
+    """Loads the certificates of the issuers that are accepted for fetched certificates."""
     if isinstance(trust_anchors, (str, bytes)) or not isinstance(trust_anchors, Iterable):
         raise ConfigurationError(
             f"trust_anchors: came a {type(trust_anchors).__name__}; expected a list of certificates"
@@ -254,16 +263,16 @@ def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.C
     loaded: list[x509.Certificate] = []
     for number, source in enumerate(trust_anchors):
         setting = f"trust_anchors[{number}]"
-        anchor = read_public(setting, source)
+        anchor = load_key_or_certificate(setting, source)
         if not isinstance(anchor, x509.Certificate):
-            raise ConfigurationError(f"{setting}: came a bare public key; expected certificates")
-        key_of(setting, anchor)
+            raise ConfigurationError(f"{setting}: came a bare public key; expected a certificate")
+        extract_public_key(setting, anchor)
         loaded.append(anchor)
     return loaded
 
 
 def parse_certificate_cache(cache: object) -> CertificateCache | None:
-    """Where fetched certificates are kept."""
+    """Returns the cache for fetched certificates; a path becomes a `CertificateFile`."""
     if cache is None:
         return None
     if isinstance(cache, (str, os.PathLike)):
@@ -273,13 +282,17 @@ def parse_certificate_cache(cache: object) -> CertificateCache | None:
     if callable(getattr(cache, "load", None)) and callable(getattr(cache, "save", None)):
         return cast("CertificateCache", cache)
     raise ConfigurationError(
-        f"certificate_cache: came a {type(cache).__name__}; expected a path, or an object with load() and save(answer)"
+        f"certificate_cache: came a {type(cache).__name__}; expected a path, or an object with load() and save()"
     )
 
 
 def parse_origin(base_url: object, allow_http: bool) -> str:
-    """Scheme, host and port of the service, without a trailing slash."""
-    expected = "expected scheme and host only, such as 'https://api.mch.weixin.qq.com/'"
+    """Returns the origin (scheme, host and port) of the service.
+
+    Raises:
+        ConfigurationError: it is not an origin, or is not encrypted although it must be.
+    """
+    expected = "expected only scheme and host, such as 'https://api.mch.weixin.qq.com/'"
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url: came a {type(base_url).__name__}; {expected}")
     url = urlsplit("")
@@ -289,22 +302,22 @@ def parse_origin(base_url: object, allow_http: bool) -> str:
     except ValueError:
         scheme, host = "", ""
     if "@" in url.netloc:
-        raise ConfigurationError(f"base_url: it holds a user name or password; {expected}")
+        raise ConfigurationError(f"base_url: it contains a user name or password; {expected}")
     if scheme not in ("https", "http") or url.path not in ("", "/") or url.query or url.fragment:
-        # A path in front of the service's own would be sent and not signed.
+        # A path before that of the service would be sent, but not signed.
         raise ConfigurationError(f"base_url: came {base_url!r}; {expected}")
     if scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigurationError(
-            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or allow_http=True "
-            "for an egress proxy of your own"
+            f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or "
+            "allow_http=True for your own egress proxy"
         )
     return f"{scheme}://{url.netloc}"
 
 
 def parse_origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:
-    """The domain that is called, and the second one where there is one.
+    """Returns the origin that is called first, and the second one if there is one.
 
-    Source of the second: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
+    Source of the second origin: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
     """
     if not isinstance(retry, Retry):
         raise ConfigurationError(f"retry: came a {type(retry).__name__}; expected Retry(…), or None to try once")
@@ -323,8 +336,8 @@ def check_method(setting: str, value: object, method: str) -> None:
         raise ConfigurationError(f"{setting}: came a {type(value).__name__}; expected an object with {method}(…)")
 
 
-def parse_response_limit(most: object) -> int:
-    """Reads how many bytes of a response may be read into memory."""
-    if isinstance(most, int) and not isinstance(most, bool) and most > 0:
-        return most
-    raise ConfigurationError(f"max_response_bytes: came {most!r}; expected a whole number of bytes above 0")
+def parse_response_limit(limit: object) -> int:
+    """Parses the maximum number of bytes of a response that may be read into memory."""
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit
+    raise ConfigurationError(f"max_response_bytes: came {limit!r}; expected a positive whole number of bytes")

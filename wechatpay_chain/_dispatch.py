@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from wechatpay_chain._catalogue.certificates import CERTIFICATES
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
+from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline import sync_driver
 from wechatpay_chain._transport.transports import Transports
@@ -13,6 +15,8 @@ from wechatpay_chain.errors import APIError, ContentError, SignatureError, Trans
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from cryptography import x509
 
     from wechatpay_chain._files.announcement import Source
     from wechatpay_chain._files.download import Progress
@@ -69,6 +73,16 @@ class Dispatch(NamedTuple):
                 return await drive(flow, transport.send)
         except WeChatPayError as error:
             raise _without_frames(error) from error.__cause__
+
+    def platform_certificates(self, certificates: CertificateList) -> dict[str, x509.Certificate]:
+        """Fetches the platform certificates; see `Client.platform_certificates`."""
+        try:
+            response = self.send(Call("GET", CERTIFICATES[1:], idempotent=True))
+        except SignatureError as error:
+            # A list that cannot be decrypted has no key to verify it with. Then the list is the cause to report.
+            certificates.read(error.response.content if error.response else b"")
+            raise
+        return certificates.read(response.content)
 
     def refresh(self, key_id: str) -> None:
         """Fetches certificates if the key that a notification names needs that."""

@@ -1,7 +1,7 @@
-"""Keeps secrets out of the tracebacks of what raises.
+"""Keeps secrets out of tracebacks.
 
-Error trackers, `logging.exception` with locals and debuggers on the web show the local variables of every frame that an
-exception passed through. A frame that holds a private key, a passphrase or an APIv3 key must therefore not be among them.
+Error trackers, `logging.exception` with locals and web debuggers show the local variables of every frame in a
+traceback. A frame with a private key, a passphrase or an APIv3 key must therefore not be part of one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ R = TypeVar("R")
 
 
 def shielded(function: Callable[P, R]) -> Callable[P, R]:
-    """Lets a function raise without its own frames, so that no traceback holds what it was called with.
+    """Decorates a function so that its frames and arguments are in no traceback.
 
-    The exception stays the same object. Its traceback begins anew in the wrapper, whose arguments are dropped before it
-    raises; the exceptions that it came from lose their tracebacks, and the one that was being handled is forgotten.
+    The exception stays the same object, but its traceback starts in the wrapper, which deletes the arguments before it
+    raises. The exceptions in its chain of causes lose their tracebacks, and `__context__` is removed.
     """
 
     @wraps(function)
@@ -37,8 +37,8 @@ def shielded(function: Callable[P, R]) -> Callable[P, R]:
         try:
             raise raised
         finally:
-            del raised, cause  # else the exception and this frame would keep one another alive
+            del raised, cause  # otherwise the exception and this frame would form a reference cycle
 
     defaults: Any = call
-    defaults.__kwdefaults__ = getattr(function, "__kwdefaults__", None)  # where tools look for them
+    defaults.__kwdefaults__ = getattr(function, "__kwdefaults__", None)  # tools read the defaults from here
     return call

@@ -1,6 +1,6 @@
-"""The algorithms of APIv3, and the loading of keys, certificates and serial numbers.
+"""The algorithms of APIv3, and functions that load keys, certificates and serial numbers.
 
-Base64 is decoded strictly: a text that the standard alphabet with padding would not have produced is refused.
+Base64 is decoded strictly: only the standard alphabet with correct padding is accepted.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class SeenNonces:
             True if the nonce is new, False if it is stored already.
         """
         now = time.monotonic()
-        with self._lock.here:
+        with self._lock.current:
             is_known = self._ends.get(nonce, 0) > now
             if not is_known:
                 self._ends[nonce] = now + seconds

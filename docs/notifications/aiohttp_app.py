@@ -1,4 +1,4 @@
-"""An aiohttp.web application that receives notifications: `python aiohttp_app.py`."""
+"""Receives notifications in an aiohttp.web application: `python aiohttp_app.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ notifications = Notifications(
 async def wechatpay(request: web.Request) -> web.Response:
     try:
         notification = await notifications.parse_async(request.headers, await request.read())
-        # In a thread, for it waits for the database. After 4 seconds WeChat Pay is told to send it again.
+        # In a worker thread, because the database blocks. After 4 seconds the reply asks WeChat Pay to send it again.
         is_recorded = await asyncio.wait_for(asyncio.to_thread(record, notification), 4)
         reply = Reply.ok() if is_recorded else Reply.fail()
     except (WeChatPayError, asyncio.TimeoutError):

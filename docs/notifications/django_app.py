@@ -1,4 +1,4 @@
-"""A Django project of one file that receives notifications: `python django_app.py runserver`.
+"""Receives notifications in a Django project of one file: `python django_app.py runserver`.
 
 In production: `gunicorn django_app:application`.
 """
@@ -32,7 +32,7 @@ notifications = Notifications(
 )
 
 
-@csrf_exempt  # the signature says who posts
+@csrf_exempt  # the signature identifies the sender
 @require_POST
 def wechatpay(request: HttpRequest) -> HttpResponse:
     try:

@@ -1,4 +1,4 @@
-"""A FastAPI application that receives notifications: `uvicorn fastapi_app:app`."""
+"""Receives notifications in a FastAPI application: `uvicorn fastapi_app:app`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ app = FastAPI()
 
 @app.post("/wechatpay")
 async def wechatpay(request: Request) -> Response:
-    # Takes the request as it is: a model in the signature would parse the body before anybody verifies it.
+    # A plain Request: a model in the signature would parse the body before it is verified.
     try:
         notification = await notifications.parse_async(request.headers, await request.body())
-        # In a thread, for it waits for the database. After 4 seconds WeChat Pay is told to send it again.
+        # In a worker thread, because the database blocks. After 4 seconds the reply asks WeChat Pay to send it again.
         is_recorded = await asyncio.wait_for(asyncio.to_thread(record, notification), 4)
         reply = Reply.ok() if is_recorded else Reply.fail()
     except (WeChatPayError, asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""A Flask application that receives notifications: `flask --app flask_app run`."""
+"""Receives notifications in a Flask application: `flask --app flask_app run`."""
 
 from __future__ import annotations
 

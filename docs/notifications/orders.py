@@ -1,4 +1,4 @@
-"""Your orders, and what is to be done for those that are paid, in one SQLite database.
+"""Keeps orders, and the work to do for paid orders, in one SQLite database.
 
 The statements are the same for PostgreSQL; ../notifications.md shows them side by side.
 """
@@ -29,11 +29,11 @@ CREATE TABLE IF NOT EXISTS orders (
 );
 CREATE TABLE IF NOT EXISTS work (
     out_trade_no TEXT PRIMARY KEY,
-    due REAL NOT NULL                      -- Unix time from which a worker may take it
+    due REAL NOT NULL                      -- Unix time after which a worker may take it
 );
 """
 
-# Only an order that is not paid, and that fits in every respect, becomes PAID. The database lets one delivery do it.
+# Only an unpaid order that matches in every column becomes PAID. The database lets exactly one delivery do it.
 MARK_PAID = """
 UPDATE orders SET state = 'PAID', transaction_id = :transaction_id
 WHERE out_trade_no = :out_trade_no AND state = 'NOTPAY'
@@ -49,7 +49,7 @@ WHERE out_trade_no = :out_trade_no AND state = 'PAID' AND transaction_id = :tran
 
 @contextmanager
 def transaction() -> Iterator[sqlite3.Connection]:
-    """All that is done within happens, or nothing of it. Waits 3 seconds at the most for others that write."""
+    """Runs a block as one transaction: all of it is stored, or nothing. Waits at most 3 seconds for other writers."""
     with closing(sqlite3.connect(os.environ.get("SHOP_DATABASE", "shop.db"), timeout=3, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -66,7 +66,7 @@ def create_tables() -> None:
 
 
 def place(out_trade_no: str, appid: str, mchid: str, total: int, currency: str = "CNY") -> None:
-    """Keeps an order, before you ask WeChat Pay for its payment."""
+    """Stores an order. Call it before you send the order to WeChat Pay."""
     with transaction() as db:
         db.execute(
             "INSERT INTO orders (out_trade_no, appid, mchid, total, currency) VALUES (?, ?, ?, ?, ?)",
@@ -75,14 +75,14 @@ def place(out_trade_no: str, appid: str, mchid: str, total: int, currency: str =
 
 
 def record(notification: Notification) -> bool:
-    """Marks an order as paid, once, however often and wherever its notification comes.
+    """Marks an order as paid, exactly once, even if its notification comes several times or to several processes.
 
     Returns:
         True if WeChat Pay need not send the notification again.
     """
-    # A TRANSACTION.SUCCESS of original type "profitsharing" is no payment.
+    # A TRANSACTION.SUCCESS with the original type "profitsharing" is not a payment.
     if (notification.event_type, notification.original_type) != ("TRANSACTION.SUCCESS", "transaction"):
-        logger.info("nothing is done for %s %s", notification.event_type, notification.original_type)
+        logger.info("ignored %s %s", notification.event_type, notification.original_type)
         return True
     payment = notification.resource
     amount = payment.get("amount", {})
@@ -97,18 +97,18 @@ def record(notification: Notification) -> bool:
     if payment.get("trade_state") == "SUCCESS" and isinstance(paid["total"], int):
         with transaction() as db:
             if db.execute(MARK_PAID, paid).rowcount == 1:
-                # In the same transaction: an order that is paid has its work, whatever crashes from here on.
+                # In the same transaction, so that a crash cannot leave a paid order without its work.
                 db.execute("INSERT INTO work (out_trade_no, due) VALUES (?, ?)", (paid["out_trade_no"], time.time()))
                 return True
             if db.execute(IS_REPEAT, paid).fetchone():
                 return True
     shown = json.dumps({"id": notification.id, "trade_state": payment.get("trade_state"), **paid})
-    logger.error("nothing is marked as paid, for this fits no order: %s", shown)
+    logger.error("no order was marked as paid, because none matches: %s", shown)
     return False
 
 
 def take_work(lease: float = 60) -> str | None:
-    """Takes an order that is paid and not done. Unless it is finished, it is there again after `lease` seconds."""
+    """Takes a paid order to work on. If it is not finished within `lease` seconds, another worker may take it."""
     with transaction() as db:
         due = db.execute("SELECT out_trade_no FROM work WHERE due <= ? ORDER BY due LIMIT 1", (time.time(),)).fetchone()
         if due is not None:

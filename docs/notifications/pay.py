@@ -1,4 +1,4 @@
-"""Pays an order at one of these servers, without WeChat Pay: `python pay.py 8000 uvicorn fastapi_app:app`."""
+"""Sends a payment from a sandbox to one of these servers: `python pay.py 8000 uvicorn fastapi_app:app`."""
 
 from __future__ import annotations
 

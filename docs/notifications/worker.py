@@ -1,4 +1,4 @@
-"""Does what is slow for each order that is paid: `python worker.py`, beside the server, in as many processes as you like."""
+"""Does the slow work for paid orders: `python worker.py`, beside the server, in any number of processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger("shop")
 
 
 def deliver(out_trade_no: str) -> None:
-    """Sends a mail, calls a warehouse. After a crash it is called again, so it must bear being done twice."""
+    """Sends a mail or calls a warehouse. After a crash it is called again, so it must be idempotent."""
     print("delivered", out_trade_no, flush=True)
 
 
@@ -23,6 +23,6 @@ while True:
     try:
         deliver(out_trade_no)
     except Exception:
-        logger.exception("%s failed; it is tried again in a minute", out_trade_no)
+        logger.exception("%s failed; a worker retries it in a minute", out_trade_no)
     else:
         finish_work(out_trade_no)

@@ -1,1 +1,1 @@
-"""Facts about operations."""
+"""Facts about the operations of WeChat Pay, as data."""

@@ -1,6 +1,6 @@
-"""The operations whose response is a file, by exact method and path: facts of the service, each once.
+"""Lists the operations whose response is a file, by exact method and path.
 
-Each `{}` is one path segment, in which no server could find its way up.
+Each `{}` matches one path segment that contains no `..`, which a server could resolve to the parent folder.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 __all__ = ["is_digest_signed", "is_file", "is_unsigned"]
 
-# Downloads of files, which the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
+# File downloads, whose responses the service does not sign: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
 _UNSIGNED = (
     ("GET", "/v3/billdownload/file"),
     ("GET", "/v3/bill/downloadurl"),
@@ -20,14 +20,14 @@ _UNSIGNED = (
     ("GET", "/v3/new-tax-control-fapiao/download"),
 )
 
-# Overseas statements: what is signed is the SHA-1 of the text, which the header carries.
+# Overseas statements: the service signs the SHA-1 digest in the response header instead of the content.
 _DIGEST_SIGNED = (
     ("GET", "/hk/v3/statements"),
     ("GET", "/v3/global/statements"),
 )
 
 
-def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
+def _compile(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     return re.compile(
         "|".join(
             re.escape(f"{method} {path}").replace(r"\{\}", r"(?![^/]*(?:\.|%2E){2})[^/]+")
@@ -36,23 +36,23 @@ def _matcher(operations: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     )
 
 
-_UNSIGNED_OPERATION = _matcher(_UNSIGNED)
-_DIGEST_SIGNED_OPERATION = _matcher(_DIGEST_SIGNED)
-_FILE_OPERATION = _matcher(_UNSIGNED + _DIGEST_SIGNED)
+_UNSIGNED_OPERATION = _compile(_UNSIGNED)
+_DIGEST_SIGNED_OPERATION = _compile(_DIGEST_SIGNED)
+_FILE_OPERATION = _compile(_UNSIGNED + _DIGEST_SIGNED)
 
 
 def is_unsigned(method: str, target: str) -> bool:
-    """Tells whether the service signs no 2xx response of an operation."""
+    """Returns True if the service does not sign the 2xx responses of an operation."""
     return _UNSIGNED_OPERATION.fullmatch(_operation(method, target)) is not None
 
 
 def is_digest_signed(method: str, target: str) -> bool:
-    """Tells whether the service signs the digest of the response of an operation, in place of its content."""
+    """Returns True if the service signs the digest of the response of an operation instead of its content."""
     return _DIGEST_SIGNED_OPERATION.fullmatch(_operation(method, target)) is not None
 
 
 def is_file(method: str, target: str) -> bool:
-    """Tells whether the 2xx response of an operation is a file, not JSON."""
+    """Returns True if the 2xx response of an operation is a file, not JSON."""
     return _FILE_OPERATION.fullmatch(_operation(method, target)) is not None
 
 

@@ -1,4 +1,4 @@
-"""What each upload operation wants to be told about a file."""
+"""Describes the metadata that each upload operation requires about a file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import NamedTuple
 
 __all__ = ["RULES", "Rule"]
 
-
 MB = 1 << 20
-"""What the service's pages call 1M."""
+"""The number of bytes that the service's documentation calls 1M."""
 
 
 class Rule(NamedTuple):
-    """What an operation wants to be told about a file.
+    """The metadata that an upload operation requires about a file.
 
     Attributes:
-        digest: the member of meta that holds the digest.
-        algorithm: of the digest.
-        name: the member that holds the file's name; empty for none.
-        part: the name of the file's part.
-        more: members that are always the same.
-        most: bytes by suffix; empty where any file will do.
-        file_type: the member that holds the suffix in upper case; empty for none.
+        digest: the name of the member of `meta` for the digest.
+        algorithm: the hash algorithm of the digest.
+        name: the name of the member for the file name; empty if there is none.
+        part: the name of the multipart part with the file.
+        more: further members with constant values.
+        most: the maximum size in bytes by file suffix; empty if every file is allowed.
+        file_type: the name of the member for the suffix in upper case; empty if there is none.
     """
 
     digest: str = "sha256"
@@ -39,13 +38,12 @@ def _each(suffixes: str, most: float) -> dict[str, int]:
 
 
 _PICTURES = "jpg jpeg bmp png"
-
-
 _PICTURE = Rule(most=_each(_PICTURES, 2 * MB))
 
 
-# By path, `*` for a variable. Compiled from the package iwechatpay/openapi and the pages of the operations; where pages
-# differ in a size, the larger holds, for the service itself refuses what is too large.
+# By path, with `*` for a variable. Compiled from the package iwechatpay/openapi and the documentation of the
+# operations. If two pages disagree about a size, the larger one is used, because the service itself refuses files that
+# are too large.
 RULES = {
     "/v3/merchant/media/upload": Rule(most={**_each(_PICTURES, 5 * MB), "pdf": int(7.5 * MB)}),
     "/v3/merchant/media/video_upload": Rule(most=_each("avi wmv mpeg mp4 mov mkv flv f4v m4v rmvb", 5 * MB)),
@@ -75,7 +73,7 @@ RULES = {
         "digest",
         "SM3",
         name="",
-        more={"digest_alogrithm": "SM3"},  # so the service spells it
+        more={"digest_alogrithm": "SM3"},  # the spelling of the service
         most=_each("pdf ofd", 2 * MB),
         file_type="file_type",
     ),

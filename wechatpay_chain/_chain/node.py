@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._chain.call import Call, Fields, Seconds
-from wechatpay_chain._chain.chain import Chain, Sender
+from wechatpay_chain._chain.chain import Chain
 from wechatpay_chain._chain.template import Params, PathValue
 from wechatpay_chain._messages.response import Response
 
 if TYPE_CHECKING:
     from wechatpay_chain._files.source import Files
 
-__all__ = ["Node", "Root"]
-
-
-class _HasSender(Protocol):
-    _dispatch: Any
-
-
-class Root:
-    """An attribute of a client at which a chain starts.
-
-    Args:
-        segment: the first segment of its paths.
-    """
-
-    def __init__(self, segment: str) -> None:
-        self._segment = segment
-
-    def __get__(self, client: _HasSender, owner: type | None = None) -> Node:
-        sender: Sender = client._dispatch
-        return Node(sender, self._segment)
+__all__ = ["Node"]
 
 
 class Node(Chain):

@@ -1,1 +1,1 @@
-"""Forked processes: what a child must not inherit, and when no fork may happen."""
+"""Makes the package safe to fork: state that a child must not inherit, and moments at which no fork may happen."""

@@ -1,12 +1,13 @@
-"""Keeps a fork out of imports, and out of what OpenSSL makes under locks of its own: keys, and contexts of TLS.
+"""Delays forks during imports, and while OpenSSL creates keys and TLS contexts under its own locks.
 
-A child that is forked there finds a lock held by a thread that it does not have, and waits for it for ever.
+A child that is forked at such a moment inherits a locked lock without the thread that would release it, and waits
+forever.
 """
 
 from __future__ import annotations
 
-# These have hooks of their own, which must be registered before the one below: they run after it, and none comes to be while a
-# fork waits here, whose second half would then run without its first.
+# These modules register fork hooks of their own. They are imported first, because a hook that is registered while a
+# fork waits here would run after the fork without having run before it.
 import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
@@ -14,25 +15,25 @@ from _thread import RLock, get_ident
 
 __all__ = ["importing"]
 
-LONGEST_WAIT = 10.0
-"""Seconds that a fork waits for an import, which takes a fraction of one; hooks of other libraries could be in its way."""
+MAX_WAIT = 10.0
+"""The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
 
 importing = RLock()
-"""Held by a thread while it imports what calls need, or makes what OpenSSL makes under its own locks. A fork waits for it."""
+"""The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it."""
 
-_holding: set[int] = set()
-
-
-def _before() -> None:
-    if importing.acquire(timeout=LONGEST_WAIT):
-        _holding.add(get_ident())
+_forking_threads: set[int] = set()
 
 
-def _after() -> None:
-    if get_ident() in _holding:
-        _holding.discard(get_ident())
+def _acquire() -> None:
+    if importing.acquire(timeout=MAX_WAIT):
+        _forking_threads.add(get_ident())
+
+
+def _release() -> None:
+    if get_ident() in _forking_threads:
+        _forking_threads.discard(get_ident())
         importing.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
+    os.register_at_fork(before=_acquire, after_in_parent=_release, after_in_child=_release)

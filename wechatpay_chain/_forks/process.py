@@ -1,9 +1,9 @@
-"""Which process this is, and locks that a fork cannot leave locked: for what a forked child must not take over."""
+"""Identifies the current process, and provides locks that are never locked in a forked child."""
 
 from __future__ import annotations
 
 import os
-from _thread import RLock  # what `threading` is made of, which takes 1 ms to import
+from _thread import RLock  # importing `threading`, which uses it, takes 1 ms
 
 __all__ = ["ForkSafeLock", "current_process"]
 
@@ -11,29 +11,30 @@ _tokens: dict[int, object] = {}
 
 
 def current_process() -> object:
-    """Returns one object for each process, which nothing in another process is equal to.
+    """Returns a token that identifies this process: an object that is equal to that of no other process.
 
-    Process numbers alone would not do: they come again. Python's hook alone would not do either: a server that is written
-    in C, such as uWSGI, forks without running it. It takes 0.2 µs.
+    PIDs alone are not enough, because the system reuses them. Python's fork hook alone is not enough either, because a
+    server that is written in C, such as uWSGI, forks without running it. A call takes 0.2 µs.
     """
-    number = os.getpid()
-    # setdefault decides between threads that come here at once.
-    return _tokens.get(number) or _tokens.setdefault(number, object())
+    pid = os.getpid()
+    # setdefault is atomic, so all threads get the same object.
+    return _tokens.get(pid) or _tokens.setdefault(pid, object())
 
 
 class ForkSafeLock:
-    """A lock that a forked child finds free, whoever held it in the parent.
+    """A lock that is free in a forked child, even if a thread held it in the parent.
 
-    with lock.here:
-        ...
+    Example:
+        with lock.current:
+            ...
     """
 
     def __init__(self) -> None:
         self._locks: dict[object, RLock] = {}
 
     @property
-    def here(self) -> RLock:
-        """The lock of this process. It is of a type in C, so that no interrupt comes between taking it and what it guards."""
+    def current(self) -> RLock:
+        """The lock of this process. It is written in C, so no interrupt can come between `acquire` and the block."""
         process = current_process()
         return self._locks.get(process) or self._locks.setdefault(process, RLock())
 

@@ -1,1 +1,1 @@
-"""Keys: loading them, finding them, signing and verifying with them."""
+"""Loads keys, finds them by id, and signs and verifies with them."""

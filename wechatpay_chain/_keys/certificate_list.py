@@ -1,4 +1,4 @@
-"""Reads the platform certificates in a response to GET v3/certificates: decrypted, and checked one by one.
+"""Decrypts and checks the platform certificates in a response to GET v3/certificates.
 
 Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 """
@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from wechatpay_chain._keys.keyring import Merchant, is_valid_now, refuse_own
+from wechatpay_chain._keys.keyring import Merchant, check_not_merchant_key, is_valid_now
 from wechatpay_chain._keys.loading import load_public, serial_number
 from wechatpay_chain._messages.redaction import quote
 from wechatpay_chain._schemes.aead import aes_gcm_decrypt
@@ -24,20 +24,20 @@ __all__ = ["ISSUER", "CertificateList"]
 
 logger = logging.getLogger("wechatpay_chain")
 
-MOST_SKIPPED = 100
-"""How many different certificates are logged as skipped."""
+MAX_SKIPPED_LOGGED = 100
+"""The number of different skipped certificates that are logged."""
 
 ISSUER = "Tenpay.com Root CA"
 """The common name of the issuer of platform certificates."""
 
 
 class CertificateList:
-    """Reads lists of platform certificates.
+    """Decrypts lists of platform certificates and checks each certificate.
 
     Args:
-        apiv3_key: the certificates are encrypted with it; None where none can be read.
-        trust_anchors: a certificate must be issued by one of these; empty checks the issuer's name only.
-        merchant: the merchant's own serial number and key, which no certificate may have.
+        apiv3_key: the key that decrypts the certificates; None if no list will be read.
+        trust_anchors: the certificates of accepted issuers; if empty, only the name of the issuer is checked.
+        merchant: the merchant's own serial number and key, which no platform certificate may have.
     """
 
     def __init__(self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant) -> None:
@@ -47,64 +47,75 @@ class CertificateList:
     def read(self, content: bytes) -> dict[str, x509.Certificate]:
         """Returns the certificates that are valid now, by serial number.
 
-        That they can be decrypted shows that the sender has the APIv3 key. A certificate that cannot be used, such as one
-        with an SM2 key, is skipped, and logged once.
+        A certificate that can be decrypted was sent by somebody who has the APIv3 key. A certificate that cannot be
+        used, such as one with an SM2 key, is skipped and logged once.
+
+        Args:
+            content: the body of the response.
 
         Raises:
-            ConfigurationError: the content is not such a list, or has no certificate that can be used. Where none can be
-                decrypted, the APIv3 key is a different one.
+            ConfigurationError: the content is not such a list, or none of its certificates can be used. If none can be
+                decrypted, the APIv3 key is wrong.
         """
         try:
-            listed = list(json.loads(content)["data"])
+            entries = list(json.loads(content)["data"])
         except (ValueError, TypeError, LookupError, RecursionError):
             raise ConfigurationError("apiv3_key: the list of certificates cannot be read") from None
         usable: dict[str, x509.Certificate] = {}
-        first: WeChatPayError | None = None
-        for entry in listed:
+        first_error: WeChatPayError | None = None
+        for entry in entries:
             try:
                 serial, certificate = self._read_entry(entry)
                 if not is_valid_now(certificate):
-                    raise ConfigurationError("a certificate in the list has expired, or is not valid yet")
+                    raise ConfigurationError("a certificate in the list has expired or is not valid yet")
                 usable[serial] = certificate
             except WeChatPayError as error:
-                first = first or error
+                first_error = first_error or error
                 self._skip(entry, error)
             except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
                 self._skip(entry, ConfigurationError("it cannot be read"))
         if usable:
             return usable
-        if isinstance(first, DecryptionError):
+        if isinstance(first_error, DecryptionError):
             raise ConfigurationError(
-                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is set in the "
-                "merchant platform now"
+                "apiv3_key: the platform certificates cannot be decrypted with it; expected the APIv3 key that is "
+                "currently set in the merchant platform"
             ) from None
-        raise first or ConfigurationError("apiv3_key: the list of certificates has none that can be read") from None
+        raise first_error or ConfigurationError(
+            "apiv3_key: the list of certificates contains none that can be read"
+        ) from None
 
-    def _read_entry(self, listed: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
-        encrypted = listed["encrypt_certificate"]
+    def _read_entry(self, entry: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
+        encrypted = entry["encrypt_certificate"]
         if encrypted["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
             raise ConfigurationError("apiv3_key: a certificate is not encrypted with AEAD_AES_256_GCM")
-        # Notifications are encrypted with the same key. A ciphertext made for one must not be taken as a certificate.
+        # Notifications are encrypted with the same key. Their ciphertexts must not be accepted as certificates.
         associated_data = encrypted.get("associated_data")
         if associated_data not in ("certificate", "", None):
-            raise ConfigurationError("apiv3_key: a ciphertext in the list was not made for a certificate")
+            raise ConfigurationError("apiv3_key: a ciphertext in the list is not that of a certificate")
         pem = aes_gcm_decrypt(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
         if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
             raise ConfigurationError("apiv3_key: an entry of the list is not a certificate")
         certificate = load_public(pem)
-        if not isinstance(certificate, x509.Certificate) or serial_number(certificate) != listed["serial_no"]:
-            raise ConfigurationError("apiv3_key: a certificate came under a serial number that is not its own")
+        if not isinstance(certificate, x509.Certificate) or serial_number(certificate) != entry["serial_no"]:
+            raise ConfigurationError(
+                "apiv3_key: a certificate in the list has another serial number than its entry says"
+            )
         common_names = [name.value for name in certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if common_names != [ISSUER]:
-            raise ConfigurationError(f"apiv3_key: a certificate is issued by {common_names!r}; expected {ISSUER!r}")
+            raise ConfigurationError(f"apiv3_key: a certificate was issued by {common_names!r}; expected {ISSUER!r}")
         if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
-            raise ConfigurationError("trust_anchors: a certificate is issued by none of them")
-        refuse_own({listed["serial_no"]: certificate}, self._merchant)
-        return listed["serial_no"], certificate
+            raise ConfigurationError("trust_anchors: a certificate was not issued by any of them")
+        check_not_merchant_key({entry["serial_no"]: certificate}, self._merchant)
+        return entry["serial_no"], certificate
 
     def _skip(self, entry: object, error: WeChatPayError) -> None:
-        serial = quote(str(entry.get("serial_no")), 64) if isinstance(entry, dict) else "of an unknown form"
-        if (serial, str(error)) not in self._skipped and len(self._skipped) < MOST_SKIPPED:
+        serial = (
+            quote(str(entry.get("serial_no")), 64)
+            if isinstance(entry, dict)
+            else "(an entry that is not a JSON object)"
+        )
+        if (serial, str(error)) not in self._skipped and len(self._skipped) < MAX_SKIPPED_LOGGED:
             self._skipped.add((serial, str(error)))
             logger.warning("a platform certificate is skipped: %s: %s", serial, error)
 

@@ -1,7 +1,9 @@
-"""Tells keys and certificates apart by the structure of their DER.
+"""Identifies keys and certificates by the structure of their DER.
 
-A label such as `BEGIN PRIVATE KEY` can be wrong or missing; the structure cannot. Sources: RFC 8017 appendix A (PKCS#1),
-RFC 5958 (PKCS#8), RFC 5280 (certificates), RFC 2986 (requests), RFC 7292 (PKCS#12), RFC 5652 (PKCS#7), RFC 5915 (EC).
+A PEM label such as `BEGIN PRIVATE KEY` can be wrong or missing; the structure cannot.
+
+Sources: RFC 8017 appendix A (PKCS#1), RFC 5958 (PKCS#8), RFC 5280 (certificates), RFC 2986 (requests), RFC 7292
+(PKCS#12), RFC 5652 (PKCS#7), RFC 5915 (EC).
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ __all__ = ["Kind", "Material", "identify", "is_der", "is_sm2"]
 
 
 class Kind(enum.Enum):
-    """Tells which parser a piece of key material is for."""
+    """The kinds of key material, by the parser that each needs."""
 
     PRIVATE_KEY = "RSA private key"
     ENCRYPTED_KEY = "encrypted private key"
     PUBLIC_KEY = "RSA public key"
     CERTIFICATE = "certificate"
     PKCS12 = "PKCS#12"
-    OTHER = "no use here"
+    OTHER = "unusable"
 
 
 class Material(NamedTuple):
-    """A piece of key material. Its repr shows none of it.
+    """A piece of key material. Its repr shows none of the bytes.
 
     Attributes:
-        kind: which parser it is for.
-        name: what it is, for messages, such as "an SM2 private key".
-        octets: its DER; of a private key that is encrypted in the way of old PEM files, the PEM (RFC 1421, 4.6.1.1).
+        kind: the parser that it needs.
+        name: its description for error messages, such as "an SM2 private key".
+        octets: its DER; for a private key with the encryption of old PEM files, the PEM (RFC 1421, 4.6.1.1).
     """
 
     kind: Kind
@@ -51,7 +53,7 @@ _SEQUENCE = 0x30
 _BLANK = b"\r\n\0 "
 _LETTERS = {0x02: "i", 0x03: "b", 0x04: "o", 0x05: "n", 0x06: "d", 0x17: "t", 0x18: "t", _SEQUENCE: "s", 0xA0: "x"}
 
-# The elements of the outer sequence, a letter each; what an inner sequence holds follows it in parentheses.
+# One letter for each element of the outer sequence; the elements of an inner sequence follow it in parentheses.
 _SHAPES = {
     "PKCS#1 private key": r"i{9}(s\(.*\))?",
     "PKCS#8 private key": r"is\(d.*?\)o.*",
@@ -70,7 +72,7 @@ _STRUCTURE = re.compile("|".join(f"(?P<_{number}>{shape})" for number, shape in 
 _BER_PKCS12 = bytes.fromhex("3080020103")
 
 _ALGORITHMS = {
-    "2a864886f70d01010": "RSA",  # rsaEncryption, and what RSA-OAEP and RSA-PSS keys are marked with
+    "2a864886f70d01010": "RSA",  # rsaEncryption, and the identifiers of RSA-OAEP and RSA-PSS keys
     "2a8648ce3d0201": "EC",
     "2a811ccf5501": "SM2",
     "2a8648ce380401": "DSA",
@@ -83,103 +85,103 @@ _SM2_CURVE = bytes.fromhex("06082a811ccf5501822d")  # 1.2.156.10197.1.301
 
 
 def is_der(octets: bytes) -> bool:
-    """Returns whether bytes begin as the DER of a key or a certificate does; they may be cut short."""
+    """Returns True if bytes begin like the DER of a key or a certificate, which may be truncated."""
     if octets[:5] == _BER_PKCS12:
         return True
     if octets[:1] != b"\x30" or len(octets) < 8:
         return False
-    # The length is in two bytes for whatever has 256 bytes or more, in one behind 0x81, or alone up to 127.
+    # DER writes a length up to 127 in one byte, up to 255 as 0x81 and one byte, up to 65535 as 0x82 and two bytes.
     size = octets[1] + 2
     return octets[1] in (0x81, 0x82) or (size < 0x82 and len(octets) >= size and not octets[size:].strip(_BLANK))
 
 
-def identify(octets: bytes, called: str = "DER") -> Material:
-    """Finds out what DER is.
+def identify(octets: bytes, form: str = "DER") -> Material:
+    """Identifies the key material in DER.
 
     Args:
         octets: the DER.
-        called: what it came as, for the name of what is damaged.
+        form: the form that it came in, for the names of damaged material.
     """
     if octets[:5] == _BER_PKCS12:
         return Material(Kind.PKCS12, "a PKCS#12 file", octets)
     try:
-        outer = _element(octets, 0)
+        outer = _read_element(octets, 0)
         if outer.tag != _SEQUENCE:
-            return Material(Kind.OTHER, f"a damaged {called}: it does not begin as DER does")
+            return Material(Kind.OTHER, f"a damaged {form}: it does not begin like DER")
         if outer.end > len(octets):
             return Material(
-                Kind.OTHER, f"a damaged {called}: it is cut short, {len(octets)} of {outer.end} bytes are there"
+                Kind.OTHER, f"a damaged {form}: it is cut short, {len(octets)} of {outer.end} bytes are there"
             )
-        if octets[outer.end :].strip(_BLANK) and "trusted" not in called:  # OpenSSL's own marks follow there
-            return Material(Kind.OTHER, f"a damaged {called}: {len(octets) - outer.end} bytes follow its end")
+        if octets[outer.end :].strip(_BLANK) and "trusted" not in form:  # OpenSSL appends its own data to those
+            return Material(Kind.OTHER, f"a damaged {form}: {len(octets) - outer.end} bytes follow its end")
         octets = octets[: outer.end]
-        children = _elements(octets, outer)
-        shape = "".join(map(_shape, children, [octets] * len(children)))
+        children = _read_children(octets, outer)
+        shape = "".join(map(_describe_shape, children, [octets] * len(children)))
     except (IndexError, ValueError):
-        return Material(Kind.OTHER, f"a damaged {called}: its structure is broken")
+        return Material(Kind.OTHER, f"a damaged {form}: its structure is broken")
     found = _STRUCTURE.fullmatch(shape)
     structure = "" if found is None or found.lastgroup is None else list(_SHAPES)[int(found.lastgroup[1:])]
-    return _named(structure, octets, children, called)
+    return _describe(structure, octets, children, form)
 
 
-def _named(structure: str, octets: bytes, children: list[_Element], called: str) -> Material:
+def _describe(structure: str, octets: bytes, children: list[_Element], form: str) -> Material:
     if structure in ("PKCS#8 private key", "PKCS#1 private key"):
-        algorithm = _algorithm(octets, children[1]) if structure == "PKCS#8 private key" else "RSA"
+        algorithm = _read_algorithm(octets, children[1]) if structure == "PKCS#8 private key" else "RSA"
         kind = Kind.PRIVATE_KEY if algorithm == "RSA" else Kind.OTHER
-        return Material(kind, f"{_article(algorithm)} private key", octets)
+        return Material(kind, f"{_add_article(algorithm)} private key", octets)
     if structure in ("SPKI", "PKCS#1 public key"):
-        algorithm = _algorithm(octets, children[0]) if structure == "SPKI" else "RSA"
+        algorithm = _read_algorithm(octets, children[0]) if structure == "SPKI" else "RSA"
         kind = Kind.PUBLIC_KEY if algorithm == "RSA" else Kind.OTHER
-        return Material(kind, f"{_article(algorithm)} public key", octets)
+        return Material(kind, f"{_add_article(algorithm)} public key", octets)
     if structure == "EC private key":
         return Material(Kind.OTHER, f"an {'SM2' if is_sm2(octets) else 'EC'} private key")
-    usable = {
+    materials = {
         "encrypted private key": Material(Kind.ENCRYPTED_KEY, "an encrypted private key", octets),
         "certificate": Material(Kind.CERTIFICATE, "a certificate", octets),
         "PKCS#12": Material(Kind.PKCS12, "a PKCS#12 file", octets),
         "request": Material(Kind.OTHER, "a certificate request"),
         "PKCS#7": Material(Kind.OTHER, "a PKCS#7 container"),
-        "": Material(Kind.OTHER, f"a {called} of an unknown structure"),
+        "": Material(Kind.OTHER, f"a {form} with an unknown structure"),
     }
-    return usable.get(structure) or Material(Kind.OTHER, f"a {structure}")
+    return materials.get(structure) or Material(Kind.OTHER, f"a {structure}")
 
 
 def is_sm2(octets: bytes) -> bool:
-    """Returns whether DER names the curve of SM2."""
+    """Returns True if DER contains the identifier of the SM2 curve."""
     return _SM2_CURVE in octets
 
 
-def _article(algorithm: str) -> str:
+def _add_article(algorithm: str) -> str:
     return f"{'a' if algorithm[0] in 'Du' else 'an'} {algorithm}"
 
 
-def _algorithm(octets: bytes, identifier: _Element) -> str:
-    name = _elements(octets, identifier)[0]
+def _read_algorithm(octets: bytes, identifier: _Element) -> str:
+    name = _read_children(octets, identifier)[0]
     oid = octets[name.begin : name.end].hex()
     if is_sm2(octets[identifier.begin : identifier.end]):
         return "SM2"
     return next((known for prefix, known in _ALGORITHMS.items() if oid.startswith(prefix)), "unknown")
 
 
-def _shape(element: _Element, octets: bytes) -> str:
+def _describe_shape(element: _Element, octets: bytes) -> str:
     letter = _LETTERS.get(element.tag, "z")
     if letter != "s":
         return letter
-    return f"s({''.join(_LETTERS.get(child.tag, 'z') for child in _elements(octets, element))})"
+    return f"s({''.join(_LETTERS.get(child.tag, 'z') for child in _read_children(octets, element))})"
 
 
-def _elements(octets: bytes, parent: _Element) -> list[_Element]:
+def _read_children(octets: bytes, parent: _Element) -> list[_Element]:
     found: list[_Element] = []
     at = parent.begin
     while at < parent.end:
-        found.append(_element(octets, at))
+        found.append(_read_element(octets, at))
         at = found[-1].end
     if at != parent.end:
         raise ValueError
     return found
 
 
-def _element(octets: bytes, at: int) -> _Element:
+def _read_element(octets: bytes, at: int) -> _Element:
     size, begin = octets[at + 1], at + 2
     if size >= 0x80:
         begin += size - 0x80

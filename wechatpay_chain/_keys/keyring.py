@@ -1,4 +1,4 @@
-"""WeChat Pay's keys by id: public keys (`PUB_KEY_ID_…`) and platform certificates (by serial number), in any mix."""
+"""Keeps WeChat Pay's keys by id: public keys (`PUB_KEY_ID_…`) and platform certificates (by serial number)."""
 
 from __future__ import annotations
 
@@ -10,71 +10,81 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from wechatpay_chain._keys.loading import PublicKeySource, key_of, read_public, serial_number
-from wechatpay_chain._keys.own_keys import OwnKey
+from wechatpay_chain._keys.loading import PublicKeySource, load_key_or_certificate, serial_number
+from wechatpay_chain._keys.parsing import extract_public_key
+from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._keys.serials import normalize_serial
 from wechatpay_chain._schemes.characters import Copied
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 
-__all__ = ["EXPECTED", "NO_MERCHANT", "PUBLIC_KEY_PREFIX", "Keyring", "Merchant", "is_valid_now", "refuse_own"]
+__all__ = [
+    "EXPECTED",
+    "NO_MERCHANT",
+    "PUBLIC_KEY_PREFIX",
+    "Keyring",
+    "Merchant",
+    "check_not_merchant_key",
+    "is_valid_now",
+]
 
 PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"
 _PUBLIC_KEY_ID = re.compile(rf"{PUBLIC_KEY_PREFIX}[0-9A-Za-z]+")
 
 Merchant = tuple[str, RSAPublicKey | None]
-"""The merchant's own serial number and public key; no key where it is kept elsewhere."""
+"""The merchant's own serial number and public key; None as the key if only a remote signer has it."""
 
 NO_MERCHANT: Merchant = ("", None)
 
 
 class _Entry(NamedTuple):
-    own: OwnKey[RSAPublicKey]
-    begins: float
-    """Unix time from which the key is valid."""
-    ends: float
+    copies: PerProcessKey[RSAPublicKey]
+    valid_from: float
+    """Unix time in seconds."""
+    valid_until: float
+    """Unix time in seconds."""
 
     @property
     def key(self) -> RSAPublicKey:
-        return self.own.here
+        return self.copies.current
 
     @property
     def is_valid(self) -> bool:
-        return self.begins <= time.time() <= self.ends
+        return self.valid_from <= time.time() <= self.valid_until
 
 
 class Keyring:
-    """The keys that responses are verified with, and that personal data is encrypted with.
+    """The keys that verify responses and encrypt personal data.
 
-    Keys that were given stay. Platform certificates that were fetched are added, and each fetched set replaces the one
-    before as a whole. `Refresh` fetches them.
+    The configured keys never change. `Refresh` fetches platform certificates and adds them; each fetched set replaces
+    the previous one as a whole.
 
     Args:
-        certs: keys and certificates by their ids.
+        certs: the configured keys and certificates by id.
         merchant: the merchant's own serial number and key, which must not be among them.
 
     Attributes:
-        failure: why the last refresh failed; None if it did not.
+        failure: the error of the last refresh; None if it succeeded, and before the first one.
 
     Raises:
-        ConfigurationError: a key cannot be loaded, or is under an id that is not its own.
+        ConfigurationError: a key cannot be loaded, or its id is wrong.
     """
 
     def __init__(self, certs: Mapping[str, PublicKeySource], merchant: Merchant = NO_MERCHANT) -> None:
         if not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {EXPECTED}")
-        self._given = _entries(certs)
-        _refuse_own(self._given, merchant)
+        self._configured = _load_entries(certs)
+        _check_entries(self._configured, merchant)
         self._fetched: dict[str, _Entry] = {}
-        self._all = _ranked(self._given)
+        self._all = _sort_by_preference(self._configured)
         self.failure: WeChatPayError | None = None
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
-        """The key to encrypt with and to ask for, with its id; None if there is no valid key.
+        """The id and the key to encrypt with and to name in requests; None if there is no valid key.
 
-        A public key comes before any certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and the newest
-        certificate before the others.
+        Public keys are preferred to certificates (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and newer
+        certificates to older ones.
         """
         for key_id, entry in self._all.items():
             if entry.is_valid:
@@ -82,127 +92,127 @@ class Keyring:
         return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
-        """Returns the key of an id, if it is valid now. A serial number may be in upper or lower case."""
+        """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""
         entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
 
     def require_valid(self) -> None:
-        """Raises a ConfigurationError unless one of the keys that were given is valid now."""
-        if not self._given:
+        """Raises a ConfigurationError unless a configured key is valid now."""
+        if not self._configured:
             raise ConfigurationError(f"certs: none came; {EXPECTED}")
-        if not any(entry.is_valid for entry in self._given.values()):
-            raise ConfigurationError("certs: every certificate in it has expired, or is not valid yet; add a newer one")
+        if not any(entry.is_valid for entry in self._configured.values()):
+            raise ConfigurationError("certs: every certificate in it has expired or is not valid yet; add a valid one")
 
     @property
     def has_only_public_keys(self) -> bool:
-        """Whether the keys that were given are public keys, without any certificate."""
-        return bool(self._given) and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._given)
+        """True if there are configured keys and none of them is a certificate."""
+        return bool(self._configured) and all(key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._configured)
 
     @property
     def has_given(self) -> bool:
-        """Whether keys were given."""
-        return bool(self._given)
+        """True if there are configured keys."""
+        return bool(self._configured)
 
     @property
     def has_fetched(self) -> bool:
-        """Whether there are fetched certificates."""
+        """True if there are fetched certificates."""
         return bool(self._fetched)
 
     @property
     def fetched_until(self) -> float:
-        """Unix time at which the first of the fetched certificates ends; infinity if there are none."""
-        return min((entry.ends for entry in self._fetched.values()), default=float("inf"))
+        """The Unix time at which the first fetched certificate expires, in seconds; infinity if there are none."""
+        return min((entry.valid_until for entry in self._fetched.values()), default=float("inf"))
 
     def adopt(self, fetched: Keyring) -> None:
-        """Takes a set of fetched certificates in place of those that were fetched before."""
-        self._all = _ranked({**fetched._given, **self._given})
-        self._fetched = fetched._given
+        """Replaces the fetched certificates by a new set."""
+        self._all = _sort_by_preference({**fetched._configured, **self._configured})
+        self._fetched = fetched._configured
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(self._all) or 'empty'}>"
 
 
-def _ranked(entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
-    """Sorts keys by preference, valid or not."""
+def _sort_by_preference(entries: Mapping[str, _Entry]) -> dict[str, _Entry]:
+    """Sorts keys by preference, whether they are valid or not."""
 
     def rank(item: tuple[str, _Entry]) -> tuple[int, str, float]:
         key_id, entry = item
-        return (0, key_id, 0) if key_id.startswith(PUBLIC_KEY_PREFIX) else (1, "", -entry.begins)
+        return (0, key_id, 0) if key_id.startswith(PUBLIC_KEY_PREFIX) else (1, "", -entry.valid_from)
 
     return dict(sorted(entries.items(), key=rank))
 
 
-def refuse_own(certs: Mapping[str, PublicKeySource], merchant: Merchant) -> None:
-    """Raises a ConfigurationError if one of these is the merchant's own key or certificate."""
-    _refuse_own(_entries(certs), merchant)
+def check_not_merchant_key(certs: Mapping[str, PublicKeySource], merchant: Merchant) -> None:
+    """Raises a ConfigurationError if one of the keys or certificates is the merchant's own."""
+    _check_entries(_load_entries(certs), merchant)
 
 
 def is_valid_now(certificate: x509.Certificate) -> bool:
-    """Tells whether a certificate is within its period of validity.
+    """Returns True if a certificate is within its validity period.
 
     Raises:
         ConfigurationError: its key or its dates cannot be used.
     """
-    return _entry_of(certificate).is_valid
+    return _make_entry(certificate).is_valid
 
 
-def _refuse_own(entries: Mapping[str, _Entry], merchant: Merchant) -> None:
+def _check_entries(entries: Mapping[str, _Entry], merchant: Merchant) -> None:
     serial, key = merchant
     if serial in entries:
         raise ConfigurationError(
-            f"certs: the merchant's own serial {serial} is among them, or serial= is not the merchant's; expected WeChat "
-            "Pay's keys in certs=, and in serial= the serial number of the merchant API certificate"
+            f"certs: it contains the merchant's own serial {serial}, or serial= is not the merchant's; expected "
+            "WeChat Pay's keys in certs=, and the serial number of the merchant API certificate in serial="
         )
     for key_id, entry in entries.items():
         if entry.key == key:
             raise ConfigurationError(
-                f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's, for a client must not accept "
-                "responses that the merchant could have signed"
+                f"certs[{key_id!r}]: came the merchant's own key; expected WeChat Pay's key, because a client must not "
+                "accept responses that the merchant can sign"
             )
 
 
 @shielded
-def _entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
+def _load_entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
-    for given_id, source in certs.items():
-        key_id = _normalize_id(given_id)
+    for configured_id, source in certs.items():
+        key_id = _normalize_id(configured_id)
         if key_id in entries:
-            raise ConfigurationError(f"certs[{key_id!r}]: came twice, in two spellings; expected it once")
-        entries[key_id] = _entry(key_id, given_id, source)
+            raise ConfigurationError(f"certs[{key_id!r}]: came twice in different notations; expected it once")
+        entries[key_id] = _load_entry(key_id, configured_id, source)
     return entries
 
 
 EXPECTED = (
-    "expected WeChat Pay's keys by id, such as {'PUB_KEY_ID_0114…': Path('pub_key.pem')}, or platform certificates by serial "
-    "number"
+    "expected a dict of WeChat Pay's keys by id, such as {'PUB_KEY_ID_0114…': Path('pub_key.pem')}, or platform "
+    "certificates by serial number"
 )
 
 
-def _entry(key_id: str, given_id: object, source: PublicKeySource) -> _Entry:
+def _load_entry(key_id: str, configured_id: object, source: PublicKeySource) -> _Entry:
     setting = f"certs[{key_id!r}]"
-    loaded = read_public(setting, source)
+    loaded = load_key_or_certificate(setting, source)
     if isinstance(loaded, RSAPublicKey):
-        if str(given_id).strip().isdecimal():
+        if str(configured_id).strip().isdecimal():
             raise ConfigurationError(
-                f"{setting}: came a public key under digits alone; expected its whole id, PUB_KEY_ID_ and digits"
+                f"{setting}: came a public key whose id has digits only; expected the whole id, PUB_KEY_ID_ and digits"
             )
-        return _Entry(OwnKey(loaded), 0, float("inf"))
-    entry = _entry_of(loaded, setting)
+        return _Entry(PerProcessKey(loaded), 0, float("inf"))
+    entry = _make_entry(loaded, setting)
     if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
-            f"{setting}: came a certificate whose serial number is {serial}; expected the key of that id, or the certificate "
-            "under its own serial number, if it is WeChat Pay's"
+            f"{setting}: came a certificate whose serial number is {serial}; expected the key with that id, or, if "
+            "this is WeChat Pay's certificate, its own serial number as the id"
         )
     return entry
 
 
-def _entry_of(certificate: x509.Certificate, setting: str = "certificate") -> _Entry:
-    key = key_of(setting, certificate)
+def _make_entry(certificate: x509.Certificate, setting: str = "certificate") -> _Entry:
+    key = extract_public_key(setting, certificate)
     try:
-        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
         raise ConfigurationError(f"{setting}: its dates cannot be read; get it again") from None
-    return _Entry(OwnKey(key), begins.timestamp(), ends.timestamp())
+    return _Entry(PerProcessKey(key), not_before.timestamp(), not_after.timestamp())
 
 
 def _normalize_id(key_id: object) -> str:
@@ -215,13 +225,14 @@ def _normalize_id(key_id: object) -> str:
             return prefix + rest
         if prefix:
             flaw = copied.find_flaw("0-9A-Za-z", len(copied.text) - len(rest))
-            reason = f", which holds {flaw}" if flaw else ", of which the digits are missing"
+            reason = f", which contains {flaw}" if flaw else ", whose digits are missing"
     if not reason and isinstance(key_id, (str, int)):
         try:
             return normalize_serial(key_id)
         except ConfigurationError as error:
-            reason = f", and as a serial number {str(error).removeprefix('serial: ').partition('; expected')[0]}"
+            reason = f" (as a serial number: {str(error).removeprefix('serial: ').partition('; expected')[0]})"
     shown = repr(key_id) if isinstance(key_id, str) and len(key_id) < 64 else f"a {type(key_id).__name__}"
     raise ConfigurationError(
-        f"certs: came the id {shown}{reason}; expected PUB_KEY_ID_… for a public key, or the serial number of a certificate"
+        f"certs: came the id {shown}{reason}; expected PUB_KEY_ID_… for a public key or the serial number of a "
+        "certificate"
     )

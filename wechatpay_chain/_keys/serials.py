@@ -1,4 +1,4 @@
-"""Reads the serial numbers of certificates in the notations of every tool that prints them."""
+"""Parses serial numbers of certificates in the notations of the tools that print them."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ _BRACKETS = "[](){}<>【】,;#"
 _HEX = re.compile(r"[0-9A-F]+")
 _DECIMAL = re.compile(r"[1-9][0-9]{40,48}")
 
-MOST_DIGITS = 40
-"""Hexadecimal digits of 20 octets, the most that a serial number may have: RFC 5280, 4.1.2.2."""
+MAX_DIGITS = 40
+"""The longest serial number in hexadecimal digits, which is 20 octets: RFC 5280, 4.1.2.2."""
 
 _EXPECTED = (
-    "expected the certificate's serial number, up to 40 hexadecimal digits, as `openssl x509 -noout -serial` prints it"
+    "expected the certificate's serial number, up to 40 hexadecimal digits, as printed by `openssl x509 -noout -serial`"
 )
 
 
 @shielded
 def normalize_serial(serial: int | str) -> str:
-    """Writes a certificate's serial number as the service does, from the notations that tools and web pages have.
+    """Converts a certificate's serial number to the service's notation, from the notations of tools and web pages.
 
     Args:
-        serial: hexadecimal in either case, with or without colons, blanks, `0x` or a label such as `serial=`; or decimal,
-            as an int or as a text of more than 40 digits. A text of up to 40 digits is hexadecimal, since that is what a
-            serial number of the service looks like. Characters that cannot be seen are left out.
+        serial: hexadecimal in either case, with or without colons, spaces, `0x` or a label such as `serial=`; or
+            decimal, as an int or as a string of more than 40 digits. A string of up to 40 digits is hexadecimal,
+            because serial numbers of the service look like that. Invisible characters are ignored.
 
     Returns:
-        40 hexadecimal digits in upper case, leading zeros kept.
+        40 hexadecimal digits in upper case, with leading zeros.
 
     Raises:
-        ConfigurationError: it is no serial number of at most 20 octets (RFC 5280, 4.1.2.2). The message names the first
-            character that does not belong, and its place.
+        ConfigurationError: it is not a serial number of at most 20 octets (RFC 5280, 4.1.2.2). The message names the
+            first wrong character and its position.
     """
     if isinstance(serial, int) and not isinstance(serial, bool):
-        return _sized(f"{serial:X}")
+        return _pad(f"{serial:X}")
     if not isinstance(serial, str):
         raise ConfigurationError(f"serial: came a {type(serial).__name__}; {_EXPECTED}")
     copied = Copied(serial)
@@ -61,21 +61,23 @@ def normalize_serial(serial: int | str) -> str:
         digits = digits[2:]
         begin += rest.upper().index("X") + 1
     if not digits:
-        raise ConfigurationError(f"serial: came a text without a digit; {_EXPECTED}")
+        raise ConfigurationError(f"serial: came a string without a digit; {_EXPECTED}")
     if not _HEX.fullmatch(digits):
         flaw = copied.find_flaw(r"0-9A-Fa-f\s:-", begin)
-        raise ConfigurationError(f"serial: came a text that is no hexadecimal number, for it holds {flaw}; {_EXPECTED}")
-    return _sized(f"{int(digits):X}" if _DECIMAL.fullmatch(digits) else digits)
+        raise ConfigurationError(
+            f"serial: came a string that is not a hexadecimal number: it contains {flaw}; {_EXPECTED}"
+        )
+    return _pad(f"{int(digits):X}" if _DECIMAL.fullmatch(digits) else digits)
 
 
-def _sized(digits: str) -> str:
+def _pad(digits: str) -> str:
     if digits.startswith("-"):
         raise ConfigurationError(f"serial: came a negative number; {_EXPECTED}")
-    if len(digits) == MOST_DIGITS + 2:
-        # Certificates have a zero octet in front of a number whose first bit is set, and some tools print it.
+    if len(digits) == MAX_DIGITS + 2:
+        # DER puts a zero octet before a number whose first bit is set, and some tools print that octet.
         digits = digits.removeprefix("00")
-    if len(digits) > MOST_DIGITS:
+    if len(digits) > MAX_DIGITS:
         raise ConfigurationError(f"serial: came {len(digits)} hexadecimal digits; {_EXPECTED}")
     if not digits.strip("0"):
         raise ConfigurationError(f"serial: came zero; {_EXPECTED}")
-    return digits.zfill(MOST_DIGITS)
+    return digits.zfill(MAX_DIGITS)

@@ -1,4 +1,4 @@
-"""Who signs: the merchant's number, the serial number of its certificate, and what signs with that certificate's key."""
+"""Signs as the merchant, with its private key or with the user's signer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from wechatpay_chain._keys.own_keys import OwnKey
+from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._messages.effects import Compute, Invoke, Steps
 from wechatpay_chain._messages.protocols import Signer
 from wechatpay_chain._schemes import rsa
@@ -18,33 +18,33 @@ from wechatpay_chain._schemes.canonical import AUTHORIZATION_SCHEME
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ConfigurationError, TransportError
 
-__all__ = ["Credentials", "Signature", "with_key", "with_nothing", "with_signer"]
+__all__ = ["Credentials", "SignFunction", "refuse_to_sign", "sign_with_key", "sign_with_signer"]
 
 
-Signature = Callable[[bytes], Steps[str]]
-"""Makes the signature of a message, in base64."""
+SignFunction = Callable[[bytes], Steps[str]]
+"""A function that signs a message and returns the signature in base64."""
 
 
 class Credentials(NamedTuple):
-    """What a merchant signs as.
+    """The merchant's identity in signatures.
 
     Attributes:
         mchid: the merchant number.
-        serial: of the merchant API certificate, not of the platform's.
-        signature: signs with the private key of that certificate.
+        serial: the serial number of the merchant API certificate, not of a platform certificate.
+        signature: a function that signs with the private key of that certificate.
     """
 
     mchid: str
     serial: str
-    signature: Signature
+    signature: SignFunction
 
     def authorization(self, message: Callable[[int, str], bytes]) -> Steps[str]:
-        """The value of an Authorization header, with a fresh nonce and timestamp.
+        """Returns the value of an Authorization header, with a new nonce and the current timestamp.
 
         Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 
         Args:
-            message: the canonical message for a timestamp and a nonce.
+            message: returns the canonical message for a timestamp and a nonce.
         """
         timestamp, nonce = int(time.time()), new_nonce()
         signature = yield from self.signature(message(timestamp, nonce))
@@ -57,25 +57,25 @@ class Credentials(NamedTuple):
         return f"<Credentials mchid={self.mchid} serial={self.serial}>"
 
 
-def with_key(key: OwnKey[RSAPrivateKey]) -> Signature:
-    """Signs with the merchant's private key."""
+def sign_with_key(key: PerProcessKey[RSAPrivateKey]) -> SignFunction:
+    """Returns a function that signs with the merchant's private key."""
 
-    def signature(message: bytes) -> Steps[str]:
-        text: str = yield Compute(partial(rsa.sign, message, key.here))
+    def sign(message: bytes) -> Steps[str]:
+        text: str = yield Compute(partial(rsa.sign, message, key.current))
         return text
 
-    return signature
+    return sign
 
 
-def with_signer(signer: Signer) -> Signature:
-    """Signs with whatever the signer signs with.
+def sign_with_signer(signer: Signer) -> SignFunction:
+    """Returns a function that lets the user's signer sign.
 
     Raises:
-        TransportError: in the flow; the signer failed, and nothing was sent.
-        ConfigurationError: in the flow; what it returned is no signature.
+        TransportError: when the request is sent, if the signer failed. Nothing was sent.
+        ConfigurationError: when the request is sent, if the signer returned something that is not a signature.
     """
 
-    def signature(message: bytes) -> Steps[str]:
+    def sign(message: bytes) -> Steps[str]:
         try:
             signed = yield Invoke(partial(signer.sign, message))
         except ConfigurationError:
@@ -84,20 +84,21 @@ def with_signer(signer: Signer) -> Signature:
             raise TransportError(f"the signer raised {type(error).__name__}; nothing was sent", sent=False) from error
         if not isinstance(signed, str) or not re.fullmatch("[A-Za-z0-9+/]+={0,2}", signed):
             raise ConfigurationError(
-                f"signer: its sign() returned a {type(signed).__name__} of no use; expected the signature as a text in base64"
+                f"signer: its sign() returned a {type(signed).__name__} that is not base64; expected the signature "
+                "as a base64 string"
             )
         return signed
 
-    return signature
+    return sign
 
 
-def with_nothing(_message: bytes) -> Steps[str]:
-    """Signs nothing, for a client that only reads notifications.
+def refuse_to_sign(_message: bytes) -> Steps[str]:
+    """Raises an error: the client has no key to sign with and only reads notifications.
 
     Raises:
         ConfigurationError: always.
     """
     yield from ()
     raise ConfigurationError(
-        "private_key: it is missing, and so is signer=; expected one of them, for this has to be signed"
+        "private_key: it is missing, and so is signer=; expected one of them, because this call must be signed"
     )

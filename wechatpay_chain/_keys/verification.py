@@ -1,4 +1,4 @@
-"""Checks WeChat Pay's signature over a response or a notification, by the same rules."""
+"""Verifies WeChat Pay's signature of a response or a notification; the rules are the same for both."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ from wechatpay_chain.errors import ConfigurationError, Reason
 __all__ = ["WINDOW", "VerificationFailure", "check_signature"]
 
 WINDOW = 300
-"""Seconds that the clock may be off. Sources differ on exactly 300; it is refused, which is the safe side."""
+"""Seconds by which the clocks may differ. Sources disagree about exactly 300; refusing it is the safe choice."""
 
 PROBE = "WECHATPAY/SIGNTEST/"
-"""The beginning of a deliberately wrong signature."""
+"""The prefix of a deliberately wrong signature, which WeChat Pay sends as a probe."""
 
 _FIELDS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial")
 _SECONDS = re.compile("[0-9]{1,12}")
-# What is no plain text could move the borders between the lines of the message.
+# Other characters, such as a line feed, could shift the boundaries between the lines of the message.
 _PLAIN = re.compile("[!-~]+")
 
 
 class VerificationFailure(NamedTuple):
-    """Why a signature is refused: the reason, and a clause that continues "the response …: "."""
+    """The reason why a signature is refused.
+
+    Attributes:
+        reason: the reason, for programs.
+        why: the reason, for people, as a clause that continues "the response …: ".
+    """
 
     reason: Reason
     why: str
@@ -49,14 +54,14 @@ def check_signature(
 
     Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013053249 for public keys,
     https://pay.weixin.qq.com/doc/v3/merchant/4013053420 for certificates and for the probes that begin with
-    WECHATPAY/SIGNTEST/, which are nothing but bad signatures here.
+    WECHATPAY/SIGNTEST/, which are refused like any other wrong signature.
 
     Args:
-        headers: found by name in any case.
-        body: the bytes that were signed.
+        headers: the headers; names are case-insensitive.
+        body: the signed bytes.
         keyring: the keys of WeChat Pay.
-        verifier: verifies in place of the keyring; None to use the keyring.
-        received_at: when the body was received; None for now.
+        verifier: the user's verifier, which replaces the keyring; None to use the keyring.
+        received_at: the time at which the body was received; None for now.
     """
     timestamp, nonce, signature, serial = values = [headers.get(name, "") for name in _FIELDS]
     if not all(values):
@@ -73,27 +78,29 @@ def check_signature(
         return VerificationFailure(Reason.CLOCK_SKEW, f"its timestamp is {skew:+} seconds off {clock}; check the clock")
     message = response_message(timestamp, nonce, body) if _PLAIN.fullmatch(nonce) else None
     if verifier is not None:
-        return (yield from _asked(verifier, message, signature, serial))
+        return (yield from _ask_verifier(verifier, message, signature, serial))
     key = keyring.find(serial)
     if key is None:
         return VerificationFailure(
             Reason.UNKNOWN_SERIAL,
-            f"it names the key {quote(serial, 64)}, and here are {keyring!r}; add that key to certs="
+            f"it names the key {quote(serial, 64)}, which is not in {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.failure})" if keyring.failure else ""),
         )
     if message is None or not rsa.verify(message, signature, key):
-        return VerificationFailure(Reason.BAD_SIGNATURE, _misfit(signature))
+        return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))
     return None
 
 
-def _misfit(signature: str) -> str:
-    """Explains a wrong signature. A probe is refused like any other; the text only says that it calls itself one."""
-    probe = "; it calls itself a probe, which WeChat Pay sends now and then" if signature.startswith(PROBE) else ""
-    return f"its signature does not fit its content{probe}"
+def _explain_mismatch(signature: str) -> str:
+    """Explains a wrong signature, with a note if it is marked as one of WeChat Pay's probes."""
+    probe = "; it is marked as a probe, which WeChat Pay sends occasionally" if signature.startswith(PROBE) else ""
+    return f"its signature does not match its content{probe}"
 
 
-def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: str) -> Steps[VerificationFailure | None]:
-    """Asks the user's verifier. Only True verifies."""
+def _ask_verifier(
+    verifier: Verifier, message: bytes | None, signature: str, serial: str
+) -> Steps[VerificationFailure | None]:
+    """Calls the user's verifier. Only True means verified."""
     if message is not None:
         try:
             verdict = yield Invoke(partial(verifier.verify, message, signature, serial))
@@ -103,4 +110,4 @@ def _asked(verifier: Verifier, message: bytes | None, signature: str, serial: st
             return VerificationFailure(Reason.VERIFIER_FAILED, f"the verifier raised {type(error).__name__}")
         if verdict is True:
             return None
-    return VerificationFailure(Reason.BAD_SIGNATURE, _misfit(signature))
+    return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))

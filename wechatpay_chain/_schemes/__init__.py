@@ -1,1 +1,1 @@
-"""What is signed and encrypted, and how it is written."""
+"""Algorithms and formats: signatures, encryption, canonical messages, and the notations of keys and texts."""

@@ -1,4 +1,4 @@
-"""AES-256-GCM, which encrypts certificates and notifications."""
+"""AES-256-GCM, the encryption of certificates and notifications."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ __all__ = ["aes_gcm_decrypt", "aes_gcm_encrypt"]
 
 @shielded
 def aes_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_data: str = "") -> str:
-    """Encrypts with AES-256-GCM the way certificates and notifications are.
+    """Encrypts with AES-256-GCM, in the format of certificates and notifications.
 
     Args:
-        plaintext: bytes, or text that is taken as UTF-8.
+        plaintext: bytes, or a string, which is encoded as UTF-8.
         key: the APIv3 key, 32 bytes.
-        nonce: 12 characters, never used twice with one key.
-        associated_data: what is bound to the ciphertext in the clear.
+        nonce: 12 characters, which must never be used twice with the same key.
+        associated_data: unencrypted data that the tag authenticates too.
 
     Returns:
-        Base64 of the ciphertext with its tag.
+        The ciphertext followed by its tag, in base64.
 
     Raises:
-        ConfigurationError: the key has another length.
+        ConfigurationError: the key does not have 32 bytes.
     """
     octets = encode_utf8(plaintext) if isinstance(plaintext, str) else plaintext
-    sealed = _aes_gcm(key).encrypt(nonce.encode(), octets, associated_data.encode())
-    return base64.b64encode(sealed).decode()
+    ciphertext = _aes_gcm(key).encrypt(nonce.encode(), octets, associated_data.encode())
+    return base64.b64encode(ciphertext).decode()
 
 
 @shielded
 def aes_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: str | None = "") -> bytes:
-    """Decrypts AES-256-GCM and checks its tag.
+    """Decrypts AES-256-GCM and verifies its tag.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012071382
 
     Args:
-        ciphertext: base64 of the ciphertext with its tag at the end.
+        ciphertext: the ciphertext followed by its tag, in base64.
         key: the APIv3 key, 32 bytes.
-        nonce: as it came, used as ASCII text.
-        associated_data: as it came; may be empty or None.
+        nonce: the nonce as received, which is encoded as ASCII.
+        associated_data: the associated data as received; may be empty or None.
 
     Raises:
-        ConfigurationError: the key has another length.
-        DecryptionError: something was altered, or the key is another one.
+        ConfigurationError: the key does not have 32 bytes.
+        DecryptionError: the data was altered, or the key is wrong.
     """
     cipher = _aes_gcm(key)
     raw = decode_base64(ciphertext)
@@ -59,7 +59,7 @@ def aes_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: st
             return cipher.decrypt(nonce.encode(), raw, (associated_data or "").encode())
         except (InvalidTag, ValueError):
             pass
-    raise DecryptionError("the ciphertext, nonce or associated data was altered, or the APIv3 key is another one")
+    raise DecryptionError("the ciphertext, nonce or associated data was altered, or the APIv3 key is wrong")
 
 
 def _aes_gcm(key: bytes) -> AESGCM:

@@ -1,4 +1,4 @@
-"""The APIv3 and the APIv2 key: 32 characters that the merchant sets in the merchant platform."""
+"""Parses APIv3 and APIv2 keys: 32 characters that the merchant sets in the merchant platform."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wechatpay_chain.errors import ConfigurationError
 __all__ = ["APIV3_KEY_SIZE", "key_octets"]
 
 APIV3_KEY_SIZE = 32
-"""Bytes in an APIv3 key, and in an APIv2 key: https://pay.weixin.qq.com/doc/v3/merchant/4013053267"""
+"""The length of an APIv3 key and of an APIv2 key, in bytes: https://pay.weixin.qq.com/doc/v3/merchant/4013053267"""
 
-_ENDS = {
+_END_NAMES = {
     "\n": "a line break",
     "\r": "a line break",
     " ": "a space",
@@ -24,7 +24,7 @@ _ENDS = {
     "\ufeff": "a byte order mark (BOM)",
     "\0": "a zero byte",
 }
-# Looked for in what has not 32 characters, as the key has.
+# These are searched only if the text does not have 32 characters.
 _MISTAKES = (
     (re.compile(r"-----BEGIN [\s\S]*"), "a PEM, which belongs in private_key= or certs="),
     (re.compile(r"MI[A-Za-z0-9+/=\s]{100,}"), "a key in base64, which belongs in private_key= or certs="),
@@ -32,36 +32,36 @@ _MISTAKES = (
     (re.compile(r"[0-9]{8,10}"), "as many digits as a merchant number has"),
     (re.compile(r"wx[0-9a-f]{16}"), "an appid"),
     (re.compile(r"[0-9A-Fa-f]{16}"), "16 hexadecimal digits, half of an MD5 hash"),
-    (re.compile(r"[0-9A-Fa-f]{40}"), "40 hexadecimal digits, as a certificate's serial number or a SHA-1 hash has"),
-    (re.compile(r"[0-9A-Fa-f]{64}"), "64 hexadecimal digits, as a SHA-256 hash has, or the key in hexadecimal"),
+    (re.compile(r"[0-9A-Fa-f]{40}"), "40 hexadecimal digits, such as a certificate's serial number or a SHA-1 hash"),
+    (re.compile(r"[0-9A-Fa-f]{64}"), "64 hexadecimal digits, such as a SHA-256 hash or a key in hexadecimal"),
     (re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"), "a UUID with its hyphens"),
     (re.compile(r"[A-Za-z0-9+/_-]{22}=="), "16 bytes in base64, such as an MD5 hash"),
-    (re.compile(r"[A-Za-z0-9+/_-]{43}="), "32 bytes in base64; decode them, if they are the key"),
+    (re.compile(r"[A-Za-z0-9+/_-]{43}="), "32 bytes in base64; decode them if they are the key"),
 )
 
 
 @shielded
 def key_octets(setting: str, key: object) -> bytes:
-    """Returns an APIv3 or APIv2 key as bytes.
+    """Checks an APIv3 or APIv2 key and returns it as bytes.
 
-    Nothing is left out of what came: the same text is set in the merchant platform, and a key that differs from it by a line
-    break decrypts nothing.
+    The key is not trimmed, because it must be exactly the text that is set in the merchant platform: a key that differs
+    from it by a line break decrypts nothing.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053267
 
     Args:
-        setting: which setting it came in, for messages.
-        key: 32 bytes, or a text of 32 ASCII characters.
+        setting: the name of the setting, for error messages.
+        key: 32 bytes, or a string of 32 ASCII characters.
 
     Raises:
-        ConfigurationError: it is something else. The message says what is wrong, and shows nothing of the key.
+        ConfigurationError: the key has another form. The message says what is wrong, and shows no part of the key.
     """
     if not isinstance(key, (str, bytes)):
-        raise ConfigurationError(f"{setting}: came a {type(key).__name__}; expected a text of {APIV3_KEY_SIZE} bytes")
+        raise ConfigurationError(f"{setting}: came a {type(key).__name__}; expected a string of {APIV3_KEY_SIZE} bytes")
     octets = key.encode(errors="replace") if isinstance(key, str) else key
     text = key if isinstance(key, str) else ""
     if isinstance(key, bytes):
-        with suppress(UnicodeDecodeError):  # of bytes that are no text, only the number can be wrong
+        with suppress(UnicodeDecodeError):  # if the bytes are not text, only their number can be wrong
             text = key.decode()
     flaw = _find_flaw(text)
     if not flaw and len(octets) != APIV3_KEY_SIZE:
@@ -79,23 +79,23 @@ def _find_flaw(text: str) -> str:
         if len(text) != APIV3_KEY_SIZE and pattern.fullmatch(inside):
             return f"came {name}"
     if inside != text:
-        left = f"which is no part of it; {len(inside)} characters are left without it"
+        rest = f"which is not part of the key; {len(inside)} characters remain without it"
         if text[0] == text[-1] and text[0] in "\"'`":
-            return f"it stands in quotation marks, {left}"
+            return f"it is in quotation marks, {rest}"
         if text.endswith(inside):
-            return f"it begins with {_name_end(text[0])}, {left}"
-        return f"it ends with {_name_end(text[-1])}, {left}"
-    if written := re.search(r"\\[nrt]\Z", text):
-        return f"it ends with {written[0]} written out, which is no part of it"
+            return f"it begins with {_name_end_character(text[0])}, {rest}"
+        return f"it ends with {_name_end_character(text[-1])}, {rest}"
+    if escape := re.search(r"\\[nrt]\Z", text):
+        return f"it ends with {escape[0]} written out, which is not part of the key"
     if not text.isascii():
         folded = fold(text)
-        kind = "characters that cannot be seen" if len(folded) < len(text) else "full-width characters"
-        return f"it holds {kind if folded != text else 'characters that are not ASCII'} among {len(text)} characters"
+        kind = "invisible characters" if len(folded) < len(text) else "full-width characters"
+        return f"it contains {kind if folded != text else 'characters that are not ASCII'} among {len(text)} characters"
     if len(text) != APIV3_KEY_SIZE and any(char.isspace() for char in text):
-        return f"came {len(text)} characters with a blank among them"
+        return f"came {len(text)} characters with whitespace among them"
     return ""
 
 
-def _name_end(char: str) -> str:
-    name = _ENDS.get(char)
+def _name_end_character(char: str) -> str:
+    name = _END_NAMES.get(char)
     return name or ("a quotation mark" if fold(char) else f"the invisible character U+{ord(char):04X}")

@@ -1,4 +1,4 @@
-"""The text that is signed, and the Authorization header that carries the signature."""
+"""Builds the messages that are signed, and parses the Authorization header that carries the signature."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import re
 
 __all__ = ["AUTHORIZATION_SCHEME", "parse_authorization", "request_message", "response_message"]
 
-
 AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
 
 
 def request_message(method: str, target: str, timestamp: int | str, nonce: str, body: bytes | str) -> bytes:
-    """The canonical message of a request: five lines, each ended by a line feed, the body's too.
+    """Returns the canonical message of a request: five lines, each of which ends with a line feed.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 
     Args:
-        method: the verb.
-        target: path and query exactly as sent.
-        timestamp: Unix time in seconds.
-        nonce: the random text of the Authorization header.
-        body: exactly what is sent; empty when there is none.
+        method: the HTTP method.
+        target: the path and query exactly as sent.
+        timestamp: the Unix time in seconds.
+        nonce: the random string of the Authorization header.
+        body: the body exactly as sent; empty if there is none.
     """
     return f"{method.upper()}\n{target}\n{timestamp}\n{nonce}\n".encode() + _octets(body) + b"\n"
 
 
 def response_message(timestamp: int | str, nonce: str, body: bytes | str) -> bytes:
-    """The canonical message of an answer or a notification: timestamp, nonce, raw body, each ended by a line feed.
+    """Returns the canonical message of a response or a notification: three lines, each of which ends with a line feed.
+
+    The lines are the timestamp, the nonce and the raw body.
 
     Source: https://pay.weixin.qq.com/doc/v3/merchant/4013053249
     """
@@ -38,13 +39,11 @@ def _octets(body: bytes | str) -> bytes:
 
 
 _CREDENTIAL = re.compile(r'([a-z_]+)="([^"]*)"')
-
-
 _CREDENTIALS = re.compile(rf"{_CREDENTIAL.pattern}(?:,{_CREDENTIAL.pattern})*", re.ASCII)
 
 
 def parse_authorization(value: str) -> dict[str, str]:
-    """The items of an Authorization header of ours, in whatever order; empty for a header of any other form."""
+    """Parses an Authorization header of APIv3, with its items in any order; returns {} for any other header."""
     scheme, _, credentials = value.partition(" ")
     if scheme != AUTHORIZATION_SCHEME or not _CREDENTIALS.fullmatch(credentials):
         return {}

@@ -1,6 +1,6 @@
-"""Reads texts that people copy: what cannot be seen is left out, and what does not belong is named.
+"""Cleans up copied text: removes invisible characters, and names the characters that do not belong.
 
-Web pages, chat programs, Windows dialogs and input methods add characters that nobody sees or that look like others:
+Web pages, chat programs, Windows dialogs and input methods add characters that are invisible or look like others:
 zero-width spaces, byte order marks, direction marks, no-break spaces, full-width digits, typographic dashes.
 """
 
@@ -12,18 +12,18 @@ import unicodedata
 __all__ = ["Copied", "fold", "strip"]
 
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−─━ー﹣﹘⁃"), "-")
-# Line ends of Unicode's own, and letters that are blank by definition.
+# Line separators that only Unicode has, and letters that are displayed as spaces.
 _BLANKS = {**dict.fromkeys(map(ord, "\u2028\u2029\x85"), "\n"), **dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164"))}
 _FOLDED = {**_DASHES, **_BLANKS}
 _INVISIBLE = ("Cc", "Cf", "Mn")
-_AROUND = " \t\r\n\"'`“”‘’"
+_SURROUNDING = " \t\r\n\"'`“”‘’"
 
 _NAMES = {"\n": "LINE FEED", "\r": "CARRIAGE RETURN", "\t": "TAB", "\0": "NULL"}
 _LOOKALIKES = {"O": "a zero", "o": "a zero", "I": "a one", "l": "a one"}
 
 
 def fold(text: str) -> str:
-    """Returns a text in the characters that a keyboard has, without those that cannot be seen. Line ends stay."""
+    """Replaces typographic characters by those of a keyboard and removes invisible ones; keeps line ends."""
     if text.isascii() and text.isprintable():
         return text
     plain = unicodedata.normalize("NFKC", text.translate(_FOLDED))
@@ -31,48 +31,48 @@ def fold(text: str) -> str:
 
 
 def strip(text: str) -> str:
-    """Returns a text without the blanks, the quotes and the invisible characters around it; the inside stays as it is."""
-    begin, end = _edges(text)
+    """Removes spaces, quotes and invisible characters from both ends of a text; the inside is not changed."""
+    begin, end = _find_edges(text)
     return text[begin:end]
 
 
-def _edges(text: str) -> tuple[int, int]:
+def _find_edges(text: str) -> tuple[int, int]:
     begin, end = 0, len(text)
-    while begin < end and not fold(text[begin]).strip(_AROUND):
+    while begin < end and not fold(text[begin]).strip(_SURROUNDING):
         begin += 1
-    while begin < end and not fold(text[end - 1]).strip(_AROUND):
+    while begin < end and not fold(text[end - 1]).strip(_SURROUNDING):
         end -= 1
     return begin, end
 
 
 class Copied:
-    """A short text that somebody copied, such as a number.
+    """A short text that a user copied, such as a number.
 
     Args:
-        came: the text as it came.
+        original: the text as it was passed.
 
     Attributes:
-        text: the same, stripped and folded.
+        text: the text after `strip` and `fold`.
     """
 
-    def __init__(self, came: str) -> None:
-        begin, end = _edges(came)
-        pairs = [(char, place) for place in range(begin, end) for char in fold(came[place])]
-        self._came, self._places = came, [place for _, place in pairs]
+    def __init__(self, original: str) -> None:
+        begin, end = _find_edges(original)
+        pairs = [(char, position) for position in range(begin, end) for char in fold(original[position])]
+        self._original, self._positions = original, [position for _, position in pairs]
         self.text = "".join(char for char, _ in pairs)
 
     def find_flaw(self, allowed: str, begin: int = 0) -> str:
-        """Names the first character that does not belong, and its place in the text as it came; empty without one.
+        """Names the first character that is not allowed, and its position in the original; returns "" if there is none.
 
         Args:
-            allowed: the inside of a character class, such as "0-9".
-            begin: where in `text` to begin.
+            allowed: the allowed characters, as the inside of a regular expression's [], such as "0-9".
+            begin: the index in `text` at which the search begins.
         """
         found = re.compile(f"[^{allowed}]").search(self.text, begin)
         if found is None:
             return ""
-        place = self._places[found.start()]
-        char = self._came[place]
+        position = self._positions[found.start()]
+        char = self._original[position]
         name = _NAMES.get(char) or unicodedata.name(char, "a character without a name")
         meant = f", where {_LOOKALIKES[char]} may be meant" if char in _LOOKALIKES else ""
-        return f"U+{ord(char):04X} {name} at character {place + 1}{meant}"
+        return f"U+{ord(char):04X} {name} at character {position + 1}{meant}"

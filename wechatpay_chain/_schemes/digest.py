@@ -1,4 +1,4 @@
-"""The digests of files: of what is uploaded, and of bills and receipts."""
+"""Computes the digests of uploaded files, bills and receipts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["ALGORITHMS", "STATEMENT_DIGEST", "Digest", "new_digest"]
 
 
 class Digest(Protocol):
-    """A digest that grows."""
+    """A hash that is computed in steps."""
 
     def update(self, octets: bytes, /) -> object:
-        """Takes in some more bytes."""
+        """Adds bytes to the hash."""
         ...
 
     def hexdigest(self) -> str:
-        """The digest of what came so far, in lower-case hexadecimal digits."""
+        """Returns the digest of the bytes so far, in lower-case hexadecimal digits."""
         ...
 
 
 class _SM3:
-    """SM3, which hashlib has only where the system's OpenSSL has it."""
+    """SM3, which hashlib has only if the system's OpenSSL has it."""
 
     def __init__(self) -> None:
         self._hash = hashes.Hash(hashes.SM3())
@@ -36,8 +36,8 @@ class _SM3:
         return self._hash.copy().finalize().hex()
 
 
-# SHA-1 is what the service offers for bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228. MD5 is for uploads that
-# ask for it; no bill is proven by it.
+# The service announces SHA-1 digests of bills: https://pay.weixin.qq.com/doc/v3/merchant/4013071228. MD5 is only for
+# uploads that require it; no bill is verified with it.
 _BY_NAME: dict[str, Callable[[], Digest]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
@@ -46,14 +46,14 @@ _BY_NAME: dict[str, Callable[[], Digest]] = {
 }
 
 ALGORITHMS = ("SHA1", "SHA256", "SM3")
-"""Those that prove a bill, by the names that the service has for them."""
+"""The algorithms that verify a bill, by the service's names."""
 
 STATEMENT_DIGEST = "Wechatpay-Statement-Sha1"
-"""What an overseas statement brings its digest in: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
+"""The header with the digest of an overseas statement: https://pay.weixin.qq.com/doc/v3/merchant/4013053420"""
 
 
 def new_digest(algorithm: str) -> Digest:
-    """A digest of nothing yet.
+    """Creates a hash with no bytes yet.
 
     Args:
         algorithm: one of `ALGORITHMS`, or MD5.

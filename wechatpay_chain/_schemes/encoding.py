@@ -1,4 +1,4 @@
-"""Base64 and UTF-8, taken strictly."""
+"""Strict base64 and UTF-8."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["decode_base64", "encode_utf8"]
 
 
 def decode_base64(text: str) -> bytes | None:
-    """Decodes a text in the standard base64 alphabet with padding; returns None for any other text."""
+    """Decodes base64 with the standard alphabet and padding; returns None for any other text."""
     try:
         raw = base64.b64decode(text, validate=True)
-        # Decoding forgives stray bits before the padding; encoding again does not.
+        # b64decode ignores extra bits before the padding; comparing with the encoded bytes detects them.
         return raw if base64.b64encode(raw).decode() == text else None
     except (binascii.Error, TypeError, ValueError):
         return None
 
 
 def encode_utf8(plaintext: str) -> bytes:
-    """Encodes a text.
+    """Encodes a text as UTF-8.
 
     Raises:
         ArgumentError: the text has an unpaired surrogate, which UTF-8 cannot write.

@@ -1,4 +1,4 @@
-"""Nonces."""
+"""Creates nonces."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["nonce"]
 
 
 def nonce(size: int = 32) -> str:
-    """A random text of `size` characters, four bits of the system's entropy in each."""
+    """Returns a random string of `size` hexadecimal digits, with four bits of the system's entropy in each."""
     return secrets.token_hex((size + 1) // 2)[:size]

@@ -29,9 +29,9 @@ R = TypeVar("R")
 
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
-# The service asks for SHA-1 in both places: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
+# The service requires SHA-1 for both hashes: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-_NOT_OURS = "the text is not a ciphertext for this private key"
+_CANNOT_DECRYPT = "the text is not a ciphertext for this private key"
 _OAEP_OVERHEAD = 2 * 20 + 2  # two SHA-1 digests and two bytes: RFC 8017, 7.1.1
 
 
@@ -43,11 +43,12 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-def _first_without_fork(function: Callable[P, R]) -> Callable[P, R]:
-    """Keeps a fork from coming into the first use of a function in a thread.
+def _no_fork_in_first_call(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a function so that no fork happens during its first call in a thread.
 
-    OpenSSL makes what a thread needs, its generator of random numbers for one, when it is first needed, under locks of the whole
-    process. A child would find them held by a thread that it does not have, and wait for it for ever.
+    OpenSSL creates some things, such as a random number generator, once for each thread, under process-wide locks. A
+    child that is forked at that moment would inherit locked locks without the thread that would release them, and wait
+    forever.
     """
 
     @wraps(function)
@@ -61,7 +62,7 @@ def _first_without_fork(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-@_first_without_fork
+@_no_fork_in_first_call
 def sign(message: bytes, key: RSAPrivateKey) -> str:
     """Signs with RSA-SHA256.
 
@@ -75,9 +76,9 @@ def sign(message: bytes, key: RSAPrivateKey) -> str:
     return base64.b64encode(key.sign(message, _PKCS1, _SHA256)).decode()
 
 
-@_first_without_fork
+@_no_fork_in_first_call
 def verify(message: bytes, signature: str, key: RSAPublicKey) -> bool:
-    """Whether a base64 text is the RSA-SHA256 signature of a message; False for whatever is not a good signature."""
+    """Returns True if a base64 text is the RSA-SHA256 signature of a message, and False in every other case."""
     raw = decode_base64(signature)
     if raw is None:
         return False
@@ -89,42 +90,43 @@ def verify(message: bytes, signature: str, key: RSAPublicKey) -> bool:
 
 
 @shielded
-@_first_without_fork
+@_no_fork_in_first_call
 def encrypt(plaintext: str, key: RSAPublicKey) -> str:
-    """Encrypts personal data for the owner of a key with RSA-OAEP.
+    """Encrypts personal data with RSA-OAEP for the owner of a public key.
 
     Raises:
-        ArgumentError: the text is longer than the key can hold, 214 bytes of UTF-8 for a key of 2048 bits.
+        ArgumentError: the text is longer than the key can encrypt: 214 bytes of UTF-8 for a key of 2048 bits.
     """
     octets = encode_utf8(plaintext)
     room = key.key_size // 8 - _OAEP_OVERHEAD
     if len(octets) > room:
         raise ArgumentError(
-            f"plaintext: came {len(octets)} bytes of UTF-8; expected at most {room}, which is what a key of "
-            f"{key.key_size} bits can hold"
+            f"plaintext: came {len(octets)} bytes of UTF-8; expected at most {room}, the limit of a key of "
+            f"{key.key_size} bits"
         )
     return base64.b64encode(key.encrypt(octets, _OAEP)).decode()
 
 
 @shielded
 def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
-    """Decrypts a text that `encrypt` made for this key.
+    """Decrypts a text that was encrypted with `encrypt` for this key.
 
     Raises:
-        DecryptionError: it is not such a ciphertext. One message for every cause, so that nothing can be probed.
+        DecryptionError: it is not such a ciphertext. The message is the same for every cause, so that it reveals
+            nothing.
     """
     try:
         return decrypt_octets(ciphertext, key).decode()
     except UnicodeDecodeError:
-        raise DecryptionError(_NOT_OURS) from None
+        raise DecryptionError(_CANNOT_DECRYPT) from None
 
 
 @shielded
-@_first_without_fork
+@_no_fork_in_first_call
 def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
-    """The same, of what is no text: the key of an encrypted bill, say."""
+    """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
     raw = decode_base64(ciphertext)
     if raw is not None:
         with suppress(ValueError):
             return key.decrypt(raw, _OAEP)
-    raise DecryptionError(_NOT_OURS)
+    raise DecryptionError(_CANNOT_DECRYPT)

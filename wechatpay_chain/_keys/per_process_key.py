@@ -1,7 +1,7 @@
-"""Keys of which each process has a copy of its own.
+"""Keys that every process copies for itself.
 
-OpenSSL holds a lock of a key while another thread uses it for the first time. A child that is forked at that moment finds the
-lock held by a thread that it does not have, and its first signature never ends.
+OpenSSL locks a key while a thread uses it for the first time. A child that is forked at that moment inherits the locked
+lock without the thread that would release it, and its first signature never ends.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 from wechatpay_chain._forks.importing import importing
 from wechatpay_chain._forks.process import current_process
 
-__all__ = ["OwnKey"]
+__all__ = ["PerProcessKey"]
 
 Key = TypeVar("Key", RSAPrivateKey, RSAPublicKey)
 
 
-class OwnKey(Generic[Key]):
-    """A key for the process that asks for it.
+class PerProcessKey(Generic[Key]):
+    """A key with one copy for each process.
 
     Args:
-        key: as it was loaded. It stays that of the process that makes this.
+        key: the loaded key, which the current process uses itself.
     """
 
     def __init__(self, key: Key) -> None:
         self._keys: dict[object, Any] = {current_process(): key}
-        # Taken now, so that a child need not ask the key itself.
+        # Read now, so that a child never has to use the key of its parent.
         self._numbers: RSAPrivateNumbers | RSAPublicNumbers = (
             key.private_numbers() if isinstance(key, RSAPrivateKey) else key.public_numbers()
         )
 
     @property
-    def here(self) -> Key:
-        """The key for this process."""
+    def current(self) -> Key:
+        """The copy of the current process."""
         process = current_process()
         if process not in self._keys:
-            with importing:  # a fork waits for it, for OpenSSL makes a key under locks of the whole process
+            with importing:  # delays forks, because OpenSSL creates a key under process-wide locks
                 self._keys.setdefault(process, self._copy())
         key: Key = self._keys[process]
         return key
@@ -50,7 +50,7 @@ class OwnKey(Generic[Key]):
     def _copy(self) -> RSAPrivateKey | RSAPublicKey:
         if isinstance(self._numbers, RSAPublicNumbers):
             return self._numbers.public_key()
-        return self._numbers.private_key(unsafe_skip_rsa_key_validation=True)  # it was checked when it was loaded
+        return self._numbers.private_key(unsafe_skip_rsa_key_validation=True)  # the key was checked when it was loaded
 
     def __repr__(self) -> str:
-        return "<OwnKey>"
+        return "<PerProcessKey>"

@@ -1,0 +1,41 @@
+"""Where a chain starts: an attribute of a client."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Protocol
+
+from wechatpay_chain._chain.chain import Sender
+from wechatpay_chain._chain.node import Node
+
+__all__ = ["Root", "no_such_root"]
+
+
+class _HasSender(Protocol):
+    _dispatch: Any
+
+
+class Root:
+    """An attribute of a client at which a chain starts.
+
+    Args:
+        segment: the first segment of its paths.
+    """
+
+    def __init__(self, segment: str) -> None:
+        self._segment = segment
+
+    def __get__(self, client: _HasSender, owner: type | None = None) -> Node:
+        sender: Sender = client._dispatch
+        return Node(sender, self._segment)
+
+
+def no_such_root(client: type, attribute: str) -> AttributeError:
+    """Returns the error of an attribute that a client does not have."""
+    public = [name for name in dir(client) if not name.startswith("_")]
+    meant = difflib.get_close_matches(attribute.lower(), public, n=1)
+    advice = f"; did you mean {meant[0]!r}?" if meant else "."
+    return AttributeError(
+        f"{attribute!r} is not an attribute of a client{advice} A chain begins at v2, v3, hk, global_, brand, or anywhere "
+        'with client["…"]'
+    )
