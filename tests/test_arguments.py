@@ -65,21 +65,21 @@ UNWRITABLE = [
     (Trade.JSAPI, "is a Trade; write its .value"),
     ({SECRET}, "is a set; write list(…)"),
     (deque([SECRET]), "is a deque; write list(…)"),
-    (SECRET.encode(), "is bytes; write its text"),
-    (bytearray(SECRET.encode()), "is a bytearray; write its text"),
+    (SECRET.encode(), "is bytes; write a str"),
+    (bytearray(SECRET.encode()), "is a bytearray; write a str"),
     (Order(), "is an Order; write dataclasses.asdict(…)"),
     (Model(), 'is a Model; write .model_dump(mode="json")'),
     (Scalar(), "is a Scalar; write .item()"),
-    (object(), "is an object; expected a text"),
+    (object(), "is an object; expected a str"),
     (MappingProxyType({"a": SECRET}), "is a mappingproxy; write dict(…)"),
     (float("nan"), "is NaN or Infinity"),
     (float("-inf"), "is NaN or Infinity"),
-    (SECRET + "\ud800", "holds half of a surrogate pair"),
-    (10**5000, "is a number of too many digits"),
-    ({6222000000000000: 1}, "has a name that is an int; names are texts"),
-    ({True: 1}, "has a name that is a bool; names are texts"),
-    ({None: 1}, "has a name that is None; names are texts"),
-    ({f"{SECRET}\udfff": 1}, "has a name that holds half of a surrogate pair"),
+    (SECRET + "\ud800", "contains an unpaired surrogate"),
+    (10**5000, "is a number with too many digits"),
+    ({6222000000000000: 1}, "has a key that is an int; keys must be str"),
+    ({True: 1}, "has a key that is a bool; keys must be str"),
+    ({None: 1}, "has a key that is None; keys must be str"),
+    ({f"{SECRET}\udfff": 1}, "has a key that contains an unpaired surrogate"),
 ]
 
 
@@ -116,7 +116,7 @@ def test_what_a_query_cannot_write_is_named(client, wire, send, value, fault):
 
 @pytest.mark.parametrize("params", [{1: "a"}, [(1, "a")], [(None, "a")], [(b"x", "a")], {"\ud800": "a"}])
 def test_names_of_a_query_are_texts(client, wire, send, params):
-    assert "params: it has a name that" in refused(send, client.v3.x, params=params)
+    assert "params: it has a key that" in refused(send, client.v3.x, params=params)
     assert not wire.received
 
 
@@ -147,7 +147,7 @@ def test_a_path_variable_says_what_to_write(client, send):
 def test_a_body_that_is_written_already(client, wire, send, body):
     said = refused(send, client.v3.x, json=body)
     assert "json: came" in said
-    assert "expected a dict or a list; json= is written as JSON by the client, so leave json.dumps out" in said
+    assert "expected a dict or a list; the client encodes json= itself, so leave json.dumps out" in said
     assert not wire.received
 
 
@@ -160,8 +160,8 @@ def test_a_body_that_is_no_object_and_no_list(client, wire, send, body):
 def test_a_body_that_holds_itself_or_is_too_deep(client, wire, send):
     loop: dict[str, object] = {}
     loop["a"] = [loop]
-    assert "json: a[0] holds itself" in refused(send, client.v3.x, json=loop)
-    assert "params: a.a[0] holds itself" in refused(send, client.v3.x, params={"a": loop})
+    assert "json: a[0] contains itself" in refused(send, client.v3.x, json=loop)
+    assert "params: a.a[0] contains itself" in refused(send, client.v3.x, params={"a": loop})
     deep: object = SECRET
     for _ in range(100_000):
         deep = [deep]
@@ -184,10 +184,8 @@ def test_a_sensitive_body_is_told_where_it_belongs(client, send):
 
 
 def test_names_behind_what_is_sensitive_are_texts_too(client, wire, send):
-    assert "json: [1] has a name that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
-    assert "params: o has a name that is an int" in refused(
-        send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}}
-    )
+    assert "json: [1] has a key that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
+    assert "params: o has a key that is an int" in refused(send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}})
     assert not wire.received
 
 

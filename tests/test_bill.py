@@ -32,7 +32,7 @@ from wechatpay_chain import (
     WeChatPayError,
 )
 from wechatpay_chain._files.announcement import locate
-from wechatpay_chain._files.download import Saving
+from wechatpay_chain._files.download import DownloadSink
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -277,23 +277,23 @@ def test_an_encrypted_bill_that_cannot_be_opened(service, client, wire, fetch, t
 
 
 SOURCES = {
-    "no URL": ({"hash_type": "SHA1"}, "it has no download_url"),
+    "no URL": ({"hash_type": "SHA1"}, "download_url is missing"),
     "a list": ([1], "came a list"),
     "a number": (3, "came a int"),
-    "none of them": ({"download_bill_list": []}, "has 0 of them; expected one"),
-    "two of them": ({"download_bill_list": [{}, {}]}, "has 2 of them; expected one"),
-    "a list that is none": ({"download_bill_list": "x"}, "has no list of them"),
-    "half a digest": ({"download_url": f"{API}/a", "hash_value": "00"}, "hash_type and hash_value are not a pair"),
+    "none of them": ({"download_bill_list": []}, "came 0 items; expected one"),
+    "two of them": ({"download_bill_list": [{}, {}]}, "came 2 items; expected one"),
+    "a list that is none": ({"download_bill_list": "x"}, "download_bill_list: came a str"),
+    "half a digest": ({"download_url": f"{API}/a", "hash_value": "00"}, "hash_type and hash_value are incomplete"),
     "an unknown digest": ({"download_url": f"{API}/a", "hash_type": "MD4", "hash_value": "00"}, "hash_type"),
     "a digest that is none": ({"download_url": f"{API}/a", "hash_type": "SHA1", "hash_value": "xyz"}, "hash_type"),
-    "half a key": ({"download_url": f"{API}/a", "encrypt_key": "00"}, "encrypt_key and nonce are not a pair"),
-    "http": ("http://api.mch.weixin.qq.com/a", "not one of https"),
-    "ftp": ("ftp://api.mch.weixin.qq.com/a", "not one of https"),
-    "a file": ("file:///etc/passwd", "not one of https"),
-    "a user": ("https://a:b@api.mch.weixin.qq.com/a", "not one of https"),
-    "a path": ("/v3/billdownload/file", "not one of https"),
-    "no host": ("https:///a", "not one of https"),
-    "a port": ("https://a.example:99999/", "not one of https"),
+    "half a key": ({"download_url": f"{API}/a", "encrypt_key": "00"}, "encrypt_key and nonce are incomplete"),
+    "http": ("http://api.mch.weixin.qq.com/a", "cannot be used; expected https"),
+    "ftp": ("ftp://api.mch.weixin.qq.com/a", "cannot be used; expected https"),
+    "a file": ("file:///etc/passwd", "cannot be used; expected https"),
+    "a user": ("https://a:b@api.mch.weixin.qq.com/a", "cannot be used; expected https"),
+    "a path": ("/v3/billdownload/file", "cannot be used; expected https"),
+    "no host": ("https:///a", "cannot be used; expected https"),
+    "a port": ("https://a.example:99999/", "cannot be used; expected https"),
 }  # fmt: skip
 
 
@@ -313,7 +313,7 @@ def test_targets_that_cannot_be_written(client, wire, fetch, tmp_path):
         (tmp_path, "which is a folder"),
         (tmp_path / "no" / "a", "No such file"),
         ("", "which is a folder"),
-        ("a\0b", "no path"),
+        ("a\0b", "not a path"),
         (3, "came a int"),
         (None, "came a NoneType"),
     ):
@@ -457,7 +457,7 @@ def test_what_is_no_whole_file_replaces_none(client, wire, fetch, tmp_path, answ
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     client.middleware.remove("errors")
     wire.answer = lambda received: Reply(404)
-    with pytest.raises(TransportError, match="answered with 404"):
+    with pytest.raises(TransportError, match="has the status 404 and no file"):
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     assert (tmp_path / "bill.csv").read_text() == "yesterday's"
     assert names(tmp_path) == ["bill.csv"]
@@ -473,7 +473,7 @@ def test_an_open_file_never_gets_the_bytes_twice(service, client, wire, fetch):
         return response
 
     client.middleware.insert_after("retry", "twice", twice)
-    with pytest.raises(TransportError, match="cannot be taken back"):
+    with pytest.raises(TransportError, match="cannot be undone"):
         fetch(told, io.BytesIO())
 
 
@@ -492,9 +492,9 @@ def test_open_files_that_take_nothing(service, client, wire, fetch):
             return self.taken if len(octets) else 0
 
     for taken in (0, None):
-        with pytest.raises(OSError, match="takes nothing more"):
+        with pytest.raises(OSError, match="accepts no more bytes"):
             fetch(told, Full(taken))
-    with pytest.raises(ArgumentError, match="to: nothing can be written there"):
+    with pytest.raises(ArgumentError, match="to: the open file cannot be written to"):
         fetch(told, io.StringIO())
 
 
@@ -634,7 +634,7 @@ def test_however_it_is_cut_into_pieces(pieces, is_packed, gunzip, is_sealed, has
     cut = 7
     octets = AESGCM(key[0]).encrypt(key[1], sent, None) if key else sent
     out = io.BytesIO()
-    saving = Saving(out, digest=("SHA1", sha1(content)) if has_digest else None, key=key, gunzip=gunzip)
+    saving = DownloadSink(out, digest=("SHA1", sha1(content)) if has_digest else None, key=key, gunzip=gunzip)
     saving.begin(Headers({"Content-Length": str(len(octets))}))
     for at in range(0, len(octets), cut):
         saving.write(octets[at : at + cut])
@@ -645,7 +645,7 @@ def test_however_it_is_cut_into_pieces(pieces, is_packed, gunzip, is_sealed, has
 
 @given(octets=st.binary(max_size=200), gunzip=st.booleans(), is_sealed=st.booleans())
 def test_whatever_comes_is_our_own_error(octets, gunzip, is_sealed):
-    saving = Saving(
+    saving = DownloadSink(
         io.BytesIO(), digest=("SM3", "00"), key=(b"k" * 32, b"n" * 16) if is_sealed else None, gunzip=gunzip
     )
     answer = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.service import Received, rsa_verifies, turns_during
 from wechatpay_chain import ArgumentError, Client, Retry, Sensitive
 from wechatpay_chain._files.source import open_file
-from wechatpay_chain._files.upload import upload
+from wechatpay_chain._files.upload import encode_upload
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40 + b"\r\n--\r\n"
 
@@ -206,11 +206,11 @@ def test_a_path_variable_cannot_be_called_files(client):
 
 
 FAULTS = {
-    "no file": ({}, None, "came 0 of them"),
-    "two files": ({"file": b"a", "other": b"b"}, None, "came 2 of them"),
+    "no file": ({}, None, "came 0 files"),
+    "two files": ({"file": b"a", "other": b"b"}, None, "came 2 files"),
     "a list": ([("file", b"a")], None, "came a list"),
-    "a part's name": ({'a"b': b"a"}, None, "is not a part's name"),
-    "another part": ({"picture": ("a.png", b"a")}, None, "expected 'file', as this operation names it"),
+    "a part's name": ({'a"b': b"a"}, None, "is not a valid part name"),
+    "another part": ({"picture": ("a.png", b"a")}, None, "expected 'file', the part name of this operation"),
     "no such file": ({"file": "/nowhere/a.png"}, None, "'file' cannot be read: No such file"),
     "a folder": ({"file": "/"}, None, "'file' cannot be read"),
     "a NUL": ({"file": "a\0.png"}, None, "'file' cannot be read"),
@@ -222,11 +222,11 @@ FAULTS = {
     "nothing": ({"file": ("a.png", b"")}, None, "'file' is empty"),
     "too large": ({"file": ("a.png", bytes((5 << 20) + 1))}, None, "has 5242881 bytes; expected at most 5242880"),
     "another digest": ({"file": ("a.png", b"abc")}, {"sha256": "0" * 64}, "'sha256' is not the SHA256 of the file"),
-    "a meta that is none": ({"file": ("a.png", b"abc")}, ["a"], "json: came a list beside files="),
-    "a name that is none": ({"file": b"abc"}, {"filename": 3}, "json: the file's name came as a int"),
+    "a meta that is none": ({"file": ("a.png", b"abc")}, ["a"], "json: came a list with files="),
+    "a name that is none": ({"file": b"abc"}, {"filename": 3}, "json: the file name came as a int"),
     "half a character": ({"file": ("\ud800.png", b"abc")}, None, "surrogate"),
-    "a second meta": ({"meta": ("a.png", b"abc")}, None, "'meta' is not a part's name"),
-    "text": ({"file": ("a.png", io.StringIO("abc"))}, None, "open as text|cannot be read"),
+    "a second meta": ({"meta": ("a.png", b"abc")}, None, "'meta' is not a valid part name"),
+    "text": ({"file": ("a.png", io.StringIO("abc"))}, None, "open in text mode|cannot be read"),
 }
 
 
@@ -257,7 +257,7 @@ def test_a_file_that_changes_meanwhile(client, wire, service, send, picture, cha
         return response
 
     client.middleware.insert_after("sign", "spoil", spoil)
-    with pytest.raises(ArgumentError, match=r"later; leave it alone|cannot be read"):
+    with pytest.raises(ArgumentError, match=r"later; do not change it|cannot be read"):
         send(client.v3.merchant.media.upload, "post", files={"file": picture})
 
 
@@ -270,7 +270,7 @@ def test_a_file_is_streamed_from_where_it_lies(tmp_path):
         file.truncate(64 << 20)
     tracemalloc.start()
     try:
-        body = upload("/v3/marketing/bank/packages/1/tasks", open_file({"file": path}), {})[1]
+        body = encode_upload("/v3/marketing/bank/packages/1/tasks", open_file({"file": path}), {})[1]
         assert sum(map(len, body.chunks())) == body.length > 64 << 20
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
@@ -287,7 +287,7 @@ def test_a_file_is_streamed_from_where_it_lies(tmp_path):
 )
 def test_whatever_comes_is_sent_whole_or_refused(name, content, meta, part, path):
     try:
-        text, body = upload(path, open_file({part: (name, content)}), meta)
+        text, body = encode_upload(path, open_file({part: (name, content)}), meta)
     except ArgumentError:
         return
     octets = b"".join(body.chunks())
@@ -302,7 +302,7 @@ def test_a_file_without_a_suffix_limit_is_spooled_nowhere():
     with tempfile.TemporaryFile() as file:
         file.write(PICTURE)
         file.seek(0)
-        text, body = upload("/v3/x", open_file({"file": file}), {"a": 1})
+        text, body = encode_upload("/v3/x", open_file({"file": file}), {"a": 1})
         assert text == b'{"a":1}'
         assert PICTURE in b"".join(body.chunks())
 
@@ -315,7 +315,7 @@ class Lavish(io.BytesIO):
 
 
 def test_a_stream_that_gives_too_much_writes_nothing_beyond_its_end(client, wire, send):
-    with pytest.raises(ArgumentError, match="more than was asked for"):
+    with pytest.raises(ArgumentError, match="more than was requested"):
         send(client.v3.unlisted, "post", files={"file": ("a", Lavish(b"abc"))}, json={})
     assert len(wire.received) <= 1
     assert all(len(received.body) < int(received.header("Content-Length")) for received in wire.received)
@@ -336,7 +336,7 @@ def test_a_pipe_that_has_nothing_yet(client, wire, send):
         def read(self, size=-1):
             return None
 
-    with pytest.raises(ArgumentError, match="has nothing to read yet"):
+    with pytest.raises(ArgumentError, match="text mode or non-blocking"):
         send(client.v3.unlisted, "post", files={"file": ("a", Waiting(b""))}, json={})
 
 

@@ -172,16 +172,19 @@ REFUSED = {
     "triples": (lambda headers: [(*pair, 1) for pair in headers.items()], "a list of tuple"),
     "list of dicts": (lambda headers: [headers], "a list of dict"),
     "file": (lambda headers: io.BytesIO(lines(headers).encode()), "a BytesIO of bytes"),
-    "prose": (lambda headers: "no headers in here", "a text that is neither"),
-    "repr": (str, "a text that begins like JSON"),
+    "prose": (lambda headers: "no headers in here", "a str that is neither"),
+    "repr": (str, "a str that starts like JSON"),
     "JSON number": (lambda headers: "[1]", "a str of int"),
-    "deep JSON": (lambda headers: "[" * 100_000, "a text that begins like JSON"),
-    "gateway event": (lambda headers: {"headers": headers, "body": ""}, "a dict that holds a dict under 'headers'"),
+    "deep JSON": (lambda headers: "[" * 100_000, "a str that starts like JSON"),
+    "gateway event": (lambda headers: {"headers": headers, "body": ""}, "a dict that contains a dict under 'headers'"),
     "SCF event": (lambda headers: {"headers": None, "multiValueHeaders": READ["lists"](headers)}, "multivalueheaders"),
-    "JSON event": (lambda headers: json.dumps({"headers": headers}), "holds a dict under 'headers'"),
-    "ASGI scope": (lambda headers: {"type": "http", "headers": READ["ASGI"](headers)}, "holds a list under 'headers'"),
-    "Werkzeug request": (werkzeug_request, "a whole Request; give its headers"),
-    "Starlette request": (starlette_request, "a whole Request; give its headers"),
+    "JSON event": (lambda headers: json.dumps({"headers": headers}), "contains a dict under 'headers'"),
+    "ASGI scope": (
+        lambda headers: {"type": "http", "headers": READ["ASGI"](headers)},
+        "contains a list under 'headers'",
+    ),
+    "Werkzeug request": (werkzeug_request, "a Request; pass its .headers"),
+    "Starlette request": (starlette_request, "a Request; pass its .headers"),
     "names of numbers": (lambda headers: {1: "a"}, "a name that is a int"),
     "fraction": (with_timestamp(lambda text: float(text) + 0.5), "a float as the value of Wechatpay-Timestamp"),
     "NaN": (with_timestamp(lambda text: float("nan")), "a float as"),
@@ -220,7 +223,7 @@ TWICE = {
 @pytest.mark.parametrize("name", ["Timestamp", "Nonce", "Signature", "Serial"])
 def test_a_header_that_came_twice(service, notifications, form, name):
     body = envelope()
-    with pytest.raises(SignatureError, match=f"Wechatpay-{name}, which came more than once and differ") as caught:
+    with pytest.raises(SignatureError, match=f"several different values of Wechatpay-{name}; expected one") as caught:
         notifications.parse(TWICE[form](service.signature(body), f"Wechatpay-{name}"), body)
     assert caught.value.reason is Reason.MISSING_HEADER
 
@@ -238,7 +241,7 @@ def test_a_header_that_came_twice_and_was_joined(service, notifications, name):
     body = envelope()
     headers = service.signature(body)
     headers[f"Wechatpay-{name}"] += ", another"
-    with pytest.raises(SignatureError, match=f"Wechatpay-{name}, which came more than once and differ"):
+    with pytest.raises(SignatureError, match=f"several different values of Wechatpay-{name}; expected one"):
         notifications.parse(headers, body)
 
 
@@ -268,7 +271,7 @@ def test_headers_that_a_proxy_may_have_stripped(notifications, form):
 def test_a_value_that_holds_itself(notifications):
     value = []
     value.append(value)
-    with pytest.raises(TypeError, match="holds itself"):
+    with pytest.raises(TypeError, match="contains itself"):
         notifications.parse({"Wechatpay-Serial": value}, b"{}")
 
 

@@ -1,6 +1,6 @@
-"""The signatures that a front end passes on to WeChat to bring up a payment, a pay-score page or a coupon plug-in.
+"""Signs the parameters with which a front end opens a payment, a pay-score page or a coupon plug-in in WeChat.
 
-Nothing here is sent; each method returns the very dictionary that the front end needs.
+Nothing is sent. Each method returns the dictionary that the front end passes on unchanged.
 """
 
 from __future__ import annotations
@@ -22,56 +22,66 @@ HMAC_SHA256 = "HMAC-SHA256"
 
 
 class Payment:
-    """Signs for the front ends of one merchant.
+    """Signs the parameters of front ends for one merchant.
 
     Args:
-        credentials: of the merchant, the ones that place the orders.
-        apiv2_key: the APIv2 key, which the pay-score and coupon signatures are made with; None where they are not used.
+        credentials: of the merchant that places the orders.
+        apiv2_key: the APIv2 key, for pay-score and coupon signatures; None if they are not used.
     """
 
     def __init__(self, credentials: Credentials, apiv2_key: bytes | None) -> None:
         self._mchid, self._credentials, self._apiv2_key = credentials.mchid, credentials, apiv2_key
 
     def jsapi(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """For WeixinJSBridge's getBrandWCPayRequest in an official account.
+        """Signs the parameters of WeixinJSBridge's getBrandWCPayRequest, for a web page in an official account.
 
         Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365339
 
         Args:
-            appid: the one that the order was placed with.
-            prepay_id: as the order gave it; a whole package, `prepay_id=…&…`, is signed as it is.
+            appid: the appid of the order.
+            prepay_id: the prepay_id of the order. A whole package, `prepay_id=…&…`, is signed as it is.
 
         Returns:
             appId, timeStamp, nonceStr, package, signType, paySign.
+
+        Raises:
+            ArgumentError: an argument is empty or not printable text.
         """
-        return run_local(self._jsapi(appid, prepay_id))
+        return run_local(self._sign_jsapi(appid, prepay_id))
 
     async def jsapi_async(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """The same, where a signer that takes its time is awaited."""
-        return await run_local_async(self._jsapi(appid, prepay_id))
+        """Does the same as `jsapi`, and awaits an async signer."""
+        return await run_local_async(self._sign_jsapi(appid, prepay_id))
 
-    def _jsapi(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
-        return {"appId": _filled("appid", appid), **(yield from self._mini_program(appid, prepay_id))}
+    def _sign_jsapi(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
+        return {"appId": _check_text("appid", appid), **(yield from self._sign_mini_program(appid, prepay_id))}
 
     def mini_program(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """For wx.requestPayment in a mini program.
+        """Signs the parameters of wx.requestPayment, for a mini program.
 
         Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365341
 
+        Args:
+            appid: the appid of the order.
+            prepay_id: the prepay_id of the order. A whole package, `prepay_id=…&…`, is signed as it is.
+
         Returns:
             timeStamp, nonceStr, package, signType, paySign.
+
+        Raises:
+            ArgumentError: an argument is empty or not printable text.
         """
-        return run_local(self._mini_program(appid, prepay_id))
+        return run_local(self._sign_mini_program(appid, prepay_id))
 
     async def mini_program_async(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """The same, where a signer that takes its time is awaited."""
-        return await run_local_async(self._mini_program(appid, prepay_id))
+        """Does the same as `mini_program`, and awaits an async signer."""
+        return await run_local_async(self._sign_mini_program(appid, prepay_id))
 
-    def _mini_program(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
-        timestamp, nonce, package = _now(), new_nonce(), _filled("prepay_id", prepay_id)
+    def _sign_mini_program(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
+        timestamp, nonce, package = _now(), new_nonce(), _check_text("prepay_id", prepay_id)
         if not package.startswith("prepay_id="):
             package = f"prepay_id={package}"
-        signature = yield from self._signed(_filled("appid", appid), timestamp, nonce, package)
+        signature = yield from self._sign(_check_text("appid", appid), timestamp, nonce, package)
         return {
             "timeStamp": timestamp,
             "nonceStr": nonce,
@@ -81,87 +91,107 @@ class Payment:
         }
 
     def app(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """For the PayReq of an app's SDK.
+        """Signs the parameters of PayReq, for the SDK in an app.
 
         Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365340
 
         Args:
-            appid: the one that the order was placed with.
-            prepay_id: as the order gave it, bare.
+            appid: the appid of the order.
+            prepay_id: the prepay_id of the order, without "prepay_id=" before it.
 
         Returns:
             appid, partnerid, prepayid, package, noncestr, timestamp, sign.
+
+        Raises:
+            ArgumentError: an argument is empty or not printable text, or the prepay_id has "prepay_id=" before it.
         """
-        return run_local(self._app(appid, prepay_id))
+        return run_local(self._sign_app(appid, prepay_id))
 
     async def app_async(self, appid: str, prepay_id: str) -> dict[str, str]:
-        """The same, where a signer that takes its time is awaited."""
-        return await run_local_async(self._app(appid, prepay_id))
+        """Does the same as `app`, and awaits an async signer."""
+        return await run_local_async(self._sign_app(appid, prepay_id))
 
-    def _app(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
+    def _sign_app(self, appid: str, prepay_id: str) -> Steps[dict[str, str]]:
         timestamp, nonce = _now(), new_nonce()
-        if _filled("prepay_id", prepay_id).startswith("prepay_id="):
-            raise ArgumentError("prepay_id: came with 'prepay_id=' before it; an app signs the bare number")
+        if _check_text("prepay_id", prepay_id).startswith("prepay_id="):
+            raise ArgumentError("prepay_id: came with 'prepay_id=' before it; for an app, expected the bare prepay_id")
         return {
-            "appid": _filled("appid", appid),
+            "appid": _check_text("appid", appid),
             "partnerid": self._mchid,
             "prepayid": prepay_id,
             "package": "Sign=WXPay",  # not signed
             "noncestr": nonce,
             "timestamp": timestamp,
-            "sign": (yield from self._signed(appid, timestamp, nonce, prepay_id)),
+            "sign": (yield from self._sign(appid, timestamp, nonce, prepay_id)),
         }
 
     def payscore_use(self, package: str) -> dict[str, str]:
-        """For the page on which a user confirms a pay-score order (wxpayScoreUse).
+        """Signs the parameters of the page where a user confirms a pay-score order (wxpayScoreUse).
 
         Args:
-            package: as the creation of the order gave it.
+            package: the package from the response that created the order.
+
+        Returns:
+            mch_id, package, timestamp, nonce_str, sign_type, sign.
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            ArgumentError: the package is empty or not printable text.
         """
-        return self._with_hmac({"package": _filled("package", package)})
+        return self._add_hmac({"package": _check_text("package", package)})
 
     def payscore_detail(self, service_id: str, out_order_no: str) -> dict[str, str]:
-        """For the page that shows a pay-score order (wxpayScoreDetail).
+        """Signs the parameters of the page that shows a pay-score order (wxpayScoreDetail).
+
+        Source: https://pay.weixin.qq.com/doc/global/v3/zh/4014096486
+
+        Args:
+            service_id: the id of the pay-score service.
+            out_order_no: the merchant's number of the order.
+
+        Returns:
+            mch_id, service_id, out_order_no, timestamp, nonce_str, sign_type, sign.
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            ArgumentError: an argument is empty or not printable text.
         """
-        return self._with_hmac(
-            {"service_id": _filled("service_id", service_id), "out_order_no": _filled("out_order_no", out_order_no)}
+        return self._add_hmac(
+            {
+                "service_id": _check_text("service_id", service_id),
+                "out_order_no": _check_text("out_order_no", out_order_no),
+            }
         )
 
     def coupons(self, coupons: Sequence[Mapping[str, str]], merchant: str = "") -> dict[str, object]:
-        """For the plug-in that hands out coupons (busifavor) in a mini program.
+        """Signs the parameters of the plug-in that gives coupons (busifavor) to a user in a mini program.
 
         Args:
-            coupons: one mapping a coupon, such as {"stock_id": "…", "out_request_no": "…"}.
-            merchant: who hands them out; this merchant by default.
+            coupons: one mapping per coupon, such as {"stock_id": "…", "out_request_no": "…"}.
+            merchant: the merchant number of the issuer; this merchant by default.
 
         Returns:
             send_coupon_params, send_coupon_merchant, sign.
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
-            ArgumentError: there is no coupon.
+            ArgumentError: there is no coupon, or a coupon is not a mapping of str to str.
         """
         if not isinstance(coupons, (list, tuple)) or not coupons or not all(map(_is_coupon, coupons)):
-            raise ArgumentError("coupons: expected a list of at least one mapping from texts to texts")
-        sender = _filled("merchant", merchant or self._mchid)
+            raise ArgumentError("coupons: expected a list of at least one mapping of str to str, all of it printable")
+        sender = _check_text("merchant", merchant or self._mchid)
         flat = {f"{name}{number}": value for number, coupon in enumerate(coupons) for name, value in coupon.items()}
-        sign = self._hmac({**flat, "send_coupon_merchant": sender})
+        sign = self._compute_hmac({**flat, "send_coupon_merchant": sender})
         return {
             "send_coupon_params": [dict(coupon) for coupon in coupons],
             "send_coupon_merchant": sender,
             "sign": sign,
         }
 
-    def _signed(self, *lines: str) -> Steps[str]:
+    def _sign(self, *lines: str) -> Steps[str]:
         return self._credentials.signature("".join(f"{line}\n" for line in lines).encode())
 
-    def _with_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def _add_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:
         signed = {
             "mch_id": self._mchid,
             **fields,
@@ -169,15 +199,13 @@ class Payment:
             "nonce_str": new_nonce(),
             "sign_type": HMAC_SHA256,
         }
-        return {**signed, "sign": self._hmac(signed)}
+        return {**signed, "sign": self._compute_hmac(signed)}
 
-    def _hmac(self, fields: Mapping[str, str]) -> str:
-        # The rule of APIv2: filled fields by name, the key at the end, upper case.
+    def _compute_hmac(self, fields: Mapping[str, str]) -> str:
+        # The signature of APIv2: non-empty fields sorted by name, then the key; hexadecimal in upper case.
         # https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=4_3
         if self._apiv2_key is None:
-            raise ConfigurationError(
-                "apiv2_key: it is missing; this signature is made with the APIv2 key, 32 characters"
-            )
+            raise ConfigurationError("apiv2_key: it is missing; this signature needs the APIv2 key, 32 characters")
         text = "".join(f"{name}={value}&" for name, value in sorted(fields.items()) if value)
         message = text.encode() + b"key=" + self._apiv2_key
         return hmac.new(self._apiv2_key, message, hashlib.sha256).hexdigest().upper()
@@ -193,7 +221,9 @@ def _now() -> str:
     return str(int(time.time()))
 
 
-def _filled(argument: str, value: str) -> str:
+def _check_text(argument: str, value: str) -> str:
     if not isinstance(value, str) or not value.isprintable() or not value:
-        raise ArgumentError(f"{argument}: came {type(value).__name__} of no use; expected a text of one line")
+        raise ArgumentError(
+            f"{argument}: came a {type(value).__name__} that cannot be used; expected one line of printable text"
+        )
     return value

@@ -1,31 +1,31 @@
-"""What can go wrong, as a tree.
+"""The exception tree.
 
     WeChatPayError
-    ├── ConfigurationError      a setting of the client is missing, of a wrong kind or contradicts another
+    ├── ConfigurationError      a setting of the client is missing, invalid or contradicts another
     ├── PathVariableError       a path variable is missing, unknown or unsafe
-    ├── ArgumentError           a body, query, header or timeout that cannot be put on the wire
-    ├── UnsupportedError        a part of the protocol that this version does not speak
-    ├── TransportError          no whole response came
-    │   └── TransportTimeout        within the seconds that the timeout allows
-    ├── ContentError            the content of a response is larger than may be read into memory, or is not JSON
-    ├── SignatureError          a response or a notification came, and nothing proves that WeChat Pay wrote it
-    ├── DecryptionError         a ciphertext is not one, or not for this key
-    └── APIError                a response with a status other than 2xx
+    ├── ArgumentError           a body, query, header, file or timeout cannot be sent as it is
+    ├── UnsupportedError        a part of the protocol that this version does not support
+    ├── TransportError          no complete response was received
+    │   └── TransportTimeout        a timeout passed before the response was complete
+    ├── ContentError            the content of a response is too large for memory, or is not JSON
+    ├── SignatureError          the signature of a response or a notification is not verified
+    ├── DecryptionError         a ciphertext was altered, is malformed, or is for another key
+    └── APIError                the service responded with a status other than 2xx
         ├── RedirectionError            3xx, never followed
         ├── ClientError                 4xx
         │   ├── BadRequestError         400
-        │   ├── AuthenticationError     401, the service refused our signature
+        │   ├── AuthenticationError     401, the service refused the signature
         │   ├── ForbiddenError          403
         │   ├── NotFoundError           404
         │   └── RateLimitError          429
         └── ServerError                 5xx, the outcome is unknown
 
-Every error has `sent`: whether the service may have received the call, and acted on it. Of a call, the first four are raised
-before anything is sent.
+Every error has `sent`, which tells whether the service may have received the call and acted on it. A call raises the
+first four errors before anything is sent.
 
-Any other exception that comes out of a call is a bug of this package, but for these: an `OSError` of a file of your own, a
-`TypeError` or an `AttributeError` where the call is written wrongly, what your own layers and callbacks raise, and the
-cancellation of a task.
+Any other exception that a call raises is a bug of this package, except: an `OSError` of one of your files, a
+`TypeError` or an `AttributeError` for a call that is written wrongly, whatever your own layers and callbacks raise, and
+the cancellation of a task.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ __all__ = [
 
 
 class Reason(str, enum.Enum):
-    """Why a response is not proven to be WeChat Pay's."""
+    """The check that a response or a notification failed."""
 
     __str__ = str.__str__
 
@@ -84,27 +84,27 @@ class Reason(str, enum.Enum):
     BAD_TIMESTAMP = "bad timestamp"
     """Wechatpay-Timestamp is not a number of seconds."""
     CLOCK_SKEW = "clock skew"
-    """Wechatpay-Timestamp is 300 seconds or more away from this machine's clock."""
+    """Wechatpay-Timestamp differs from this machine's clock by 300 seconds or more."""
     UNKNOWN_SERIAL = "unknown serial"
-    """Wechatpay-Serial names a key that the client was not given."""
+    """Wechatpay-Serial names a key that the client does not have."""
     BAD_SIGNATURE = "bad signature"
-    """The signature does not fit the bytes that came, or is not one (a probe, for example)."""
+    """The signature does not match the received bytes, or is malformed (that of a probe, for example)."""
     DIGEST_MISMATCH = "digest mismatch"
-    """A statement, a bill or a receipt is not the text whose digest was signed or announced."""
+    """The digest of a statement, a bill or a receipt is not the one that was signed or announced."""
     VERIFIER_FAILED = "verifier failed"
-    """The `verifier=` of the client raised an error of its own."""
+    """The `verifier=` of the client raised an error."""
     REPLAYED = "replayed"
-    """A notification came before under the same nonce."""
+    """A notification with the same nonce was received before."""
 
 
 class SignatureError(WeChatPayError):
-    """A response of status 2xx, or a notification, is not proven to be WeChat Pay's, so it is not believed.
+    """The signature of a 2xx response or of a notification is not verified. Do not trust its content.
 
-    What the request of such a response did is unknown: query before it is repeated.
+    It is unknown what the request of such a response did: query the outcome before you repeat the call.
 
     Attributes:
-        reason: which check failed.
-        response: the response as it came; None of a notification. Nothing in it can be trusted.
+        reason: the check that failed.
+        response: the unverified response; None for a notification.
     """
 
     def __init__(self, message: str, reason: Reason, response: Response | None) -> None:
@@ -118,17 +118,18 @@ class SignatureError(WeChatPayError):
 
 
 class APIError(WeChatPayError):
-    """The service answered with a status other than 2xx.
+    """The service responded with a status other than 2xx.
 
-    Such a response may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so take `code` and `message`
-    for hints: a 404 is no proof that an order was not made.
+    Such a response may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so treat `code` and
+    `message` as hints: a 404 does not prove that an order was not created.
 
     Attributes:
         status_code: the HTTP status.
-        code: the service's error code, such as ``PARAM_ERROR``; empty where the response has none.
-        message: the service's own words; empty where the response has none.
-        detail: what the service adds, often an object with ``field``, ``value``, ``issue`` and ``location``; or None.
-        request_id: the Request-ID header, which WeChat Pay's support asks for; empty where the response has none.
+        code: the service's error code, such as ``PARAM_ERROR``; empty if the response has none.
+        message: the service's message; empty if the response has none.
+        detail: more from the service, often an object with ``field``, ``value``, ``issue`` and ``location``; None if
+            the response has none.
+        request_id: the Request-ID header, which WeChat Pay's support asks for; empty if the response has none.
         response: the whole response.
     """
 
@@ -151,7 +152,7 @@ class APIError(WeChatPayError):
 
 
 class RedirectionError(APIError):
-    """3xx: a redirect, which is never followed, for it would carry the signature elsewhere."""
+    """3xx: a redirect. It is never followed, because that would send the signature to another address."""
 
 
 class ClientError(APIError):
@@ -159,7 +160,7 @@ class ClientError(APIError):
 
 
 class BadRequestError(ClientError):
-    """400: a parameter is wrong, or the state of things does not allow the operation."""
+    """400: a parameter is wrong, or the current state does not allow the operation."""
 
 
 class AuthenticationError(ClientError):
@@ -171,17 +172,17 @@ class ForbiddenError(ClientError):
 
 
 class NotFoundError(ClientError):
-    """404: it does not exist, or does not exist yet."""
+    """404: the resource does not exist, or not yet."""
 
 
 class RateLimitError(ClientError):
-    """429: slow down, then repeat with the same parameters."""
+    """429: too many requests; slow down, then repeat with the same parameters."""
 
 
 class ServerError(APIError):
-    """5xx: the outcome is unknown; query, or repeat with the very same parameters."""
+    """5xx: the outcome is unknown; query it, or repeat with exactly the same parameters."""
 
 
-# Tracebacks and pickles name these classes as users import them, wherever they are written down.
+# Tracebacks and pickles must name these classes by their public path, wherever they are defined.
 for _name in __all__:
     globals()[_name].__module__ = __name__

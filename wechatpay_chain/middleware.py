@@ -1,4 +1,4 @@
-"""What a middleware of your own is written with. `Client.middleware` says where it goes.
+"""Types and helpers for your own middleware. `Client.middleware` installs it.
 
 def add_trace(request: Request) -> Flow:
     response = yield from send(request.with_headers({"X-Trace": "…"}))

@@ -7,20 +7,21 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
-from wechatpay_chain._files.atomic import write_whole
+from wechatpay_chain._files.atomic import write_atomically
 from wechatpay_chain._forks.process import ForkSafeLock
 
 __all__ = ["CertificateFile", "SeenNonces"]
 
 
 class SeenNonces:
-    """Keeps nonces in the memory of one process. The oldest are dropped first.
+    """Nonce store in the memory of one process, with a TTL and a maximum size.
 
-    It is for servers of one process. Each worker process of gunicorn, uWSGI or `uvicorn --workers` has its own, and a forked
-    child its own copy: a nonce that one has seen is new to the others. For those, give a `NonceStore` that they share.
+    Use it only if the server has one process. Each worker process of gunicorn, uWSGI or `uvicorn --workers` has its own
+    store, and a forked child its own copy, so that a nonce which one process has seen is new to the others. Several
+    processes need a `NonceStore` that they share.
 
     Args:
-        size: how many nonces are kept at the most.
+        size: the most nonces that are stored; the oldest are evicted first.
     """
 
     def __init__(self, size: int = 10_000) -> None:
@@ -29,14 +30,23 @@ class SeenNonces:
         self._lock = ForkSafeLock()
 
     def add(self, nonce: str, seconds: float) -> bool:
-        """Keeps a nonce for some seconds. Returns False if it is kept already."""
+        """Stores a nonce; see `NonceStore.add`.
+
+        Args:
+            nonce: the nonce of a verified notification.
+            seconds: the TTL.
+
+        Returns:
+            True if the nonce is new, False if it is stored already.
+        """
         now = time.monotonic()
         with self._lock.current:
             is_known = self._ends.get(nonce, 0) > now
             if not is_known:
                 self._ends[nonce] = now + seconds
                 self._ends.move_to_end(nonce)
-                while len(self._ends) > self._size:  # a child can begin with one more: the fork came before its removal
+                # Not `if`: a child that was forked between the two steps has one nonce too many.
+                while len(self._ends) > self._size:
                     self._ends.popitem(last=False)
         return not is_known
 
@@ -45,25 +55,29 @@ class SeenNonces:
 
 
 class CertificateFile:
-    """Keeps fetched certificates in a file, encrypted as they came.
+    """Certificate cache in a file. The certificates stay encrypted as they were received.
 
     Args:
-        path: of the file; its folder must be there.
+        path: of the file. Its folder must exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
 
     def load(self) -> bytes | None:
-        """What was saved last, or None where nothing can be read. It is unverified input."""
+        """Returns the response that was saved last, unverified; None if the file cannot be read."""
         try:
             return self._path.read_bytes()
         except OSError:
             return None
 
     def save(self, answer: bytes) -> None:
-        """Keeps an answer in place of the one before."""
-        write_whole(self._path, answer)
+        """Writes a response to the file, in place of the previous one.
+
+        Raises:
+            OSError: the file cannot be written; the previous one is unchanged.
+        """
+        write_atomically(self._path, answer)
 
     def __repr__(self) -> str:
         return f"<CertificateFile {self._path}>"

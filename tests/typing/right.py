@@ -55,6 +55,9 @@ assert_type(response.content, bytes)
 assert_type(response.text, str)
 assert_type(response.request_id, str)
 assert_type(response.headers["Request-ID"], str)
+assert_type(response.headers.get("Date"), str | None)
+assert_type(response.headers.get("Date", ""), str)
+assert_type(response.headers.get("Date", 0), str | int)
 assert_type(response.json(), Any)
 
 

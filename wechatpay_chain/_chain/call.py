@@ -11,7 +11,7 @@ from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 from wechatpay_chain._chain.template import Params, hide_query
 from wechatpay_chain._messages.json_body import check_body
 from wechatpay_chain._messages.json_faults import find_fault
-from wechatpay_chain._messages.sensitive import Sensitive, holds_sensitive, sealed
+from wechatpay_chain._messages.sensitive import Sensitive, contains_sensitive, encrypt_all
 from wechatpay_chain.errors import ArgumentError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Call(NamedTuple):
             ArgumentError: `json` or `params` contains itself, is nested too deeply, or has a key that is not text.
         """
         try:
-            return holds_sensitive(self.json) or holds_sensitive(self.params)
+            return contains_sensitive(self.json) or contains_sensitive(self.params)
         except (RecursionError, TypeError):
             raise self._fault() from None
 
@@ -74,7 +74,7 @@ class Call(NamedTuple):
         if isinstance(self.json, Sensitive):
             check_body(self.json)
         try:
-            return self._replace(json=sealed(self.json, encrypt), params=sealed(self.params, encrypt))
+            return self._replace(json=encrypt_all(self.json, encrypt), params=encrypt_all(self.params, encrypt))
         except (RecursionError, TypeError):
             raise self._fault() from None
 

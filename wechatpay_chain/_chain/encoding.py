@@ -13,7 +13,7 @@ from wechatpay_chain._files.source import File
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.fields import check_fields
 from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._messages.json_body import body_bytes
+from wechatpay_chain._messages.json_body import encode_body
 from wechatpay_chain._messages.request import Carried, Request, Sink, Timeout
 from wechatpay_chain._version import __version__
 
@@ -55,12 +55,12 @@ class Encoder(NamedTuple):
         headers = headers | check_fields(call.headers) if call.headers else headers
         uploaded = None
         if file is not None:
-            from wechatpay_chain._files.upload import upload  # mimetypes alone takes 3 ms to import
+            from wechatpay_chain._files.upload import encode_upload  # mimetypes alone takes 3 ms to import
 
-            body, uploaded = upload(target.partition("?")[0], file, call.json)
+            body, uploaded = encode_upload(target.partition("?")[0], file, call.json)
             headers = headers | {"Content-Type": uploaded.content_type}
         else:
-            body = b"" if call.json is None else body_bytes(call.json)
+            body = b"" if call.json is None else encode_body(call.json)
         return Request(
             method=call.method,
             template=without_query(call.template),

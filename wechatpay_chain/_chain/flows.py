@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from wechatpay_chain._files.announcement import Source
-    from wechatpay_chain._files.download import Progress, Saving
+    from wechatpay_chain._files.download import DownloadSink, Progress
     from wechatpay_chain._files.output import Target
 
 __all__ = ["Flows"]
@@ -72,7 +72,7 @@ class Flows(NamedTuple):
         if call.files is not None:
             with importing:
                 from wechatpay_chain._files.source import open_file
-                from wechatpay_chain._files.upload import upload  # noqa: F401 -- which encoding will need
+                from wechatpay_chain._files.upload import encode_upload  # noqa: F401 -- which encoding will need
 
             # To read and hash a file takes time, which an event loop does not have.
             file = yield Invoke(partial(open_file, call.files))
@@ -100,26 +100,26 @@ class Flows(NamedTuple):
         """Makes the flow of a download; on exit, whatever was not completed is removed. `Client.download` has the arguments."""
         with importing:
             from wechatpay_chain._files.announcement import locate, read_announcement
-            from wechatpay_chain._files.download import Saving
+            from wechatpay_chain._files.download import DownloadSink
 
         announcement, key = read_announcement(source), None
         if announcement.secret is not None:
             ciphertext, nonce = announcement.secret
             key = self.merchant_keys.decrypt_octets(ciphertext), nonce.encode()
-        with Saving(to, digest=announcement.digest, key=key, gunzip=gunzip, progress=progress) as saving:
+        with DownloadSink(to, digest=announcement.digest, key=key, gunzip=gunzip, progress=progress) as saving:
             location = locate(announcement.url, self.origins)
             call = Call("GET", location.template, headers={"Accept": "*/*"}, idempotent=saving.is_repeatable)
             encoder = Encoder(location.origin, parse_download_timeout(timeout, self.encoder.timeout))
             request = encoder.encode(call, library, None, sink=saving)
             yield self._download(request, saving, location.is_signed)
 
-    def _download(self, request: Request, saving: Saving, is_signed: bool) -> Flow:
+    def _download(self, request: Request, saving: DownloadSink, is_signed: bool) -> Flow:
         # A file on another host, an invoice say, is fetched without a signature.
         outside, inside = self.stack.split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
         try:
             if is_signed and self.refresh.needs_first_key(request):
                 yield from self.refresh.fetch_first_key(request)
-            return (yield from run((*outside, saving.finished, *inside), request))
+            return (yield from run((*outside, saving.layer, *inside), request))
         except WeChatPayError as error:
             error.request = request
             raise

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from wechatpay_chain._forks.importing import importing
-from wechatpay_chain._messages.json_body import json_bytes
-from wechatpay_chain._messages.redaction import HIDDEN, printable
+from wechatpay_chain._messages.json_body import encode_json
+from wechatpay_chain._messages.redaction import HIDDEN, escape_unprintable
 from wechatpay_chain._messages.urls import has_dot_segment, normalize
 from wechatpay_chain.errors import ArgumentError, PathVariableError
 
@@ -178,14 +178,14 @@ _QUERY_PIECE = re.compile(
 def without_query(template: str) -> str:
     """Returns the template without its query, which may have a download token. For logs."""
     head = _HEAD.match(template)[0]  # type: ignore[index]  # it always matches, if only the empty text
-    return printable(head + _QUERY_EXPRESSIONS.match(template, len(head))[0])  # type: ignore[index]
+    return escape_unprintable(head + _QUERY_EXPRESSIONS.match(template, len(head))[0])  # type: ignore[index]
 
 
 def hide_query(template: str) -> str:
     """Hides the values in the query of a template or a target; the names stay. For errors and reprs."""
     head = _HEAD.match(template)[0]  # type: ignore[index]
     query = _QUERY_PIECE.sub(_hidden_piece, template[len(head) :])
-    return printable(re.sub(r"(?<=://)[^/]*@", f"{HIDDEN}@", head) + query)
+    return escape_unprintable(re.sub(r"(?<=://)[^/]*@", f"{HIDDEN}@", head) + query)
 
 
 def _hidden_piece(piece: re.Match[str]) -> str:
@@ -346,7 +346,7 @@ def _query_text(value: object) -> str:
         case float() if math.isfinite(value):
             return float.__repr__(value)
         case Mapping():
-            return json_bytes(value).decode()
+            return encode_json(value).decode()
         case date() if text := _iso_text(value):
             return text
     raise TypeError
@@ -354,13 +354,13 @@ def _query_text(value: object) -> str:
 
 def _query_fault(name: object, value: object, index: int) -> str:
     """Explains what a query cannot have, and what to write instead."""
-    from wechatpay_chain._messages.json_faults import find_fault, member
+    from wechatpay_chain._messages.json_faults import find_fault, name_member
 
     if fault := find_fault({name: None}):
         return fault  # the name is at fault
-    place = member("", name)
+    place = name_member("", name)
     if isinstance(value, (list, tuple)):
-        place, value = member(place, index), value[index]
+        place, value = name_member(place, index), value[index]
     if isinstance(value, (list, tuple)):
         return f"{place} is a list within a list; expected a text, a number, a bool, a dict or None"
     return find_fault(value, place) or f"{place} is not what a query can write"

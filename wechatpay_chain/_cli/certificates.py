@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from wechatpay_chain._files.atomic import write_whole
+from wechatpay_chain._files.atomic import write_atomically
 
 __all__ = ["add_parser", "run"]
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         for serial, certificate in fetched.items():
             path = options.output / f"{serial}.pem"
-            write_whole(path, certificate.public_bytes(Encoding.PEM))
+            write_atomically(path, certificate.public_bytes(Encoding.PEM))
             begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             print(f"{serial} valid from {begins:%Y-%m-%d} to {ends:%Y-%m-%d} in {path}")
     except (WeChatPayError, OSError) as error:

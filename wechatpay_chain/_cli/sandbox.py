@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wechatpay_chain._files.atomic import write_whole
+from wechatpay_chain._files.atomic import write_atomically
 
 __all__ = ["add_parser", "run"]
 
@@ -105,7 +105,7 @@ def _parse_port(text: str) -> int:
 def _write_credentials(path: Path, credentials: Mapping[str, Any]) -> bool:
     """Writes the credentials as JSON, and returns True if that succeeded."""
     try:
-        write_whole(path, json.dumps(credentials, indent=2).encode())
+        write_atomically(path, json.dumps(credentials, indent=2).encode())
     except OSError as error:
         print(f"sandbox: --credentials {str(path)!r} cannot be written: {error.strerror}", file=sys.stderr)
         return False

@@ -1,1 +1,1 @@
-"""Files that are sent and received."""
+"""Uploads and downloads."""

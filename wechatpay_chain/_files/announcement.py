@@ -1,4 +1,4 @@
-"""What a response says of a file to download, and where the file is."""
+"""Reads the URL, the digest and the key of a file from the response that announces it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from urllib.parse import urlsplit
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.urls import has_dot_segment, normalize, split_origin
 from wechatpay_chain._schemes.digest import ALGORITHMS
-from wechatpay_chain.errors import (
-    ArgumentError,
-)
+from wechatpay_chain.errors import ArgumentError
 
 __all__ = ["Announcement", "Source", "locate", "read_announcement"]
 
 
 Source = Response | Mapping[str, Any] | str
-"""The answer that announced a file, one item of the list in it, or a bare URL."""
+"""The response that announces a file, one item of the list in it, or a URL."""
 
 
-KEY = 32
-"""Bytes of an AES-256 key."""
+KEY_BYTES = 32
+"""The length of an AES-256 key."""
 
 
 class Announcement(NamedTuple):
-    """A file that can be fetched.
+    """A file that can be downloaded.
 
     Attributes:
-        url: where.
-        digest: its algorithm and value, of the text before it was packed; None where none was told.
-        secret: the key in its RSA ciphertext, and the nonce, of what is encrypted; None of what is not.
+        url: where the file is.
+        digest: algorithm and value of the uncompressed content; None if none was announced.
+        secret: the RSA ciphertext of the AES key, and the nonce; None if the file is not encrypted.
     """
 
     url: str
@@ -40,43 +38,45 @@ class Announcement(NamedTuple):
 
 
 def read_announcement(source: Source) -> Announcement:
-    """What an answer says of the file that it announces.
+    """Reads the announcement of a file.
 
     Raises:
-        ArgumentError: it announces none, or several.
+        ArgumentError: the source announces no file, or several.
         ContentError: the response is not JSON.
     """
     if isinstance(source, str):
         return Announcement(source, None, None)
-    told = source.json() if isinstance(source, Response) else source
-    if not isinstance(told, Mapping):
-        raise ArgumentError(f"source: came a {type(told).__name__}; {_EXPECTED}")
-    if "download_bill_list" in told:
-        bills = told["download_bill_list"]
+    fields = source.json() if isinstance(source, Response) else source
+    if not isinstance(fields, Mapping):
+        raise ArgumentError(f"source: came a {type(fields).__name__}; {_EXPECTED}")
+    if "download_bill_list" in fields:
+        bills = fields["download_bill_list"]
         if not isinstance(bills, list) or len(bills) != 1 or not isinstance(bills[0], Mapping):
-            count = len(bills) if isinstance(bills, list) else "no list"
+            came = f"{len(bills)} items" if isinstance(bills, list) else f"a {type(bills).__name__}"
             raise ArgumentError(
-                f"source: its download_bill_list has {count} of them; expected one, pass each item on its own"
+                f"source: download_bill_list: came {came}; expected one object, so pass each item by itself"
             )
-        told = bills[0]
-    url = told.get("download_url") or told.get("url")
+        fields = bills[0]
+    url = fields.get("download_url") or fields.get("url")
     if not isinstance(url, str):
-        raise ArgumentError(f"source: it has no download_url; {_EXPECTED}")
+        raise ArgumentError(f"source: download_url is missing; {_EXPECTED}")
     return Announcement(
-        url, _pair(told, "hash_type", "hash_value", _is_digest), _pair(told, "encrypt_key", "nonce", _is_secret)
+        url,
+        _read_pair(fields, "hash_type", "hash_value", _is_digest),
+        _read_pair(fields, "encrypt_key", "nonce", _is_secret),
     )
 
 
-_EXPECTED = "expected an answer with a download_url, such as that of v3/bill/tradebill, an item of its list, or a URL"
+_EXPECTED = "expected a response with a download_url, such as that of v3/bill/tradebill, an item of its list, or a URL"
 
 
 class Location(NamedTuple):
-    """Where a file is fetched.
+    """The place that a file is downloaded from.
 
     Attributes:
         origin: scheme, host and port.
         template: path and query, without the leading slash.
-        is_signed: whether it is an operation of the API, signed like any other.
+        is_signed: True if this is an operation of the API, which is signed like any other.
     """
 
     origin: str
@@ -84,21 +84,22 @@ class Location(NamedTuple):
     is_signed: bool
 
 
-# https://pay.weixin.qq.com/doc/v3/merchant/4012081709 and, overseas, https://pay.weixin.qq.com/doc/global/v3/en/4017303715
+# https://pay.weixin.qq.com/doc/v3/merchant/4012081709; for overseas merchants:
+# https://pay.weixin.qq.com/doc/global/v3/en/4017303715
 _API = re.compile(r"https://api[a-z0-9]*\.(?:mch\.weixin\.qq\.com|wechatpay\.cn)")
 
 
 def locate(url: str, origins: Sequence[str]) -> Location:
-    """Where a file is fetched.
+    """Returns the place that a file is downloaded from.
 
-    Where the client calls a host of its own, a sandbox or an egress proxy, the files of the API come from there too.
+    If the client calls another host than WeChat Pay's (a sandbox, an egress proxy), API files come from that host too.
 
     Args:
-        url: as it was announced.
-        origins: the client's domains.
+        url: the URL as it was announced.
+        origins: the origins that the client calls.
 
     Raises:
-        ArgumentError: it is not an https URL, nor one of the client's own host.
+        ArgumentError: the URL is neither https nor on a host of the client, or has a user name or a dot segment.
     """
     try:
         parts = urlsplit(url)
@@ -108,24 +109,26 @@ def locate(url: str, origins: Sequence[str]) -> Location:
     except ValueError:
         origin, parts = "", urlsplit("")
     if "@" in parts.netloc or not (origin.startswith("https://") or origin in origins):
-        raise ArgumentError("source: its URL is not one of https without a user name; no file is fetched from there")
+        raise ArgumentError("source: its URL cannot be used; expected https, and no user name")
     is_api = _API.fullmatch(origin) is not None
     if is_api and not any(map(_API.fullmatch, origins)):
         origin = origins[0]
-    # What stands in no URL is encoded here already, so that no error further on shows a token.
+    # Normalized here, so that no later error about an invalid character shows the token in the URL.
     path = normalize(parts.path)
     if has_dot_segment(path):
-        raise ArgumentError("source: a segment of its URL's path is '.' or '..', which servers and proxies rewrite")
+        raise ArgumentError("source: the path of its URL has a segment '.' or '..', which servers and proxies rewrite")
     target = f"{path}?{normalize(parts.query)}" if parts.query else path
     return Location(origin, target.removeprefix("/"), is_api or origin in origins)
 
 
-def _pair(told: Mapping[str, Any], first: str, second: str, fits: Callable[[str, str], bool]) -> tuple[str, str] | None:
-    pair = told.get(first) or "", told.get(second) or ""
+def _read_pair(
+    fields: Mapping[str, Any], first: str, second: str, is_valid: Callable[[str, str], bool]
+) -> tuple[str, str] | None:
+    pair = fields.get(first) or "", fields.get(second) or ""
     if pair == ("", ""):
         return None
-    if not all(isinstance(text, str) for text in pair) or not fits(*pair):
-        raise ArgumentError(f"source: its {first} and {second} are not a pair that this version knows")
+    if not all(isinstance(text, str) for text in pair) or not is_valid(*pair):
+        raise ArgumentError(f"source: its {first} and {second} are incomplete, or not supported by this version")
     return pair
 
 

@@ -1,4 +1,4 @@
-"""Decrypts a download."""
+"""Decrypts a download as a stream."""
 
 from __future__ import annotations
 
@@ -7,34 +7,43 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
-from wechatpay_chain.errors import (
-    DecryptionError,
-)
+from wechatpay_chain.errors import DecryptionError
 
-__all__ = ["Decrypting"]
+__all__ = ["StreamDecryptor"]
 
 
-TAG = 16
-"""Bytes of the GCM tag at the end of what is encrypted."""
+TAG_BYTES = 16
+"""The length of the GCM tag at the end of the ciphertext."""
 
 
-class Decrypting:
-    """Decrypts AES-256-GCM as it comes; the last bytes are the tag, which proves all of them."""
+class StreamDecryptor:
+    """Decrypts an AES-256-GCM stream whose last bytes are the tag.
+
+    Nothing is authenticated before `finish` has returned.
+
+    Args:
+        key: 32 bytes.
+        nonce: 8 to 128 bytes.
+    """
 
     def __init__(self, key: bytes, nonce: bytes) -> None:
-        self._opening = Cipher(AES256(key), GCM(nonce)).decryptor()
-        self._held = b""
+        self._decryptor = Cipher(AES256(key), GCM(nonce)).decryptor()
+        self._pending = b""
 
     def update(self, octets: bytes) -> bytes:
-        held = self._held + octets
-        cut = max(len(held) - TAG, 0)
-        self._held = held[cut:]
-        return self._opening.update(held[:cut])
+        """Returns the plaintext that more bytes decrypt to. Bytes that may be the tag are held back."""
+        pending = self._pending + octets
+        cut = max(len(pending) - TAG_BYTES, 0)
+        self._pending = pending[cut:]
+        return self._decryptor.update(pending[:cut])
 
     def finish(self) -> bytes:
+        """Returns the rest of the plaintext, after checking the tag.
+
+        Raises:
+            DecryptionError: the file was altered, or the key is wrong.
+        """
         try:
-            return self._opening.finalize_with_tag(self._held)
+            return self._decryptor.finalize_with_tag(self._pending)
         except (InvalidTag, ValueError):
-            raise DecryptionError(
-                "the file was altered, or encrypted with another key; nothing of it is kept"
-            ) from None
+            raise DecryptionError("the file was altered, or encrypted with another key; it is discarded") from None

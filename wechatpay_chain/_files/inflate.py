@@ -1,43 +1,43 @@
-"""Decompresses gzip in bounded pieces."""
+"""Decompresses gzip and zlib streams in pieces of limited size."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 
-__all__ = ["GZIP", "Inflating"]
+__all__ = ["GZIP", "Inflater"]
 
 GZIP = zlib.MAX_WBITS | 16
-"""The window that tells zlib to expect the gzip format."""
+"""The `wbits` value that makes zlib expect the gzip format."""
 
 
-class Inflating:
-    """Decompresses what comes, at most a megabyte at a time, however much it swells.
+class Inflater:
+    """Decompresses a stream in pieces of at most 1 MiB, whatever the compression ratio is (a zip bomb, for example).
 
     Args:
-        window: its size as zlib takes it, which says the format too.
+        window: the `wbits` of zlib: the window size and the format.
     """
 
     PIECE = 1 << 20
 
     def __init__(self, window: int = GZIP) -> None:
         self._window = window
-        self._inflating = zlib.decompressobj(window)
+        self._decompressor = zlib.decompressobj(window)
 
     def pieces(self, octets: bytes) -> Iterator[bytes]:
-        """Yields what some more bytes decompress to.
+        """Yields what more bytes decompress to.
 
         Raises:
-            zlib.error: they are not in this format.
+            zlib.error: the bytes are not in this format.
         """
         while octets:
-            if self._inflating.eof:  # one gzip member may follow another: RFC 1952, 2.2
-                self._inflating = zlib.decompressobj(self._window)
-            if piece := self._inflating.decompress(octets, self.PIECE):
+            if self._decompressor.eof:  # a gzip file may have several members: RFC 1952, 2.2
+                self._decompressor = zlib.decompressobj(self._window)
+            if piece := self._decompressor.decompress(octets, self.PIECE):
                 yield piece
-            octets = self._inflating.unused_data or self._inflating.unconsumed_tail
+            octets = self._decompressor.unused_data or self._decompressor.unconsumed_tail
 
     @property
     def is_whole(self) -> bool:
-        """Whether what came is complete."""
-        return self._inflating.eof
+        """True if the stream has ended."""
+        return self._decompressor.eof

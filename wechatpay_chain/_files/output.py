@@ -1,4 +1,4 @@
-"""Where a download is written."""
+"""Writes a download to its target: a path, or a file that the user opened."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from wechatpay_chain._files.atomic import PartialFile
-from wechatpay_chain.errors import (
-    ArgumentError,
-    TransportError,
-)
+from wechatpay_chain.errors import ArgumentError, TransportError
 
 __all__ = ["Output", "Target", "open_output"]
 
@@ -21,16 +18,20 @@ Target = str | os.PathLike[str] | BinaryIO
 
 
 class Output(Protocol):
-    """Where a download is written."""
+    """The target of a download."""
 
     def write(self, octets: bytes, /) -> object:
-        """Writes some bytes."""
+        """Writes bytes."""
 
     def restart(self) -> None:
-        """Discards what was written, for another attempt."""
+        """Discards what was written, for another attempt.
+
+        Raises:
+            TransportError: it cannot be discarded.
+        """
 
     def commit(self) -> None:
-        """Makes the file visible. It is complete."""
+        """Makes the complete file visible."""
 
     def abandon(self) -> None:
         """Discards what was not committed."""
@@ -40,7 +41,7 @@ def open_output(to: object) -> Output:
     """Opens the target of a download.
 
     Raises:
-        ArgumentError: it cannot be written to.
+        ArgumentError: the target cannot be written to.
     """
     if isinstance(to, (str, os.PathLike)):
         path = Path(to)
@@ -53,15 +54,15 @@ def open_output(to: object) -> Output:
         except (OSError, ValueError) as error:
             if isinstance(error, ArgumentError):
                 raise
-            cause = getattr(error, "strerror", None) or "it is no path"
-            raise ArgumentError(f"to: came {str(path)!r}: {cause}; expected a path in a folder that is there") from None
+            cause = getattr(error, "strerror", None) or "it is not a path"
+            raise ArgumentError(f"to: came {str(path)!r}: {cause}; expected a path in an existing folder") from None
     if callable(getattr(to, "write", None)):
-        return _Stream(to)  # type: ignore[arg-type]  # what has write() is taken for what it says it is
+        return _Stream(to)  # type: ignore[arg-type]  # duck typing: every object with write() is accepted
     raise ArgumentError(f"to: came a {type(to).__name__}; expected a path, or an open binary file")
 
 
 class _Stream:
-    """The user's own file, which cannot be begun anew and is not closed."""
+    """A file that the user opened. It cannot be restarted, and it is not closed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -69,23 +70,25 @@ class _Stream:
         try:
             stream.write(b"")
         except (TypeError, ValueError) as error:
-            raise ArgumentError(f"to: nothing can be written there: {error}; expected an open binary file") from None
+            raise ArgumentError(
+                f"to: the open file cannot be written to: {error}; expected a file open in binary mode"
+            ) from None
 
     def write(self, octets: bytes) -> None:
         self._is_touched = True
         view = memoryview(octets)
-        while view:  # an unbuffered file may take less at once
+        while view:  # an unbuffered file may write less than it was given
             written = self._stream.write(view)
             if written is None and not isinstance(self._stream, io.RawIOBase):
-                return  # it does not say, and so took all
+                return  # a file-like object that returns no count has written everything
             if not written:
-                raise OSError("the open file that was given takes nothing more")
+                raise OSError("the open file of to= accepts no more bytes")
             view = view[written:]
 
     def restart(self) -> None:
         if self._is_touched:
             raise TransportError(
-                "the file came in part, and what went into an open file cannot be taken back", sent=True
+                "the file came in part, and what was written to the open file of to= cannot be undone", sent=True
             )
 
     def commit(self) -> None:

@@ -1,7 +1,8 @@
-"""Uploads: multipart/form-data of a signed `meta` text and a file that is streamed from where it lies.
+"""Encodes uploads: multipart/form-data with a signed JSON part `meta` and a file that is streamed.
 
-Only the meta text is signed; it holds the digest of the file. Sources: https://pay.weixin.qq.com/doc/v3/merchant/4012760432
-for images, and the pages of the operations that are listed below.
+Only the meta is signed; it contains the digest of the file. Sources:
+https://pay.weixin.qq.com/doc/v3/merchant/4012760432 for images, and the pages of the operations in
+`_catalogue.uploads`.
 """
 
 from __future__ import annotations
@@ -15,72 +16,72 @@ from typing import Any
 
 from wechatpay_chain._catalogue.uploads import RULES, Rule
 from wechatpay_chain._files.source import File
-from wechatpay_chain._messages.json_body import json_bytes
+from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._messages.request import Upload
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.errors import ArgumentError
 
-__all__ = ["upload"]
+__all__ = ["encode_upload"]
 
 
-def upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
-    """The meta text, which is signed, and the multipart body, which is sent: the meta text, then the file.
+def encode_upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
+    """Returns the meta, which is signed, and the multipart body, which is sent: the meta, then the file.
 
-    What an operation asks for is filled in where it is missing: the file's name, its digest. An operation that is not
-    listed here gets what the caller gives, where a name or a digest of None is filled in too; where he gives nothing, the
-    file's name and its SHA-256.
+    For an operation in the catalogue, missing members of the meta (the file name, the digest) are filled in. For any
+    other operation, the meta of the caller is sent, with members that are None filled in: a file name or a digest. If
+    the caller passes no meta, it has the file name and the SHA-256.
 
     Args:
-        path: of the target.
-        file: that is uploaded.
-        meta: what the caller gives, a mapping or None.
+        path: the path of the request's target.
+        file: the file to upload.
+        meta: the meta of the caller, a mapping or None.
 
     Raises:
-        ArgumentError: the operation does not take such a file, or the meta says something else of it.
+        ArgumentError: the operation does not take such a file, or the meta contradicts the file.
     """
     if meta is not None and not isinstance(meta, Mapping):
-        raise ArgumentError(
-            f"json: came a {type(meta).__name__} beside files=; expected a mapping, the meta of the file"
-        )
+        raise ArgumentError(f"json: came a {type(meta).__name__} with files=; expected a mapping, the meta of the file")
     given = dict(meta or {})
     rule = next((rule for place, rule in RULES.items() if fnmatchcase(path, place)), None)
     name = (given.get(rule.name) or file.name) if rule else file.name
     if not isinstance(name, str):
-        raise ArgumentError(f"json: the file's name came as a {type(name).__name__}; expected a text")
+        raise ArgumentError(f"json: the file name came as a {type(name).__name__}; expected a str")
     if rule or meta is None:
-        given = _filled(rule or Rule(part=file.part), file, name, given)
+        given = _fill_meta(rule or Rule(part=file.part), file, name, given)
     else:
-        given = {member: _asked(member, file, name) if value is None else value for member, value in given.items()}
-    text = json_bytes(given)
-    return text, _multipart(file, text, name or "file")
+        given = {
+            member: _fill_member(member, file, name) if value is None else value for member, value in given.items()
+        }
+    text = encode_json(given)
+    return text, _encode_multipart(file, text, name or "file")
 
 
-def _asked(member: str, file: File, name: str) -> str | None:
-    """What a member of None asks for, of an operation that is not listed."""
+def _fill_member(member: str, file: File, name: str) -> str | None:
+    """Returns the value for a member of the meta that is None, of an operation that the catalogue does not have."""
     if member in ("filename", "file_name"):
         return name
-    return _digest_of(file, member.upper()) if member in ("sha256", "sha1", "md5", "sm3") else None
+    return _compute_digest(file, member.upper()) if member in ("sha256", "sha1", "md5", "sm3") else None
 
 
-def _digest_of(file: File, algorithm: str) -> str:
+def _compute_digest(file: File, algorithm: str) -> str:
     digest = new_digest(algorithm)
     for chunk in file.chunks():
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _fill_meta(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
-    _check(rule, file, suffix)
+    _check_file(rule, file, suffix)
     if rule.name and not name:
         raise ArgumentError(
-            f"files: {file.part!r} has no file name; give one, {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
+            f"files: {file.part!r} has no file name; pass {{{file.part!r}: ('a.jpg', …)}} or json={{{rule.name!r}: "
             "'a.jpg'}"
         )
-    digest, said = _digest_of(file, rule.algorithm), given.get(rule.digest)
-    if said is not None and (not isinstance(said, str) or said.lower() != digest):
+    digest, given_digest = _compute_digest(file, rule.algorithm), given.get(rule.digest)
+    if given_digest is not None and (not isinstance(given_digest, str) or given_digest.lower() != digest):
         raise ArgumentError(
-            f"json: {rule.digest!r} is not the {rule.algorithm} of the file; leave it out to have it made"
+            f"json: {rule.digest!r} is not the {rule.algorithm} of the file; leave it out to have it computed"
         )
     filled = {
         **({rule.name: name} if rule.name else {}),
@@ -91,9 +92,11 @@ def _filled(rule: Rule, file: File, name: str, given: Mapping[str, Any]) -> dict
     return {**filled, **{member: value for member, value in given.items() if value is not None or member not in filled}}
 
 
-def _check(rule: Rule, file: File, suffix: str) -> None:
+def _check_file(rule: Rule, file: File, suffix: str) -> None:
     if file.part != rule.part:
-        raise ArgumentError(f"files: came the part {file.part!r}; expected {rule.part!r}, as this operation names it")
+        raise ArgumentError(
+            f"files: came the part {file.part!r}; expected {rule.part!r}, the part name of this operation"
+        )
     if rule.most and suffix not in rule.most:
         raise ArgumentError(
             f"files: {file.part!r} came with the suffix {suffix!r}; expected a file name that ends in one of "
@@ -103,14 +106,15 @@ def _check(rule: Rule, file: File, suffix: str) -> None:
         raise ArgumentError(f"files: {file.part!r} is empty")
     if rule.most and file.size > rule.most[suffix]:
         raise ArgumentError(
-            f"files: {file.part!r} has {file.size} bytes; expected at most {rule.most[suffix]} of a {suffix}"
+            f"files: {file.part!r} has {file.size} bytes; expected at most {rule.most[suffix]} for {suffix} files"
         )
 
 
-def _multipart(file: File, meta: bytes, name: str) -> Upload:
-    """The multipart body, as RFC 7578 has it.
+def _encode_multipart(file: File, meta: bytes, name: str) -> Upload:
+    """Returns the multipart body (RFC 7578).
 
-    A file name is UTF-8 as it is, as browsers write it; quotes, backslashes and line breaks, which would end it, are percent-encoded.
+    As in browsers, the file name is plain UTF-8, and quotes, backslashes and line breaks, which would end it, are
+    percent-encoded.
     """
     boundary = secrets.token_hex(16)
     kind = mimetypes.guess_type(f"a.{name.rpartition('.')[2]}")[0] or "application/octet-stream"
@@ -120,7 +124,7 @@ def _multipart(file: File, meta: bytes, name: str) -> Upload:
         f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{file.part}"; filename="{quoted}"\r\n'
         f"Content-Type: {kind}\r\n\r\n"
     )
-    head, tail = before.encode() + meta + _utf8(between), f"\r\n--{boundary}--\r\n".encode()
+    head, tail = before.encode() + meta + _encode_utf8(between), f"\r\n--{boundary}--\r\n".encode()
 
     def chunks() -> Iterator[bytes]:
         yield head
@@ -130,8 +134,8 @@ def _multipart(file: File, meta: bytes, name: str) -> Upload:
     return Upload(f"multipart/form-data; boundary={boundary}", len(head) + file.size + len(tail), chunks)
 
 
-def _utf8(text: str) -> bytes:
+def _encode_utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ArgumentError("files: the file's name holds half of a surrogate pair, which UTF-8 cannot write") from None
+        raise ArgumentError("files: the file name contains an unpaired surrogate, which UTF-8 cannot encode") from None

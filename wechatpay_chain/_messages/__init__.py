@@ -1,1 +1,1 @@
-"""The values that travel, and the errors that they can raise."""
+"""Requests, responses and effects, and the errors that need no response."""

@@ -1,7 +1,7 @@
-"""What a layer yields: a request to send, or an effect, which is anything else that takes time.
+"""Effects: everything that a layer yields besides requests, such as a wait or a call of user code.
 
-A layer performs no I/O and does not know whether its caller blocks or awaits. A driver performs what the layer yields, and
-resumes it with the outcome; see `_pipeline.sync_driver` and `_pipeline.async_driver`.
+A layer performs no I/O and does not know whether its caller blocks or awaits. A driver performs what the layer yields,
+and resumes it with the outcome; see `_pipeline.sync_driver` and `_pipeline.async_driver`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 class Wait(NamedTuple):
-    """Effect: wait for a future. Resumes with True if it is done, False on timeout, None if waiting would deadlock the thread.
+    """Effect: wait for a future.
+
+    Resumes with True if it is done, False on timeout, None if waiting would deadlock the thread.
 
     Attributes:
         future: its result is not read.
@@ -72,7 +74,7 @@ Effect = Wait | Sleep | Invoke | Compute
 Steps = Generator[Request | Effect, Any, T]
 """A part of a call: it yields requests and effects, and returns its result.
 
-It is resumed with the response or the outcome. Where sending fails, the `TransportError` is raised at the `yield`.
+It is resumed with the response or the outcome. If sending fails, the `TransportError` is raised at the `yield`.
 """
 
 Flow = Steps[Response]
@@ -83,7 +85,9 @@ Middleware = Callable[[Request], Flow]
 
 
 def send(request: Request) -> Flow:
-    """Sends a request to the next layer inside: `response = yield from send(request)`.
+    """Sends a request to the next layer inside, and returns its response.
+
+        response = yield from send(request)
 
     Raises:
         WeChatPayError: what the layers inside raise, when the request is sent.
@@ -93,7 +97,13 @@ def send(request: Request) -> Flow:
 
 
 def sleep(seconds: float) -> Steps[None]:
-    """Sleeps, without blocking an event loop: `yield from sleep(2.0)`."""
+    """Sleeps, without blocking an event loop.
+
+        yield from sleep(2.0)
+
+    Args:
+        seconds: how long.
+    """
     yield Sleep(seconds)
 
 
@@ -102,10 +112,12 @@ def invoke(function: Callable[[], Awaitable[T]]) -> Steps[T]: ...
 @overload
 def invoke(function: Callable[[], T]) -> Steps[T]: ...
 def invoke(function: Callable[[], Any]) -> Steps[Any]:
-    """Calls a function that may take time, sync or async: `value = yield from invoke(function)`.
+    """Calls a sync or async function that may take time, and returns its result.
+
+        value = yield from invoke(function)
 
     Args:
-        function: takes no arguments. A sync function runs in a worker thread when the caller is async; an `async def` is
-            awaited in both modes.
+        function: takes no arguments. A sync function runs in a worker thread when the caller is async; an `async def`
+            is awaited in both modes.
     """
     return (yield Invoke(function))

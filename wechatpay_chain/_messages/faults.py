@@ -1,10 +1,8 @@
-"""Errors that need no response."""
+"""Errors that carry no response; `wechatpay_chain.errors` exports them, and adds those that do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-
-from wechatpay_chain._messages.request import Request
 
 if TYPE_CHECKING:
     from wechatpay_chain._messages.request import Request
@@ -24,14 +22,14 @@ __all__ = [
 
 
 class WeChatPayError(Exception):
-    """The root of every error that this package raises on purpose.
+    """The base class of every error that this package raises on purpose.
 
     Attributes:
-        sent: whether the service may have received the call that ended with this error, and acted on it. Where it is True,
-            ask for the outcome, or repeat the call with the very same number, before anything else. False for what was
-            never sent, and for what is no call, a notification for example.
-        request: the request of the call; None where the error came before there was one, or is not about a call.
-        attempts: each time that the call was tried, this last one included; empty for what was never tried.
+        sent: whether the service may have received the failed call and acted on it. If True, query the outcome, or
+            repeat the call with the same order number, before anything else. False if nothing was sent, and for errors
+            that are not about a call, such as those of a notification.
+        request: the request of the call; None if the error came before the request was made, or is not about a call.
+        attempts: every attempt of the call, the last one included; empty if there was none.
     """
 
     sent: bool = False
@@ -40,7 +38,7 @@ class WeChatPayError(Exception):
 
 
 class ConfigurationError(WeChatPayError, ValueError):
-    """A setting cannot be used. The message names the setting, what came and what is expected."""
+    """A setting cannot be used. The message names the setting, what was given and what is expected."""
 
 
 class PathVariableError(WeChatPayError, ValueError):
@@ -48,18 +46,18 @@ class PathVariableError(WeChatPayError, ValueError):
 
 
 class ArgumentError(WeChatPayError, ValueError):
-    """An argument of a call cannot be put on the wire as it is. Nothing was sent."""
+    """An argument of a call cannot be sent as it is. Nothing was sent."""
 
 
 class UnsupportedError(WeChatPayError, NotImplementedError):
-    """The call belongs to a part of the protocol that this version does not speak. Nothing was sent."""
+    """The call belongs to a part of the protocol that this version does not support. Nothing was sent."""
 
 
 class TransportError(WeChatPayError):
-    """No whole response came back.
+    """No complete response was received.
 
     Attributes:
-        sent: False only when the service cannot have received the request whole.
+        sent: False only if the service cannot have received the complete request.
     """
 
     def __init__(self, message: str, sent: bool) -> None:
@@ -71,11 +69,11 @@ class TransportError(WeChatPayError):
 
 
 class TransportTimeout(TransportError, TimeoutError):
-    """No whole response came back within the seconds that the timeout allows. It is a `TimeoutError` of Python's too.
+    """No complete response was received within the timeout. Also a built-in `TimeoutError`.
 
     Attributes:
-        seconds: how many.
-        setting: which of the three seconds of `timeout=` it was: "connect", "read" or "total".
+        seconds: the timeout.
+        setting: the part of `timeout=` that set it: "connect", "read" or "total".
     """
 
     def __init__(self, message: str, sent: bool, seconds: float, setting: str) -> None:
@@ -85,7 +83,7 @@ class TransportTimeout(TransportError, TimeoutError):
 
 
 class ContentError(WeChatPayError, ValueError):
-    """A response came whose content is of no use: larger than may be read into memory, or not JSON.
+    """The content of a response cannot be used: it is larger than may be read into memory, or is not JSON.
 
     The service has received the call, and may have acted on it.
     """
@@ -94,18 +92,18 @@ class ContentError(WeChatPayError, ValueError):
 
 
 class DecryptionError(WeChatPayError):
-    """A ciphertext was altered, is not a ciphertext, or was made for another key."""
+    """A ciphertext was altered, is malformed, or was encrypted for another key."""
 
 
 class Attempt(NamedTuple):
-    """One attempt of a call that failed.
+    """One failed attempt of a call.
 
     Attributes:
-        origin: scheme and host that it was for.
+        origin: the scheme and host that it was sent to.
         error: the class of its error.
         status: the HTTP status of the response; None if there was none.
-        sent: whether the service may have received it.
-        seconds: how long it took.
+        sent: whether the service may have received the request.
+        seconds: how long the attempt took.
     """
 
     origin: str

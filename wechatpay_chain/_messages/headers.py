@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from wechatpay_chain._messages.redaction import escape
 
 __all__ = ["Headers"]
 
+T = TypeVar("T")
+
 
 class Headers(Mapping[str, str]):
-    """Immutable HTTP headers, found by name in any case. Its repr shows names only, for values can be secret."""
+    """Immutable HTTP headers with case-insensitive names. The repr shows names only, because values can be secret."""
 
     __slots__ = ("_items",)
 
@@ -20,7 +22,10 @@ class Headers(Mapping[str, str]):
 
     @classmethod
     def joined(cls, fields: Iterable[tuple[str, str]]) -> Headers:
-        """Of fields as they came. Those of one name, which the service does not send, are joined: RFC 9110, 5.3."""
+        """Builds headers from received fields, joining values of the same name with a comma (RFC 9110, 5.3).
+
+        The service itself repeats no name.
+        """
         headers = cls.__new__(cls)
         items = headers._items = {}
         for item in fields:
@@ -37,9 +42,15 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._items)
 
-    # Mapping's own takes 2 µs, this one 0.3, and a call asks for some twenty.
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
+    # A call reads about twenty headers; this takes 0.3 µs each, `Mapping.get` 2 µs.
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a header, or another where there is none."""
+        """Returns the value of a header, or the default if there is none."""
         item = self._items.get(name.lower())
         return item[1] if item else default
 
@@ -49,17 +60,17 @@ class Headers(Mapping[str, str]):
         return merged
 
     def without(self, name: str) -> Headers:
-        """Returns the same headers but for one."""
+        """Returns the headers except one."""
         rest = Headers.__new__(Headers)
         rest._items = {key: item for key, item in self._items.items() if key != name.lower()}
         return rest
 
     def has_any(self, names: frozenset[str]) -> bool:
-        """Whether one of these is there, in lower case."""
+        """Tells whether any of these headers is present. The names must be in lower case."""
         return not names.isdisjoint(self._items)
 
     def as_dict(self) -> dict[str, str]:
-        """Names as they were written, and values."""
+        """Returns a dict of the headers, with names spelled as they were received or set."""
         return dict(self._items.values())
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Finds in a value what JSON cannot write, and says where it stands and what to write instead. It shows no value."""
+"""Finds what JSON cannot represent in a value: where it is and what to write instead, without showing the value."""
 
 from __future__ import annotations
 
@@ -16,86 +16,86 @@ from uuid import UUID
 from wechatpay_chain._messages.redaction import quote
 from wechatpay_chain._messages.sensitive import Sensitive
 
-__all__ = ["advise", "describe", "find_fault", "member", "name_kind"]
+__all__ = ["advise", "describe", "find_fault", "name_kind", "name_member"]
 
-DEEPEST = 200
-"""Levels that are searched. The service's own bodies have six at the most."""
+MAX_DEPTH = 200
+"""Levels that are searched. Bodies of the service have at most six."""
 
 _END = object()
 
 
 def find_fault(value: object, place: str = "") -> str:
-    """Finds the first thing in a value that JSON cannot write.
+    """Finds the first part of a value that JSON cannot represent.
 
     Args:
-        value: that could not be written.
-        place: where it stands itself; empty for a whole body.
+        value: the value that could not be encoded.
+        place: the path of the value itself; empty for a whole body.
 
     Returns:
-        Such as "amount.total is a Decimal; write int(…), for amounts are whole fen"; "" where it finds nothing.
+        Such as "amount.total is a Decimal; write int(…), because amounts are whole fen"; "" if there is no fault.
     """
     is_deep = False
     levels: list[Iterator[tuple[str, object]]] = [iter([(place, value)])]
-    holders: list[int] = []
+    ancestors: list[int] = []
     searched = set[int]()
     while levels:
         at, item = next(levels[-1], ("", _END))
         if item is _END:
             levels.pop()
-            holders = holders[: len(levels) - 1]
+            ancestors = ancestors[: len(levels) - 1]
             continue
         name = at or "it"
         if not isinstance(item, (dict, list, tuple)):
-            if fault := _fault(item):
+            if fault := _find_scalar_fault(item):
                 return f"{name} {fault}"
-        elif id(item) in holders:
-            return f"{name} holds itself; expected what JSON can write"
-        elif len(holders) == DEEPEST:
+        elif id(item) in ancestors:
+            return f"{name} contains itself, which JSON cannot represent"
+        elif len(ancestors) == MAX_DEPTH:
             is_deep = True
         elif id(item) in searched:
             continue
-        elif isinstance(item, dict) and (fault := _fault_of_names(item)):
+        elif isinstance(item, dict) and (fault := _find_key_fault(item)):
             return f"{name} {fault}"
         else:
-            holders.append(id(item))
+            ancestors.append(id(item))
             searched.add(id(item))
-            levels.append(_members(at, item))
-    return f"{place or 'it'} is nested deeper than {DEEPEST} levels" if is_deep else ""
+            levels.append(_iterate_members(at, item))
+    return f"{place or 'it'} is nested deeper than {MAX_DEPTH} levels" if is_deep else ""
 
 
-def member(place: str, name: object) -> str:
-    """Names a member of an object, or an item of a list, by where that stands."""
+def name_member(place: str, name: object) -> str:
+    """Returns the path of a member of an object or of an item of a list, such as "amount.total" or "goods[0]"."""
     if isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", name):
         return f"{place}.{name}" if place else name
     return f"{place}[{quote(name, 64) if isinstance(name, str) else name}]"
 
 
 def describe(value: object) -> str:
-    """Says what a value is, and what to write in its place."""
+    """Returns the type of a value and what to write instead, such as "is a UUID; write str(…)"."""
     advice = advise(value)
     return f"is {name_kind(value)}{advice and f'; {advice}'}"
 
 
 def name_kind(value: object) -> str:
-    """Names the kind of a value, with its article."""
+    """Returns the name of a value's type, with its article."""
     kind = type(value).__name__
     if kind in _NAMED:
         return _NAMED[kind]
     return f"{'an' if kind[:1] in tuple('AEIOaeio') else 'a'} {kind}"
 
 
-_NAMED = {"NoneType": "None", "str": "a text", "bytes": "bytes"}
+_NAMED = {"NoneType": "None", "bytes": "bytes"}
 
 
 def advise(value: object) -> str:
-    """Says what to write in the place of a value; empty where there is nothing to say."""
+    """Returns what to write instead of a value; empty if there is no advice."""
     match value:
         case None:
             return ""
         case Enum():
-            return "write its .value, for it is an Enum"
+            return "write its .value, because it is an Enum"
         case Decimal() | Fraction():
-            return "write int(…), for amounts are whole fen"
+            return "write int(…), because amounts are whole fen"
         case datetime() if value.utcoffset() is None:
             return 'add its time zone, then write .isoformat(timespec="seconds")'
         case datetime() | time():
@@ -107,15 +107,15 @@ def advise(value: object) -> str:
         case UUID() | os.PathLike():
             return "write str(…)"
         case bytes() | bytearray() | memoryview():
-            return "write its text, such as .decode(), or base64"
+            return "write a str: .decode() or base64"
         case Sensitive():
-            return "it belongs in json= or params=, in an object or a list of these"
+            return "put it inside an object or a list of json= or params="
         case str() | list() | tuple() | dict():
             return ""
         case Mapping():
             return "write dict(…)"
         case type():
-            return "write a value, for it is a class"
+            return "write an instance, because it is a class"
     if dataclasses.is_dataclass(value):
         return "write dataclasses.asdict(…)"
     if callable(getattr(type(value), "model_dump", None)):
@@ -127,41 +127,45 @@ def advise(value: object) -> str:
     return ""
 
 
-_EXPECTED = "expected a text, a number, a bool, None, a dict or a list"
+_EXPECTED = "expected a str, a number, a bool, None, a dict or a list"
 
 
-def _fault(item: object) -> str:
-    """Says what is wrong with a value that holds no others; empty where nothing is."""
+def _find_scalar_fault(item: object) -> str:
+    """Returns what is wrong with a value that is no container; empty if nothing is."""
     match item:
         case None | bool() | Sensitive():
             return ""
         case str():
-            return "holds half of a surrogate pair, which UTF-8 cannot write" if _is_torn(item) else ""
+            return f"contains {_SURROGATE}" if _has_unpaired_surrogate(item) else ""
         case float():
-            return "" if math.isfinite(item) else "is NaN or Infinity, which JSON cannot write"
+            return "" if math.isfinite(item) else "is NaN or Infinity, which JSON cannot represent"
         case int():
-            return "is a number of too many digits" if item.bit_length() > LONGEST_NUMBER else ""
+            return "is a number with too many digits" if item.bit_length() > MAX_NUMBER_BITS else ""
     described = describe(item)
     return described if "; " in described else f"{described}; {_EXPECTED}"
 
 
-LONGEST_NUMBER = 332
-"""Bits of a number of 100 digits. Python refuses to write one of some thousand digits, depending on its settings."""
+MAX_NUMBER_BITS = 332
+"""Bits of a number of 100 digits. Python refuses to write one of thousands (sys.set_int_max_str_digits)."""
+
+_SURROGATE = "an unpaired surrogate, which UTF-8 cannot encode"
 
 
-def _fault_of_names(item: dict[object, object]) -> str:
-    for name in item:
-        if not isinstance(name, str):
-            return f"has a name that is {name_kind(name)}; names are texts"
-        if _is_torn(name):
-            return "has a name that holds half of a surrogate pair, which UTF-8 cannot write"
+def _find_key_fault(item: dict[object, object]) -> str:
+    for key in item:
+        if not isinstance(key, str):
+            return f"has a key that is {name_kind(key)}; keys must be str"
+        if _has_unpaired_surrogate(key):
+            return f"has a key that contains {_SURROGATE}"
     return ""
 
 
-def _members(place: str, item: dict[str, object] | list[object] | tuple[object, ...]) -> Iterator[tuple[str, object]]:
+def _iterate_members(
+    place: str, item: dict[str, object] | list[object] | tuple[object, ...]
+) -> Iterator[tuple[str, object]]:
     pairs = item.items() if isinstance(item, dict) else enumerate(item)
-    return ((member(place, name), value) for name, value in pairs)
+    return ((name_member(place, name), value) for name, value in pairs)
 
 
-def _is_torn(text: str) -> bool:
+def _has_unpaired_surrogate(text: str) -> bool:
     return re.search("[\ud800-\udfff]", text) is not None

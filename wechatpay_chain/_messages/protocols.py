@@ -1,4 +1,4 @@
-"""The protocols of what users implement themselves."""
+"""Protocols of the parts that users can implement themselves."""
 
 from __future__ import annotations
 
@@ -12,68 +12,74 @@ __all__ = ["AsyncTransport", "CertificateCache", "NonceStore", "Signer", "Transp
 
 
 class CertificateCache(Protocol):
-    """A place where fetched certificates are kept for the next process, encrypted as they came.
+    """Stores fetched certificates for the next process, encrypted as they were received.
 
-    It is asked seldom: once before the first download of a process, and after each. Each method may be an `async def`.
+    It is used seldom: a process loads once, before its first download, and saves after each one. Each method may be an
+    `async def`.
     """
 
     def load(self) -> bytes | Awaitable[bytes | None] | None:
-        """Returns what was saved last, or None. It is checked as if it had just been downloaded."""
+        """Returns the response that was saved last, or None. The client verifies it like one just downloaded."""
         ...
 
     def save(self, answer: bytes, /) -> Awaitable[None] | None:
-        """Keeps a response that has been verified."""
+        """Stores a verified response in place of the previous one."""
         ...
 
 
 class Signer(Protocol):
-    """Signs elsewhere: in an HSM, a KMS, or a signing service of your own."""
+    """Signs outside this package: in an HSM, a KMS or your own signing service."""
 
     def sign(self, message: bytes) -> str | Awaitable[str]:
-        """The RSA-SHA256 signature (PKCS#1 v1.5) of a message in base64. May be an `async def`."""
+        """Returns the RSA-SHA256 signature (PKCS#1 v1.5) of a message, in base64. May be an `async def`."""
         ...
 
 
 class Verifier(Protocol):
-    """Says elsewhere, in an HSM or a service of your own, whether WeChat Pay signed a message."""
+    """Verifies outside this package, in an HSM or your own service, that WeChat Pay signed a message."""
 
     def verify(self, message: bytes, signature: str, serial: str) -> bool | Awaitable[bool]:
-        """Whether a signature in base64 proves a message, by the key of that id. May be an `async def`."""
+        """Tells whether a base64 signature is valid for a message and the key with this id. May be an `async def`."""
         ...
 
 
 class NonceStore(Protocol):
-    """Keeps the nonces of notifications, so that a copy which somebody sends again is recognised.
+    """Stores the nonces of notifications, so that a replay is detected.
 
-    Several processes, such as the workers of a server, need a store that they share: Redis or a database.
+    Several processes, such as the workers of a server, need a shared store: Redis or a database.
     """
 
     def add(self, nonce: str, seconds: float, /) -> bool | Awaitable[bool]:
-        """Keeps a nonce for some seconds. May be an `async def`.
+        """Stores a nonce. May be an `async def`.
+
+        Args:
+            nonce: the nonce of a verified notification.
+            seconds: the TTL.
 
         Returns:
-            True if the nonce is new, False if it is kept already. Two callers at once must not both get True.
+            True if the nonce is new, False if it is stored already. Of two concurrent calls, only one may return True.
         """
         ...
 
 
 class Transport(Protocol):
-    """Sends requests for the blocking verbs, in place of requests: `Client(transport=…)`."""
+    """Sends the requests of the sync verbs, in place of the requests library: `Client(transport=…)`."""
 
     def send(self, request: Request, /) -> Response:
         """Sends a request once, and returns its response, whatever the status is.
 
-        The request is signed: `method`, `url` and `headers` are sent as they are, and the bytes of `stream()` as the body.
-        The request's `timeout` is for the transport to keep.
+        The request is signed: send `method`, `url` and `headers` unchanged, and the bytes of `stream()` as the body.
+        The transport enforces the `timeout` of the request.
 
         Raises:
-            TransportError: there is no whole response. `sent` says whether the service may have received the request.
+            TransportError: no complete response was received. `sent` says whether the service may have received the
+                request.
         """
         ...
 
 
 class AsyncTransport(Protocol):
-    """Sends requests for the awaited verbs, in place of aiohttp: `Client(async_transport=…)`."""
+    """Sends the requests of the async verbs, in place of aiohttp: `Client(async_transport=…)`."""
 
     async def send(self, request: Request, /) -> Response:
         """Sends a request once, and returns its response; see `Transport.send`."""

@@ -1,6 +1,6 @@
-"""Makes text fit for logs and error messages: bounded, escaped, and without values that are nobody else's business.
+"""Makes text safe for logs and error messages: limited in length, escaped, and without private values.
 
-Whoever writes the other side of a connection must be able neither to forge a line of a log nor to fill it.
+The peer of a connection must be able neither to forge a line of a log (log injection) nor to flood the log.
 """
 
 from __future__ import annotations
@@ -8,26 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-__all__ = ["HIDDEN", "LONGEST", "LONGEST_TEXT", "escape", "hide_values", "printable", "quote"]
+__all__ = ["HIDDEN", "LONGEST", "LONGEST_TEXT", "escape", "escape_unprintable", "hide_values", "quote"]
 
 HIDDEN = "…"
-"""Stands for a value that is not shown."""
+"""The placeholder of a hidden value."""
 
 LONGEST = 128
-"""Characters of an identifier that are shown: a request id, an error code, a media type."""
+"""Most characters shown of an identifier: a request id, an error code, a media type."""
 
 LONGEST_TEXT = 512
-"""Characters of a sentence of the service's that are shown; its own have some dozen."""
+"""Most characters shown of a message of the service; its real messages have a few dozen."""
 
 _WORD = re.compile(r"[!-&(-\[\]-~]*")
 
 
 def escape(word: str, longest: int = LONGEST) -> str:
-    """Writes an identifier that came from outside as one word of printable ASCII.
+    """Returns a received identifier as one word of printable ASCII.
 
     Args:
-        word: as it came.
-        longest: characters of the result at the most; what is cut ends in "...".
+        word: the identifier as it was received.
+        longest: most characters of the result; a longer one is truncated and ends in "...".
     """
     if len(word) <= longest and _WORD.fullmatch(word):
         return word
@@ -35,20 +35,20 @@ def escape(word: str, longest: int = LONGEST) -> str:
 
 
 def quote(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Writes a text that came from outside between quotation marks. Every script stays readable, on one line.
+    """Returns a received text in quotation marks, on one line. Chinese and every other script stay readable.
 
     Args:
-        text: as it came.
-        longest: characters between the marks at the most; what is cut ends in "...".
+        text: the text as it was received.
+        longest: most characters between the marks; a longer text is truncated and ends in "...".
     """
-    return f"'{_bounded(text, longest, lambda character: _MARKS.get(character) or printable(character))}'"
+    return f"'{_bounded(text, longest, lambda character: _MARKS.get(character) or escape_unprintable(character))}'"
 
 
 _MARKS = {"'": r"\'", "\\": r"\\"}
 
 
-def printable(text: str) -> str:
-    """Escapes what is not printable in a text, and nothing else."""
+def escape_unprintable(text: str) -> str:
+    """Escapes the characters of a text that are not printable, and no others."""
     return text if text.isprintable() else "".join(mark if mark.isprintable() else _escape(mark) for mark in text)
 
 
@@ -68,12 +68,12 @@ def _bounded(text: str, longest: int, written: Callable[[str], str]) -> str:
 
 
 def hide_values(text: str, values: Iterable[str], shortest: int) -> str:
-    """Hides values of a call that a text of the service's repeats.
+    """Replaces the values of a call that a message of the service repeats.
 
     Args:
-        text: as it came. What is longer than a message may be is cut off first.
-        values: that are not to be shown.
-        shortest: characters of the shortest value that is looked for; shorter ones stand in a text by chance.
+        text: the message as it was received. It is truncated first.
+        values: the values to hide.
+        shortest: fewest characters of a value to hide; shorter values match by chance.
     """
     found = sorted((value for value in values if len(value) >= shortest), key=len, reverse=True)
     text = text[: 4 * LONGEST_TEXT]

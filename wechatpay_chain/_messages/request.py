@@ -26,19 +26,19 @@ class Timeout(NamedTuple):
     total: float | None = None
 
     def within(self, left: float) -> Timeout:
-        """Returns the same timeout, none of its seconds more than what is left."""
+        """Returns the timeout with each part limited to the seconds that are left until a deadline."""
         total = None if self.total is None else min(self.total, left)
         return Timeout(min(self.connect, left), min(self.read, left), total)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A body that is sent in pieces, and as often as it is needed from its beginning.
+    """A body that is streamed, from its beginning for each attempt.
 
     Attributes:
-        content_type: of the whole.
-        length: in bytes.
-        chunks: begins to read it.
+        content_type: the Content-Type header of the request.
+        length: of the body, in bytes.
+        chunks: called for each attempt; yields the body from its beginning.
     """
 
     content_type: str
@@ -47,11 +47,11 @@ class Upload:
 
 
 class Sink(Protocol):
-    """Takes the body of a 2xx response that is not held in memory."""
+    """Receives the body of a 2xx response that is streamed and not kept in memory."""
 
     @property
     def has_digest(self) -> bool:
-        """Whether it keeps a file only if the file has the digest that a verified response announced."""
+        """True if the file is kept only with the digest that a verified response announced."""
         ...
 
     def begin(self, headers: Headers) -> None:
@@ -96,8 +96,8 @@ class Request:
         origin: scheme, host and port, without a trailing slash.
         target: path and query, percent-encoded. These very characters are signed and sent.
         headers: what is sent besides the headers of the HTTP library.
-        body: the bytes that are signed; empty when there is no body. They are also what is sent, but for an upload.
-        timeout: seconds to connect, to wait for bytes, and for the whole attempt.
+        body: the bytes that are signed; empty if there is no body. They are also sent, except for an upload.
+        timeout: of one attempt, in seconds.
         idempotent: whether it may be sent again although the service may have acted on it.
     """
 
@@ -123,7 +123,7 @@ class Request:
         return upload.length if upload else len(self.body)
 
     def stream(self) -> Iterator[bytes]:
-        """Yields the bytes to send: the body, or the multipart body of an upload. Each call starts from the beginning."""
+        """Yields the bytes to send: the body, or the multipart body of an upload, from the beginning."""
         upload = self._carried.upload
         return upload.chunks() if upload else iter((self.body,) if self.body else ())
 
@@ -152,7 +152,7 @@ class Request:
 
 
 def _copy(request: Request) -> Request:
-    # `dataclasses.replace` takes 6 µs, this 0.6, twice a call.
+    # This takes 0.6 µs, `dataclasses.replace` 6 µs, and a call needs two copies.
     changed = object.__new__(Request)
     changed.__dict__.update(request.__dict__)
     return changed

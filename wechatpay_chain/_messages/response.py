@@ -1,4 +1,4 @@
-"""The response of the service."""
+"""The response to a call."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from wechatpay_chain._messages.faults import ContentError, DecryptionError, WeCh
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.redaction import escape
 from wechatpay_chain._messages.request import Request
-from wechatpay_chain._messages.sensitive import opened
+from wechatpay_chain._messages.sensitive import decrypt_at
 
 __all__ = ["Response"]
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, the same in both modes. When a verb returns it, its signature has been verified.
+    """A response, the same for sync and async calls. The signature of a response that a verb returns has been verified.
 
     Attributes:
         status_code: the HTTP status.
-        headers: found by name in any case.
-        content: the body's bytes.
-        request: what was sent.
+        headers: the HTTP headers, with case-insensitive names.
+        content: the bytes of the body.
+        request: the request as it was sent.
     """
 
     status_code: int
@@ -40,23 +40,23 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is 2xx."""
+        """True if the status is 2xx."""
         return 200 <= self.status_code < 300
 
     @property
     def text(self) -> str:
-        """The body as text. The service writes UTF-8; what is not UTF-8 shows as U+FFFD."""
+        """The body as text. It is decoded as UTF-8, which the service uses; invalid bytes become U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Reads the body as JSON.
+        """Parses the body as JSON.
 
         Returns:
-            The value; None of a 2xx response without a body, such as a 204.
+            The value; None for a 2xx response without a body, such as a 204.
 
         Raises:
-            ContentError: the body is not JSON, or cannot be read: it is nested too deeply, or holds a number of thousands
-                of digits. It is a `ValueError` too.
+            ContentError: the body is not JSON, is nested too deeply, or contains a number with thousands of digits. It
+                is also a `ValueError`.
         """
         if not self.content and self.ok:
             return None
@@ -65,73 +65,76 @@ class Response:
         except (json.JSONDecodeError, UnicodeDecodeError):
             fault = "is not JSON"
         except RecursionError:
-            fault = "is nested too deeply to be read as JSON"
-        except ValueError:  # from Python's limit on the digits of a number
-            fault = "holds a number of too many digits"
-        raise self._useless(fault)
+            fault = "is nested too deeply to be parsed as JSON"
+        except ValueError:  # sys.set_int_max_str_digits
+            fault = "contains a number with too many digits"
+        raise self._content_error(fault)
 
     def decrypt(self, *paths: str) -> Any:
-        """Reads the body as JSON, and decrypts some of its fields that the service encrypted to the merchant.
+        """Parses the body as JSON and decrypts fields that the service encrypted with the merchant's public key.
 
         Args:
-            paths: where each field is, names of members joined by dots, such as "payer.name". Lists are gone through:
-                "data.name" is the name of each item of the list `data`.
+            paths: the path of each field: keys joined by dots, such as "payer.name". A path continues through lists:
+                "data.name" is the name of every item of the list `data`.
+
+        Returns:
+            The value of the whole body, with these fields in plain text.
 
         Raises:
-            ContentError: the body is not JSON, or cannot be read.
-            ArgumentError: a field is not there.
-            DecryptionError: a field is not encrypted to any of the merchant's keys.
+            ContentError: the body cannot be parsed as JSON.
+            ArgumentError: the response has no such field.
+            DecryptionError: a field cannot be decrypted with any of the merchant's keys.
 
-        Each of these errors has the `request`, and `sent` is True: the service has acted on the call.
+        Each of these errors has the `request`, and its `sent` is True: the service has acted on the call.
         """
         try:
             value = self.json()
             for path in paths:
-                value = opened(value, path, self._open)
+                value = decrypt_at(value, path, self._decrypt_text)
         except RecursionError:
-            raise self._useless("is nested too deeply to be decrypted") from None
+            raise self._content_error("is nested too deeply to be decrypted") from None
         except WeChatPayError as error:
             error.request, error.sent = self.request, True
             raise
         return value
 
-    def _useless(self, fault: str) -> ContentError:
-        """Makes the error of content that cannot be read as JSON. It shows nothing of the content."""
+    def _content_error(self, fault: str) -> ContentError:
+        """Makes the error for content that is not the expected JSON. It shows nothing of the content."""
         media_type = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if self.request.headers.get("Accept") == "*/*" or media_type not in _TEXTS:
+        if self.request.headers.get("Accept") == "*/*" or media_type not in _TEXT_TYPES:
             advice = "its bytes are in .content, and client.download(url, to) writes a file to disk"
         else:
             advice = "its bytes are in .content"
         error = ContentError(
-            f"{self.request.method} {self.request.template}: the content of the response {self.status_code} {fault}: came "
-            f"{len(self.content)} bytes of {escape(media_type) or 'no Content-Type'}; {advice}"
+            f"{self.request.method} {self.request.template}: the content of the response {self.status_code} {fault}: "
+            f"came {len(self.content)} bytes of {escape(media_type) or 'no Content-Type'}; {advice}"
         )
         error.request = self.request
         return error
 
     def with_decryption(self, decrypt: Callable[[str], str]) -> Response:
-        """Returns the response with a function that decrypts what is encrypted to the merchant; see `decrypt`."""
+        """Returns a copy of the response whose `decrypt` uses this function."""
         changed = object.__new__(Response)
         changed.__dict__.update(self.__dict__, _decrypt=decrypt)
         return changed
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The function that decrypts holds the merchant's keys, which must not go to another process.
+        # The decrypting function contains the merchant's private keys, which must not leave the process.
         return Response, (self.status_code, self.headers, self.content, copy(self.request))
 
-    def _open(self, text: str) -> str:
+    def _decrypt_text(self, text: str) -> str:
         if self._decrypt is None:
-            raise DecryptionError("the answer did not come through a client, whose key could decrypt it")
+            raise DecryptionError("the response did not come from a client, so there is no key to decrypt it with")
         return self._decrypt(text)
 
     @property
     def request_id(self) -> str:
-        """The Request-ID header as it came, which WeChat Pay's support asks for; empty where the response has none.
+        """The Request-ID header, which WeChat Pay's support asks for; empty if the response has none.
 
-        Whoever wrote the response wrote it: escape it before it goes into a log. This package's own log does.
+        It is unchecked input of the peer: escape it before you log it, as this package's own log does.
         """
-        return str(self.headers.get("Request-ID", ""))
+        return self.headers.get("Request-ID", "")
 
 
-_TEXTS = ("", "application/json", "text/html", "text/plain", "application/xml", "text/xml")
-"""Media types of errors and pages, which are no files."""
+_TEXT_TYPES = ("", "application/json", "text/html", "text/plain", "application/xml", "text/xml")
+"""Media types of error messages and web pages, as opposed to files."""

@@ -1,4 +1,4 @@
-"""Parts of URLs."""
+"""Splits and normalizes URLs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 
 
 def split_origin(url: str) -> tuple[str, str]:
-    """Scheme and host of a URL.
+    """Returns the scheme and the host of a URL.
 
     Raises:
-        ValueError: it has no host that a connection could be made to.
+        ValueError: the URL has no valid host, or port 0.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not _HOST.fullmatch(host):
         ipaddress.IPv6Address(host)
     if parts.port == 0:
-        raise ValueError("port 0 is none")
+        raise ValueError("port 0 cannot be used")
     return parts.scheme, host
 
 
@@ -39,11 +39,11 @@ _DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")
 
 
 def has_dot_segment(path: str) -> bool:
-    """Whether a segment of a normalized path is '.' or '..', which servers and proxies rewrite."""
+    """Tells whether a segment of a normalized path is '.' or '..', which servers and proxies rewrite."""
     return _DOT_SEGMENT.search(path) is not None
 
 
-# RFC 3986, 3.3 and 3.4: what a path and a query may hold besides letters, digits and percent-encoded octets.
+# RFC 3986, 3.3 and 3.4: the characters of a path and a query besides letters, digits and percent-encoded octets.
 _URI_SAFE = "-._~!$&'()*+,;=:@/?%"
 
 
@@ -51,8 +51,8 @@ _ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
 
 
 def normalize(expanded: str) -> str:
-    """Encodes what RFC 3986 does not allow in a path or a query, and writes every escape in upper case (6.2.2.1).
+    """Percent-encodes what RFC 3986 does not allow in a path or a query, with every escape in upper case (6.2.2.1).
 
-    An HTTP library would do the same, but after the target is signed.
+    An HTTP library would do the same, but only after the target has been signed.
     """
     return _ESCAPE.sub(lambda escape: escape[0].upper() if escape[1] else "%25", quote(expanded, _URI_SAFE))

@@ -1,4 +1,4 @@
-"""One notification: the value, and how it is decrypted."""
+"""Parses and decrypts a verified notification."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from typing import Any
 
 from wechatpay_chain._notifications.posted import EMPTY_BODY
 from wechatpay_chain._schemes.aead import aes_gcm_decrypt
-from wechatpay_chain.errors import (
-    DecryptionError,
-)
+from wechatpay_chain.errors import DecryptionError
 
 __all__ = ["Decrypt", "Notification", "bind_key", "read_notification"]
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A notification that is verified and decrypted. Its repr shows nothing of its resource.
+    """A verified and decrypted notification. Its repr does not show the resource.
 
-    The set of event types is open. One type can report several things, told apart by `original_type`: a
-    `TRANSACTION.SUCCESS` of original type `profitsharing` is no payment. The same notification can come again; let `id`
-    and the business number decide what is new.
+    WeChat Pay adds event types over time. One event type can be sent for several kinds of resource, so check
+    `original_type` too: a `TRANSACTION.SUCCESS` with the original type `profitsharing` is not a payment. WeChat Pay can
+    send the same notification several times; use `id` and the order number to process it once.
 
     Attributes:
-        id: the id of the notification, the same each time that it is sent.
-        event_type: such as TRANSACTION.SUCCESS.
+        id: the id of the notification, the same for every delivery.
+        event_type: the event, such as TRANSACTION.SUCCESS.
         create_time: RFC 3339, such as 2018-06-08T10:34:56+08:00.
-        summary: a few words in Chinese.
+        summary: a short description in Chinese.
         original_type: the kind of the resource, such as transaction.
-        resource: the decrypted resource, any JSON value; {"out_trade_no": "…", "trade_state": "SUCCESS", …} of a payment.
-        raw: the body as it came.
+        resource: the decrypted resource, any JSON value. That of a payment is
+            {"out_trade_no": "…", "trade_state": "SUCCESS", …}.
+        raw: the bytes of the body as they were received.
     """
 
     id: str
@@ -44,11 +43,14 @@ class Notification:
 
 
 Decrypt = Callable[[str, str, str], bytes | None]
-"""Decrypts a ciphertext with its nonce and its associated data; None where that fails."""
+"""Decrypts a ciphertext with its nonce and its associated data; returns None if that fails."""
 
 
 def bind_key(key: bytes) -> Decrypt:
-    """Returns what decrypts with a key. It raises no error, for its frame holds the key, and a traceback would show it."""
+    """Returns a function that decrypts with a key.
+
+    The function raises no error: its frame contains the key, and a traceback with local variables would show it.
+    """
 
     def decrypt(ciphertext: str, nonce: str, associated_data: str) -> bytes | None:
         try:
@@ -59,31 +61,31 @@ def bind_key(key: bytes) -> Decrypt:
     return decrypt
 
 
-_NOT_ONE = "the notification is not one: expected JSON with an id and an encrypted resource"
+_MALFORMED = "the notification is malformed: expected JSON with an id and an encrypted resource"
 
 
 def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
-    """Reads a verified body.
+    """Parses and decrypts a verified body.
 
     Raises:
-        DecryptionError: it is no notification, or `apiv3_key` is not the key that it is encrypted with.
+        DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
     """
-    envelope = _load(body)
+    envelope = _parse_json(body)
     encrypted = envelope.get("resource") if isinstance(envelope, dict) else None
     if not isinstance(encrypted, dict):
-        raise DecryptionError(_NOT_ONE if body else f"the notification is not one: {EMPTY_BODY}")
+        raise DecryptionError(_MALFORMED if body else f"the notification is malformed: {EMPTY_BODY}")
     if encrypted.get("algorithm") != "AEAD_AES_256_GCM":
-        raise DecryptionError("the notification is encrypted with an algorithm other than AEAD_AES_256_GCM")
+        raise DecryptionError("the notification is encrypted with another algorithm; expected AEAD_AES_256_GCM")
     texts = {name: envelope.get(name, "") for name in ("id", "event_type", "create_time", "summary")}
     texts["original_type"] = encrypted.get("original_type", "")
     secret: list[Any] = [encrypted.get("ciphertext"), encrypted.get("nonce"), encrypted.get("associated_data") or ""]
     if not texts["id"] or not all(isinstance(text, str) for text in (*texts.values(), *secret)):
-        raise DecryptionError(_NOT_ONE)
-    resource = _load(decrypt(*secret))
+        raise DecryptionError(_MALFORMED)
+    resource = _parse_json(decrypt(*secret))
     if resource is _NOTHING:
         raise DecryptionError(
-            "the notification is signed by WeChat Pay and cannot be decrypted: apiv3_key may be wrong; expected the APIv3 key "
-            "that is set in the merchant platform now"
+            "the notification is signed by WeChat Pay, but cannot be decrypted: apiv3_key may be wrong; expected "
+            "the APIv3 key that is currently set in the merchant platform"
         )
     return Notification(**texts, resource=resource, raw=body)
 
@@ -91,8 +93,8 @@ def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
 _NOTHING: Any = object()
 
 
-def _load(octets: bytes | None) -> Any:
-    """Returns a JSON value, or `_NOTHING`: the error of a parser carries the whole text."""
+def _parse_json(octets: bytes | None) -> Any:
+    """Returns a JSON value, or `_NOTHING`, because the error of the parser would contain the whole text."""
     try:
         return _NOTHING if octets is None else json.loads(octets)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A notification request as it was received."""
+"""The HTTP request of a notification as it was received."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from wechatpay_chain._notifications.received import ReceivedHeaders
-from wechatpay_chain.errors import (
-    ArgumentError,
-    Reason,
-)
+from wechatpay_chain.errors import ArgumentError, Reason
 
 __all__ = ["CLOCKS_DIFFER", "EMPTY_BODY", "Posted", "check_received_at"]
 
 
 CLOCKS_DIFFER = timedelta(seconds=5)
-"""How far `received_at` may be ahead of this machine's clock: two machines of one owner seldom differ by more."""
+"""The most that `received_at` may be ahead of this machine's clock. Clocks that NTP sets seldom differ by more."""
 
 
 class Posted(NamedTuple):
-    """A request as it was received."""
+    """A received request.
+
+    Attributes:
+        headers: the headers that matter for a notification.
+        body: the raw bytes.
+        received_at: when the server received it; None for now.
+    """
 
     headers: ReceivedHeaders
     body: bytes
@@ -27,32 +30,33 @@ class Posted(NamedTuple):
 
     @property
     def key_id(self) -> str:
-        return str(self.headers.fields.get("Wechatpay-Serial", ""))
+        """The id of the key that the signature was made with; empty if the header is missing."""
+        return self.headers.fields.get("Wechatpay-Serial", "")
 
     def explain(self, reason: Reason, why: str) -> str:
-        """Returns why it is refused, with what only the receiver of a notification can do about it."""
+        """Returns why the notification is refused, with advice for the usual mistakes of a receiver."""
         if reason is Reason.MISSING_HEADER and self.headers.is_empty:
-            why = "headers= is empty; give the headers of the request"
+            why = "headers= is empty; pass the headers of the request"
         elif reason is Reason.MISSING_HEADER and self.headers.repeated:
-            why = f"it has several values of {', '.join(sorted(self.headers.repeated))}, which came more than once and differ"
+            why = f"it has several different values of {', '.join(sorted(self.headers.repeated))}; expected one"
         elif reason is Reason.CLOCK_SKEW and self.received_at is None:
-            why += ". Or was it stored, and is verified late? Then give received_at=, the time when your server received it"
+            why += ". If it was stored and is verified later, pass received_at=, the time when your server received it"
         return why if self.body else f"{why}; {EMPTY_BODY}"
 
 
 EMPTY_BODY = (
-    "its body is empty: something has read it before (a middleware, a form parser, a logger). Read the raw body first and "
-    "once (request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() in "
-    "aiohttp), and give those bytes"
+    "its body is empty: other code has read it before (a middleware, a form parser, a logger). Read the raw body first "
+    "and once (request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await "
+    "request.read() in aiohttp), and pass those bytes"
 )
 
 
 def check_received_at(received_at: object) -> datetime | None:
-    """Checks the time at which a server received a notification, and returns it.
+    """Returns the time at which the server received a notification, after checking it.
 
     Raises:
-        TypeError: it is not a datetime.
-        ArgumentError: it has no time zone, or is in the future.
+        TypeError: the time is not a datetime.
+        ArgumentError: the time has no time zone, or is in the future.
     """
     if received_at is None:
         return None
@@ -68,7 +72,7 @@ def check_received_at(received_at: object) -> datetime | None:
     ahead = received_at - datetime.now(timezone.utc)
     if ahead > CLOCKS_DIFFER:
         raise ArgumentError(
-            f"received_at: came a time {ahead.total_seconds():.0f} seconds in the future of this machine's clock; expected "
-            "when your server received the request. Is its time zone right?"
+            f"received_at: came a time {ahead.total_seconds():.0f} seconds in the future by this machine's clock; "
+            "expected the time when your server received the request. Is its time zone right?"
         )
     return received_at

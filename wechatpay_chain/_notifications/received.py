@@ -1,4 +1,4 @@
-"""Reads the headers and the body of a request that was received, in whatever form a server hands them over."""
+"""Reads the headers and the body of a received request, in the form of any web framework or server."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ class _Items(Protocol):
 
 
 HeaderSource = _Items | Iterable[Any] | str | bytes
-"""Headers as any server has them.
+"""Headers in any form that servers use.
 
-An object with `items()`, such as a dict, a framework's own headers or a WSGI environ; pairs of name and value, as in ASGI;
-a text of header lines; a JSON text. Names and values may be text or bytes, values numbers or lists of values too.
+An object with `items()`, such as a dict, a framework's own headers or a WSGI environ; pairs of name and value, as in
+ASGI; a str or bytes of header lines or JSON. Names and values may be str or bytes; values may also be numbers or lists
+of values.
 """
 
 
 class ReceivedHeaders(NamedTuple):
-    """The headers of a received request that matter here.
+    """The headers of a received request that matter for a notification.
 
     Attributes:
-        fields: those that came with one value.
-        repeated: the names of those of a signature that came with several values.
-        is_empty: whether there were no headers at all, these or others.
+        fields: the headers that have one value.
+        repeated: the names of the signature's headers that have several different values.
+        is_empty: whether the request had no headers at all.
     """
 
     fields: Headers
@@ -47,47 +48,47 @@ _NAMES = {
     "wechatpayserial": "Wechatpay-Serial",
     "requestid": "Request-ID",
 }
-# A server may join the values of a header that came twice. No comma is part of these; a nonce could have one.
+# A server may join the values of a repeated header with commas. These headers never contain a comma; a nonce could.
 _WITHOUT_COMMA = ("Wechatpay-Timestamp", "Wechatpay-Signature", "Wechatpay-Serial")
 
 _EXPECTED = (
-    "expected the headers of the request: a mapping, pairs of name and value, a WSGI environ, or a text of header lines "
+    "expected the headers of the request: a mapping, pairs of name and value, a WSGI environ, or a str of header lines "
     "(request.headers in Django, Flask, FastAPI and aiohttp)"
 )
 
 
 def read_body(body: object) -> bytes:
-    """Returns the bytes of a body.
+    """Returns a body as bytes.
 
     Raises:
-        TypeError: it is not bytes.
+        TypeError: the body is not bytes.
     """
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     raise TypeError(
-        f"body: came a {type(body).__name__}; expected the raw bytes of the request, for the signature is over those "
-        "(request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() in "
-        "aiohttp)"
+        f"body: came a {type(body).__name__}; expected the raw bytes of the request, because they are what is signed "
+        "(request.body in Django, request.get_data() in Flask, await request.body() in FastAPI, await request.read() "
+        "in aiohttp)"
     )
 
 
 def read_headers(source: HeaderSource) -> ReceivedHeaders:
-    """Reads the headers that matter.
+    """Reads the headers that matter for a notification.
 
     Args:
-        source: the headers. A name may come in any case, and as `HTTP_WECHATPAY_SERIAL`.
+        source: the headers. Names are case-insensitive, and may have the form of WSGI: `HTTP_WECHATPAY_SERIAL`.
 
     Raises:
-        TypeError: the source, or one of these headers, is of a form that is not understood.
+        TypeError: the form of the source or of one of these headers is not supported.
     """
     found: dict[str, set[str]] = {}
-    pairs = [(_name(name), value) for name, value in _pairs(source)]
+    pairs = [(_normalize_name(name), value) for name, value in _iterate_pairs(source)]
     try:
         for plain, value in pairs:
             if name := _NAMES.get(plain):
-                found.setdefault(name, set()).update(_texts(name, value))
+                found.setdefault(name, set()).update(_read_values(name, value))
     except RecursionError:
-        _refuse("a value that holds itself")
+        _refuse("a value that contains itself")
     if not found:
         _refuse_container(source, pairs)
     return ReceivedHeaders(
@@ -101,7 +102,7 @@ def _refuse(came: str, expected: str = _EXPECTED) -> NoReturn:
     raise TypeError(f"headers: came {came}; {expected}") from None
 
 
-def _pairs(source: Any) -> Iterator[tuple[object, object]]:
+def _iterate_pairs(source: Any) -> Iterator[tuple[object, object]]:
     kind = f"a {type(source).__name__}"
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = bytes(source).decode("latin-1")
@@ -110,7 +111,7 @@ def _pairs(source: Any) -> Iterator[tuple[object, object]]:
     if isinstance(source, type):
         _refuse(f"the class {source.__name__}")
     if hasattr(source, "headers"):
-        _refuse(f"a whole {type(source).__name__}; give its headers")
+        _refuse(f"a {type(source).__name__}; pass its .headers")
     try:
         iterator = iter(source.items() if hasattr(source, "items") else source)
     except TypeError:
@@ -125,24 +126,24 @@ def _pairs(source: Any) -> Iterator[tuple[object, object]]:
 
 
 def _parse_text(text: str) -> Any:
-    """Returns what a JSON text holds, or the pairs of a text of header lines."""
+    """Parses JSON, or the pairs of header lines."""
     if text.lstrip().startswith(("{", "[")):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            _refuse("a text that begins like JSON and is none")
+            _refuse("a str that starts like JSON and is not valid")
     head = re.split(r"\r?\n[ \t]*\r?\n", text.strip())[0]
     lines = [line for line in re.split(r"\r\n|\r|\n", head) if line]
     if lines and re.fullmatch(r"[A-Z]+ \S+ HTTP/[0-9.]+", lines[0]):
         del lines[0]
     pairs = [line.partition(":")[::2] for line in lines]
     if not all(":" in line for line in lines) or not all(is_field_name(name.strip()) for name, _ in pairs):
-        _refuse("a text that is neither header lines nor JSON")
+        _refuse("a str that is neither header lines nor JSON")
     return pairs
 
 
-def _name(name: object) -> str:
-    """Returns a name without what servers change in it: `HTTP_WECHATPAY_SERIAL` is `wechatpayserial`."""
+def _normalize_name(name: object) -> str:
+    """Returns a header name in one spelling for all servers: `HTTP_WECHATPAY_SERIAL` becomes `wechatpayserial`."""
     if isinstance(name, (bytes, bytearray, memoryview)):
         name = bytes(name).decode("latin-1")
     if not isinstance(name, str):
@@ -150,8 +151,8 @@ def _name(name: object) -> str:
     return re.sub("[_-]", "", name.removeprefix("HTTP_").strip().lower())
 
 
-def _texts(name: str, value: object) -> Iterator[str]:
-    """Yields the values of a header as texts. None stands for no value."""
+def _read_values(name: str, value: object) -> Iterator[str]:
+    """Yields the values of a header as str. None is no value."""
     if value is None:
         return
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -159,32 +160,37 @@ def _texts(name: str, value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield from (text.strip(" \t\r\n") for text in (value.split(",") if name in _WITHOUT_COMMA else [value]))
     elif isinstance(value, Mapping) and "value" in value:
-        yield from _texts(name, value["value"])
+        yield from _read_values(name, value["value"])
     elif isinstance(value, Iterable) and not isinstance(value, Mapping):
         for one in value:
-            yield from _texts(name, one)
-    elif (text := _whole(value)) is not None:
+            yield from _read_values(name, one)
+    elif (text := _format_integer(value)) is not None:
         yield text
     else:
-        _refuse(f"a {type(value).__name__} as the value of {name}", "expected a text, bytes or a whole number")
+        _refuse(f"a {type(value).__name__} as the value of {name}", "expected a str, bytes or an integer")
 
 
-def _whole(value: Any) -> str | None:
-    """Returns the digits of a number that is whole, such as 1712345678 or 1712345678.0."""
+def _format_integer(value: Any) -> str | None:
+    """Returns the digits of an integer such as 1712345678 or 1712345678.0; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, Number):
         return None
     try:
-        whole = int(value)  # type: ignore[call-overload]
-        return str(whole) if whole == value else None
-    except (TypeError, ValueError, OverflowError):  # complex, NaN and more digits than Python writes, infinity
+        integer = int(value)  # type: ignore[call-overload]
+        return str(integer) if integer == value else None
+    except (TypeError, ValueError, OverflowError):  # in this order: complex; NaN or too many digits; infinity
         return None
 
 
 def _refuse_container(source: object, pairs: Iterable[tuple[str, object]]) -> None:
-    """Raises a TypeError for what holds headers somewhere deeper, an event or a scope: nothing was stripped from that."""
-    if isinstance(source, Mapping) and "REQUEST_METHOD" in source:  # a WSGI environ holds whatever its server likes
+    """Raises a TypeError for an object that contains headers at a deeper level: an ASGI scope, a Lambda event.
+
+    Otherwise the error would blame a proxy for headers that are missing only at this level.
+    """
+    if (
+        isinstance(source, Mapping) and "REQUEST_METHOD" in source
+    ):  # a WSGI environ may contain nested values of any kind
         return
     for name, value in pairs:
         within = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(one, (list, tuple)) or (isinstance(one, Mapping) and "value" not in one) for one in within):
-            _refuse(f"a {type(source).__name__} that holds a {type(value).__name__} under {name[:40]!r}")
+            _refuse(f"a {type(source).__name__} that contains a {type(value).__name__} under {name[:40]!r}")

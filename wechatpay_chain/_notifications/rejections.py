@@ -7,38 +7,39 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._messages.redaction import printable
+from wechatpay_chain._messages.redaction import escape_unprintable
+from wechatpay_chain._notifications.posted import Posted, check_received_at
 from wechatpay_chain._notifications.received import HeaderSource, read_body, read_headers
-from wechatpay_chain.errors import (
-    SignatureError,
-    WeChatPayError,
-)
+from wechatpay_chain.errors import SignatureError, WeChatPayError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-from wechatpay_chain._notifications.posted import Posted, check_received_at
 
 __all__ = ["Rejections"]
 
 logger = logging.getLogger("wechatpay_chain")
 
 
-MOST_LOGGED = 1000
-"""Characters of a reason in the log."""
+LONGEST_REASON = 1000
+"""Most characters of a reason in the log."""
 
 
 class Rejections:
-    """Logs a notification that is refused, once, whatever refuses it."""
+    """Logs one warning if an error leaves the `with` block, whatever raised it."""
 
     def __init__(self) -> None:
         self._fields = Headers({})
         self._is_read = False
 
     def begin(self, headers: HeaderSource, body: object, received_at: object) -> Posted:
-        """Reads what came."""
-        read = read_headers(headers)
-        self._fields = read.fields
-        posted = Posted(read, read_body(body), check_received_at(received_at))
+        """Reads the received request.
+
+        Raises:
+            TypeError, ArgumentError: an argument cannot be used.
+        """
+        received = read_headers(headers)
+        self._fields = received.fields
+        posted = Posted(received, read_body(body), check_received_at(received_at))
         self._is_read = True
         return posted
 
@@ -50,17 +51,17 @@ class Rejections:
     ) -> None:
         if not isinstance(error, Exception):
             return
-        # The error of a nonce store or a verifier may say anything, a password too.
+        # The error of a user's nonce store or verifier may contain anything, even a password.
         is_ours = isinstance(error, WeChatPayError) or not self._is_read
         logger.warning(
             "a notification was refused (%s, key %s, Request-ID %s): %s",
             error.reason if isinstance(error, SignatureError) else type(error).__name__,
-            _cut(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
-            _cut(self._fields.get("Request-ID", ""), 64) or "-",
-            _cut(str(error), MOST_LOGGED) if is_ours else "its own message may hold a secret, and is not shown",
+            _truncate(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
+            _truncate(self._fields.get("Request-ID", ""), 64) or "-",
+            _truncate(str(error), LONGEST_REASON) if is_ours else "its message may contain a secret, and is not shown",
         )
 
 
-def _cut(text: str, most: int) -> str:
-    """Returns a text on one line, without control characters, and cut where it is longer than `most`."""
-    return printable(text[:most]) + ("…" if len(text) > most else "")
+def _truncate(text: str, most: int) -> str:
+    """Returns a text on one line, with control characters escaped, and truncated to `most` characters."""
+    return escape_unprintable(text[:most]) + ("…" if len(text) > most else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 
-from wechatpay_chain._files.inflate import GZIP, Inflating
+from wechatpay_chain._files.inflate import GZIP, Inflater
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request, Sink
 from wechatpay_chain.errors import ContentError, TransportError
@@ -33,15 +33,15 @@ class _Plain:
         yield octets
 
 
-def _decoder(headers: Mapping[str, str]) -> Inflating | _Plain | None:
+def _decoder(headers: Mapping[str, str]) -> Inflater | _Plain | None:
     """Returns a decoder for the Content-Encoding of a response (RFC 9110, 8.4.1); None for an unknown encoding."""
     match headers.get("Content-Encoding", "").strip().lower():
         case "" | "identity":
             return _Plain()
         case "gzip" | "x-gzip":
-            return Inflating(GZIP)
+            return Inflater(GZIP)
         case "deflate":
-            return Inflating(_ZLIB)
+            return Inflater(_ZLIB)
     return None
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from wechatpay_chain._messages.json_body import json_bytes
+from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import Part, parse_multipart
 from wechatpay_chain.sandbox._operations.account import Refusal
@@ -68,7 +68,7 @@ def parse_json(text: bytes) -> Any:
     try:
         value = json.loads(text.decode())
         # Python's parser accepts what is not JSON, such as NaN. The package's writer refuses it.
-        written = json_bytes(value).decode()
+        written = encode_json(value).decode()
     except (ValueError, RecursionError):
         raise make_param_error(InvalidField("", None, "is not JSON in UTF-8"), "body") from None
     if max(written) > "\uffff":
