@@ -148,7 +148,7 @@ class Client:
         keyring, lists, cache = config.keyring, config.certificates, config.certificate_cache
         fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)
         refresh = Refresh(keyring, lists, cache, config.timeout, fetch, fetches=fetches, verifies=verifies)
-        stack.fill(
+        stack._fill(
             log=log.log,
             retry=retrying.retry(config.retry, config.origins),
             errors=errors.raise_for_status,

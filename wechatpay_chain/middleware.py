@@ -1,10 +1,12 @@
 """Types and helpers for your own middleware. `Client.middleware` installs it.
 
+```python
 def add_trace(request: Request) -> Flow:
     response = yield from send(request.with_headers({"X-Trace": "…"}))
     return response
 
 client.middleware.insert_before("sign", "trace", add_trace)
+```
 """
 
 from __future__ import annotations

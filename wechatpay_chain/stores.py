@@ -71,13 +71,13 @@ class CertificateFile:
         except OSError:
             return None
 
-    def save(self, answer: bytes) -> None:
+    def save(self, content: bytes) -> None:
         """Writes a response to the file, in place of the previous one.
 
         Raises:
             OSError: the file cannot be written; the previous one is unchanged.
         """
-        write_atomically(self._path, answer)
+        write_atomically(self._path, content)
 
     def __repr__(self) -> str:
         return f"<CertificateFile {self._path}>"

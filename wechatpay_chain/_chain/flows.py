@@ -115,7 +115,7 @@ class Flows(NamedTuple):
 
     def _download(self, request: Request, saving: DownloadSink, is_signed: bool) -> Flow:
         # A file on another host, an invoice say, is fetched without a signature.
-        outside, inside = self.stack.split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
+        outside, inside = self.stack._split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
         try:
             if is_signed and self.refresh.needs_first_key(request):
                 yield from self.refresh.fetch_first_key(request)

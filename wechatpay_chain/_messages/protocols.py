@@ -22,7 +22,7 @@ class CertificateCache(Protocol):
         """Returns the response that was saved last, or None. The client verifies it like one just downloaded."""
         ...
 
-    def save(self, answer: bytes, /) -> Awaitable[None] | None:
+    def save(self, content: bytes, /) -> Awaitable[None] | None:
         """Stores a verified response in place of the previous one."""
         ...
 

@@ -112,7 +112,7 @@ class Response:
         error.request = self.request
         return error
 
-    def with_decryption(self, decrypt: Callable[[str], str]) -> Response:
+    def _with_decryption(self, decrypt: Callable[[str], str]) -> Response:
         """Returns a copy of the response whose `decrypt` uses this function."""
         changed = object.__new__(Response)
         changed.__dict__.update(self.__dict__, _decrypt=decrypt)

@@ -80,8 +80,8 @@ async def _perform(effect: Effect, loop: Loop) -> Any:
         case Invoke(function):
             if inspect.iscoroutinefunction(function):
                 return await function()
-            answer = await in_thread(loop, partial(_called, function))
-            return await answer if inspect.isawaitable(answer) else answer
+            value = await in_thread(loop, partial(_called, function))
+            return await value if inspect.isawaitable(value) else value
         case Wait(future, seconds):
             # asyncio.wait does not cancel the future when this task is cancelled or times out: others wait for it too.
             done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)

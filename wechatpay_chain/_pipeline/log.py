@@ -22,16 +22,16 @@ def log(request: Request) -> Flow:
     try:
         response: Response = yield request
     except BaseException as error:
-        answer = error.response if isinstance(error, (APIError, SignatureError)) else None
-        outcome = f"{type(error).__name__} {answer.status_code}" if answer else type(error).__name__
-        _line(request, outcome, answer, began)
+        failed = error.response if isinstance(error, (APIError, SignatureError)) else None
+        outcome = f"{type(error).__name__} {failed.status_code}" if failed else type(error).__name__
+        _line(request, outcome, failed, began)
         raise
     if logger.isEnabledFor(logging.DEBUG):  # making the line takes half the time of this layer
         _line(request, str(response.status_code), response, began)
     return response
 
 
-def _line(request: Request, outcome: str, answer: Response | None, began: float) -> None:
-    request_id = escape(answer.request_id if answer else "") or "-"
+def _line(request: Request, outcome: str, response: Response | None, began: float) -> None:
+    request_id = escape(response.request_id if response else "") or "-"
     milliseconds = (time.perf_counter() - began) * 1000
     logger.debug("%s %s %s %s %.1f ms", request.method, request.template, outcome, request_id, milliseconds)

@@ -3,8 +3,8 @@
 What decides is whether the service may have acted on the call, not the verb alone. A call that never reached the service may be
 sent again, whatever it is, and to the second domain too. A call that may have been acted on is sent again only if it is a GET,
 or if the caller said that it is idempotent: the same number and the very same bytes, by which the service recognizes it
-(https://pay.weixin.qq.com/doc/v3/merchant/4012081709). After a response that is not verified, nothing is sent again: whoever
-forged it must not get another try, and the caller must hear of it.
+(https://pay.weixin.qq.com/doc/v3/merchant/4012081709). After a response that is not verified, nothing is sent again: a
+forger must not get another try, and the caller must know.
 """
 
 from __future__ import annotations

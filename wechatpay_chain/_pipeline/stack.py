@@ -34,7 +34,7 @@ class Stack:
         self._set()
         self._fixed = frozenset(fixed)
 
-    def fill(self, **named: Middleware) -> None:
+    def _fill(self, **named: Middleware) -> None:
         """Sets all layers, outermost first. The constructor cannot, because one layer fetches through the others."""
         self._set(*named.items())
 
@@ -43,7 +43,7 @@ class Stack:
         """The layers, outermost first."""
         return self._layers
 
-    def split(self, name: str, *, without: Collection[str] = ()) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
+    def _split(self, name: str, *, without: Collection[str] = ()) -> tuple[Sequence[Middleware], Sequence[Middleware]]:
         """Returns the layers outside a layer, and that layer with all inside it. If there is no such layer, all are inside.
 
         Args:
@@ -205,5 +205,5 @@ def fetch_through(stack: Stack, request: Request) -> Flow:
 
     What is verified is the list itself, with the certificates in it; see `Refresh`.
     """
-    _, inside = stack.split("retry", without=("verify", "rotate"))
+    _, inside = stack._split("retry", without=("verify", "rotate"))
     return run((raise_for_status, *inside), request)

@@ -44,8 +44,8 @@ def _perform(effect: Effect) -> Any:
         case Sleep(seconds):
             return time.sleep(seconds)
         case Invoke(function):
-            answer = function()
-            return _awaited(answer) if inspect.isawaitable(answer) else answer
+            value = function()
+            return _run_in_new_loop(value) if inspect.isawaitable(value) else value
         case Wait(future, seconds):
             if _is_in_a_loop():
                 return True if future.done() else None
@@ -54,20 +54,20 @@ def _perform(effect: Effect) -> Any:
             raise unknown(effect)
 
 
-def _awaited(answer: Awaitable[Any]) -> Any:
+def _run_in_new_loop(awaitable: Awaitable[Any]) -> Any:
     """Awaits an awaitable in a new thread, and returns its result."""
     import asyncio
 
     if _threads_are_green():
-        if inspect.iscoroutine(answer):
-            answer.close()
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
         raise ConfigurationError(
             "signer, verifier, seen or certificate_cache: it is an async def, which a blocking call cannot await where gevent "
             "or eventlet has replaced Python's threads; give a plain function, which they make cooperative"
         )
 
     async def awaited() -> Any:
-        return await answer
+        return await awaitable
 
     # This thread may have an event loop, which does not run until this call returns.
     thread = concurrent.futures.ThreadPoolExecutor(1)

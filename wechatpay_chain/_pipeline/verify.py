@@ -43,7 +43,7 @@ def verify(keyring: Keyring, verifier: Verifier | None, decrypt: Callable[[str],
         response: Response = yield request
         if response.ok:
             yield from _check(request, response, keyring, verifier)
-        return response.with_decryption(decrypt)
+        return response._with_decryption(decrypt)
 
     return layer
 

@@ -55,7 +55,7 @@ class Shared(Generic[T, P]):
         return thing
 
     def drop(self, place: P, thing: T) -> None:
-        """Removes a thing, whoever uses it."""
+        """Removes a thing, even if clients use it."""
         kept = self._kept.get(place)
         if kept is not None and kept[0] is thing:
             del self._kept[place]
