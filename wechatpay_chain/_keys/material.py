@@ -217,7 +217,7 @@ _TEXTS = {
     re.compile(r"\s*<RSAKeyValue"): "an XML key of .NET",
     re.compile(r"\s*<\?xml"): "an XML document",
     re.compile(r'\s*\{.*"?kty\b', re.DOTALL): "a JWK",
-    re.compile(r"\s*\{"): "a JSON text",
+    re.compile(r'\s*\{\s*["}]'): "a JSON text",
     re.compile(r"\s*PuTTY-User-Key-File-"): "a PuTTY key",
     re.compile(r"\s*(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+)\s+AAAA"): "an OpenSSH public key",
     re.compile(r"\s*PUB_KEY_ID_[0-9A-Za-z]*\s*\Z"): "the id of WeChat Pay's public key",
