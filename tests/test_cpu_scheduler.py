@@ -12,7 +12,7 @@ import pytest
 from wechatpay_chain._pipeline import cpu_scheduler
 from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
 
-LOOP, THREAD = "MainThread", "wechatpay-chain-signing_0"
+LOOP, THREAD = "MainThread", "wechatpay-chain-cpu_0"
 
 
 @pytest.fixture(params=[1, 2], ids=["one core", "two cores"])

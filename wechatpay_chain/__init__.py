@@ -162,9 +162,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from wechatpay_chain._forks.importing import importing
+    from wechatpay_chain._forks.no_fork import no_fork
 
-    with importing:
+    with no_fork:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -14,7 +14,7 @@ from wechatpay_chain._chain.node import Node
 from wechatpay_chain._chain.root import Root, no_such_root
 from wechatpay_chain._config import parse_config
 from wechatpay_chain._dispatch import Dispatch
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.loading import CertificateSource, PrivateKeySource, PublicKeySource
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
@@ -54,7 +54,7 @@ __all__ = ["Client"]
 class Client:
     """Client for every operation of WeChat Pay: requests are signed, and responses are verified.
 
-    The constructor opens no connection and starts no thread. One client serves any number of threads and event loops,
+    The constructor makes no connection and starts no thread. One client serves any number of threads and event loops,
     and continues to work in a forked child.
 
     Every call ends in bounded time, with a verified response or with a `WeChatPayError`, whose `sent` says whether the service
@@ -82,10 +82,10 @@ class Client:
         passphrase: for encrypted private keys. The default for a PKCS#12 file is the merchant number.
         former_private_keys: older keys of the merchant, which decrypt what was encrypted before a renewal.
         base_url: scheme and host of the service; https, or http to this machine.
-        timeout: seconds for each attempt of a call: to connect, to wait for the next bytes, and in total, by default
-            `(5.0, 30.0, 60.0)`. Two numbers have a total of 60, or their sum if that is more; one number stands for the first
-            two. A download has no total unless its own `timeout=` has three numbers.
-        retry: how often and how long a call is retried that cannot pay twice; None sends each call once.
+        timeout: seconds for each attempt: (connect, read, total), by default `(5.0, 30.0, 60.0)`; read is the wait for the next
+            bytes. (c, r) has the total max(60, c + r). One number n means (n, n). A download has no total unless its own
+            `timeout=` has three numbers.
+        retry: how often and how long a call is retried. Only a call that cannot pay twice is. None sends each call once.
         proxies: proxy URLs by scheme, as in requests; None reads the environment, `{}` connects directly.
         max_response_bytes: limit for a 2xx response in memory, as received and decoded; 64 MiB. Not for downloads.
         ca_bundle: a file or folder of trusted certificate authorities; None reads REQUESTS_CA_BUNDLE and SSL_CERT_FILE
@@ -138,8 +138,9 @@ class Client:
         transport: Transport | None = None,
         async_transport: AsyncTransport | None = None,
     ) -> None:
-        settings = {name: value for name, value in locals().items() if name in parse_config.__annotations__}
-        config = self._config = parse_config(**settings)
+        sending = ("proxies", "ca_bundle", "session", "async_session", "transport", "async_transport")
+        settings = {name: value for name, value in locals().items() if name not in ("self", "sending", *sending)}
+        config = self._config = parse_config(**settings)  # the settings for sending are checked below, in _transport
         self.mchid, self.serial = config.credentials.mchid, config.credentials.serial
         route = Route(config.origin, proxies, ca_bundle)
         transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
@@ -188,7 +189,7 @@ class Client:
         config = self._config
         if config.apiv3_key is None:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
-        with importing:
+        with no_fork:
             from wechatpay_chain._notifications.notifications import Notifications
 
         return Notifications(
@@ -204,7 +205,7 @@ class Client:
     @property
     def payment(self) -> Payment:
         """Signs the parameters that a front end needs to start a payment: `client.payment.jsapi(appid, prepay_id)`."""
-        with importing:
+        with no_fork:
             from wechatpay_chain._payment import Payment
 
         return Payment(self._config.credentials, self._config.apiv2_key)
@@ -274,7 +275,7 @@ class Client:
         return self._dispatch.platform_certificates(self._config.certificates)
 
     def close(self) -> None:
-        """Closes the connections of blocking calls. A later call opens new ones."""
+        """Closes the connections of blocking calls. A later call makes new ones."""
         self._dispatch.transports.close()
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wechatpay_chain._catalogue.certificates import CERTIFICATES
+from wechatpay_chain._catalogue.certificates import certificates_path
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
 from wechatpay_chain._keys.certificate_list import CertificateList
@@ -77,7 +77,8 @@ class Dispatch(NamedTuple):
     def platform_certificates(self, certificates: CertificateList) -> dict[str, x509.Certificate]:
         """Fetches the platform certificates; see `Client.platform_certificates`."""
         try:
-            response = self.send(Call("GET", CERTIFICATES[1:], idempotent=True))
+            path = certificates_path(self.flows.encoder.origin)
+            response = self.send(Call("GET", path[1:], idempotent=True))
         except SignatureError as error:
             # A list that cannot be decrypted has no key to verify it with. Then the list is the cause to report.
             certificates.read(error.response.content if error.response else b"")

@@ -189,7 +189,7 @@ class Payment:
         }
 
     def _sign(self, *lines: str) -> Steps[str]:
-        return self._credentials.signature("".join(f"{line}\n" for line in lines).encode())
+        return self._credentials.sign("".join(f"{line}\n" for line in lines).encode())
 
     def _add_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:
         signed = {

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.template import expand, without_query
-from wechatpay_chain._files.source import File
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.fields import check_fields
 from wechatpay_chain._messages.headers import Headers

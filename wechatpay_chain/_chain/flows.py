@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from wechatpay_chain._catalogue.certificates import certificates_path
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.encoding import Encoder
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from wechatpay_chain._files.output import Target
 
 __all__ = ["Flows"]
-
-_LISTING = Call("GET", "v3/certificates", idempotent=True)
 
 
 class Flows(NamedTuple):
@@ -70,7 +69,7 @@ class Flows(NamedTuple):
         encode, file = self.encoder.encode, None
         key_id: str | None
         if call.files is not None:
-            with importing:
+            with no_fork:
                 from wechatpay_chain._files.source import open_file
                 from wechatpay_chain._files.upload import encode_upload  # noqa: F401 -- which encoding will need
 
@@ -98,7 +97,7 @@ class Flows(NamedTuple):
         self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object, library: str
     ) -> Iterator[Flow]:
         """Makes the flow of a download; on exit, whatever was not completed is removed. `Client.download` has the arguments."""
-        with importing:
+        with no_fork:
             from wechatpay_chain._files.announcement import locate, read_announcement
             from wechatpay_chain._files.download import DownloadSink
 
@@ -126,8 +125,8 @@ class Flows(NamedTuple):
 
     def refresh_keys(self, key_id: str, library: str) -> Steps[None]:
         """Fetches certificates if the key that a notification names needs that."""
-        if self.refresh.is_needed(key_id):
-            yield from self.refresh.refresh(key_id, self.encoder.encode(_LISTING, library, None))
+        call = Call("GET", certificates_path(self.encoder.origin)[1:], idempotent=True)
+        yield from self.refresh.refresh(key_id, self.encoder.encode(call, library, None))
 
 
 def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:

@@ -118,7 +118,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
             **variables: the path variables: text, int or date.
         """
@@ -155,7 +155,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
             **variables: the path variables: text, int or date.
         """
@@ -191,7 +191,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
@@ -225,7 +225,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
@@ -259,7 +259,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
@@ -293,7 +293,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
@@ -327,7 +327,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
@@ -361,7 +361,7 @@ class Node(Chain):
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
-            idempotent: True if it may be sent again although it may have been acted on; see `Retry`.
+            idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(

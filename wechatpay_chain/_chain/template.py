@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._messages.redaction import HIDDEN, escape_unprintable
 from wechatpay_chain._messages.urls import has_dot_segment, normalize
@@ -29,8 +29,7 @@ __all__ = ["Params", "PathValue", "expand", "extend", "hide_query", "literal", "
 PathValue = str | int | date | list[str] | list[int] | tuple[str | int | date, ...]
 """A path variable: a text, a number or a date; a list or a tuple for a variable that RFC 6570 explodes, such as `{ids*}`.
 
-A mapping can be exploded too, in a call that no type checker sees: with Mapping in this type, a body under a misspelt `json=`
-would pass for a variable.
+A mapping can be exploded too. It is not in this type, so that a type checker reports a body under a misspelt `json=`.
 """
 
 Params = Mapping[str, object] | Iterable[tuple[str, object]] | None
@@ -234,7 +233,7 @@ def _expanded(template: _Template, values: dict[str, VariableValue]) -> str:
 
 @lru_cache(maxsize=4096)
 def _uri_template(template: str) -> URITemplate:
-    with importing:
+    with no_fork:
         from uritemplate import URITemplate
 
     return URITemplate(template)

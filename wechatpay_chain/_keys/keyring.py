@@ -68,7 +68,7 @@ class Keyring:
         has_only_public_keys: whether keys were given and none of them is a certificate.
         has_fetched: whether there are fetched certificates.
         fetched_until: the Unix time at which the first fetched certificate expires; infinity if there are none.
-        failure: the error of the last refresh; None if it succeeded, and before the first one.
+        refresh_error: the error of the last refresh; None if it succeeded, and before the first one.
 
     Raises:
         ConfigurationError: a key cannot be loaded, or its id is wrong.
@@ -80,7 +80,7 @@ class Keyring:
         self._configured = _load_entries(certs)
         _check_entries(self._configured, merchant)
         self._all = _sort_by_preference(self._configured)
-        self.failure: WeChatPayError | None = None
+        self.refresh_error: WeChatPayError | None = None
         self.has_configured = bool(self._configured)
         self.has_only_public_keys = self.has_configured and all(
             key_id.startswith(PUBLIC_KEY_PREFIX) for key_id in self._configured

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
     RSAPublicNumbers,
 )
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
 
 __all__ = ["PerProcessKey"]
@@ -42,7 +42,7 @@ class PerProcessKey(Generic[Key]):
         """The copy of the current process."""
         process = current_process()
         if process not in self._keys:
-            with importing:  # delays forks, because OpenSSL creates a key under process-wide locks
+            with no_fork:  # delays forks, because OpenSSL creates a key under process-wide locks
                 self._keys.setdefault(process, self._copy())
         key: Key = self._keys[process]
         return key

@@ -80,7 +80,7 @@ class Refresh:
         verifies: True if the keyring verifies responses, False if the user's `verifier` does.
 
     Raises:
-        ConfigurationError: there is no valid key, and none could be fetched.
+        ConfigurationError: no configured key is valid now, and fetching is not allowed.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Refresh:
                 return
             waited = yield Wait(download, self._timeout.connect + self._timeout.read)
             if waited is None:  # waiting would deadlock: the download runs on this thread
-                self._keyring.failure = yield from self._fetch_and_adopt(request)
+                self._keyring.refresh_error = yield from self._fetch_and_adopt(request)
             if not waited:
                 return
 
@@ -169,7 +169,7 @@ class Refresh:
     def adopt(self, response: Response) -> Steps[None]:
         """Adopts the certificates in the response to a caller's request for them, before the response is verified."""
         if self._fetches:
-            self._keyring.failure = yield from self._verify_and_adopt(response)
+            self._keyring.refresh_error = yield from self._verify_and_adopt(response)
 
     def _join_or_start(self, key_id: str | None) -> tuple[Future[None] | None, bool]:
         """Returns the current download (None during the backoff), and True if the caller must perform it."""
@@ -199,7 +199,7 @@ class Refresh:
         if abs(_clock_offset() - self._clock_at_last_try) > 1:
             return 0.0  # the machine's clock was set, and a wrong clock may have been the cause of the failure
         # Only a call that waits for its first key retries sooner: a forged serial number must not cause more downloads.
-        is_outage = isinstance(self._keyring.failure, TransportError)
+        is_outage = isinstance(self._keyring.refresh_error, TransportError)
         backoff = BACKOFF_AFTER_OUTAGE if key_id is None and is_outage else BACKOFF
         return self._last_try + backoff - time.monotonic()
 
@@ -207,9 +207,9 @@ class Refresh:
         is_interrupted = True
         try:
             if self._keyring.has_fetched or not (yield from self._load_cached(key_id)):
-                self._keyring.failure = yield from self._fetch_and_adopt(request)
+                self._keyring.refresh_error = yield from self._fetch_and_adopt(request)
             else:
-                self._keyring.failure = None
+                self._keyring.refresh_error = None
             is_interrupted = False
         finally:
             if is_interrupted:
@@ -275,7 +275,9 @@ class Refresh:
             return ConfigurationError(
                 f"certs: {call} needs a key of WeChat Pay, and there is none; add WeChat Pay's public key"
             )
-        failure = self._keyring.failure or TransportError("no platform certificate has been fetched yet", sent=False)
+        failure = self._keyring.refresh_error or TransportError(
+            "no platform certificate has been fetched yet; another call may still be at it", sent=False
+        )
         seconds = max(self._seconds_to_next_try(None), 0)
         error = copy(failure)
         error.args = (

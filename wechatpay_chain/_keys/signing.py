@@ -31,14 +31,14 @@ class Credentials(NamedTuple):
     Attributes:
         mchid: the merchant number.
         serial: the serial number of the merchant API certificate, not of a platform certificate.
-        signature: a function that signs with the private key of that certificate.
+        sign: a function that signs with the private key of that certificate.
     """
 
     mchid: str
     serial: str
-    signature: SignFunction
+    sign: SignFunction
 
-    def authorization(self, message: Callable[[int, str], bytes]) -> Steps[str]:
+    def make_authorization(self, message: Callable[[int, str], bytes]) -> Steps[str]:
         """Returns the value of an Authorization header, with a new nonce and the current timestamp.
 
         Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
@@ -47,7 +47,7 @@ class Credentials(NamedTuple):
             message: returns the canonical message for a timestamp and a nonce.
         """
         timestamp, nonce = int(time.time()), new_nonce()
-        signature = yield from self.signature(message(timestamp, nonce))
+        signature = yield from self.sign(message(timestamp, nonce))
         return (
             f'{AUTHORIZATION_SCHEME} mchid="{self.mchid}",nonce_str="{nonce}",signature="{signature}",'
             f'timestamp="{timestamp}",serial_no="{self.serial}"'

@@ -84,7 +84,7 @@ def check_signature(
         return VerificationFailure(
             Reason.UNKNOWN_SERIAL,
             f"it names the key {quote(serial, 64)}, which is not in {keyring!r}; add that key to certs="
-            + (f" (fetching certificates failed: {keyring.failure})" if keyring.failure else ""),
+            + (f" (fetching certificates failed: {keyring.refresh_error})" if keyring.refresh_error else ""),
         )
     if message is None or not rsa.verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))

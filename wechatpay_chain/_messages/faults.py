@@ -46,7 +46,7 @@ class PathVariableError(WeChatPayError, ValueError):
 
 
 class ArgumentError(WeChatPayError, ValueError):
-    """An argument of a call cannot be sent as it is. Nothing was sent."""
+    """An argument cannot be used. Nothing was sent, unless `Response.decrypt` raises it: then `sent` is True."""
 
 
 class UnsupportedError(WeChatPayError, NotImplementedError):

@@ -167,7 +167,7 @@ class Notifications:
         if self._credentials is None:
             raise ConfigurationError("credentials: they are missing; use client.notifications, which can sign replies")
         body = encode_json(json)
-        authorization = yield from self._credentials.authorization(
+        authorization = yield from self._credentials.make_authorization(
             lambda timestamp, nonce: response_message(timestamp, nonce, body)
         )
         return Reply(200, {"Content-Type": "application/json", "Authorization": authorization}, body)

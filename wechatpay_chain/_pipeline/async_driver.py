@@ -15,7 +15,7 @@ from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, St
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
-from wechatpay_chain._pipeline.stack import unknown
+from wechatpay_chain._pipeline.stack import unknown_effect
 from wechatpay_chain.errors import UnsupportedError
 
 __all__ = ["drive", "in_thread", "running_loop"]
@@ -87,7 +87,7 @@ async def _perform(effect: Effect, loop: Loop) -> Any:
             done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
             return bool(done)
         case _:
-            raise unknown(effect)
+            raise unknown_effect(effect)
 
 
 def _called(function: Callable[[], Any]) -> Any:

@@ -24,7 +24,7 @@ from wechatpay_chain.errors import (
 
 __all__ = ["api_error", "raise_for_status"]
 
-SHORTEST = 8
+MIN_HIDDEN = 8
 """Characters of the shortest value of a call that is hidden if the message of the service repeats it."""
 
 _BY_STATUS = {
@@ -77,7 +77,7 @@ def api_error(response: Response) -> APIError:
 
 def _sentence(text: str, request: Request) -> str:
     """Quotes a message of the service, with the values of the call hidden."""
-    return quote(hide_values(text, hidden_values(request), SHORTEST))
+    return quote(hide_values(text, hidden_values(request), MIN_HIDDEN))
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ SHOWN_OF_BODY = 8
 LONGEST_MESSAGE = 2 * LONGEST_TEXT
 """Characters of a message that are shown."""
 
-SHORTEST = 4
+MIN_HIDDEN = 4
 """Characters of the shortest value that is hidden wherever it appears."""
 
 # A parameter of a query, in any form in which the service repeats it.
@@ -61,7 +61,7 @@ def _shown(message: str, request: Request) -> str:
     """Quotes a canonical message without the values in its path and its query."""
     path = request.target.partition("?")[0]
     message = _PARAMETER.sub(rf"\1{HIDDEN}", message.replace(path, f"/{request.template}"))
-    return quote(hide_values(message, hidden_values(request), SHORTEST), LONGEST_MESSAGE)
+    return quote(hide_values(message, hidden_values(request), MIN_HIDDEN), LONGEST_MESSAGE)
 
 
 def hidden_values(request: Request) -> set[str]:

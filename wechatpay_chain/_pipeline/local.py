@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn, TypeVar
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline import sync_driver
@@ -21,7 +21,7 @@ def run_local(steps: Steps[T]) -> T:
 
 async def run_local_async(steps: Steps[T]) -> T:
     """Runs steps for callers that await, and returns their result."""
-    with importing:
+    with no_fork:
         from wechatpay_chain._pipeline import async_driver  # it imports asyncio, which not every program needs
 
     return await async_driver.drive(steps, _refused_async)

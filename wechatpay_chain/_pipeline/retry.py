@@ -32,7 +32,7 @@ RETRYABLE = (429, 500, 502, 503)
 
 MOST_ATTEMPTS = 10
 
-SHORTEST = 0.1
+MIN_ATTEMPT_SECONDS = 0.1
 """Seconds that an attempt has at least."""
 
 
@@ -46,11 +46,12 @@ class Retry:
 
     Attributes:
         attempts: how many at most, with the first; 1 to 10.
-        deadline: seconds since the call began. After it, no attempt starts; and what is left of it bounds the timeout of every
-            attempt but the first. A `Retry-After` that ends later is not waited for: the call fails at once.
+        deadline: seconds since the call began. No attempt starts after it, and the timeout of each retry is cut to the time that
+            is left. If `Retry-After` ends after the deadline, the call fails at once.
         backoff: seconds before the second attempt, at most.
         second_url: scheme and host to turn to when the connection fails. None is `https://api2.mch.weixin.qq.com/` if the
-            client's `base_url` is `https://api.mch.weixin.qq.com/`, else no second domain. The `base_url` itself is none.
+            client's `base_url` is `https://api.mch.weixin.qq.com/`, else no second domain. A `second_url` equal to `base_url` is
+            no second domain.
 
     Raises:
         ConfigurationError: a number is out of its range.
@@ -92,7 +93,7 @@ def retry(policy: Retry, origins: Sequence[str]) -> Middleware:
                 may_repeat = _may_repeat(request, error) and len(attempts) < policy.attempts
                 wait = _wait(policy, len(attempts), error, has_moved=origin != request.origin) if may_repeat else 0.0
                 if not may_repeat or time.monotonic() + wait >= deadline:
-                    # That an earlier attempt may have been acted on is not lost: see `stack.run`.
+                    # If any attempt was sent, `stack.run` sets `error.sent`.
                     error.attempts = tuple(attempts)
                     raise
                 logger.warning(
@@ -108,7 +109,7 @@ def retry(policy: Retry, origins: Sequence[str]) -> Middleware:
             else:
                 return response
             yield Sleep(wait)
-            left = max(deadline - time.monotonic(), SHORTEST)
+            left = max(deadline - time.monotonic(), MIN_ATTEMPT_SECONDS)
             request = request.with_route(origin, request.timeout.within(left))
 
     return layer

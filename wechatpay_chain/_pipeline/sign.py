@@ -19,7 +19,7 @@ def sign(credentials: Credentials) -> Middleware:
     """
 
     def layer(request: Request) -> Flow:
-        authorization = yield from credentials.authorization(
+        authorization = yield from credentials.make_authorization(
             lambda timestamp, nonce: request_message(request.method, request.target, timestamp, nonce, request.body)
         )
         response: Response = yield request.with_headers({"Authorization": authorization})

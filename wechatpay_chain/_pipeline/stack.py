@@ -18,7 +18,7 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.errors import raise_for_status
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 
-__all__ = ["Stack", "fetch_through", "run", "unknown"]
+__all__ = ["Stack", "fetch_through", "run", "unknown_effect"]
 
 
 class Stack:
@@ -143,8 +143,8 @@ def _checked(name: str, middleware: Middleware) -> Middleware:
 def run(layers: Sequence[Middleware], request: Request) -> Flow:
     """Passes a request through the layers, outermost first, and its response back. Effects go on to the driver.
 
-    A layer may send other requests too, for a certificate say. Which of them is the call itself is known by identity: every
-    copy of the call's request carries the same object.
+    A layer may send other requests too, for a certificate say. A request belongs to the call if its `_carried` is the same object:
+    copies share it, and a new request has its own.
     """
     if not layers:
         response: Response = yield request
@@ -176,7 +176,7 @@ def run(layers: Sequence[Middleware], request: Request) -> Flow:
             f"middleware: {layers[0]!r} returned no response; expected `return response` at its end"
         )
     except TransportError as error:
-        # A later request that was not sent does not change that the call was.
+        # The call was sent, even if the request that failed now was not.
         error.sent = error.sent or was_sent
         raise
     except (ConfigurationError, ArgumentError) as error:
@@ -195,7 +195,7 @@ def _interrupted(request: Request, error: WeChatPayError) -> TransportError:
     return interrupted
 
 
-def unknown(effect: object) -> ConfigurationError:
+def unknown_effect(effect: object) -> ConfigurationError:
     """Returns the error of a layer that yields neither a request nor an effect."""
     return ConfigurationError(f"middleware: one yielded a {type(effect).__name__}; expected its request, or an effect")
 
@@ -205,5 +205,6 @@ def fetch_through(stack: Stack, request: Request) -> Flow:
 
     What is verified is the list itself, with the certificates in it; see `Refresh`.
     """
+    # Users may have removed the layer `errors`; then the one in front does its work.
     _, inside = stack._split("retry", without=("verify", "rotate"))
     return run((raise_for_status, *inside), request)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.stack import unknown
+from wechatpay_chain._pipeline.stack import unknown_effect
 from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["drive"]
@@ -51,7 +51,7 @@ def _perform(effect: Effect) -> Any:
                 return True if future.done() else None
             return bool(concurrent.futures.wait([future], seconds).done)
         case _:
-            raise unknown(effect)
+            raise unknown_effect(effect)
 
 
 def _run_in_new_loop(awaitable: Awaitable[Any]) -> Any:

@@ -33,7 +33,7 @@ def verify(keyring: Keyring, verifier: Verifier | None, decrypt: Callable[[str],
     Args:
         keyring: the keys of WeChat Pay.
         verifier: verifies in place of the keyring; None to use the keyring.
-        decrypt: decrypts a text that is encrypted to the merchant, for `Response.decrypt`.
+        decrypt: decrypts a text that is encrypted to the merchant. Each response gets it, for `Response.decrypt`.
 
     Raises:
         SignatureError: when the request is sent; see `Reason` for the causes.
@@ -49,14 +49,14 @@ def verify(keyring: Keyring, verifier: Verifier | None, decrypt: Callable[[str],
 
 
 def _check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None) -> Steps[None]:
-    """Raises a SignatureError unless a 2xx response is verified. What was asked decides how, not what came."""
+    """Raises a SignatureError unless a 2xx response is verified. The request decides how; the response cannot change it."""
     sink = request._carried.sink
     headers, body = response.headers, response.content
     signed = what_is_signed(request.method, request.target)
     if signed is Signed.NOTHING:
         return
     if sink is not None and sink.has_digest:
-        return  # a verified response announced the digest, and the sink keeps nothing that does not have it
+        return  # the digest came from a verified response, and the sink discards a file with another digest
     digest = headers.get(STATEMENT_DIGEST) if signed is Signed.DIGEST else None
     if digest is not None:
         body = f'{{"sha1":"{digest}"}}'.encode()

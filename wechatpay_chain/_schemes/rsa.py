@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, DecryptionError
@@ -55,7 +55,7 @@ def _no_fork_in_first_call(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if function in _thread.used:
             return function(*args, **kwargs)
-        with importing:
+        with no_fork:
             _thread.used.add(function)
             return function(*args, **kwargs)
 

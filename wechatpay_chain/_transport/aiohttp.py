@@ -93,7 +93,7 @@ class AiohttpTransport:
                 received.release()
             else:
                 received.close()
-            # After a response before all was sent, aiohttp would wait for a peer that may never take the rest.
+            # If the response came before the whole request was sent, aiohttp would wait for a peer that may never take the rest.
             if failures.transport is not None and failures.transport.get_write_buffer_size():
                 failures.transport.abort()
         return Response(received.status, headers, content, request)
@@ -147,7 +147,7 @@ class AiohttpTransport:
         return current_process(), loop, self._route.trust
 
     async def close(self) -> None:
-        """Closes the connections of the running loop, unless other clients use them. A later call opens new ones."""
+        """Closes the connections of the running loop, unless other clients use them. A later call makes new ones."""
         if sys.version_info < (3, 11):
             await asyncio.sleep(0)  # so that tasks that were cancelled before end as cancelled: see `is_cancelled`
         place = self._place(asyncio.get_running_loop())

@@ -25,7 +25,7 @@ from wechatpay_chain._transport.aiohttp_failures import Unconnected, is_cancelle
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
-__all__ = ["DirectResponse", "connection_key", "is_available", "send_direct"]
+__all__ = ["DirectResponse", "connection_target", "is_available", "send_direct"]
 
 SWITCH = "WECHATPAY_CHAIN_AIOHTTP_DIRECT"
 
@@ -86,14 +86,14 @@ class DirectResponse:
         self.release = connection.release  # which closes it if its content was not read completely
 
 
-def connection_key(origin: str, loop: asyncio.AbstractEventLoop, tls: Any) -> aiohttp.ClientRequest:
+def connection_target(origin: str, loop: asyncio.AbstractEventLoop, tls: Any) -> aiohttp.ClientRequest:
     """Returns a reusable ClientRequest that only tells the connector where to connect: host, port and TLS."""
     return aiohttp.ClientRequest("GET", URL(origin), loop=loop, ssl=tls)
 
 
 async def send_direct(
     connect: Callable[..., Any],
-    key: aiohttp.ClientRequest,
+    target: aiohttp.ClientRequest,
     request: Request,
     loop: asyncio.AbstractEventLoop,
     deadline: float,
@@ -102,7 +102,7 @@ async def send_direct(
 
     Args:
         connect: the `connect` of a connector.
-        key: see `connection_key`.
+        target: see `connection_target`.
         request: the signed request.
         loop: the running event loop.
         deadline: the time of the loop at which the attempt must end.
@@ -111,10 +111,10 @@ async def send_direct(
         Unconnected: there was no connection, so nothing was sent.
         Exception: an error of aiohttp, after the request was sent.
     """
-    head = _head(request, key.headers["Host"])
+    head = _head(request, target.headers["Host"])
     timeout = request.timeout
     try:
-        connection = await connect(key, [], _connect_timeout(min(timeout.connect, deadline - loop.time())))
+        connection = await connect(target, [], _connect_timeout(min(timeout.connect, deadline - loop.time())))
     except asyncio.TimeoutError as error:
         raise Unconnected from (error if error.args else aiohttp.ConnectionTimeoutError())
     except asyncio.CancelledError:
@@ -132,7 +132,7 @@ async def send_direct(
         while 100 <= message.code < 200 and message.code != SWITCHING_PROTOCOLS:  # RFC 9110, 15.2
             message, content = await _read_head(protocol, loop, until)
         if protocol.transport is None or protocol.transport.get_write_buffer_size():
-            protocol.force_close()  # a response before all was sent: the rest would be taken for the next request
+            protocol.force_close()  # the response came before the whole request was sent: the rest would be taken for the next request
     except BaseException:
         if connection.transport is not None:
             connection.transport.abort()  # nothing more of it is sent

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import aiohttp
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._transport.aiohttp_connector import Connector
-from wechatpay_chain._transport.aiohttp_direct import DirectResponse, connection_key, is_available, send_direct
+from wechatpay_chain._transport.aiohttp_direct import DirectResponse, connection_target, is_available, send_direct
 from wechatpay_chain._transport.route import Route
 from wechatpay_chain._transport.sharing import Shared
 from wechatpay_chain.errors import ConfigurationError
@@ -47,7 +47,7 @@ class Connections:
         self.closing = self._close_with_loop(place)
         with suppress(StopIteration):  # up to its first yield, for a generator that was not started is not closed
             self.closing.__anext__().send(None)
-        self._keys: dict[str, aiohttp.ClientRequest] = {}
+        self._destinations: dict[str, aiohttp.ClientRequest] = {}
 
     @property
     def can_send_direct(self) -> bool:
@@ -56,10 +56,10 @@ class Connections:
 
     async def send_direct(self, request: Request, loop: asyncio.AbstractEventLoop, deadline: float) -> DirectResponse:
         """Sends a request without the session, and reads the head of its response; see `aiohttp_direct`."""
-        key = self._keys.get(request.origin)
-        if key is None:
-            key = self._keys[request.origin] = connection_key(request.origin, loop, self._tls)
-        return await send_direct(self._connector.connect, key, request, loop, deadline)
+        target = self._destinations.get(request.origin)
+        if target is None:
+            target = self._destinations[request.origin] = connection_target(request.origin, loop, self._tls)
+        return await send_direct(self._connector.connect, target, request, loop, deadline)
 
     async def _close_with_loop(self, place: Place) -> AsyncGenerator[None]:
         """Closes the connections when it is closed itself.
@@ -110,7 +110,7 @@ _contexts: weakref.WeakValueDictionary[Hashable, ssl.SSLContext] = weakref.WeakV
 
 def _new_context(ca_bundle: str | None) -> ssl.SSLContext:
     try:
-        with importing:
+        with no_fork:
             if ca_bundle and Path(ca_bundle).is_dir():
                 return ssl.create_default_context(capath=ca_bundle)
             return ssl.create_default_context(cafile=ca_bundle)

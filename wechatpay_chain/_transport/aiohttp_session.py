@@ -22,7 +22,7 @@ from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 __all__ = ["is_patched", "send_through_ours", "send_through_session"]
 
 LARGE = 1 << 20
-"""Bytes from which aiohttp wants a body in pieces, so that the event loop is not blocked."""
+"""Bodies of more bytes than this are passed to aiohttp as a stream, so that the event loop is not blocked."""
 
 
 def is_patched() -> bool:

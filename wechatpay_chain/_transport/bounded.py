@@ -161,7 +161,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Bounded(http.client.HTTPConnection):
-    """Mixed into a class of connections, before it."""
+    """Mixin for a class of connections; stands before it in the bases."""
 
     response_class = _Response
 

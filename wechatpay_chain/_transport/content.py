@@ -13,10 +13,7 @@ from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request, Sink
 from wechatpay_chain.errors import ContentError, TransportError
 
-__all__ = ["MOST_IN_MEMORY", "Content", "ErrorContent", "SinkContent"]
-
-MOST_IN_MEMORY = 64 << 20
-"""Bytes of a 2xx response that are read into memory by default."""
+__all__ = ["Content", "ErrorContent", "SinkContent"]
 
 MOST_OF_AN_ERROR = 1 << 20
 """Bytes after which no more of an error response is read. Those of the service have a few hundred."""

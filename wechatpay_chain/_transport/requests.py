@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 -- which a socket imports when it first looks up a name, and a fork may meet that
+import encodings.idna  # noqa: F401 -- a socket imports it with the first lookup of a name, when a fork could come in between
 import re
 import weakref
 from collections.abc import Hashable, Iterator
@@ -22,9 +22,9 @@ from wechatpay_chain._transport.bounded import BoundedAttempt, bind
 from wechatpay_chain._transport.content import Content, ErrorContent, SinkContent
 from wechatpay_chain._transport.requests_failures import Failures
 from wechatpay_chain._transport.requests_pools import (
-    CountedBody,
     Pools,
     Received,
+    TrackedBody,
     prepare,
     proxies_of,
     received_from,
@@ -84,7 +84,7 @@ class RequestsTransport:
         """
         check_head(request)
         # The body tells how far a request got. A GET has none.
-        body = CountedBody(request) if request.body or request.method != "GET" else None
+        body = TrackedBody(request) if request.body or request.method != "GET" else None
         proxy = self._route.proxy(request.origin)
         attempt = BoundedAttempt(request.timeout)
         failures = Failures(request, proxy, attempt)
@@ -110,7 +110,7 @@ class RequestsTransport:
             received.close()
         return Response(received.status, headers, content, request)
 
-    def _send(self, request: Request, body: CountedBody | None, proxy: Proxy | None) -> Received:
+    def _send(self, request: Request, body: TrackedBody | None, proxy: Proxy | None) -> Received:
         """Sends a request, and reads the head of its response."""
         if self._session is not None:
             return self._send_through(self._session, request, body, proxy)
@@ -143,7 +143,7 @@ class RequestsTransport:
         return b""
 
     def close(self) -> None:
-        """Closes the connections of this process, unless other clients use them. A later call opens new ones."""
+        """Closes the connections of this process, unless other clients use them. A later call makes new ones."""
         place = current_process(), self._route.trust
         if unused := _shared.leave(place, self._joined):
             unused.close()
@@ -153,7 +153,7 @@ class RequestsTransport:
         return _shared.join(place, self._joined, partial(Pools, self._route.ca_bundle))
 
     def _send_through(
-        self, session: requests.Session, request: Request, body: CountedBody | None, proxy: Proxy | None
+        self, session: requests.Session, request: Request, body: TrackedBody | None, proxy: Proxy | None
     ) -> Received:
         """Sends through the adapters of a session: the user's own, or one whose adapters a test has replaced."""
         prepared = prepare(request)

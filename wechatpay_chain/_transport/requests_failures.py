@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 -- which a socket imports when it first looks up a name, and a fork may meet that
 import re
 import socket
 import ssl

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 -- which a socket imports when it first looks up a name, and a fork may meet that
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -19,12 +18,12 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._transport.bounded import InterruptibleQueue, bind
 from wechatpay_chain._transport.route import POOL_SIZE, Proxy
 
-__all__ = ["CountedBody", "Pools", "Received", "prepare", "proxies_of", "received_from"]
+__all__ = ["Pools", "Received", "TrackedBody", "prepare", "proxies_of", "received_from"]
 
 
 PIECE = 1 << 18
@@ -83,7 +82,7 @@ class Pools(HTTPAdapter):
             self._session = session
         return self._session
 
-    def send_request(self, request: Request, body: CountedBody | None, proxy: Proxy | None) -> Received:
+    def send_request(self, request: Request, body: TrackedBody | None, proxy: Proxy | None) -> Received:
         """Sends a request, and reads the head of its response."""
         try:
             raw = self._urlopen(request, body, proxy)
@@ -92,7 +91,7 @@ class Pools(HTTPAdapter):
             raw = self._urlopen(request, body, proxy)
         return received_from(raw, raw.status, raw.headers.items(), raw.release_conn)
 
-    def _urlopen(self, request: Request, body: CountedBody | None, proxy: Proxy | None) -> HTTPResponse:
+    def _urlopen(self, request: Request, body: TrackedBody | None, proxy: Proxy | None) -> HTTPResponse:
         pool, prefix = self._by_origin.get((request.origin, proxy)) or self._pool(request, proxy)
         headers = request.headers.as_dict()
         if body is not None:
@@ -136,7 +135,7 @@ class Pools(HTTPAdapter):
         """Returns the context that verifies hosts. urllib3 would read the certificate authorities for each connection, in 13 ms."""
         if self._context is None:
             bundle = self._ca_bundle or DEFAULT_CA_BUNDLE_PATH
-            with importing:
+            with no_fork:
                 context = create_urllib3_context()
                 context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
             self._context = context
@@ -179,7 +178,7 @@ def prepare(request: Request) -> requests.PreparedRequest:
     return prepared
 
 
-class CountedBody:
+class TrackedBody:
     """A body that knows whether the connection has requested it.
 
     It is requested when the connection stands and the headers are written. Until then the service has no whole request that

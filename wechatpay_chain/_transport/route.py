@@ -51,7 +51,7 @@ class Route:
 
     Args:
         origin: scheme, host and port of the service.
-        proxies: proxy URLs by scheme, as in requests; None reads the environment. Then this machine is reached directly.
+        proxies: proxy URLs by scheme, as in requests; None reads the environment, and then uses no proxy for this machine.
         ca_bundle: a file or folder of certificate authorities; None reads the environment.
 
     Attributes:
@@ -99,7 +99,7 @@ class Route:
 
 
 def _setting(scheme: str) -> str:
-    """Returns where Python found a proxy that this program did not set."""
+    """Returns the name of the environment variable that has the proxy, or "the system's settings"."""
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the environment variable {found}" if found else "the system's settings"

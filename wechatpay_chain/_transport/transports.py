@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, TypedDict
 
-from wechatpay_chain._forks.importing import importing
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.protocols import AsyncTransport, Transport
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -106,7 +106,7 @@ class Transports:
         if async_transport is not None:
             _check("async_transport", "async_session", async_transport, async_session, is_async=True)
             self._made["awaiting"] = _GivenAsync(async_transport)
-        # Who gives a session has paid for the import of its library, so that its faults can show at once.
+        # The user's session has imported its library already, so it is checked now, at no cost.
         if session is not None:
             self.blocking  # noqa: B018
         if async_session is not None:
@@ -117,7 +117,7 @@ class Transports:
         """Sends blocking calls."""
         transport = self._made.get("blocking")
         if transport is None:
-            with importing:
+            with no_fork:
                 from wechatpay_chain._transport.requests import RequestsTransport
 
             made = RequestsTransport(self._route, self._response_limit, self._session)
@@ -130,7 +130,7 @@ class Transports:
         """Sends awaited calls."""
         transport = self._made.get("awaiting")
         if transport is None:
-            with importing:
+            with no_fork:
                 from wechatpay_chain._transport.aiohttp import AiohttpTransport
 
             made = AiohttpTransport(self._route, self._response_limit, self._async_session)

@@ -6,33 +6,33 @@ forever.
 
 from __future__ import annotations
 
-# These modules register fork hooks of their own. They are imported first, because a hook that is registered while a
-# fork waits here would run after the fork without having run before it.
+# These modules register fork hooks of their own. They are imported first, because for a hook that is registered
+# while a fork waits here, the part after the fork would run, and the part before it would not.
 import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
 from _thread import RLock, get_ident
 
-__all__ = ["importing"]
+__all__ = ["no_fork"]
 
 MAX_WAIT = 10.0
 """The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
 
-importing = RLock()
+no_fork = RLock()
 """The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it."""
 
 _forking_threads: set[int] = set()
 
 
 def _acquire() -> None:
-    if importing.acquire(timeout=MAX_WAIT):
+    if no_fork.acquire(timeout=MAX_WAIT):
         _forking_threads.add(get_ident())
 
 
 def _release() -> None:
     if get_ident() in _forking_threads:
         _forking_threads.discard(get_ident())
-        importing.release()
+        no_fork.release()
 
 
 if hasattr(os, "register_at_fork"):
