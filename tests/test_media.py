@@ -399,3 +399,30 @@ def test_options_that_a_verb_does_not_have(client):
         client.v3.x.get(idempotent=True)
     with pytest.raises(ArgumentError, match="idempotent: came 1; expected True or False"):
         client.v3.x.post(idempotent=1)
+
+
+def test_a_cancelled_upload_has_finished_with_its_file(client):
+    """Its user may close the file, or read it, as soon as the task has ended."""
+    import asyncio
+    import time
+
+    class Slow(io.BytesIO):
+        is_read = False
+
+        def read(self, size=-1):
+            self.is_read = True
+            time.sleep(0.1)
+            self.is_read = False
+            return super().read(size)
+
+    file = Slow(PICTURE)
+
+    async def main():
+        task = asyncio.create_task(client.v3.merchant.media.upload.post_async(files={"file": ("a.png", file)}))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not file.is_read
+
+    asyncio.run(main())

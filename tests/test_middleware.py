@@ -293,8 +293,7 @@ def test_a_layer_that_sends_another_request_of_the_same_path_first(client, wire,
 
     client.middleware.insert_before("sign", "query", query_first)
     with pytest.raises(TransportError) as caught:
-        send(client.v3.x, "post", json={})
-    assert len(wire.received) == 1
+        send(client.v3.x, "get")
     assert caught.value.sent is False
 
 
@@ -337,3 +336,27 @@ def test_a_layer_that_invokes(client, wire, send):
     client.middleware.insert_before("sign", "ask", ask)
     send(client.v3.x, "post", json={})
     assert wire.received[-1].header("X-Sum") == "3"
+
+
+@pytest.mark.parametrize("ending", [TransportError("no route", sent=False), ArgumentError("x"), None])
+@pytest.mark.parametrize("rebuilt", ["made anew", "pickled"])
+def test_a_layer_that_builds_the_call_anew(client, wire, send, ending, rebuilt):
+    """It has no identity in common with the call, and must not be sent twice all the same."""
+    import pickle
+    from dataclasses import fields
+
+    from wechatpay_chain.middleware import Request
+
+    def rebuild(request):
+        values = {
+            field.name: getattr(request, field.name) for field in fields(Request) if not field.name.startswith("_")
+        }
+        yield from sending(Request(**values) if rebuilt == "made anew" else pickle.loads(pickle.dumps(request)))
+        if ending is not None:
+            raise ending
+
+    client.middleware.insert_before("sign", "rebuild", rebuild)
+    with pytest.raises(TransportError) as caught:
+        send(client.v3.x, "post", json={})
+    assert caught.value.sent is True
+    assert len(wire.received) == 1

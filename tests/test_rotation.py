@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import stat
+import sys
 import threading
 import time
 import weakref
@@ -282,7 +283,7 @@ def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, author
 
 
 def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
-    def fetch(request):
+    def fetch(request, retries):
         response = yield request
         return response
 
@@ -685,3 +686,59 @@ def test_the_sandbox_gives_certificates_to_whoever_has_the_key(send):
 def test_neither_a_key_nor_a_way_to_one(service):
     with pytest.raises(ConfigurationError, match="certs: none came, and no apiv3_key"):
         Client(mchid=MCHID, serial=SERIAL, private_key=service.merchant)
+
+
+def test_a_download_within_a_call_is_signed_once(alone, authority, send, no_pause):
+    """And passes once through what a user has put inside."""
+    seen = []
+
+    def count(request):
+        seen.append(request.target)
+        response = yield request
+        return response
+
+    with Client(**alone) as client:
+        client.middleware.insert_after("sign", "count", count)
+        send(client.v3.x, "get")
+        authority.rotate()
+        seen.clear()
+        send(client.v3.x, "get")
+    assert seen == ["/v3/x", "/v3/certificates"]
+
+
+def test_a_set_that_is_adopted_while_the_preferred_key_is_read(service):
+    """Another thread may replace all certificates between any two steps."""
+    old, new = (Keyring({f"{one.serial_number:040X}": one}) for one in (new_certificate(new_key()) for _ in range(2)))
+    ring = Keyring({})
+    ring.adopt(old)
+    stop = threading.Event()
+
+    def adopt():
+        while not stop.is_set():
+            ring.adopt(new)
+            ring.adopt(old)
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=adopt)
+    thread.start()
+    try:
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            assert ring.preferred is not None
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(switch)
+
+
+def test_a_notification_fetches_once(alone, authority, send):
+    """WeChat Pay waits only some seconds for the reply."""
+    authority.fault = authority.service.signed(b"{}", 503)
+    with Client(**alone) as client:
+        headers = authority.service.signature(b"{}") | {"Wechatpay-Serial": "A" * 40}
+        began = time.monotonic()
+        with pytest.raises(SignatureError):
+            client.notifications.parse(headers, b"{}")
+        assert time.monotonic() - began < 1
+    assert authority.downloads == 1

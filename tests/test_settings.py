@@ -504,3 +504,11 @@ def test_an_async_session_of_another_loop(service, wire):
         loop.run_until_complete(session.close())
     finally:
         loop.close()
+
+
+def test_roots_are_read_only(service):
+    client = Client(**service.settings(HOST))
+    with pytest.raises(AttributeError, match="read-only"):
+        client.v3 = None
+    assert hasattr(Client, "v3")
+    assert Client(**{**service.settings(HOST), "certs": None, "apiv3_key": "x" * 32}).mchid == MCHID

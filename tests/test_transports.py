@@ -10,7 +10,17 @@ import pytest
 import requests
 
 from tests.service import PUBLIC_KEY_ID, json_body, private_pem
-from wechatpay_chain import Client, ConfigurationError, Response, Retry, Sensitive, TransportError, crypto
+from wechatpay_chain import (
+    ArgumentError,
+    Client,
+    ConfigurationError,
+    Response,
+    Retry,
+    Sensitive,
+    TransportError,
+    WeChatPayError,
+    crypto,
+)
 
 HOST = "https://service.example/"
 
@@ -202,3 +212,48 @@ def test_a_call_with_sensitive_values_is_encoded_once(through, service, send):
         json={"p": Sensitive("1")},
     )
     assert File.passes == 2
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError("late")])
+def test_an_error_of_the_system_from_a_transport(service, error):
+    """It may have been sent, so it is not sent again."""
+
+    class Broken:
+        count = 0
+
+        def send(self, request):
+            self.count += 1
+            raise error
+
+    broken = Broken()
+    with Client(**service.settings(HOST), transport=broken) as client, pytest.raises(TransportError) as caught:
+        client.v3.pay.post(json={})
+    assert (caught.value.sent, broken.count) == (True, 1)
+    assert caught.value.__cause__ is error
+
+
+def test_what_a_transport_cannot_send_is_refused_before_it(through, send):
+    client, sent = through(lambda request: b"{}")
+
+    def bend(request):
+        response = yield request.with_headers({"X-A": "a\r\nHost: evil"})
+        return response
+
+    client.middleware.insert_after("sign", "bend", bend)
+    with pytest.raises(ArgumentError, match="has a character that cannot be sent"):
+        send(client.v3.pay, "post", json={})
+    assert not sent()
+
+
+@pytest.mark.parametrize("response", [("200", True), (500, False)])
+def test_a_response_that_is_none(service, response):
+    status, is_refused = response
+
+    class Odd:
+        def send(self, request):
+            return Response(status, {}, b"{}", None)
+
+    with Client(**service.settings(HOST), transport=Odd()) as client, pytest.raises(WeChatPayError) as caught:
+        client.v3.pay.post(json={})
+    assert isinstance(caught.value, TransportError) is is_refused
+    assert caught.value.sent is True

@@ -120,7 +120,7 @@ def parse_config(
     return Config(
         credentials=Credentials(merchant_number, merchant_serial, sign),
         private_keys=private_keys,
-        keyring=Keyring(certs, merchant),
+        keyring=Keyring({} if certs is None else certs, merchant),
         certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
         apiv3_key=key,
         apiv2_key=None if apiv2_key is None else key_octets("apiv2_key", apiv2_key),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wechatpay_chain._catalogue.certificates import certificates_path
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline import sync_driver
@@ -99,7 +100,8 @@ class Dispatch(NamedTuple):
 
 
 def _async_drive() -> Callable[..., Awaitable[Response]]:
-    from wechatpay_chain._pipeline import async_driver  # it brings asyncio, which the transport has imported
+    with no_fork:
+        from wechatpay_chain._pipeline import async_driver  # it imports asyncio, which not every program needs
 
     return async_driver.drive
 

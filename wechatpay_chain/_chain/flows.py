@@ -15,7 +15,7 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.arguments import parse_download_timeout
-from wechatpay_chain._messages.effects import Flow, Invoke, Steps
+from wechatpay_chain._messages.effects import Flow, Steps, UseFile
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline.stack import Stack, run
@@ -74,19 +74,20 @@ class Flows(NamedTuple):
                 from wechatpay_chain._files.upload import encode_upload  # noqa: F401 -- which encoding will need
 
             # To read and hash a file takes time, which an event loop does not have.
-            file = yield Invoke(partial(open_file, call.files))
+            file = yield UseFile(partial(open_file, call.files))
         if call.is_sensitive:
             preferred = self.keyring.preferred
             if preferred is None:
                 # Mistakes in the rest of the call show before anything is fetched.
-                unencrypted = encode(call.encrypted(lambda _: ""), library, None, file)
+                trial = partial(encode, call.encrypted(lambda _: ""), library, None, file)
+                unencrypted: Request = trial() if file is None else (yield UseFile(trial))
                 preferred = yield from self.refresh.fetch_first_key(unencrypted)
             key_id, key = preferred  # read once: the key that encrypts is the key that is named
             call = _encrypt(call, key_id, key)
         else:
             key_id = self.keyring.preferred_id
         make = partial(encode, call, library, key_id, file)
-        request: Request = make() if file is None else (yield Invoke(make))
+        request: Request = make() if file is None else (yield UseFile(make))
         if key_id is None and self.refresh.needs_first_key(request):
             # Otherwise the call could be acted on, and nothing could verify its response.
             yield from self.refresh.fetch_first_key(request)
@@ -126,7 +127,8 @@ class Flows(NamedTuple):
     def refresh_keys(self, key_id: str, library: str) -> Steps[None]:
         """Fetches certificates if the key that a notification names needs that."""
         call = Call("GET", certificates_path(self.encoder.origin)[1:], idempotent=True)
-        yield from self.refresh.refresh(key_id, self.encoder.encode(call, library, None))
+        # Without retries: WeChat Pay waits only some seconds for the reply to a notification.
+        yield from self.refresh.refresh(key_id, self.encoder.encode(call, library, None), retries=False)
 
 
 def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:

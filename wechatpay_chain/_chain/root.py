@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol, overload
 
 from wechatpay_chain._chain.chain import Sender
 from wechatpay_chain._chain.node import Node
@@ -25,9 +25,18 @@ class Root:
     def __init__(self, segment: str) -> None:
         self._segment = segment
 
-    def __get__(self, client: _HasSender, owner: type | None = None) -> Node:
+    @overload
+    def __get__(self, client: None, owner: type) -> Root: ...
+    @overload
+    def __get__(self, client: _HasSender, owner: type) -> Node: ...
+    def __get__(self, client: _HasSender | None, owner: type) -> Node | Root:
+        if client is None:
+            return self
         sender: Sender = client._dispatch
         return Node(sender, self._segment)
+
+    def __set__(self, client: object, value: object) -> NoReturn:
+        raise AttributeError(f"a client's chains are read-only; {self._segment} cannot be set")
 
 
 def no_such_root(client: type, attribute: str) -> AttributeError:

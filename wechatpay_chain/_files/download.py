@@ -20,7 +20,7 @@ from wechatpay_chain._files.announcement import KEY_BYTES
 from wechatpay_chain._files.decryption import StreamDecryptor
 from wechatpay_chain._files.inflate import Inflater
 from wechatpay_chain._files.output import Target, open_output
-from wechatpay_chain._messages.effects import Flow, Invoke
+from wechatpay_chain._messages.effects import Flow, UseFile
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -150,7 +150,7 @@ class DownloadSink:
     def layer(self, request: Request) -> Flow:
         """Completes the file after the layers inside have verified its response. A middleware."""
         response: Response = yield request
-        yield Invoke(partial(self.finish, response))
+        yield UseFile(partial(self.finish, response))
         return response
 
     def finish(self, response: Response) -> None:

@@ -102,8 +102,10 @@ class Keyring:
         Public keys are preferred to certificates (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and newer
         certificates to older ones.
         """
-        key_id = self.preferred_id
-        return None if key_id is None else (key_id, self._all[key_id].key)
+        for key_id, entry in self._all.items():  # one snapshot: another thread may adopt a new set meanwhile
+            if entry.is_valid:
+                return key_id, entry.key
+        return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""

@@ -75,7 +75,7 @@ class Refresh:
         certificates: decrypts and checks the list of certificates.
         cache: stores fetched certificates for the next process; None for no cache.
         timeout: the timeout of a download, which is independent of the timeout of the call.
-        fetch: sends the request for the certificates, and raises an error if the response is not 2xx.
+        fetch: sends the request for the certificates, with or without retries, and raises an error if the response is not 2xx.
         fetches: True if certificates may be fetched.
         verifies: True if the keyring verifies responses, False if the user's `verifier` does.
 
@@ -89,7 +89,7 @@ class Refresh:
         certificates: CertificateList,
         cache: CertificateCache | None,
         timeout: Timeout,
-        fetch: Callable[[Request], Flow],
+        fetch: Callable[[Request, bool], Flow],
         *,
         fetches: bool,
         verifies: bool,
@@ -128,23 +128,24 @@ class Refresh:
             raise error
         return preferred
 
-    def refresh(self, key_id: str | None, request: Request) -> Steps[None]:
+    def refresh(self, key_id: str | None, request: Request, *, retries: bool = True) -> Steps[None]:
         """Fetches certificates if they are needed; returns after the download of another caller if there is one.
 
         Args:
             key_id: the id of the key that is needed; None for any key.
             request: the request that needs the key; the certificates are fetched from its origin.
+            retries: whether a download that fails is retried.
         """
         while self.is_needed(key_id):
             download, is_ours = self._join_or_start(key_id)
             if download is None:
                 return
             if is_ours:
-                yield from self._download(key_id, download, request)
+                yield from self._download(key_id, download, request, retries)
                 return
             waited = yield Wait(download, self._timeout.connect + self._timeout.read)
             if waited is None:  # waiting would deadlock: the download runs on this thread
-                self._keyring.refresh_error = yield from self._fetch_and_adopt(request)
+                self._keyring.refresh_error = yield from self._fetch_and_adopt(request, retries)
             if not waited:
                 return
 
@@ -203,11 +204,11 @@ class Refresh:
         backoff = BACKOFF_AFTER_OUTAGE if key_id is None and is_outage else BACKOFF
         return self._last_try + backoff - time.monotonic()
 
-    def _download(self, key_id: str | None, download: Future[None], request: Request) -> Steps[None]:
+    def _download(self, key_id: str | None, download: Future[None], request: Request, retries: bool) -> Steps[None]:
         is_interrupted = True
         try:
             if self._keyring.has_fetched or not (yield from self._load_cached(key_id)):
-                self._keyring.refresh_error = yield from self._fetch_and_adopt(request)
+                self._keyring.refresh_error = yield from self._fetch_and_adopt(request, retries)
             else:
                 self._keyring.refresh_error = None
             is_interrupted = False
@@ -232,13 +233,13 @@ class Refresh:
         self._adopted = time.monotonic() - (REFRESH_EVERY - CACHE_TTL)
         return True
 
-    def _fetch_and_adopt(self, request: Request) -> Steps[WeChatPayError | None]:
+    def _fetch_and_adopt(self, request: Request, retries: bool) -> Steps[WeChatPayError | None]:
         """Fetches certificates and adopts them; returns the error if that failed."""
         try:
-            response = yield from self._fetch(_certificates_request(request, self._timeout))
+            response = yield from self._fetch(_certificates_request(request, self._timeout), retries)
         except WeChatPayError as error:
             failure = _explain(error)
-            logger.warning("the platform certificates could not be fetched: %s", failure)
+            logger.warning("refreshing the platform certificates failed: %s", failure)
             return failure
         return (yield from self._verify_and_adopt(response))
 
@@ -257,7 +258,7 @@ class Refresh:
                     f"the list of platform certificates could not be verified: {rejection.why}{clock}", sent=False
                 )
         except WeChatPayError as error:
-            logger.warning("the platform certificates could not be refreshed: %s", error)
+            logger.warning("refreshing the platform certificates failed: %s", error)
             return error
         self._keyring.adopt(fetched)
         self._adopted = time.monotonic()

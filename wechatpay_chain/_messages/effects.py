@@ -15,7 +15,21 @@ from wechatpay_chain._messages.response import Response
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Compute", "Effect", "Flow", "Invoke", "Middleware", "Sleep", "Steps", "Wait", "invoke", "send", "sleep"]
+__all__ = [
+    "Compute",
+    "Direct",
+    "Effect",
+    "Flow",
+    "Invoke",
+    "Middleware",
+    "Sleep",
+    "Steps",
+    "UseFile",
+    "Wait",
+    "invoke",
+    "send",
+    "sleep",
+]
 
 T = TypeVar("T")
 
@@ -56,6 +70,28 @@ class Invoke(NamedTuple):
     function: Callable[[], Any]
 
 
+class UseFile(NamedTuple):
+    """Effect: run a function that reads or writes a file. It runs in a worker thread when the caller is async.
+
+    A caller that is cancelled waits until the function has finished, so that nobody else uses the file at the same time.
+
+    Attributes:
+        function: takes no arguments.
+    """
+
+    function: Callable[[], Any]
+
+
+class Direct(NamedTuple):
+    """Effect: send a request past the layers. Resumes with its response.
+
+    Attributes:
+        request: the signed request.
+    """
+
+    request: Request
+
+
 class Compute(NamedTuple):
     """Effect: run a function that computes and never waits. On an event loop, it shares the loop with other tasks.
 
@@ -68,7 +104,7 @@ class Compute(NamedTuple):
     function: Callable[[], Any]
 
 
-Effect = Wait | Sleep | Invoke | Compute
+Effect = Wait | Sleep | Invoke | UseFile | Direct | Compute
 """Anything that a layer yields besides a request."""
 
 Steps = Generator[Request | Effect, Any, T]

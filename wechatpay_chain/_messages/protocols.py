@@ -69,11 +69,12 @@ class Transport(Protocol):
         """Sends a request once, and returns its response, whatever the status is.
 
         The request is signed: send `method`, `url` and `headers` unchanged, and the bytes of `stream()` as the body.
-        The transport enforces the `timeout` of the request.
+        The transport enforces the `timeout` of the request, and limits what it reads into memory.
 
         Raises:
             TransportError: no complete response was received. `sent` says whether the service may have received the
                 request.
+            OSError: the same; it counts as sent.
         """
         ...
 

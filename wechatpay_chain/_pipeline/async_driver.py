@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from wechatpay_chain._forks.process import current_process
-from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
+from wechatpay_chain._messages.effects import Compute, Direct, Effect, Invoke, Sleep, Steps, UseFile, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.cpu_scheduler import CpuScheduler
 from wechatpay_chain._pipeline.stack import unknown_effect
 from wechatpay_chain.errors import UnsupportedError
 
-__all__ = ["drive", "in_thread", "running_loop"]
+__all__ = ["drive", "in_thread", "running_loop", "use_file"]
 
 T = TypeVar("T")
 Loop = asyncio.AbstractEventLoop
@@ -32,7 +32,7 @@ async def drive(flow: Steps[T], send: Callable[[Request], Awaitable[Response]]) 
         step = next(flow)
         while True:
             try:
-                outcome = await (send(step) if isinstance(step, Request) else _perform(step, loop))
+                outcome = await (send(step) if isinstance(step, Request) else _perform(step, loop, send))
             except BaseException as error:
                 step = flow.throw(error)
             else:
@@ -71,10 +71,24 @@ def in_thread(loop: Loop, function: Callable[[], T]) -> asyncio.Future[T]:
 _threads: dict[object, ThreadPoolExecutor] = {}
 
 
-async def _perform(effect: Effect, loop: Loop) -> Any:
+async def use_file(loop: Loop, function: Callable[[], T]) -> T:
+    """Runs a function that uses a file in a worker thread. A task that is cancelled waits until it has finished."""
+    working = in_thread(loop, function)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+async def _perform(effect: Effect, loop: Loop, send: Callable[[Request], Awaitable[Response]]) -> Any:
     match effect:
         case Compute(function):
             return await CpuScheduler.of(loop).run(loop, function)
+        case UseFile(function):
+            return await use_file(loop, partial(_called, function))
+        case Direct(request):
+            return await send(request)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
         case Invoke(function):

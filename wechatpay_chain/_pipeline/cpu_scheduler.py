@@ -34,9 +34,13 @@ PATIENCE = 0.01
 """Seconds after which the loop computes by itself what the helper thread has taken and not delivered."""
 
 
-class _Job(NamedTuple):
-    function: Callable[[], Any]
-    future: asyncio.Future[Any]
+class _Job:
+    __slots__ = ("function", "future", "taken_at")
+
+    def __init__(self, function: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.function, self.future = function, future
+        self.taken_at = float("inf")
+        """When the helper thread began it, by the clock of the loop; infinity if it did not, or the loop took it back."""
 
 
 class _Outcome(NamedTuple):
@@ -50,7 +54,6 @@ class CpuScheduler:
 
     def __init__(self) -> None:
         self._jobs: deque[_Job] = deque()
-        self._taken: tuple[_Job, ...] = ()  # what the helper thread has not delivered yet; set by that thread alone
         self._outcomes: list[_Outcome] = []  # of the loop, not delivered yet
         self._since = 0.0
         self._ended = float("-inf")
@@ -59,6 +62,9 @@ class CpuScheduler:
         )  # a forked child may keep using its parent's loop, but the helper thread does not exist there
         self._is_scheduled = False
         self._helping: Future[None] | None = None
+        self._helped: deque[_Outcome] = deque()  # of the helper thread, not delivered yet
+        self._helping_with: _Job | None = None
+        self._is_watching = False
         # The thread ends when the loop is garbage collected, and this with it.
         self._helper = ThreadPoolExecutor(1, "wechatpay-chain-cpu") if _cores() > 1 else None
 
@@ -85,7 +91,9 @@ class CpuScheduler:
         elif self._helper is not None and (self._helping is None or self._helping.done()):
             with suppress(RuntimeError):  # the interpreter is shutting down
                 self._helping = self._helper.submit(self._help, loop)
-                loop.call_later(PATIENCE, self._take_back, loop)
+                if not self._is_watching:
+                    self._is_watching = True
+                    loop.call_later(PATIENCE, self._watch, loop)
         return await job.future
 
     def _slice(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -107,31 +115,44 @@ class CpuScheduler:
                 _deliver(outcomes)
 
     def _help(self, loop: asyncio.AbstractEventLoop) -> None:
-        outcomes, began = list[_Outcome](), loop.time()
+        began = loop.time()
         try:
             while (job := self._next()) is not None:
-                self._taken += (job,)
-                outcomes.append(_run(job))
+                job.taken_at, self._helping_with = loop.time(), job
+                self._helped.append(_run(job))
                 if loop.time() - began >= BATCH:
-                    self._deliver_from_thread(loop, outcomes)
-                    outcomes, began = [], loop.time()
+                    self._deliver_from_thread(loop)
+                    began = loop.time()
         finally:
-            self._deliver_from_thread(loop, outcomes)
+            self._helping_with = None
+            self._deliver_from_thread(loop)
 
-    def _deliver_from_thread(self, loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
+    def _deliver_from_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        # The outcomes go with the callback: kept here, their futures would keep a loop that is closed meanwhile.
         with suppress(RuntimeError):  # the loop was closed, and nobody waits
-            loop.call_soon_threadsafe(_deliver, outcomes)
-        self._taken = ()
+            loop.call_soon_threadsafe(_deliver, self._take_helped())
 
-    def _take_back(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Computes on the loop what the helper thread has not delivered, for a busy loop can starve it of the GIL."""
-        late = [job for job in self._taken if not job.future.done()]
-        self._jobs.extendleft(reversed(late))
-        if late and not self._is_scheduled:
-            self._is_scheduled = True
-            loop.call_soon(self._slice, loop)
-        if self._helping is not None and not self._helping.done() and self._process is current_process():
-            loop.call_later(PATIENCE, self._take_back, loop)
+    def _take_helped(self) -> list[_Outcome]:
+        outcomes = list[_Outcome]()
+        with suppress(IndexError):
+            while True:
+                outcomes.append(self._helped.popleft())
+        return outcomes
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Delivers what the helper thread has finished, and computes again what it does not finish in time."""
+        _deliver(self._take_helped())
+        job = self._helping_with
+        if job is not None and loop.time() - job.taken_at >= PATIENCE and not job.future.done():
+            job.taken_at = float("inf")  # once is enough
+            self._jobs.appendleft(job)
+            if not self._is_scheduled:
+                self._is_scheduled = True
+                loop.call_soon(self._slice, loop)
+        is_helping = self._helping is not None and not self._helping.done()
+        self._is_watching = is_helping and self._process is current_process()
+        if self._is_watching:
+            loop.call_later(PATIENCE, self._watch, loop)
 
     def _next(self) -> _Job | None:
         """Takes the first job whose caller still waits; None if there is none."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from types import GeneratorType
 from typing import Any
 
-from wechatpay_chain._messages.effects import Flow, Middleware
+from wechatpay_chain._messages.effects import Direct, Flow, Middleware
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.errors import raise_for_status
@@ -143,8 +143,9 @@ def _checked(name: str, middleware: Middleware) -> Middleware:
 def run(layers: Sequence[Middleware], request: Request) -> Flow:
     """Passes a request through the layers, outermost first, and its response back. Effects go on to the driver.
 
-    A layer may send other requests too, for a certificate say. A request belongs to the call if its `_carried` is the same object:
-    copies share it, and a new request has its own.
+    A layer may send other requests too, for a query say. A request belongs to the call if its `_carried` is the same object: copies
+    share it, and a new request has its own. A new request that is not a GET counts as the call, too: a layer may have built the
+    call anew, and whatever else it changes must not be sent twice either.
     """
     if not layers:
         response: Response = yield request
@@ -160,7 +161,7 @@ def run(layers: Sequence[Middleware], request: Request) -> Flow:
     try:
         step = next(layer)
         while True:
-            is_call = isinstance(step, Request) and step._carried is request._carried
+            is_call = isinstance(step, Request) and (step._carried is request._carried or step.method != "GET")
             try:
                 outcome = (yield from run(inner, step)) if inner and isinstance(step, Request) else (yield step)
                 was_sent = was_sent or is_call
@@ -200,11 +201,22 @@ def unknown_effect(effect: object) -> ConfigurationError:
     return ConfigurationError(f"middleware: one yielded a {type(effect).__name__}; expected its request, or an effect")
 
 
-def fetch_through(stack: Stack, request: Request) -> Flow:
+def fetch_through(stack: Stack, request: Request, retries: bool) -> Flow:
     """Sends a request for certificates through the layers that it needs, and raises the error of a response that is not 2xx.
 
-    What is verified is the list itself, with the certificates in it; see `Refresh`.
+    `verify` and `rotate` are left out: the list is verified with the certificates in it; see `Refresh`.
+
+    Args:
+        stack: the layers of the client.
+        request: the request.
+        retries: whether it passes through the layer `retry`.
     """
+    _, inside = stack._split("retry" if retries else "errors", without=("verify", "rotate"))
     # Users may have removed the layer `errors`; then the one in front does its work.
-    _, inside = stack._split("retry", without=("verify", "rotate"))
-    return run((raise_for_status, *inside), request)
+    return run((raise_for_status, *inside, _send_direct), request)
+
+
+def _send_direct(request: Request) -> Flow:
+    """Sends past the layers outside: the layer that asked for the certificates may be one of them."""
+    response: Response = yield Direct(request)
+    return response

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from wechatpay_chain._messages.effects import Compute, Effect, Invoke, Sleep, Steps, Wait
+from wechatpay_chain._messages.effects import Compute, Direct, Effect, Invoke, Sleep, Steps, UseFile, Wait
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.stack import unknown_effect
@@ -28,7 +28,7 @@ def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
         step = next(flow)
         while True:
             try:
-                outcome = send(step) if isinstance(step, Request) else _perform(step)
+                outcome = send(step) if isinstance(step, Request) else _perform(step, send)
             except BaseException as error:
                 step = flow.throw(error)
             else:
@@ -37,10 +37,12 @@ def drive(flow: Steps[T], send: Callable[[Request], Response]) -> T:
         return cast("T", stop.value)
 
 
-def _perform(effect: Effect) -> Any:
+def _perform(effect: Effect, send: Callable[[Request], Response]) -> Any:
     match effect:
-        case Compute(function):
+        case Compute(function) | UseFile(function):
             return function()
+        case Direct(request):
+            return send(request)
         case Sleep(seconds):
             return time.sleep(seconds)
         case Invoke(function):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import aiohttp
 
 from wechatpay_chain._messages.request import Sink
-from wechatpay_chain._pipeline.async_driver import in_thread
+from wechatpay_chain._pipeline.async_driver import use_file
 from wechatpay_chain._transport.aiohttp_direct import DirectResponse
 from wechatpay_chain._transport.aiohttp_failures import Failures
 from wechatpay_chain._transport.content import SinkContent
@@ -19,7 +17,7 @@ from wechatpay_chain._transport.content import SinkContent
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["BodyReader", "read_into_sink", "run_in_thread"]
+__all__ = ["BodyReader", "read_into_sink"]
 
 T = TypeVar("T")
 
@@ -100,20 +98,10 @@ async def read_into_sink(
         while piece := await reader.read():
             bucket += piece
             if len(bucket) >= BUCKET:
-                await run_in_thread(failures.loop, partial(content.add, bytes(bucket)))
+                await use_file(failures.loop, partial(content.add, bytes(bucket)))
                 bucket.clear()
                 sink.report()
         if bucket:
-            await run_in_thread(failures.loop, partial(content.add, bytes(bucket)))
+            await use_file(failures.loop, partial(content.add, bytes(bucket)))
             sink.report()
     content.finish()
-
-
-async def run_in_thread(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
-    """Runs a function that uses a file in a worker thread. A task that is cancelled waits until it has finished."""
-    working = in_thread(loop, function)
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise

@@ -13,8 +13,8 @@ import aiohttp
 from yarl import URL
 
 from wechatpay_chain._messages.request import Request
+from wechatpay_chain._pipeline.async_driver import use_file
 from wechatpay_chain._transport.aiohttp_connector import connecting_for
-from wechatpay_chain._transport.aiohttp_content import run_in_thread
 from wechatpay_chain._transport.aiohttp_failures import Carrier, Failures, Unconnected, is_cancelled
 from wechatpay_chain._transport.route import Proxy
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
@@ -139,7 +139,7 @@ class _UploadBody:
     async def chunks(self) -> AsyncGenerator[bytes]:
         pieces, loop = self._request.stream(), asyncio.get_running_loop()
         try:
-            while chunk := await run_in_thread(loop, partial(next, pieces, b"")):
+            while chunk := await use_file(loop, partial(next, pieces, b"")):
                 yield chunk
         except Exception as error:
             self.error = error

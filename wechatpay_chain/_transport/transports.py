@@ -9,7 +9,7 @@ from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.protocols import AsyncTransport, Transport
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._transport.route import Route
+from wechatpay_chain._transport.route import Route, check_head
 from wechatpay_chain.errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ class _Given:
         self._transport = transport
 
     def send(self, request: Request) -> Response:
-        return _received(request, self._transport.send(request))
+        check_head(request)
+        try:
+            response = self._transport.send(request)
+        except OSError as error:
+            raise _failed(request, error) from error
+        return _received(request, response)
 
     def close(self) -> None:
         """The user closes it."""
@@ -51,7 +56,12 @@ class _GivenAsync:
         self._transport = transport
 
     async def send(self, request: Request) -> Response:
-        return _received(request, await self._transport.send(request))
+        check_head(request)
+        try:
+            response = await self._transport.send(request)
+        except OSError as error:
+            raise _failed(request, error) from error
+        return _received(request, response)
 
     async def close(self) -> None:
         """The user closes it."""
@@ -59,18 +69,26 @@ class _GivenAsync:
 
 def _received(request: Request, response: Response) -> Response:
     """Checks what a transport of the user's returned, and writes a download to its sink."""
-    if not isinstance(response, Response):
+    if not isinstance(response, Response) or type(response.status_code) is not int:
+        came = type(response).__name__ if not isinstance(response, Response) else "Response whose status is no int"
         raise TransportError(
-            f"{request.method} {request.template}: the transport returned a {type(response).__name__}; expected a Response",
-            sent=True,
+            f"{request.method} {request.template}: the transport returned a {came}; expected a Response", sent=True
         )
     sink = request._carried.sink
-    if sink is None or not response.ok:
-        return response
-    sink.begin(response.headers)
-    sink.write(response.content)
-    sink.report()
-    return Response(response.status_code, response.headers, b"", request)
+    content = response.content
+    if sink is not None and response.ok:
+        sink.begin(response.headers)
+        sink.write(content)
+        sink.report()
+        content = b""
+    return Response(response.status_code, response.headers, content, request)
+
+
+def _failed(request: Request, error: OSError) -> TransportError:
+    """Returns the error of a transport of the user's that does not raise one of ours. The request may have been sent."""
+    return TransportError(
+        f"{request.method} {request.template}: the transport raised {type(error).__name__}", sent=True
+    )
 
 
 class Transports:
