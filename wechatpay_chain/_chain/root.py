@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NoReturn, Protocol, overload
 
 from wechatpay_chain._chain.chain import Sender
@@ -41,6 +40,8 @@ class Root:
 
 def no_such_root(client: type, attribute: str) -> AttributeError:
     """Returns the error of an attribute that a client does not have."""
+    import difflib
+
     public = [name for name in dir(client) if not name.startswith("_")]
     meant = difflib.get_close_matches(attribute.lower(), public, n=1)
     advice = f"; did you mean {meant[0]!r}?" if meant else "."
