@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench.run import BOTH, Ratio, Round, Run, row
 from tests.test_peers import AXIOS_PLUGIN
 
-AXIOS, WITHOUT_TURNS = "wechatpay-axios-plugin", "ours async, without turns"
+AXIOS, WITHOUT_SCHEDULER = "wechatpay-axios-plugin", "ours async, without the scheduler"
 
 
 def one_after_another(run: Run) -> Ratio:
@@ -30,7 +30,7 @@ def many_at_once(run: Run) -> tuple[Ratio, Ratio]:
     """Ours to `aiohttp.ClientSession` by hand: calls a second, and how long others on the loop wait."""
     calls = {"aiohttp by hand": 600, "ours async": 600, "wechatpayv3 async": 64 if run.quick else 200}
     if not run.quick:
-        calls[WITHOUT_TURNS] = 600
+        calls[WITHOUT_SCHEDULER] = 600
         if _has_axios(run):
             calls[AXIOS] = 600
     found = _measured(run, calls, 32, ("rate", "cpu", "late"))
@@ -42,10 +42,10 @@ def many_at_once(run: Run) -> tuple[Ratio, Ratio]:
         row(f"32 at once, async: to {AXIOS} (Node.js)", Ratio.of(_rates(ours), _rates(found[AXIOS])))
     late = Ratio.of([one.late for one in ours], [one.late for one in hand])
     row("32 at once: another task's longest wait (p99), to aiohttp by hand", late, "0.50 ×")
-    if WITHOUT_TURNS in found:
-        plain = found[WITHOUT_TURNS]
-        row("  calls, without taking turns to sign", Ratio.of(_rates(plain), _rates(hand)))
-        row("  the wait, without taking turns", Ratio.of([one.late for one in plain], [one.late for one in hand]))
+    if WITHOUT_SCHEDULER in found:
+        plain = found[WITHOUT_SCHEDULER]
+        row("  calls, without the scheduler", Ratio.of(_rates(plain), _rates(hand)))
+        row("  the wait, without the scheduler", Ratio.of([one.late for one in plain], [one.late for one in hand]))
     return to_hand, late
 
 

@@ -167,11 +167,11 @@ def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
     return call
 
 
-def without_turns(known: Known) -> Callable[[], Awaitable[object]]:
+def without_scheduler(known: Known) -> Callable[[], Awaitable[object]]:
     """Ours, with all signatures that wait made at a stretch."""
-    from wechatpay_chain._pipeline import cpu_scheduler as turns
+    from wechatpay_chain._pipeline import cpu_scheduler
 
-    turns.SLICE = 1.0
+    cpu_scheduler.SLICE = 1.0
     return ours_async(known)
 
 
@@ -199,7 +199,7 @@ SYNC = {"requests by hand": requests_by_hand, "ours": ours, "wechatpayv3": wecha
 ASYNC = {
     "aiohttp by hand": aiohttp_by_hand,
     "ours async": ours_async,
-    "ours async, without turns": without_turns,
+    "ours async, without the scheduler": without_scheduler,
     "wechatpayv3 async": wechatpayv3_async,
 }
 
