@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from wechatpay_chain._catalogue.certificates import certificates_path
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
 from wechatpay_chain._forks.no_fork import no_fork
@@ -78,8 +78,7 @@ class Dispatch(NamedTuple):
     def platform_certificates(self, certificates: CertificateList) -> dict[str, x509.Certificate]:
         """Fetches the platform certificates; see `Client.platform_certificates`."""
         try:
-            path = certificates_path(self.flows.encoder.origin)
-            response = self.send(Call("GET", path[1:], idempotent=True))
+            response = self.send(self.flows.certificates_call)
         except SignatureError as error:
             # A list that cannot be decrypted has no key to verify it with. Then the list is the cause to report.
             certificates.read(error.response.content if error.response else b"")
@@ -99,6 +98,7 @@ class Dispatch(NamedTuple):
             await drive(self.flows.refresh_keys(key_id, transport.library), transport.send)
 
 
+@cache
 def _async_drive() -> Callable[..., Awaitable[Response]]:
     with no_fork:
         from wechatpay_chain._pipeline import async_driver  # it imports asyncio, which not every program needs

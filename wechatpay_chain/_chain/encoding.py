@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.template import expand, without_query
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.fields import check_fields
 from wechatpay_chain._messages.headers import Headers
@@ -54,7 +55,8 @@ class Encoder(NamedTuple):
         headers = headers | check_fields(call.headers) if call.headers else headers
         uploaded = None
         if file is not None:
-            from wechatpay_chain._files.upload import encode_upload  # mimetypes alone takes 3 ms to import
+            with no_fork:
+                from wechatpay_chain._files.upload import encode_upload  # mimetypes alone takes 3 ms to import
 
             body, uploaded = encode_upload(target.partition("?")[0], file, call.json)
             headers = headers | {"Content-Type": uploaded.content_type}

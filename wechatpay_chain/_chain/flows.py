@@ -15,7 +15,7 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.arguments import parse_download_timeout
-from wechatpay_chain._messages.effects import Flow, Steps, UseFile
+from wechatpay_chain._messages.effects import Flow, Middleware, Steps, UseFile
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline.stack import Stack, run
@@ -59,11 +59,7 @@ class Flows(NamedTuple):
             library: the HTTP library that sends it, for the User-Agent header.
         """
         request = yield from self._prepare(call.checked(), library)
-        try:
-            return (yield from run(self.stack.layers, request))
-        except WeChatPayError as error:
-            error.request = request
-            raise
+        return (yield from _run(self.stack.layers, request))
 
     def _prepare(self, call: Call, library: str) -> Steps[Request]:
         encode, file = self.encoder.encode, None
@@ -71,7 +67,6 @@ class Flows(NamedTuple):
         if call.files is not None:
             with no_fork:
                 from wechatpay_chain._files.source import open_file
-                from wechatpay_chain._files.upload import encode_upload  # noqa: F401 -- which encoding will need
 
             # To read and hash a file takes time, which an event loop does not have.
             file = yield UseFile(partial(open_file, call.files))
@@ -97,7 +92,7 @@ class Flows(NamedTuple):
     def download(
         self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object, library: str
     ) -> Iterator[Flow]:
-        """Makes the flow of a download; on exit, whatever was not completed is removed. `Client.download` has the arguments."""
+        """Makes the flow of a download, and removes an incomplete file on exit. `Client.download` has the arguments."""
         with no_fork:
             from wechatpay_chain._files.announcement import locate, read_announcement
             from wechatpay_chain._files.download import DownloadSink
@@ -116,19 +111,29 @@ class Flows(NamedTuple):
     def _download(self, request: Request, saving: DownloadSink, is_signed: bool) -> Flow:
         # A file on another host, an invoice say, is fetched without a signature.
         outside, inside = self.stack._split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
-        try:
-            if is_signed and self.refresh.needs_first_key(request):
-                yield from self.refresh.fetch_first_key(request)
-            return (yield from run((*outside, saving.layer, *inside), request))
-        except WeChatPayError as error:
-            error.request = request
-            raise
+        if is_signed and self.refresh.needs_first_key(request):
+            yield from self.refresh.fetch_first_key(request)
+        return (yield from _run((*outside, saving.layer, *inside), request))
 
     def refresh_keys(self, key_id: str, library: str) -> Steps[None]:
         """Fetches certificates if the key that a notification names needs that."""
-        call = Call("GET", certificates_path(self.encoder.origin)[1:], idempotent=True)
+        request = self.encoder.encode(self.certificates_call, library, None)
         # Without retries: WeChat Pay waits only some seconds for the reply to a notification.
-        yield from self.refresh.refresh(key_id, self.encoder.encode(call, library, None), retries=False)
+        yield from self.refresh.refresh(key_id, request, retries=False)
+
+    @property
+    def certificates_call(self) -> Call:
+        """The call that lists the platform certificates."""
+        return Call("GET", certificates_path(self.encoder.origin)[1:], idempotent=True)
+
+
+def _run(layers: Sequence[Middleware], request: Request) -> Flow:
+    """Passes a request through the layers. Whatever error ends it has the request."""
+    try:
+        return (yield from run(layers, request))
+    except WeChatPayError as error:
+        error.request = request
+        raise
 
 
 def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:

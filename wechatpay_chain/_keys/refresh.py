@@ -28,7 +28,6 @@ from wechatpay_chain._messages.protocols import CertificateCache
 from wechatpay_chain._messages.request import Request, Timeout
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain.errors import (
-    APIError,
     ConfigurationError,
     ForbiddenError,
     NotFoundError,
@@ -309,7 +308,7 @@ def _explain(error: WeChatPayError) -> WeChatPayError:
             f"({error}); give WeChat Pay's public key from the merchant platform (账户中心 > API安全), "
             "certs={'PUB_KEY_ID_…': Path('pub_key.pem')}"
         )
-    if isinstance(error, APIError) and isinstance(error, (RateLimitError, ServerError)):
+    if isinstance(error, (RateLimitError, ServerError)):
         return TransportError(f"the platform certificates could not be fetched: {error}", sent=False)
     return error
 

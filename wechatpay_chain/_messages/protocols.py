@@ -74,7 +74,7 @@ class Transport(Protocol):
         Raises:
             TransportError: no complete response was received. `sent` says whether the service may have received the
                 request.
-            OSError: the same; it counts as sent.
+            OSError: the same; it counts as sent. Any other exception reaches the caller of the verb as it is.
         """
         ...
 

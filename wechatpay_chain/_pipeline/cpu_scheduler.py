@@ -57,9 +57,8 @@ class CpuScheduler:
         self._outcomes: list[_Outcome] = []  # of the loop, not delivered yet
         self._since = 0.0
         self._ended = float("-inf")
-        self._process = (
-            current_process()
-        )  # a forked child may keep using its parent's loop, but the helper thread does not exist there
+        # A forked child may keep using its parent's loop, but the helper thread does not exist there.
+        self._process = current_process()
         self._is_scheduled = False
         self._helping: Future[None] | None = None
         self._helped: deque[_Outcome] = deque()  # of the helper thread, not delivered yet

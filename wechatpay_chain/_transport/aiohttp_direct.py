@@ -1,7 +1,7 @@
 """Sends a request through aiohttp's connector and its protocol, without ClientSession, ClientRequest and ClientResponse.
 
-These three take 45 of aiohttp's 80 µs for a call: with them, 32 calls at once reach 0.77 to 0.87 of a hand-written aiohttp
-program, without them 0.96 to 1.00. The price is a surface of aiohttp that is not public. It is named here, checked at first use,
+These three take 45 of aiohttp's 80 µs for a call: with them, 32 calls at once reached 0.71 to 0.87 of a hand-written aiohttp
+program, without them 0.88 to 0.96 in the same runs. The price is a surface of aiohttp that is not public. It is named here, checked at first use,
 and where a version of aiohttp does not have it, every call goes through a ClientSession. To switch it off by hand, set the
 environment variable WECHATPAY_CHAIN_AIOHTTP_DIRECT to 0 before the first awaited call.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,7 +91,7 @@ def connection_target(origin: str, loop: asyncio.AbstractEventLoop, tls: Any) ->
 
 
 async def send_direct(
-    connect: Callable[..., Any],
+    connections: aiohttp.TCPConnector,
     target: aiohttp.ClientRequest,
     request: Request,
     loop: asyncio.AbstractEventLoop,
@@ -101,7 +100,7 @@ async def send_direct(
     """Sends a request whose body is in memory, and reads the head of its response.
 
     Args:
-        connect: the `connect` of a connector.
+        connections: the connector.
         target: see `connection_target`.
         request: the signed request.
         loop: the running event loop.
@@ -114,16 +113,17 @@ async def send_direct(
     head = _head(request, target.headers["Host"])
     timeout = request.timeout
     try:
-        connection = await connect(target, [], _connect_timeout(min(timeout.connect, deadline - loop.time())))
+        seconds = min(timeout.connect, deadline - loop.time())
+        connection = await connections.connect(target, [], _connect_timeout(seconds))
     except asyncio.TimeoutError as error:
         raise Unconnected from (error if error.args else aiohttp.ConnectionTimeoutError())
     except asyncio.CancelledError:
-        if connect.__self__.closed and not is_cancelled():  # type: ignore[attr-defined]  # a bound method has it
+        if connections.closed and not is_cancelled():
             raise Unconnected from aiohttp.ClientConnectionError("the connector was closed")
         raise
     except Exception as error:
         raise Unconnected from error
-    protocol: PrivateSurface = connection.protocol
+    protocol: PrivateSurface = connection.protocol  # type: ignore[assignment]  # it is connected
     try:
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         protocol.transport.write(head + request.body)  # type: ignore[union-attr]  # it is connected
@@ -132,7 +132,8 @@ async def send_direct(
         while 100 <= message.code < 200 and message.code != SWITCHING_PROTOCOLS:  # RFC 9110, 15.2
             message, content = await _read_head(protocol, loop, until)
         if protocol.transport is None or protocol.transport.get_write_buffer_size():
-            protocol.force_close()  # the response came before the whole request was sent: the rest would be taken for the next request
+            # The response came before the whole request was sent: the rest would be taken for the next request.
+            protocol.force_close()
     except BaseException:
         if connection.transport is not None:
             connection.transport.abort()  # nothing more of it is sent

@@ -59,7 +59,7 @@ class Connections:
         target = self._destinations.get(request.origin)
         if target is None:
             target = self._destinations[request.origin] = connection_target(request.origin, loop, self._tls)
-        return await send_direct(self._connector.connect, target, request, loop, deadline)
+        return await send_direct(self._connector, target, request, loop, deadline)
 
     async def _close_with_loop(self, place: Place) -> AsyncGenerator[None]:
         """Closes the connections when it is closed itself.
