@@ -201,14 +201,14 @@ class Kept(bytes):
 
 
 class Wire:
-    """A plain socket server that records the requests it receives and responds with what `answer` returns.
+    """A plain socket server that records the requests it receives and responds with what `respond` returns.
 
-    `answer` returns a Reply, after which the connection stays open; raw bytes, after which it is closed unless they are
+    `respond` returns a Reply, after which the connection stays open; raw bytes, after which it is closed unless they are
     Kept; or None, which closes it without a response.
     """
 
-    def __init__(self, answer: Callable[[Received], Reply | bytes | None], tls: ssl.SSLContext | None = None) -> None:
-        self.answer = answer
+    def __init__(self, respond: Callable[[Received], Reply | bytes | None], tls: ssl.SSLContext | None = None) -> None:
+        self.respond = respond
         self.received: list[Received] = []
         self.followed = threading.Event()
         """Set when the bytes that follow a Kept response have been written."""
@@ -227,15 +227,15 @@ class Wire:
                     length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
                     received = Received(line, headers, self.rfile.read(length), self.client_address[1])
                     wire.received.append(received)
-                    answer = wire.answer(received)
-                    if answer is None:
+                    reply = wire.respond(received)
+                    if reply is None:
                         return
-                    self.wfile.write(answer.octets if isinstance(answer, Reply) else answer)
-                    if isinstance(answer, Kept) and answer.later:
+                    self.wfile.write(reply.octets if isinstance(reply, Reply) else reply)
+                    if isinstance(reply, Kept) and reply.later:
                         time.sleep(0.02)
-                        self.wfile.write(answer.later)
+                        self.wfile.write(reply.later)
                         wire.followed.set()
-                    if not isinstance(answer, (Reply, Kept)):
+                    if not isinstance(reply, (Reply, Kept)):
                         return
 
             def finish(self) -> None:
@@ -300,14 +300,14 @@ class Tunnel:
         self._server.server_close()
 
 
-async def turns_during(call: Awaitable[object]) -> int:
-    """Returns how often another task, which sleeps 10 ms at a time, resumes while a call is running on the event loop."""
-    calling, turns = asyncio.ensure_future(call), 0
+async def wakeups_during(call: Awaitable[object]) -> int:
+    """Returns how often another task, which sleeps 10 ms at a time, wakes up while a call runs on the event loop."""
+    calling, wakeups = asyncio.ensure_future(call), 0
     while not calling.done():
         await asyncio.sleep(0.01)
-        turns += 1
+        wakeups += 1
     await calling
-    return turns
+    return wakeups
 
 
 def json_body(value: object) -> bytes:

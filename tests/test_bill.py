@@ -82,7 +82,7 @@ def serving(service, wire, content=BILL, url=f"{API}/v3/billdownload/file?token=
             return Reply(200, {"Content-Type": "text/plain"}, content)
         return service.signed(json_body(announcement))
 
-    wire.answer = answer
+    wire.respond = answer
     return announcement
 
 
@@ -181,7 +181,7 @@ def test_what_swells_does_not_fill_the_memory(service, client, wire, fetch, tmp_
 @both
 def test_a_connection_that_breaks_leaves_nothing(service, client, wire, fetch, tmp_path):
     told = serving(service, wire)
-    wire.answer = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
+    wire.respond = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
     with pytest.raises(TransportError) as caught:
         fetch(told, tmp_path / "bill.csv")
     assert caught.value.sent is True
@@ -192,7 +192,7 @@ def test_a_connection_that_breaks_leaves_nothing(service, client, wire, fetch, t
 def test_a_broken_download_is_begun_again(service, wire, fetch, tmp_path):
     told = serving(service, wire)
     answers = [Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets, Reply(503), Reply(200, {}, BILL)]
-    wire.answer = lambda received: answers.pop(0)
+    wire.respond = lambda received: answers.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(told, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
@@ -203,7 +203,7 @@ def test_a_broken_download_is_begun_again(service, wire, fetch, tmp_path):
 def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fetch, tmp_path):
     told = serving(service, wire)
     answers = [Reply(200, {"Content-Length": "4000000"}, bytes(3_000_000)).octets, Reply(200, {}, BILL)]
-    wire.answer = lambda received: answers.pop(0)
+    wire.respond = lambda received: answers.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(told, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
@@ -212,7 +212,7 @@ def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fe
 @both
 def test_what_went_into_an_open_file_is_not_begun_again(service, wire, fetch):
     told = serving(service, wire)
-    wire.answer = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
+    wire.respond = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         with pytest.raises(TransportError):
             fetch(told, io.BytesIO(), using=client)
@@ -245,8 +245,8 @@ def test_an_encrypted_bill(service, client, wire, fetch, tmp_path, is_packed):
     told, content = sealed(service, content=gzip.compress(BILL) if is_packed else BILL)
     item = serving(service, wire, content=content, url=f"{API}/v3/bill/downloadurl?token=x", **told)
     body = json_body({"download_bill_count": 1, "download_bill_list": [item]})
-    answer = wire.answer
-    wire.answer = lambda received: answer(received) if "downloadurl" in received.target else service.signed(body)
+    answer = wire.respond
+    wire.respond = lambda received: answer(received) if "downloadurl" in received.target else service.signed(body)
     listed = client.v3.ecommerce.bill.fundflowbill.get(params={"algorithm": "AEAD_AES_256_GCM"})
     fetch(listed, tmp_path / "whole.csv", gunzip=True)
     fetch(listed.json()["download_bill_list"][0], tmp_path / "item.csv", gunzip=True)
@@ -351,7 +351,7 @@ def test_progress_may_end_it(service, client, wire, fetch, tmp_path):
 
 @both
 def test_an_error_answer_is_raised_as_one(client, wire, fetch, tmp_path):
-    wire.answer = lambda received: Reply(404, {}, json_body({"code": "RESOURCE_NOT_EXISTS"}))
+    wire.respond = lambda received: Reply(404, {}, json_body({"code": "RESOURCE_NOT_EXISTS"}))
     with pytest.raises(NotFoundError) as caught:
         fetch(f"{API}/v3/billdownload/file", tmp_path / "a")
     assert caught.value.code == "RESOURCE_NOT_EXISTS"
@@ -360,7 +360,7 @@ def test_an_error_answer_is_raised_as_one(client, wire, fetch, tmp_path):
 
 @both
 def test_what_is_neither_signed_nor_announced_with_a_digest_is_not_kept(service, client, wire, fetch, tmp_path):
-    wire.answer = lambda received: Reply(200, {}, BILL)
+    wire.respond = lambda received: Reply(200, {}, BILL)
     with pytest.raises(SignatureError):
         fetch(f"{API}/v3/some/other", tmp_path / "a")
     assert names(tmp_path) == []
@@ -376,7 +376,7 @@ def test_a_statement_is_proven_by_its_signed_digest(service, client, wire, fetch
     headers = service.signature(b'{"sha1":"' + digest.encode() + b'"}')
     shown = "0" * 40 if fault == "digest" else digest
     content = BILL + b" " if fault == "text" else BILL
-    wire.answer = lambda received: Reply(200, {**headers, "Wechatpay-Statement-Sha1": shown}, content)
+    wire.respond = lambda received: Reply(200, {**headers, "Wechatpay-Statement-Sha1": shown}, content)
     url = f"{API}/hk/v3/statements?date=20260101"
     if fault:
         with pytest.raises(SignatureError):
@@ -430,7 +430,7 @@ def test_where_files_lie():
 @pytest.mark.parametrize("path", ["v3/some/signed/report", "v3/global/statements?date=1"])
 def test_a_signature_of_nothing_proves_no_file(service, client, wire, fetch, tmp_path, path):
     """The signature of a 204 is over an empty body, and what went into a file is not held to be verified."""
-    wire.answer = lambda received: Reply(200, service.signature(b""), b"FORGED,BILL\n")
+    wire.respond = lambda received: Reply(200, service.signature(b""), b"FORGED,BILL\n")
     with pytest.raises(SignatureError):
         fetch(f"{API}/{path}", tmp_path / "a")
     assert names(tmp_path) == []
@@ -452,11 +452,11 @@ def test_a_signature_of_nothing_proves_no_file(service, client, wire, fetch, tmp
 )
 def test_what_is_no_whole_file_replaces_none(client, wire, fetch, tmp_path, answer):
     (tmp_path / "bill.csv").write_text("yesterday's")
-    wire.answer = lambda received: answer
+    wire.respond = lambda received: answer
     with pytest.raises(TransportError):
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     client.middleware.remove("errors")
-    wire.answer = lambda received: Reply(404)
+    wire.respond = lambda received: Reply(404)
     with pytest.raises(TransportError, match="has the status 404 and no file"):
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     assert (tmp_path / "bill.csv").read_text() == "yesterday's"
@@ -525,7 +525,7 @@ def test_a_digest_of_a_broken_attempt_is_forgotten(service, wire, fetch, tmp_pat
         Reply(200, {"Content-Length": "99", "Wechatpay-Statement-Sha1": "0" * 40}, b"half").octets,
         Reply(200, {}, BILL),
     ]
-    wire.answer = lambda received: answers.pop(0)
+    wire.respond = lambda received: answers.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(f"{API}/v3/billdownload/file", tmp_path / "a", using=client)
     assert (tmp_path / "a").read_bytes() == BILL
@@ -533,7 +533,7 @@ def test_a_digest_of_a_broken_attempt_is_forgotten(service, wire, fetch, tmp_pat
 
 @both
 def test_a_token_is_in_no_message(client, wire, fetch, tmp_path):
-    wire.answer = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR"}))
+    wire.respond = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR"}))
     for url in (
         f"{API}/v3/billdownload/file?token=TOPSECRET%zz<\\",
         f"{API}/v2/invoice?token=TOPSECRET",

@@ -95,7 +95,7 @@ def test_who_is_closed_late_closes_nothing_of_others(service, wire):
 @pytest.mark.parametrize("apart", [False, True])
 def test_interim_answers_are_passed_over(client, wire, service, status, apart):
     interim, true = Kept(f"HTTP/1.1 {status} X\r\n\r\n".encode()), service.signed(b'{"a":1}').octets
-    wire.answer = lambda received: interim.then(true) if apart else Kept(interim + true)
+    wire.respond = lambda received: interim.then(true) if apart else Kept(interim + true)
 
     async def main():
         return [(await client.v3.x.post_async(json={})).json() for _ in range(3)]
@@ -104,7 +104,7 @@ def test_interim_answers_are_passed_over(client, wire, service, status, apart):
 
 
 def test_silence_after_an_interim_answer(client, wire):
-    wire.answer = lambda received: Kept(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    wire.respond = lambda received: Kept(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
     async def main():
         with pytest.raises(TransportTimeout) as caught:
@@ -197,7 +197,7 @@ def test_a_connection_is_not_used_again_after_a_408(client, wire, service):
         true = service.signed(json.dumps({"to": received.target}).encode()).octets
         return Kept(Reply(408).octets).then(true) if received.target == "/v3/late" else Kept(true)
 
-    wire.answer = answer
+    wire.respond = answer
     targets = ["first", "late", "second", "third"]
     for target in targets:
         try:
@@ -249,7 +249,9 @@ def test_a_close_that_a_busy_loop_has_not_noticed(service):
 
 
 def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(client, wire, service):
-    wire.answer = lambda received: Kept(service.signed().octets).then(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n")
+    wire.respond = lambda received: Kept(service.signed().octets).then(
+        b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"
+    )
     said = []
 
     async def main():

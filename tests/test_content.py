@@ -34,7 +34,7 @@ def test_all_else_is_asked_for_as_json(client, wire, send, path):
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_a_body_that_is_empty_is_none(client, wire, service, send, status):
-    wire.answer = lambda received: service.signed(b"", status)
+    wire.respond = lambda received: service.signed(b"", status)
     response = send(client.v3.x, "post", json={})
     assert response.json() is None
     assert response.decrypt() is None
@@ -47,7 +47,7 @@ USELESS = [b"<html>", b"{", b"\xff\xfe\xff", b" ", b"\x89PNG\r\n", DEEP, b"[" * 
 
 @pytest.mark.parametrize("body", USELESS, ids=lambda body: repr(body[:8]))
 def test_what_is_not_json_says_what_came(client, wire, service, send, body):
-    wire.answer = lambda received: service.signed(body)
+    wire.respond = lambda received: service.signed(body)
     response = send(client["v3/users/{openid}"], "get", openid=SECRET)
     for read in (response.json, lambda: response.decrypt("a")):
         with pytest.raises(ContentError) as caught:
@@ -73,7 +73,7 @@ def test_what_is_not_json_says_what_came(client, wire, service, send, body):
     ],
 )
 def test_a_file_says_where_it_is(content_type, shown, client, wire, send):
-    wire.answer = lambda received: Reply(200, {"Content-Type": "text/plain"}, b"\x89PNG")
+    wire.respond = lambda received: Reply(200, {"Content-Type": "text/plain"}, b"\x89PNG")
     response = send(client["v3/merchant-service/images/{id}"], "get", id=SECRET)
     response = Response(200, Headers({"Content-Type": content_type}), response.content, response.request)
     with pytest.raises(ContentError) as caught:
@@ -88,7 +88,7 @@ def test_a_file_says_where_it_is(content_type, shown, client, wire, send):
 
 
 def test_an_error_response_without_a_body_is_no_value(client, wire, send):
-    wire.answer = lambda received: Reply(404, {}, b"")
+    wire.respond = lambda received: Reply(404, {}, b"")
     with pytest.raises(NotFoundError) as caught:
         send(client.v3.x, "get")
     with pytest.raises(ContentError, match="response 404 is not JSON: came 0 bytes of no Content-Type"):
@@ -97,7 +97,7 @@ def test_an_error_response_without_a_body_is_no_value(client, wire, send):
 
 def test_what_cannot_be_decrypted_says_of_which_call(client, wire, service, send):
     other = crypto.encrypt("x", service.platform.public_key())
-    wire.answer = lambda received: service.signed(json_body({"name": other, "n": 1}))
+    wire.respond = lambda received: service.signed(json_body({"name": other, "n": 1}))
     response = send(client.v3.x, "get")
     for path, kind in (
         ("nothing", ArgumentError),
@@ -111,12 +111,12 @@ def test_what_cannot_be_decrypted_says_of_which_call(client, wire, service, send
 
 
 def test_duplicate_names_stay_as_python_has_them(client, wire, service, send):
-    wire.answer = lambda received: service.signed(b'{"a":1,"a":2,"b":NaN}')
+    wire.respond = lambda received: service.signed(b'{"a":1,"a":2,"b":NaN}')
     assert send(client.v3.x, "get").json()["a"] == json.loads('{"a":1,"a":2}')["a"]
 
 
 def test_a_source_that_is_not_json_announces_no_file(client, wire, service, tmp_path):
-    wire.answer = lambda received: service.signed(b"<html>")
+    wire.respond = lambda received: service.signed(b"<html>")
     bill = client.v3.bill.tradebill.get()
     with pytest.raises(ContentError):
         client.download(bill, tmp_path / "bill.csv")

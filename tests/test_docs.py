@@ -104,7 +104,7 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, c
     reply = service.signed(
         json_body({"out_trade_no": "a-1", "mchid": MCHID, "amount": {"total": 1, "currency": "CNY"}})
     )
-    wire.answer = lambda received: reply
+    wire.respond = lambda received: reply
     asked = {"mchid": MCHID, "out_trade_no": "a-1", "amount": {"total": 1}}
     node = client.v3.pay.transactions.out_trade_no._number_
     assert is_about(send(node, "get", number="a-1").json(), asked)

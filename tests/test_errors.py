@@ -37,7 +37,7 @@ def test_an_error_answer_is_raised_by_its_status(client, wire, service, send, st
     reply = Reply(
         status, {"Request-ID": "08E2-1", **(service.signature(body) if signed else {})}, b"" if status == 304 else body
     )
-    wire.answer = lambda received: reply
+    wire.respond = lambda received: reply
     with pytest.raises(APIError) as caught:
         send(client["v3/users/{openid}"], "post", openid=OPENID)
     error = caught.value
@@ -71,7 +71,7 @@ def test_an_error_answer_is_raised_by_its_status(client, wire, service, send, st
 )
 @pytest.mark.parametrize("status", [401, 404, 502])
 def test_an_error_answer_of_any_body(client, wire, send, body, status):
-    wire.answer = lambda received: Reply(status, {"Content-Type": "text/html"}, body)
+    wire.respond = lambda received: Reply(status, {"Content-Type": "text/html"}, body)
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "get")
     assert (caught.value.status_code, caught.value.code, caught.value.message) == (status, "", "")
@@ -81,7 +81,7 @@ def test_an_error_answer_of_any_body(client, wire, send, body, status):
 @given(st.binary(max_size=200), st.sampled_from([400, 401, 404, 500]))
 @settings(max_examples=60)
 def test_whatever_the_body_only_our_error_goes(client, wire, send, body, status):
-    wire.answer = lambda received: Reply(status, {}, body)
+    wire.respond = lambda received: Reply(status, {}, body)
     with pytest.raises(APIError):
         send(client.v3.x, "get")
 
@@ -113,7 +113,7 @@ JSON = st.recursive(
 @given(JSON)
 @settings(max_examples=100)
 def test_whatever_the_json_only_our_error_goes(client, wire, send, value):
-    wire.answer = lambda received: Reply(401, {}, json.dumps({"code": "SIGN_ERROR", "detail": value}).encode())
+    wire.respond = lambda received: Reply(401, {}, json.dumps({"code": "SIGN_ERROR", "detail": value}).encode())
     with pytest.raises(errors.AuthenticationError):
         send(client.v3.x, "post", json={})
 
@@ -135,7 +135,7 @@ def test_a_refused_signature_explains_itself(client, wire, send):
         }
         return Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "错误的签名，验签失败", "detail": detail}))
 
-    wire.answer = answer
+    wire.respond = answer
     with pytest.raises(errors.AuthenticationError) as caught:
         send(client.v3.x, "post", json={"card": "6222000000000000", "name": "张三"})
     said = str(caught.value)
@@ -151,7 +151,7 @@ def test_a_refused_signature_explains_itself(client, wire, send):
     assert "they verified, 157 bytes: 'POST\\n/v3/other\\n" in said
     assert received.credentials["signature"] not in said
     assert "6222000000" not in said
-    wire.answer = lambda received: Reply(
+    wire.respond = lambda received: Reply(
         401, {}, json_body({"detail": {"sign_information": {"truncated_sign_message": "A" * 5000}}})
     )
     with pytest.raises(errors.AuthenticationError) as caught:
@@ -162,7 +162,7 @@ def test_a_refused_signature_explains_itself(client, wire, send):
 
 
 def test_a_refused_signature_without_details(client, wire, send):
-    wire.answer = lambda received: Reply(
+    wire.respond = lambda received: Reply(
         401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误", "detail": {}})
     )
     with pytest.raises(errors.AuthenticationError) as caught:
@@ -173,7 +173,7 @@ def test_a_refused_signature_without_details(client, wire, send):
 
 def test_what_the_service_writes_cannot_forge_a_line(client, wire, send):
     problem = json.dumps({"code": "A\nERROR root", "message": "\x1b[31m\ud800"}).encode()
-    wire.answer = lambda received: Reply(400, {"Request-ID": "1"}, problem)
+    wire.respond = lambda received: Reply(400, {"Request-ID": "1"}, problem)
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "get")
     assert str(caught.value).isprintable()
@@ -197,11 +197,11 @@ def test_the_tree():
 
 
 def test_errors_survive_a_process_boundary(client, wire, service):
-    wire.answer = lambda received: Reply(
+    wire.respond = lambda received: Reply(
         404, {"Request-ID": "1-2"}, json_body({"code": "ORDER_NOT_EXIST", "message": "无"})
     )
     for fault in (Reply(404, {}, json_body({"code": "X", "message": "y"})), Reply(200, {}, b"")):
-        wire.answer = lambda received, fault=fault: fault
+        wire.respond = lambda received, fault=fault: fault
         with pytest.raises(WeChatPayError) as caught:
             client.v3.x.get()
         for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
@@ -286,7 +286,7 @@ def test_a_connection_that_nobody_accepts_was_not_sent(service, send):
 
 @pytest.mark.parametrize("verb", ["get", "post", "delete"])
 def test_a_dropped_connection_may_have_been_sent(service, send, wire, verb):
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     assert broken(service, send, wire.base_url, verb).sent is True
     assert len(wire.received) == 1
 
@@ -294,7 +294,7 @@ def test_a_dropped_connection_may_have_been_sent(service, send, wire, verb):
 @pytest.mark.parametrize("verb", ["get", "post"])
 def test_silence_may_have_been_sent(service, send, wire, verb):
     release = threading.Event()
-    wire.answer = lambda received: release.wait(5) and None
+    wire.respond = lambda received: release.wait(5) and None
     began = time.monotonic()
     assert broken(service, send, wire.base_url, verb).sent is True
     assert time.monotonic() - began < 3
@@ -312,7 +312,7 @@ def test_silence_may_have_been_sent(service, send, wire, verb):
     ],
 )
 def test_a_broken_answer_may_have_been_sent(service, send, wire, octets):
-    wire.answer = lambda received: octets
+    wire.respond = lambda received: octets
     assert broken(service, send, wire.base_url).sent is True
 
 
@@ -320,7 +320,7 @@ def test_a_broken_answer_may_have_been_sent(service, send, wire, octets):
 def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
     """aiohttp repeats a PUT or a DELETE by itself when a kept connection breaks."""
     drop = []
-    wire.answer = lambda received: None if drop else service.signed()
+    wire.respond = lambda received: None if drop else service.signed()
 
     async def awaited(client):
         await client.v3.first.get_async()
@@ -366,7 +366,7 @@ def test_a_connection_dropped_behind_a_proxy_may_have_been_sent(service, send, v
 def test_an_interim_answer_is_not_taken_for_the_answer(client, wire, service, status):
     """The true answer comes later, on a connection that must not be used for another call."""
     first = service.signed(b'{"to":"first"}')
-    wire.answer = lambda received: Reply(status, {}, b"") if received.target == "/v3/first" else first
+    wire.respond = lambda received: Reply(status, {}, b"") if received.target == "/v3/first" else first
     with pytest.raises(TransportError) as caught:
         client.v3.first.get()
     assert caught.value.sent is True
@@ -399,7 +399,7 @@ def test_a_proxys_password_is_not_shown(service, send):
 
 
 def test_an_error_does_not_outlive_its_handling(client, wire):
-    wire.answer = lambda received: Reply(400, {}, b"{}")
+    wire.respond = lambda received: Reply(400, {}, b"{}")
 
     async def main() -> None:
         for call in (client.v3.x.get, client.v3.x.get_async):
@@ -420,7 +420,7 @@ def test_an_error_does_not_outlive_its_handling(client, wire):
 
 def test_a_timeout_of_one_call(client, wire, send):
     release = threading.Event()
-    wire.answer = lambda received: release.wait(5) and None
+    wire.respond = lambda received: release.wait(5) and None
     began = time.monotonic()
     with pytest.raises(TransportError):
         send(client.v3.x, "get", timeout=0.2)
@@ -433,7 +433,7 @@ def test_a_timeout_of_one_call(client, wire, send):
 
 def test_a_cancelled_call_stops(client, wire):
     release = threading.Event()
-    wire.answer = lambda received: release.wait(5) and None
+    wire.respond = lambda received: release.wait(5) and None
 
     async def main():
         with pytest.raises(asyncio.TimeoutError):

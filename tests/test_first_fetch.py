@@ -39,7 +39,7 @@ def test_a_merchant_without_certificates(alone, wire, send, status):
     problem = json_body(
         {"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥"}
     )
-    wire.answer = lambda received: Reply(status, {}, problem)
+    wire.respond = lambda received: Reply(status, {}, problem)
     with Client(**alone) as client:
         for _ in range(2):
             said = failed(client, send, wire, ConfigurationError)
@@ -51,7 +51,7 @@ def test_a_merchant_without_certificates(alone, wire, send, status):
 
 
 def test_a_service_that_refuses_the_signature(alone, wire, send):
-    wire.answer = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误"}))
+    wire.respond = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误"}))
     with Client(**alone) as client:
         for _ in range(2):
             said = failed(client, send, wire, AuthenticationError)
@@ -61,10 +61,10 @@ def test_a_service_that_refuses_the_signature(alone, wire, send):
 
 
 def test_a_service_that_is_away(alone, wire, send):
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     with Client(**alone) as client:
         failed(client, send, wire, TransportError)
-    wire.answer = lambda received: time.sleep(0.5)
+    wire.respond = lambda received: time.sleep(0.5)
     with Client(**alone, timeout=(1, 0.2)) as client:
         with pytest.raises(TransportTimeout) as caught:
             send(client.v3.pay, "post", json={"out_trade_no": "1"})
@@ -72,7 +72,7 @@ def test_a_service_that_is_away(alone, wire, send):
 
 
 def test_another_apiv3_key(alone, service, wire, send):
-    wire.answer = Authority(service)
+    wire.respond = Authority(service)
     with Client(**{**alone, "apiv3_key": "y" * 32}) as client:
         assert "apiv3_key: the platform certificates cannot be decrypted with it" in failed(
             client, send, wire, ConfigurationError
@@ -80,14 +80,14 @@ def test_another_apiv3_key(alone, service, wire, send):
 
 
 def test_a_list_that_nothing_verifies(alone, service, wire, send):
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     authority.key = new_key()
     with Client(**alone) as client:
         assert "could not be verified" in failed(client, send, wire, TransportError)
 
 
 def test_a_clock_that_is_corrected_is_tried_at_once(alone, service, wire, send, monkeypatch):
-    wire.answer = Authority(service)
+    wire.respond = Authority(service)
     true = time.time
     monkeypatch.setattr(
         "tests.service.time", SimpleNamespace(time=true, sleep=time.sleep)
@@ -128,7 +128,7 @@ def odd_certificates():
 
 
 def test_certificates_of_no_use_are_left_out(alone, service, wire, send, caplog):
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     authority.listed = [*odd_certificates(), *authority.listed, new_certificate(service.platform, age=90, days=-1)]
     with caplog.at_level(logging.WARNING, "wechatpay_chain"), Client(**alone) as client:
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}
@@ -139,7 +139,7 @@ def test_certificates_of_no_use_are_left_out(alone, service, wire, send, caplog)
 
 
 def test_a_list_of_certificates_of_no_use(alone, service, wire, send):
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     authority.listed = odd_certificates()
     with Client(**alone) as client:
         failed(client, send, wire, ConfigurationError)
@@ -149,7 +149,7 @@ def test_a_certificate_of_no_use_beside_others_keeps_no_rotation_from_happening(
     alone, service, wire, send, monkeypatch
 ):
     """An answer to a POST that was acted on named a new certificate; the list held one of SM2 beside it."""
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     with Client(**alone) as client:
         send(client.v3.pay, "get")
         authority.rotate()

@@ -572,7 +572,7 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
         "a long text": ("no key. " * 200, "a string of 1599 characters, which is neither PEM nor base64"),
         "a user's folder": ("~nobody-at-all/apiclient_key.pem", "~nobody-at-all/apiclient_key.pem"),
         "a URL": ("https://example.com/key.pem", "a URL with the scheme 'https'"),
-        "a Path of it": (Path(content[:100].replace("//", "/x")), "a path of 100 characters"),
+        "a Path of it": (Path(content[:99].replace("//", "/x") + "x"), "a path of 100 characters"),
         "a part of it as a path": (content[:40] + ".pem", "a string of 44 characters"),
         "an open file": (io.BytesIO(pem.encode()), "came a BytesIO"),
     }

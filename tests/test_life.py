@@ -25,7 +25,7 @@ def echo(wire, service):
     def answer(received: Received) -> Reply:
         return service.signed(json_body({"target": received.target, "body": received.body.decode()}))
 
-    wire.answer = answer
+    wire.respond = answer
     return wire
 
 

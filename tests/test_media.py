@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service import Received, rsa_verifies, turns_during
+from tests.service import Received, rsa_verifies, wakeups_during
 from wechatpay_chain import ArgumentError, Client, Retry, Sensitive
 from wechatpay_chain._files.source import open_file
 from wechatpay_chain._files.upload import encode_upload
@@ -193,7 +193,7 @@ def test_a_sensitive_meta(client, wire, service, send):
 
 def test_a_repeat_sends_the_file_again(service, wire, send, picture):
     answers = [None, service.signed()]
-    wire.answer = lambda received: answers.pop(0)
+    wire.respond = lambda received: answers.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         send(client.v3.merchant.media.upload, "post", files={"file": picture}, idempotent=True)
     first, second = (parts(received)[1][1] for received in wire.received)
@@ -379,7 +379,7 @@ def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
     call = client.v3.marketing.shopping_receipt.shoppingreceipts.post_async(
         files=files, json={"phone": Sensitive("0755")}
     )
-    assert asyncio.run(turns_during(call)) > 10
+    assert asyncio.run(wakeups_during(call)) > 10
 
 
 def test_a_view_of_wide_items_is_sent_whole(client, wire, send):

@@ -84,7 +84,7 @@ def test_a_middleware_sees_what_is_thrown_and_what_comes_back(client, wire, serv
     client.middleware.insert_after("log", "watch", watch)
     assert list(client.middleware)[:2] == ["log", "watch"]
     send(client.v3.x, "get")
-    wire.answer = lambda received: Reply(404)
+    wire.respond = lambda received: Reply(404)
     with pytest.raises(APIError):
         send(client.v3.x, "get")
     assert seen == [200, 404]
@@ -131,7 +131,7 @@ def test_replaced_and_removed(client, wire, send):
     send(client.v3.x, "get")
     assert lines == ["v3/x"]
     client.middleware.remove("errors")
-    wire.answer = lambda received: Reply(503)
+    wire.respond = lambda received: Reply(503)
     assert send(client.v3.x, "get").status_code == 503
 
 
@@ -197,7 +197,7 @@ def test_a_layer_inside_cannot_make_an_answer_out_to_be_a_download(client, wire,
         return replace(response, request=replace(request, method="GET", target="/v3/billdownload/file"))
 
     client.middleware.insert_after("sign", "cached", cached)
-    wire.answer = lambda received: Reply(200, {}, b'{"forged":true}')
+    wire.respond = lambda received: Reply(200, {}, b'{"forged":true}')
     with pytest.raises(SignatureError):
         send(client.v3.pay, "post", json={})
 
@@ -221,7 +221,7 @@ def test_what_is_no_effect(client, send):
 
 
 def test_an_error_answer_is_not_read_without_end(client, wire, send):
-    wire.answer = lambda received: Reply(404, {}, bytes(20 << 20))
+    wire.respond = lambda received: Reply(404, {}, bytes(20 << 20))
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "get")
     assert len(caught.value.response.content) < 2 << 20
@@ -236,7 +236,7 @@ def test_answers_of_every_kind_go_to_another_process(client, wire, service, tmp_
         client.v3.x.post(json={"name": Sensitive("张三")}),
         client.v3.x.post(files={"file": ("a.png", b"abc")}),
     ]
-    wire.answer = lambda received: Reply(200, {}, b"a,b")
+    wire.respond = lambda received: Reply(200, {}, b"a,b")
     answers.append(client.download("https://api.mch.weixin.qq.com/v3/billdownload/file", tmp_path / "a"))
     for answer in answers:
         assert pickle.loads(pickle.dumps(answer)).headers == answer.headers
@@ -270,7 +270,7 @@ def test_a_file_on_another_host_passes_the_layers_of_the_user_too(client, wire, 
 
 
 def test_a_download_that_fails_is_one_that_failed(client, wire, tmp_path, caplog):
-    wire.answer = lambda received: Reply(200, {}, b"a,b")
+    wire.respond = lambda received: Reply(200, {}, b"a,b")
     told = {"download_url": f"{wire.base_url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": "0" * 40}
     with caplog.at_level("DEBUG", "wechatpay_chain"), pytest.raises(SignatureError) as caught:
         client.download(told, tmp_path / "a")

@@ -270,7 +270,7 @@ def test_a_client_fetches_the_certificate_that_a_notification_needs(service):
 
 def test_a_service_that_is_away_empties_nothing(service, wire):
     settings = {**service.settings(wire.base_url), "apiv3_key": APIV3_KEY}
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     with Client(**settings) as client:
         body = envelope()
         assert refused(client.notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
@@ -329,7 +329,7 @@ def test_an_empty_body_says_that_something_has_read_it(service, notifications, m
 def test_the_sandbox_writes_times_as_the_service_does(wire, monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
-    wire.answer = lambda received: Answer(204)
+    wire.respond = lambda received: Answer(204)
     try:
         with Sandbox() as sandbox:
             assert sandbox.notify("TRANSACTION.SUCCESS", RESOURCE, wire.base_url).is_received

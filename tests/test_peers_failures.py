@@ -52,8 +52,8 @@ def client(service, wire) -> Iterator[Client]:
 
 @pytest.fixture
 def authority(service, wire) -> Authority:
-    wire.answer = Authority(service)
-    return wire.answer
+    wire.respond = Authority(service)
+    return wire.respond
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def refused(call, *arguments, **options) -> Reason:
 
 def test_a_response_24_hours_old_is_refused(client, wire, service, send):
     """wpv3 accepts it."""
-    wire.answer = lambda received: service.signed(PAID)
+    wire.respond = lambda received: service.signed(PAID)
     assert send(client.v3.x, "get").content == PAID
-    wire.answer = lambda received: service.signed(PAID, timestamp=int(time.time()) - DAY)
+    wire.respond = lambda received: service.signed(PAID, timestamp=int(time.time()) - DAY)
     assert refused(send, client.v3.x, "get") is Reason.CLOCK_SKEW
 
 
@@ -183,10 +183,10 @@ def test_twenty_forged_serials_in_answers_cause_one_download_at_most(client, wir
     """wpv3 makes twenty."""
     for serial in FORGED:
         forged = service.signed(PAID, key=service.merchant, serial=serial)
-        wire.answer = lambda received, forged=forged: authority(received) if "cert" in received.target else forged
+        wire.respond = lambda received, forged=forged: authority(received) if "cert" in received.target else forged
         assert refused(send, client.v3.x, "get") is Reason.UNKNOWN_SERIAL
     assert authority.downloads <= 1
-    wire.answer = lambda received: service.signed(PAID)
+    wire.respond = lambda received: service.signed(PAID)
     assert send(client.v3.x, "get").content == PAID
 
 
@@ -208,7 +208,7 @@ def test_a_forged_notification_while_the_network_is_down_empties_nothing(
     known = service.signature(body, key=authority.key, serial=authority.serial)
     assert parse(fetching, known, body).resource == RESOURCE
     a_minute_later()
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     forged = service.signature(body, key=service.merchant, serial=FORGED[0])
     assert refused(parse, fetching, forged, body) is Reason.UNKNOWN_SERIAL
     assert [received.target for received in wire.received] == ["/v3/certificates"] * 2, "the second one failed"
@@ -265,7 +265,7 @@ def test_the_id_of_a_public_key_is_no_hexadecimal_number(client, fetching, wire,
     assert parse(client, named, body).resource == RESOURCE
     send(fetching.v3.x, "get")
     assert refused(parse, fetching, named, body) is Reason.UNKNOWN_SERIAL
-    wire.answer = lambda received: service.signed(PAID, serial=PUBLIC_KEY_ID)
+    wire.respond = lambda received: service.signed(PAID, serial=PUBLIC_KEY_ID)
     assert send(client.v3.x, "get").content == PAID
     assert refused(send, fetching.v3.x, "get") is Reason.UNKNOWN_SERIAL
     assert authority.downloads == 1, "no list of certificates has a public key"
@@ -303,7 +303,7 @@ def test_a_wrong_signature_raises(client, wire, service, send, parse):
     body = envelope()
     wrong = service.signature(body, key=service.merchant)
     assert refused(parse, client, wrong, body) is Reason.BAD_SIGNATURE
-    wire.answer = lambda received: Reply(200, wrong, body)
+    wire.respond = lambda received: Reply(200, wrong, body)
     assert refused(send, client.v3.x, "get") is Reason.BAD_SIGNATURE
 
 
@@ -313,7 +313,7 @@ def test_the_signature_type_header_is_not_required(client, wire, service, send, 
     headers = service.signature(body)
     assert "Wechatpay-Signature-Type" not in headers
     assert parse(client, headers, body).resource == RESOURCE
-    wire.answer = lambda received: Reply(200, headers, body)
+    wire.respond = lambda received: Reply(200, headers, body)
     assert send(client.v3.x, "get").content == body
 
 
@@ -342,7 +342,7 @@ def test_responses_are_verified(client, wire, service, send):
             (service.signed(PAID, key=service.merchant), Reason.BAD_SIGNATURE),
             (Reply(200, good.headers, b'{"trade_state":"REFUND!"}'), Reason.BAD_SIGNATURE),
         ):
-            wire.answer = lambda received, reply=reply: reply
+            wire.respond = lambda received, reply=reply: reply
             assert refused(send, client.v3.x, verb) is reason
 
 
@@ -413,7 +413,7 @@ LOST = {
 @pytest.mark.parametrize("lost", LOST)
 def test_what_was_sent_is_not_sent_again_to_the_second_domain(service, wire, send, lost):
     """Java sends it again after any I/O error."""
-    wire.answer = LOST[lost]
+    wire.respond = LOST[lost]
     with Wire(lambda received: service.signed()) as second:
         policy = Retry(backoff=0.01, second_url=second.base_url)
         with Client(**{**service.settings(wire.base_url), "retry": policy}) as client:
@@ -514,7 +514,7 @@ def test_a_host_header_does_not_turn_verification_off(client, service, parse, ho
 
 def test_an_answer_of_localhost_is_verified(service, wire, send):
     """CVE-2026-33661, the other way round."""
-    wire.answer = lambda received: Reply(200, {"Host": "localhost"}, PAID)
+    wire.respond = lambda received: Reply(200, {"Host": "localhost"}, PAID)
     with Client(**service.settings(wire.base_url.replace("127.0.0.1", "localhost"))) as client:
         assert refused(send, client.v3.x, "get") is Reason.MISSING_HEADER
     assert wire.received[0].header("Host").startswith("localhost")
@@ -664,7 +664,7 @@ def logged(service, wire, send, caplog) -> str:
     outcomes = []
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"), Client(**settings, apiv3_key=APIV3_KEY) as client:
         for answer in answers:
-            wire.answer = lambda received, answer=answer: answer
+            wire.respond = lambda received, answer=answer: answer
             try:
                 answered = send(
                     client.v3.payscore.users._openid_, "post", openid=OPENID, params={"openid": OPENID},

@@ -60,7 +60,7 @@ WITH_A_QUERY = [
 def test_a_query_that_is_written_in_a_template_is_not_shown(client, wire, send, caplog, template):
     node = client[template]
     shown = [repr(node), repr(Call("GET", str(node)))]
-    wire.answer = lambda received: Reply(404, {}, b"")
+    wire.respond = lambda received: Reply(404, {}, b"")
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
         try:
             send(node, "get")
@@ -119,7 +119,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_refused_signature_shows_no_values_in_whatever_form(client, wire, send, form):
-    wire.answer = lambda received: refusal(received, FORMS[form](as_verified(received)))
+    wire.respond = lambda received: refusal(received, FORMS[form](as_verified(received)))
     with pytest.raises(AuthenticationError) as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"appid": "wx8888", "token": TOKEN})
     said = str(caught.value)
@@ -133,7 +133,7 @@ def test_a_refused_signature_shows_no_values_in_whatever_form(client, wire, send
 
 
 def test_a_refused_signature_can_be_compared(client, wire, send):
-    wire.answer = lambda received: refusal(received, as_verified(received))
+    wire.respond = lambda received: refusal(received, as_verified(received))
     with pytest.raises(AuthenticationError) as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     ours, theirs = (line.partition(" bytes: ")[2] for line in str(caught.value).splitlines()[1:3])
@@ -146,7 +146,7 @@ def test_a_refused_signature_can_be_compared(client, wire, send):
     [("token=", "token=9", "path or query"), ("/v3", "/V3", "path or query"), ("GET", "get", "method")],
 )
 def test_a_difference_is_named_also_where_values_are_hidden(client, wire, send, old, new, name):
-    wire.answer = lambda received: refusal(received, as_verified(received).replace(old, new))
+    wire.respond = lambda received: refusal(received, as_verified(received).replace(old, new))
     with pytest.raises(AuthenticationError, match=f"They differ in the {name}") as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     assert TOKEN not in str(caught.value)
@@ -154,7 +154,7 @@ def test_a_difference_is_named_also_where_values_are_hidden(client, wire, send, 
 
 
 def test_a_long_message_takes_no_time(client, wire, send):
-    wire.answer = lambda received: Reply(500, {}, json_body({"code": "X", "message": "a1b2" * 250_000}))
+    wire.respond = lambda received: Reply(500, {}, json_body({"code": "X", "message": "a1b2" * 250_000}))
     began = time.monotonic()
     with pytest.raises(APIError):
         send(client.v3.x, "get", params={"token": "a1b2c3" * 1000})
@@ -164,7 +164,7 @@ def test_a_long_message_takes_no_time(client, wire, send):
 @pytest.mark.parametrize("length", ["x\n\x1b", [1] * 5000, {"a": TOKEN}, 10**30, -1, True, None])
 def test_a_reported_length_is_a_number(client, wire, send, length):
     body = {"detail": {"sign_information": {"truncated_sign_message": "GET", "sign_message_length": length}}}
-    wire.answer = lambda received: Reply(401, {}, json_body(body))
+    wire.respond = lambda received: Reply(401, {}, json_body(body))
     with pytest.raises(AuthenticationError, match="they verified, unknown bytes"):
         send(client.v3.x, "get")
 
@@ -175,7 +175,7 @@ def test_a_message_that_repeats_the_call(client, wire, send):
         "message": f"用户{OPENID}不存在",
         "detail": {"issue": f"GET /v3/x?token={TOKEN} is unknown"},
     }
-    wire.answer = lambda received: Reply(404, {}, json_body(problem))
+    wire.respond = lambda received: Reply(404, {}, json_body(problem))
     with pytest.raises(APIError) as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     assert OPENID not in str(caught.value)
@@ -191,7 +191,7 @@ def test_what_the_other_side_writes_is_escaped_and_bounded(client, wire, send, c
     foreign = HOSTILE.encode("latin-1", "ignore").decode("latin-1")
     problem = {"code": HOSTILE, "message": HOSTILE, "detail": {"field": HOSTILE, "issue": HOSTILE}}
     for reply in (Reply(404, {"Request-ID": foreign}, json_body(problem)), Reply(200, {"Request-ID": foreign}, b"{}")):
-        wire.answer = lambda received, reply=reply: reply
+        wire.respond = lambda received, reply=reply: reply
         caplog.clear()
         with caplog.at_level(logging.DEBUG, "wechatpay_chain"), pytest.raises(WeChatPayError) as caught:
             send(client.v3.x, "get")
@@ -237,7 +237,7 @@ def faults(service):
 
 
 def failing(client: Client, wire, service, kind: str) -> WeChatPayError:
-    wire.answer = lambda received: faults(service)[kind]
+    wire.respond = lambda received: faults(service)[kind]
     with pytest.raises(WeChatPayError) as caught:
         client.v3.x.post(files={"file": ("a.jpg", b"x")}, json={"sha256": None}, params={"a": "b"})
     return caught.value
@@ -289,7 +289,7 @@ def test_a_copy_of_a_request_is_still_the_whole_request(client, wire, service):
 
 def test_what_a_download_ends_with_is_pickled_without_its_file(client, wire, service):
     url = f"{wire.base_url}v3/billdownload/file?token={TOKEN}"
-    wire.answer = lambda received: Reply(200, {"Content-Type": "text/csv"}, b"abc")
+    wire.respond = lambda received: Reply(200, {"Content-Type": "text/csv"}, b"abc")
     response = client.download(url, io.BytesIO())
     with pytest.raises(SignatureError) as caught:
         client.download({"download_url": url, "hash_type": "SHA1", "hash_value": "0" * 40}, io.BytesIO())
@@ -307,7 +307,7 @@ def call_in_a_child(settings: dict, base_url: str):
 def test_an_error_comes_home_from_another_process(wire, service):
     from tests.service import private_pem
 
-    wire.answer = lambda received: Reply(404, {}, json_body({"code": "X", "message": "y"}))
+    wire.respond = lambda received: Reply(404, {}, json_body({"code": "X", "message": "y"}))
     settings = {**service.settings(""), "private_key": private_pem(service.merchant)}
     spawning = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawning) as processes:
@@ -315,7 +315,7 @@ def test_an_error_comes_home_from_another_process(wire, service):
             processes.submit(call_in_a_child, settings, wire.base_url).result()
         assert caught.value.sent is True
         assert "Authorization" not in caught.value.response.request.headers
-        wire.answer = lambda received: service.signed()
+        wire.respond = lambda received: service.signed()
         response = processes.submit(call_in_a_child, settings, wire.base_url).result()
     assert response.json() == {}
     assert "Authorization" not in response.request.headers

@@ -72,7 +72,7 @@ def test_without_a_second_domain_the_first_is_tried_again(service, closed_url, s
 
 @pytest.mark.parametrize("verb", WRITES)
 def test_what_left_is_not_sent_again(trying, wire, send, verb):
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     with pytest.raises(TransportError) as caught:
         send(trying.v3.x, verb, json={})
     assert caught.value.sent is True
@@ -82,7 +82,7 @@ def test_what_left_is_not_sent_again(trying, wire, send, verb):
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 @pytest.mark.parametrize("verb", WRITES)
 def test_what_may_have_been_acted_on_is_not_sent_again(trying, wire, send, verb, status):
-    wire.answer = lambda received: Reply(status)
+    wire.respond = lambda received: Reply(status)
     with pytest.raises(APIError):
         send(trying.v3.x, verb, json={})
     assert len(wire.received) == 1
@@ -92,14 +92,14 @@ def test_what_may_have_been_acted_on_is_not_sent_again(trying, wire, send, verb,
 @pytest.mark.parametrize("call", [("get", {}), *((verb, {"idempotent": True}) for verb in WRITES)], ids=str)
 def test_what_may_be_repeated_is(service, trying, wire, send, fault, call):
     verb, options = call
-    wire.answer = failing(service, 2, fault)
+    wire.respond = failing(service, 2, fault)
     assert send(trying.v3.orders, verb, json={"out_trade_no": "1"}, **options).status_code == 200
     assert len(wire.received) == 3
     assert len({received.body for received in wire.received}) == 1, "the very same bytes"
 
 
 def test_each_attempt_is_signed_anew(service, trying, wire, send):
-    wire.answer = failing(service, 2, None)
+    wire.respond = failing(service, 2, None)
     send(trying.v3.x, "post", json={"a": "中"}, idempotent=True)
     assert all(received.is_signed_by(service.merchant) for received in wire.received)
     assert len({received.credentials["nonce_str"] for received in wire.received}) == 3
@@ -108,7 +108,7 @@ def test_each_attempt_is_signed_anew(service, trying, wire, send):
 def test_what_is_sensitive_is_encrypted_once(service, trying, wire, send):
     from wechatpay_chain import Sensitive
 
-    wire.answer = failing(service, 2, None)
+    wire.respond = failing(service, 2, None)
     send(trying.v3.x, "post", json={"name": Sensitive("张三")}, idempotent=True)
     assert len({received.body for received in wire.received}) == 1
     assert len(wire.received) == 3
@@ -116,7 +116,7 @@ def test_what_is_sensitive_is_encrypted_once(service, trying, wire, send):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 501, 504])
 def test_other_errors_are_final(trying, wire, send, status):
-    wire.answer = lambda received: Reply(status)
+    wire.respond = lambda received: Reply(status)
     with pytest.raises(APIError) as caught:
         send(trying.v3.x, "get")
     assert len(wire.received) == 1
@@ -124,7 +124,7 @@ def test_other_errors_are_final(trying, wire, send, status):
 
 
 def test_an_unproven_answer_is_never_asked_for_again(service, trying, wire, send):
-    wire.answer = lambda received: service.signed().having(Wechatpay_Nonce="another")
+    wire.respond = lambda received: service.signed().having(Wechatpay_Nonce="another")
     for verb, options in (("get", {}), ("post", {"idempotent": True})):
         wire.received.clear()
         with pytest.raises(SignatureError) as caught:
@@ -138,7 +138,7 @@ def test_a_failed_download_of_certificates_does_not_send_the_call_again(service,
     def answer(received: Received):
         return None if received.target == "/v3/certificates" else service.signed(serial="7" * 40)
 
-    wire.answer = answer
+    wire.respond = answer
     settings = {**service.settings(wire.base_url), "apiv3_key": "k" * 32, "retry": QUICK}
     with Client(**settings) as client, pytest.raises(SignatureError):
         send(client.v3.x, "post", json={}, idempotent=True)
@@ -149,7 +149,7 @@ def test_a_failed_download_of_certificates_does_not_send_the_call_again(service,
 def test_an_answer_stays_on_its_domain_and_a_broken_connection_moves(service, wire, send):
     with Wire(lambda received: Reply(503)) as other:
         policy = Retry(attempts=4, backoff=0.01, second_url=other.base_url)
-        wire.answer = lambda received: None
+        wire.respond = lambda received: None
         with Client(**{**service.settings(wire.base_url), "retry": policy}) as client:
             with pytest.raises(ServerError) as caught:
                 send(client.v3.x, "get")
@@ -178,7 +178,7 @@ def test_retry_after_is_honoured(service, trying, wire, send, form):
         "date": format_datetime(moment, usegmt=True),
         "date without zone": moment.strftime("%a, %d %b %Y %H:%M:%S -0000"),
     }[form]
-    wire.answer = failing(service, 1, Reply(429, {"Retry-After": asked}))
+    wire.respond = failing(service, 1, Reply(429, {"Retry-After": asked}))
     began = time.monotonic()
     assert send(trying.v3.x, "get").status_code == 200
     assert time.monotonic() - began > 0.9
@@ -186,12 +186,12 @@ def test_retry_after_is_honoured(service, trying, wire, send, form):
 
 def test_a_retry_after_that_makes_no_sense_is_none(service, trying, wire, send):
     for asked in ("soon", "-5", "9" * 40, "Wed, 99 Foo 2026"):
-        wire.answer = failing(service, 1, Reply(503, {"Retry-After": asked}))
+        wire.respond = failing(service, 1, Reply(503, {"Retry-After": asked}))
         assert send(trying.v3.x, "get").status_code == 200
 
 
 def test_nothing_is_waited_for_beyond_the_deadline(service, trying, wire, send):
-    wire.answer = lambda received: Reply(429, {"Retry-After": "3600"})
+    wire.respond = lambda received: Reply(429, {"Retry-After": "3600"})
     began = time.monotonic()
     with pytest.raises(RateLimitError):
         send(trying.v3.x, "get")
@@ -200,7 +200,7 @@ def test_nothing_is_waited_for_beyond_the_deadline(service, trying, wire, send):
 
 
 def test_the_time_is_bounded(service, wire, send):
-    wire.answer = lambda received: Reply(503)
+    wire.respond = lambda received: Reply(503)
     policy = Retry(attempts=10, deadline=0.5, backoff=0.2)
     with Client(**{**service.settings(wire.base_url), "retry": policy}) as client, pytest.raises(ServerError) as caught:
         send(client.v3.x, "get")
@@ -221,7 +221,7 @@ def test_pauses_grow_and_differ():
 
 
 def test_a_call_that_is_not_to_be_tried_again_is_not(service, wire, send):
-    wire.answer = lambda received: Reply(503)
+    wire.respond = lambda received: Reply(503)
     with Client(**{**service.settings(wire.base_url), "retry": None}) as client, pytest.raises(ServerError) as caught:
         send(client.v3.x, "get")
     assert len(wire.received) == len(caught.value.attempts) == 1
@@ -230,7 +230,7 @@ def test_a_call_that_is_not_to_be_tried_again_is_not(service, wire, send):
 def test_by_default_a_read_is_tried_three_times(service, wire):
     settings = service.settings(wire.base_url)
     del settings["retry"]
-    wire.answer = lambda received: Reply(503, {}, json_body({"code": "SERVICE_UNAVAILABLE"}))
+    wire.respond = lambda received: Reply(503, {}, json_body({"code": "SERVICE_UNAVAILABLE"}))
     with Client(**settings) as client, pytest.raises(ServerError) as caught:
         client.v3.x.get()
     assert len(wire.received) == 3
@@ -238,7 +238,7 @@ def test_by_default_a_read_is_tried_three_times(service, wire):
 
 
 def test_the_attempts_are_in_the_log(service, trying, wire, send, caplog):
-    wire.answer = failing(service, 1, Reply(503))
+    wire.respond = failing(service, 1, Reply(503))
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
         send(trying.v3.users._openid_, "get", openid="oh-394z-secret", params={"a": "b"})
     attempt, call = [record.getMessage() for record in caplog.records]
@@ -272,7 +272,7 @@ def test_settings_that_are_none(service):
 def test_what_ends_a_call_while_it_pauses_ends_it(service, wire):
     import asyncio
 
-    wire.answer = lambda received: Reply(503)
+    wire.respond = lambda received: Reply(503)
 
     async def main() -> None:
         settings = {**service.settings(wire.base_url), "retry": Retry(backoff=60, deadline=600)}
@@ -287,7 +287,7 @@ def test_what_ends_a_call_while_it_pauses_ends_it(service, wire):
 @pytest.mark.parametrize("fault", [None, Reply(500)], ids=["dropped", "500"])
 def test_an_end_that_was_not_sent_does_not_hide_a_beginning_that_was(service, wire, closed_url, send, fault):
     """Whoever reads sent=False takes a new number, and pays twice."""
-    wire.answer = lambda received: fault
+    wire.respond = lambda received: fault
     policy = Retry(attempts=2, backoff=0.01, second_url=closed_url)
 
     def move(request):
@@ -316,7 +316,7 @@ def test_what_cannot_be_signed_again_may_have_been_acted_on(service, wire, send)
             self.signed += 1
             return rsa_sign(service.merchant, message) if self.signed == 1 else None
 
-    wire.answer = lambda received: None
+    wire.respond = lambda received: None
     settings = {**service.settings(wire.base_url), "retry": QUICK, "signer": Failing()}
     del settings["private_key"]
     with Client(**settings) as client, pytest.raises(TransportError, match="may have been acted on") as caught:
@@ -369,7 +369,7 @@ def test_a_download_in_a_loop_that_stands_still_does_not_send_the_call_again(ser
             return None
         return service.signed(serial="7" * 40)
 
-    wire.answer = answer
+    wire.respond = answer
     settings = {**service.settings(wire.base_url), "retry": QUICK, "signer": signer, "apiv3_key": "k" * 32}
     with Client(**settings) as client:
 
@@ -392,7 +392,7 @@ def test_a_download_in_a_loop_that_stands_still_does_not_send_the_call_again(ser
     ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999", "\x00", "1e9"],
 )
 def test_a_retry_after_that_is_meant_to_break(trying, wire, send, asked):
-    wire.answer = lambda received: Reply(503, {"Retry-After": asked})
+    wire.respond = lambda received: Reply(503, {"Retry-After": asked})
     for verb in ("get", "post"):
         with pytest.raises((ServerError, TransportError)) as caught:
             send(trying.v3.x, verb)
@@ -401,7 +401,7 @@ def test_a_retry_after_that_is_meant_to_break(trying, wire, send, asked):
 
 def test_two_domains_are_not_stormed(service, wire, send):
     with Wire(lambda received: None) as other:
-        wire.answer = lambda received: None
+        wire.respond = lambda received: None
         policy = Retry(attempts=4, backoff=0.2, second_url=other.base_url)
         began = time.monotonic()
         with Client(**{**service.settings(wire.base_url), "retry": policy}) as client, pytest.raises(TransportError):
@@ -446,7 +446,7 @@ def test_a_layer_that_asks_after_the_outcome_does_not_send_the_call_again(servic
 
     for fault in (None, Reply(500), Reply(200)):
         wire.received.clear()
-        wire.answer = lambda received, fault=fault: fault
+        wire.respond = lambda received, fault=fault: fault
         with Client(**{**service.settings(wire.base_url), "retry": QUICK}) as client:
             client.middleware.insert_after("retry", "settle", settle)
             with pytest.raises(TransportError) as caught:
@@ -472,7 +472,7 @@ def test_later_attempts_wait_no_longer_than_what_is_left(service, wire, send):
         time.sleep(1.5)
         return service.signed()
 
-    wire.answer = answer
+    wire.respond = answer
     policy = Retry(attempts=2, deadline=1.0, backoff=0.01)
     with Client(**{**service.settings(wire.base_url), "retry": policy}, timeout=(5, 0.6)) as client:
         began = time.monotonic()

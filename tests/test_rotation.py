@@ -27,7 +27,7 @@ from tests.service import (
     json_body,
     new_key,
     public_pem,
-    turns_during,
+    wakeups_during,
 )
 from tests.service import new_certificate as any_certificate
 from wechatpay_chain import Client, ConfigurationError, SignatureError, WeChatPayError, crypto
@@ -98,8 +98,8 @@ class Authority:
 
 @pytest.fixture
 def authority(service, wire):
-    wire.answer = Authority(service)
-    return wire.answer
+    wire.respond = Authority(service)
+    return wire.respond
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_public_keys_alone_fetch_only_what_a_response_asks_for(service, wire, au
 def test_public_keys_alone_are_never_refreshed(service, wire, authority, send, monkeypatch):
     """To go on asking for certificates would keep a merchant from ever being done with them."""
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
-    wire.answer = lambda received: service.signed()
+    wire.respond = lambda received: service.signed()
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
         send(client.v3.x, "get")
         later = time.monotonic() + 2 * refresh.REFRESH_EVERY
@@ -203,7 +203,7 @@ def test_certificates_are_never_fetched_where_a_setting_says_so(service, wire, a
 def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authority, send):
     with Client(**alone) as client:
         send(client.v3.x, "get")
-        wire.answer = lambda received: service.signed(b"{}", serial="PUB_KEY_ID_99")
+        wire.respond = lambda received: service.signed(b"{}", serial="PUB_KEY_ID_99")
         with pytest.raises(SignatureError):
             send(client.v3.x, "get")
     assert authority.downloads == 1
@@ -347,15 +347,15 @@ def test_a_client_goes_when_nobody_holds_it(service):
 def test_twenty_forged_serials_make_one_download(alone, wire, service, authority, send):
     with Client(**alone) as client:
         send(client.v3.x, "get")
-        known = wire.answer
+        known = wire.respond
         for number in range(20):
             forged = service.signed(b"{}", serial=f"{number:040X}")
-            wire.answer = lambda received, forged=forged: (
+            wire.respond = lambda received, forged=forged: (
                 known(received) if "certificates" in received.target else forged
             )
             with pytest.raises(SignatureError):
                 send(client.v3.x, "get")
-        wire.answer = known
+        wire.respond = known
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 1
 
@@ -489,7 +489,7 @@ def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, 
     """An outage of the certificates must not make orders that are then reported as forged."""
     from wechatpay_chain import Retry, TransportError
 
-    wire.answer = lambda received: Reply(503) if received.target == "/v3/certificates" else service.signed()
+    wire.respond = lambda received: Reply(503) if received.target == "/v3/certificates" else service.signed()
     with Client(**{**alone, "retry": Retry(backoff=0.01)}) as client:
         for _ in range(3):
             with pytest.raises(TransportError, match="Nothing was sent") as caught:
@@ -497,7 +497,7 @@ def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, 
             assert caught.value.sent is False
         assert {received.target for received in wire.received} == {"/v3/certificates"}
         assert len(wire.received) == 3, "the attempts of one download"
-        wire.answer = Authority(service)
+        wire.respond = Authority(service)
         clock = time.monotonic
         monkeypatch.setattr(refresh.time, "monotonic", lambda: clock() + 6)
         assert send(client.v3.pay, "post", json={"out_trade_no": "1"}).status_code == 200
@@ -513,7 +513,7 @@ def test_a_cache_that_takes_its_time_holds_up_no_loop(alone, authority):
 
     async def main() -> int:
         async with Client(**alone, certificate_cache=Slow()) as client:
-            return await turns_during(client.v3.x.get_async())
+            return await wakeups_during(client.v3.x.get_async())
 
     assert asyncio.run(main()) > 20
 

@@ -89,7 +89,7 @@ def test_a_set_that_changes_meanwhile_does_not_part_key_and_header(client, wire,
 
 
 def test_a_download_that_fails_is_not_tried_for_each(service, wire, send):
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     authority.fault = authority.service.signed(b"{}", 404)
     with Client(**{**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}) as client:
         for _ in range(5):
@@ -112,7 +112,7 @@ def test_what_is_nested_too_deeply(client, wire, send):
 
 def test_a_certificate_encrypts_where_there_is_no_public_key(service, wire, send):
     certs = {service.platform_serial: service.certificate}
-    wire.answer = lambda received: service.signed(key=service.platform, serial=service.platform_serial)
+    wire.respond = lambda received: service.signed(key=service.platform, serial=service.platform_serial)
     with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
         send(client.v3.x, "post", json=BODY)
     assert wire.received[0].header("Wechatpay-Serial") == service.platform_serial
@@ -120,7 +120,7 @@ def test_a_certificate_encrypts_where_there_is_no_public_key(service, wire, send
 
 
 def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send):
-    authority = wire.answer = Authority(service)
+    authority = wire.respond = Authority(service)
     settings = {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
     with Client(**settings) as client:
         send(client.v3.x, "post", json=BODY)
@@ -192,7 +192,7 @@ def to_merchant(service, text: str) -> str:
 
 def test_what_comes_back_encrypted(client, wire, service, send):
     seal = lambda text: to_merchant(service, text)  # noqa: E731
-    wire.answer = answer(
+    wire.respond = answer(
         service,
         {
             "payer": {"name": seal("张三"), "id": seal("1")},
@@ -215,7 +215,7 @@ def test_what_comes_back_encrypted(client, wire, service, send):
         with pytest.raises((ArgumentError, DecryptionError)):
             response.decrypt(path)
     for value in ("plain", 5, None):
-        wire.answer = answer(service, {"a": value})
+        wire.respond = answer(service, {"a": value})
         with pytest.raises(DecryptionError):
             send(client.v3.x, "get").decrypt("a")
     assert "张三" not in repr(response)
@@ -223,7 +223,7 @@ def test_what_comes_back_encrypted(client, wire, service, send):
 
 def test_several_keys_during_a_renewal(service, wire, send):
     former = new_key()
-    wire.answer = answer(service, {"old": crypto.encrypt("a", former.public_key()), "new": to_merchant(service, "b")})
+    wire.respond = answer(service, {"old": crypto.encrypt("a", former.public_key()), "new": to_merchant(service, "b")})
     settings = {**service.settings(wire.base_url), "former_private_keys": [private_pem(former)]}
     with Client(**settings) as client:
         response = send(client.v3.x, "get")
@@ -257,7 +257,7 @@ def test_an_answer_goes_to_another_process_without_the_keys(client, send):
 
 
 def test_errors_with_sensitive_requests_survive_a_process_boundary(client, wire, service):
-    wire.answer = lambda received: service.signed(b'{"code":"X","message":"y"}', 404)
+    wire.respond = lambda received: service.signed(b'{"code":"X","message":"y"}', 404)
     with pytest.raises(NotFoundError) as caught:
         client.v3.x.post(json={"a": Sensitive("张三")})
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

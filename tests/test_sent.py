@@ -31,7 +31,7 @@ def rows() -> set[tuple[str, bool]]:
 
 def answering(reply):
     def scenario(service, wire, send):
-        wire.answer = lambda received: reply(service) if callable(reply) else reply
+        wire.respond = lambda received: reply(service) if callable(reply) else reply
         with Client(**service.settings(wire.base_url), timeout=(1, 0.3)) as client:
             send(client.v3.pay, "post", json={})
 
@@ -56,7 +56,7 @@ def unreachable() -> str:
 
 def first_fetch(status):
     def scenario(service, wire, send):
-        wire.answer = lambda received: Reply(status)
+        wire.respond = lambda received: Reply(status)
         with Client(**{**service.settings(wire.base_url), "certs": {}, "apiv3_key": "k" * 32}) as client:
             send(client.v3.pay, "post", json={})
 
@@ -84,7 +84,7 @@ def no_connection_in_time(service, _wire, send):
 
 
 def decrypting(service, wire, send):
-    wire.answer = lambda received: service.signed(b'{"name": "eA=="}')
+    wire.respond = lambda received: service.signed(b'{"name": "eA=="}')
     with Client(**service.settings(wire.base_url)) as client:
         send(client.v3.pay, "post", json={}).decrypt("name")
 
@@ -126,7 +126,7 @@ SCENARIOS = {
 
 
 def answer_of(service, wire, send, body):
-    wire.answer = lambda received: service.signed(body)
+    wire.respond = lambda received: service.signed(body)
     with Client(**service.settings(wire.base_url)) as client:
         return send(client.v3.pay, "post", json={})
 
@@ -180,9 +180,9 @@ def test_both_modes_use_the_same_words(service, wire, verb):
     assert "name is not found" in same(service, "https://name.invalid/", verb, proxies={})
     host = wire.base_url.rstrip("/")
     for answer in (None, b"nonsense", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"):
-        wire.answer = lambda received, answer=answer: answer
+        wire.respond = lambda received, answer=answer: answer
         assert host in same(service, wire.base_url, verb)
-    wire.answer = lambda received: time.sleep(1)
+    wire.respond = lambda received: time.sleep(1)
     said = same(service, wire.base_url, verb)
     assert said == f"{verb.upper()} v3/pay: nothing came from {host} for 0.4 s (timeout=, read)"
 
@@ -243,7 +243,7 @@ def test_a_get_that_waits_for_tls_was_not_sent(service):
 
 
 def test_an_error_is_raised_where_the_verb_was_called(client, wire, send):
-    wire.answer = lambda received: Reply(404)
+    wire.respond = lambda received: Reply(404)
     with pytest.raises(WeChatPayError) as caught:
         client.v3.pay.get()
     frames, traceback = [], caught.value.__traceback__

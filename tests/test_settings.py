@@ -306,9 +306,9 @@ def test_nothing_secret_is_shown(service, wire, send, caplog):
 def test_one_line_a_call(client, wire, service, send, caplog):
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
         send(client["v3/users/{openid}?token=sesame"], "post", openid="oh-394z")
-        wire.answer = lambda received: service.signed(b"", 429)
+        wire.respond = lambda received: service.signed(b"", 429)
         for answer in (service.signed(b"", 429), service.signed(b"x").without("Wechatpay-Nonce"), None):
-            wire.answer = lambda received, answer=answer: answer
+            wire.respond = lambda received, answer=answer: answer
             with pytest.raises(Exception, match="v3/users"):
                 send(client["v3/users/{openid}"], "get", openid="oh-394z")
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("wechatpay_chain")]
@@ -411,7 +411,7 @@ def test_an_async_session_keeps_its_own_ways_to_itself(service, wire):
         return aiohttp.ClientSession(**ways)
 
     async def main() -> None:
-        wire.answer = lambda received: Reply(400, {}, b"{}")
+        wire.respond = lambda received: Reply(400, {}, b"{}")
         async with await session_that(raise_for_status=True) as session:
             with pytest.raises(BadRequestError):
                 await Client(**service.settings(wire.base_url), async_session=session).v3.x.get_async()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.service import PUBLIC_KEY_ID, Reply, rsa_sign, rsa_verifies, turns_during
+from tests.service import PUBLIC_KEY_ID, Reply, rsa_sign, rsa_verifies, wakeups_during
 from wechatpay_chain import (
     Client,
     ConfigurationError,
@@ -87,7 +87,7 @@ def test_a_signer_that_blocks_does_not_hold_up_the_loop(service, keyless):
 
     async def main() -> int:
         async with Client(**keyless, signer=Slow(service.merchant)) as client:
-            return await turns_during(client.v3.x.get_async())
+            return await wakeups_during(client.v3.x.get_async())
 
     assert asyncio.run(main()) > 10
 
@@ -133,7 +133,7 @@ def test_a_verifier_needs_no_certificates(service, wire, send, kind):
     with Client(**settings, verifier=verifier) as client:
         assert send(client.v3.x, "get").status_code == 200
         assert verifier.asked == [PUBLIC_KEY_ID]
-        wire.answer = lambda received: service.signed().having(Wechatpay_Nonce="another")
+        wire.respond = lambda received: service.signed().having(Wechatpay_Nonce="another")
         with pytest.raises(SignatureError) as caught:
             send(client.v3.x, "get")
         assert caught.value.reason is Reason.BAD_SIGNATURE
@@ -150,7 +150,7 @@ def test_what_a_verifier_is_not_asked(service, wire, send):
         service.signed().having(Wechatpay_Timestamp="1e9"),
     ):
         verifier = Verifier(service.public_key, verdict=True)
-        wire.answer = lambda received, fault=fault: fault
+        wire.respond = lambda received, fault=fault: fault
         with Client(**settings, verifier=verifier) as client, pytest.raises(SignatureError):
             send(client.v3.x, "get")
         assert not verifier.asked
@@ -189,7 +189,7 @@ def test_a_verifier_fetches_certificates_to_encrypt_only(service, wire, send):
     with Client(**settings, verifier=Verifier(service.public_key), apiv3_key="k" * 32) as client:
         send(client.v3.x, "get")
         assert [received.target for received in wire.received] == ["/v3/x"]
-        wire.answer = lambda received: Reply(404)
+        wire.respond = lambda received: Reply(404)
         with pytest.raises(ConfigurationError, match="give WeChat Pay's public key") as caught:
             send(client.v3.x, "post", json={"name": Sensitive("张三")})
         assert caught.value.sent is False

@@ -29,11 +29,11 @@ class Signed:
     """Signs what a function makes of each request, as WeChat Pay would."""
 
     def __init__(self, service, answer):
-        self.service, self.answer, self.sent = service, answer, []
+        self.service, self.respond, self.sent = service, answer, []
 
     def send(self, request):
         self.sent.append(request)
-        body = self.answer(request)
+        body = self.respond(request)
         reply = self.service.signed(body)
         return Response(200, reply.headers, body, request)
 

@@ -32,7 +32,7 @@ BODY = '{"code_url":"weixin://wxpay/中"}'.encode()
 
 
 def refused(client, wire, send, reply: Reply, verb: str = "post", path: str = "v3/pay/transactions/native") -> Reason:
-    wire.answer = lambda received: reply
+    wire.respond = lambda received: reply
     with pytest.raises(SignatureError) as caught:
         send(client[path], verb)
     error = caught.value
@@ -44,7 +44,7 @@ def refused(client, wire, send, reply: Reply, verb: str = "post", path: str = "v
 
 
 def test_a_proven_answer(client, wire, service, send):
-    wire.answer = lambda received: service.signed(BODY)
+    wire.respond = lambda received: service.signed(BODY)
     response = send(client.v3.x, "get")
     assert response.json() == {"code_url": "weixin://wxpay/中"}
     assert response.content == BODY
@@ -60,26 +60,26 @@ def test_a_proven_answer(client, wire, service, send):
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"a\n", b" {} "])
 def test_any_body_is_verified_as_raw_bytes(client, wire, service, send, body):
-    wire.answer = lambda received: service.signed(body)
+    wire.respond = lambda received: service.signed(body)
     assert send(client.v3.x, "get").content == body
 
 
 def test_no_content(client, wire, service, send):
-    wire.answer = lambda received: service.signed(b"", 204)
+    wire.respond = lambda received: service.signed(b"", 204)
     response = send(client.v3.x, "post", json={})
     assert (response.status_code, response.content) == (204, b"")
     assert response.json() is None
 
 
 def test_202_is_verified_too(client, wire, service, send):
-    wire.answer = lambda received: service.signed(b"{}", 202)
+    wire.respond = lambda received: service.signed(b"{}", 202)
     assert send(client.v3.x, "post").status_code == 202
     assert refused(client, wire, send, Reply(202, {}, b"{}")) is Reason.MISSING_HEADER
 
 
 def test_the_certificate_verifies_as_well(client, wire, service, send):
     for serial in (service.platform_serial, service.platform_serial.lower()):
-        wire.answer = lambda received, serial=serial: service.signed(BODY, key=service.platform, serial=serial)
+        wire.respond = lambda received, serial=serial: service.signed(BODY, key=service.platform, serial=serial)
         assert send(client.v3.x, "get").content == BODY
 
 
@@ -102,7 +102,7 @@ def test_a_clock_that_is_off(client, wire, service, send, offset):
 
 @pytest.mark.parametrize("offset", [-295, 0, 295])
 def test_a_clock_that_is_near_enough(client, wire, service, send, offset):
-    wire.answer = lambda received: service.signed(BODY, timestamp=int(time.time()) + offset)
+    wire.respond = lambda received: service.signed(BODY, timestamp=int(time.time()) + offset)
     assert send(client.v3.x, "get").content == BODY
 
 
@@ -111,7 +111,7 @@ def test_the_clock_at_the_very_limit(client, wire, service, send, offset, monkey
     frozen = int(time.time())
     monkeypatch.setattr(proof.time, "time", lambda: frozen + 0.5)
     assert refused(client, wire, send, service.signed(BODY, timestamp=frozen + offset)) is Reason.CLOCK_SKEW
-    wire.answer = lambda received: service.signed(BODY, timestamp=frozen + offset - offset // abs(offset))
+    wire.respond = lambda received: service.signed(BODY, timestamp=frozen + offset - offset // abs(offset))
     assert send(client.v3.x, "get").content == BODY
 
 
@@ -159,13 +159,13 @@ def test_what_is_altered(client, wire, service, send):
 def test_two_signatures_are_none(client, wire, service, send):
     octets = service.signed(BODY).octets
     forged = octets.replace(b"Wechatpay-Signature: ", b"Wechatpay-Signature: AAAA\r\nWechatpay-Signature: ")
-    wire.answer = lambda received: forged
+    wire.respond = lambda received: forged
     with pytest.raises(SignatureError):
         send(client.v3.x, "get")
 
 
 def test_the_signature_type_may_be_absent_and_decides_nothing(client, wire, service, send):
-    wire.answer = lambda received: service.signed(BODY).having(Wechatpay_Signature_Type="WECHATPAY2-SHA256-RSA2048")
+    wire.respond = lambda received: service.signed(BODY).having(Wechatpay_Signature_Type="WECHATPAY2-SHA256-RSA2048")
     assert send(client.v3.x, "get").content == BODY
     reply = Reply(200, {**service.signature(BODY), "Wechatpay-Signature": "", "Wechatpay-Signature-Type": "none"}, BODY)
     assert refused(client, wire, send, reply) is Reason.MISSING_HEADER
@@ -183,7 +183,7 @@ UNSIGNED = [
 
 @pytest.mark.parametrize("path", UNSIGNED)
 def test_downloads_that_the_service_does_not_sign(client, wire, send, path):
-    wire.answer = lambda received: Reply(200, {"Content-Type": "text/plain"}, b"\x1f\x8b file")
+    wire.respond = lambda received: Reply(200, {"Content-Type": "text/plain"}, b"\x1f\x8b file")
     variables = {"media_id": "a/b"} if "{" in path else {}
     assert send(client[path], "get", params={"token": "x"}, **variables).content == b"\x1f\x8b file"
     assert (
@@ -207,7 +207,7 @@ def test_paths_that_only_look_like_downloads(client, wire, send, path):
 
 
 def test_a_variable_cannot_make_a_download_of_a_call(client, wire, send):
-    wire.answer = lambda received: Reply(200, {}, b"{}")
+    wire.respond = lambda received: Reply(200, {}, b"{}")
     for value in ("billdownload/file", "../billdownload/file", "billdownload/file?x="):
         with pytest.raises(SignatureError):
             send(client["v3/{x}"], "get", x=value)
@@ -224,12 +224,12 @@ def statement(service, text=STATEMENT, digest=None, **how) -> Reply:
 
 @pytest.mark.parametrize("path", ["hk/v3/statements", "v3/global/statements"])
 def test_statements_are_verified_by_their_digest(client, wire, service, send, path):
-    wire.answer = lambda received: statement(service)
+    wire.respond = lambda received: statement(service)
     assert send(client[path], "get", params={"date": "2026-01-01"}).content == STATEMENT
     packed = Reply(200, {**statement(service).headers, "Content-Encoding": "gzip"}, gzip.compress(STATEMENT))
-    wire.answer = lambda received: packed
+    wire.respond = lambda received: packed
     assert send(client[path], "get", headers={"Accept-Encoding": "gzip"}).content == STATEMENT
-    wire.answer = lambda received: service.signed(STATEMENT)  # without the header it is an answer like any other
+    wire.respond = lambda received: service.signed(STATEMENT)  # without the header it is an answer like any other
     assert send(client[path], "get").content == STATEMENT
     reply = statement(service)
     altered = Reply(200, reply.headers, STATEMENT.replace(b"1", b"9"))
@@ -252,7 +252,7 @@ def test_nothing_turns_verification_off(service, wire, send, monkeypatch):
     """CVE-2026-33661: a library that trusted whatever claimed to come from localhost."""
     for name in ("PYTHONHTTPSVERIFY", "WECHATPAY_VERIFY", "DEBUG"):
         monkeypatch.setenv(name, "0")
-    wire.answer = lambda received: Reply(200, {"Host": "localhost", "X-Skip-Verify": "1"}, BODY)
+    wire.respond = lambda received: Reply(200, {"Host": "localhost", "X-Skip-Verify": "1"}, BODY)
     for host in ("127.0.0.1", "localhost"):
         with (
             Client(**service.settings(wire.base_url.replace("127.0.0.1", host))) as client,
@@ -276,7 +276,7 @@ def test_whatever_comes_only_our_errors_go(client, wire, send, timestamp, nonce,
         "Wechatpay-Timestamp": timestamp, "Wechatpay-Nonce": nonce, "Wechatpay-Signature": signature,
         "Wechatpay-Serial": serial,
     }  # fmt: skip
-    wire.answer = lambda received: Reply(200, headers, body)
+    wire.respond = lambda received: Reply(200, headers, body)
     with pytest.raises(SignatureError):
         send(client.v3.x, "get")
 
@@ -306,7 +306,7 @@ def test_one_flipped_bit_anywhere_is_refused(client, wire, service, send, data):
 def test_a_certificate_that_lost_its_zeros_still_verifies(service, wire, send):
     certificate = new_certificate(service.platform, serial=0xABC)
     settings = {**service.settings(wire.base_url), "certs": {"abc": certificate}}
-    wire.answer = lambda received: service.signed(BODY, key=service.platform, serial=f"{0xABC:040X}")
+    wire.respond = lambda received: service.signed(BODY, key=service.platform, serial=f"{0xABC:040X}")
     with Client(**settings) as client:
         assert send(client.v3.x, "get").content == BODY
     assert wire.received[0].header("Wechatpay-Serial") == f"{0xABC:040X}"
@@ -314,7 +314,7 @@ def test_a_certificate_that_lost_its_zeros_still_verifies(service, wire, send):
 
 def test_the_newest_certificate_is_preferred_and_a_public_key_above_all(service, wire, send):
     newer, older = new_certificate(service.platform, serial=8), new_certificate(new_key(), serial=7, age=900)
-    wire.answer = lambda received: service.signed(BODY, key=service.platform, serial=f"{8:040}")
+    wire.respond = lambda received: service.signed(BODY, key=service.platform, serial=f"{8:040}")
     for certs in ({8: newer, 7: older}, {7: older, 8: newer}):
         with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
             send(client.v3.x, "get")
@@ -335,7 +335,7 @@ def test_the_borders_of_the_signed_lines_cannot_be_moved(client, wire, service, 
         forged = head.replace(nonce, nonce + fold).replace(
             b"Content-Length: %d" % len(signed), b"Content-Length: %d" % len(body)
         )
-        wire.answer = lambda received, forged=forged: forged + b"\r\n\r\n" + body
+        wire.respond = lambda received, forged=forged: forged + b"\r\n\r\n" + body
         with pytest.raises((SignatureError, TransportError)):
             send(client.v3.x, "get")
 
@@ -357,7 +357,7 @@ def test_a_line_break_in_a_nonce_is_refused_whatever_the_transport_lets_through(
 def test_any_octets_in_a_header_give_our_errors(client, wire, service, send, octets, name):
     octets = octets.replace(b"\r", b"").replace(b"\n", b"") + b"\xff"
     reply = service.signed(BODY).having(**{f"Wechatpay_{name.replace('-', '_')}": "PLACE"})
-    wire.answer = lambda received: reply.octets.replace(b"PLACE", octets)
+    wire.respond = lambda received: reply.octets.replace(b"PLACE", octets)
     with pytest.raises((SignatureError, TransportError)):
         send(client.v3["global/statements"], "get")
 
@@ -377,7 +377,7 @@ def test_a_certificate_out_of_its_time_verifies_nothing(service, wire, send):
 
 @pytest.mark.parametrize("media_id", ["%2e%2e%2fpay", ".%2e", "%2E.", "a%2f%2e%2e%2fb"])
 def test_what_leads_up_from_an_unsigned_download_is_none(client, wire, send, media_id):
-    wire.answer = lambda received: Reply(200, {}, BODY)
+    wire.respond = lambda received: Reply(200, {}, BODY)
     with pytest.raises((SignatureError, PathVariableError)):
         send(client[f"v3/merchant-service/images/{media_id}"], "get")
     assert send(client["v3/merchant-service/images/a%2Fb"], "get").content == BODY

@@ -275,7 +275,7 @@ def test_a_netrc_entry_does_not_replace_the_signature(client, wire, service, sen
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(client, wire, service, send, status):
-    wire.answer = lambda received: Reply(status, {"Location": f"{wire.base_url}v3/elsewhere"})
+    wire.respond = lambda received: Reply(status, {"Location": f"{wire.base_url}v3/elsewhere"})
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "post", json={})
     assert type(caught.value).__name__ == "RedirectionError"
@@ -284,7 +284,7 @@ def test_a_redirect_is_not_followed(client, wire, service, send, status):
 
 
 def test_cookies_are_not_kept(client, wire, service):
-    wire.answer = lambda received: service.signed().having(Set_Cookie="a=b; Path=/")
+    wire.respond = lambda received: service.signed().having(Set_Cookie="a=b; Path=/")
     client.v3.x.get()
     client.v3.x.get()
 
@@ -328,7 +328,7 @@ def test_a_pool_is_kept_for_many_threads(client, wire, service, caplog):
             together.wait(10)
         return service.signed()
 
-    wire.answer = answer
+    wire.respond = answer
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(lambda _: client.v3.together.get(), range(20)))
     assert not [record for record in caplog.records if "pool is full" in record.getMessage()]
@@ -444,10 +444,10 @@ def test_a_compressed_answer_is_verified_as_text(client, wire, service, send):
 
     body = '{"a":"中"}'.encode()
     packed = gzip.compress(body)
-    wire.answer = lambda received: Reply(200, {**service.signature(body), "Content-Encoding": "gzip"}, packed)
+    wire.respond = lambda received: Reply(200, {**service.signature(body), "Content-Encoding": "gzip"}, packed)
     assert send(client.v3.x, "get", headers={"Accept-Encoding": "gzip"}).json() == {"a": "中"}
     assert wire.received[0].header("Accept-Encoding") == "gzip"
-    wire.answer = lambda received: Reply(200, {**service.signature(packed), "Content-Encoding": "gzip"}, packed)
+    wire.respond = lambda received: Reply(200, {**service.signature(packed), "Content-Encoding": "gzip"}, packed)
     with pytest.raises(SignatureError):
         send(client.v3.x, "get")
     assert wire.received[1].header("Accept-Encoding") == "identity"
@@ -470,7 +470,7 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
             return Kept(b"HTTP/1.1 101 Switching\r\n\r\n").then(named)
         return Kept(named).then(strays[surplus])
 
-    wire.answer = answer
+    wire.respond = answer
 
     async def main() -> None:
         async with Client(**service.settings(wire.base_url)) as client:
