@@ -15,7 +15,7 @@ from wechatpay_chain.sandbox import Sandbox
 settings.register_profile(
     "suite",
     deadline=None,
-    derandomize="CI" in os.environ,  # where a failure has to be about the change that is tested
+    derandomize="CI" in os.environ,  # in CI, a failure must come from the change that is tested
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("suite")
@@ -42,7 +42,7 @@ def client(service: Service, wire: Wire) -> Iterator[Client]:
 
 @pytest.fixture(params=["sync", "async"])
 def send(request: pytest.FixtureRequest) -> Send:
-    """Sends in either mode: send(node, "post", json=…)."""
+    """Returns a function that sends in blocking or async mode: send(node, "post", json=…)."""
 
     def blocking(node, verb, **arguments):
         return getattr(node, verb)(**arguments)
@@ -61,7 +61,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """A TLS server's context, and the file of the certificate that it shows."""
+    """Returns the context of a TLS server, and the path of its certificate, which a client trusts as its ca_bundle."""
     folder = tmp_path_factory.mktemp("tls")
     key = new_key()
     (folder / "key.pem").write_text(private_pem(key))

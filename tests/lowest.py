@@ -1,6 +1,6 @@
-"""Prints the lowest admitted version of every dependency, as a constraints file for pip.
+"""Prints the lowest allowed version of every dependency, as a constraints file for pip.
 
-The versions stand in pyproject.toml alone: those of what the package needs, and those of what its tests need.
+The versions are written only in pyproject.toml, for the package and for its tests.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ else:
     from pip._vendor import tomli as tomllib
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
-NEEDED = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
-NEEDED_BY_TESTS = [Requirement(line) for line in PROJECT["dependency-groups"]["test"]]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+TEST_REQUIREMENTS = [Requirement(line) for line in PROJECT["dependency-groups"]["test"]]
 
 
-def constraint(requirement: Requirement) -> str:
-    """Returns the constraint that admits nothing but the lowest version of a requirement.
+def build_constraint(requirement: Requirement) -> str:
+    """Returns the constraint that allows only the lowest version of a requirement.
 
     Raises:
-        ValueError: The requirement does not say from which version on it is met.
+        ValueError: The requirement does not have exactly one lower bound.
     """
     bounds = [bound.version for bound in requirement.specifier if bound.operator in (">=", "==")]
     if len(bounds) != 1:
@@ -34,4 +34,4 @@ def constraint(requirement: Requirement) -> str:
 
 
 if __name__ == "__main__":
-    print(*map(constraint, [*NEEDED, *NEEDED_BY_TESTS]), sep="\n")
+    print(*map(build_constraint, [*REQUIREMENTS, *TEST_REQUIREMENTS]), sep="\n")

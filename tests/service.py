@@ -1,4 +1,4 @@
-"""A service for tests that shares no code with the package: keys, signatures, and a plain socket server."""
+"""Keys, signatures and a plain socket server for the tests, written without any code of the package."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def new_certificate(key, serial=None, age=1, days=365, subject="localhost", issu
     It became valid `age` days ago and expires in `days` days.
     """
 
-    def named(common_name):
+    def build_name(common_name):
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
     now = datetime.datetime.now(datetime.timezone.utc)
     names = names or [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     return (
         x509.CertificateBuilder()
-        .subject_name(named(subject))
-        .issuer_name(named(issuer or subject))
+        .subject_name(build_name(subject))
+        .issuer_name(build_name(issuer or subject))
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=age))
@@ -100,9 +100,9 @@ class Received:
         return self.line.split(b" ")[1].decode("ascii")
 
     def header(self, name: str) -> str | None:
-        found = [value for key, value in self.headers if key.lower() == name.lower()]
-        assert len(found) < 2, f"{name} was sent {len(found)} times"
-        return found[0] if found else None
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(values) < 2, f"{name} was sent {len(values)} times"
+        return values[0] if values else None
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -111,7 +111,7 @@ class Received:
         return {key: value.strip('"') for key, _, value in (item.partition("=") for item in items.split(","))}
 
     def is_signed_by(self, key) -> bool:
-        """Tells whether the signature is valid for exactly the bytes that were received."""
+        """Returns whether the signature is valid for exactly the bytes that were received."""
         credentials = self.credentials
         message = b"".join(
             part + b"\n"
@@ -143,7 +143,7 @@ class Service:
         return {PUBLIC_KEY_ID: public_pem(self.public_key), self.platform_serial: certificate_pem(self.certificate)}
 
     def settings(self, base_url: str) -> dict[str, object]:
-        """Returns the settings of a client. It does not retry, so that a test sees the effect of one attempt."""
+        """Returns the settings of a client that does not retry, so that a test sees the effect of one attempt."""
         return {
             "retry": None,
             "mchid": MCHID,
@@ -164,21 +164,25 @@ class Service:
             "Wechatpay-Signature": rsa_sign(key or self.public_key, message),
         }
 
-    def signed(self, body: bytes = b"{}", status: int = 200, **how) -> Reply:
-        headers = {"Content-Type": "application/json", "Request-ID": "08E2-0", **self.signature(body, **how)}
+    def signed(self, body: bytes = b"{}", status: int = 200, **options) -> Reply:
+        headers = {"Content-Type": "application/json", "Request-ID": "08E2-0", **self.signature(body, **options)}
         return Reply(status, headers, body)
 
 
 @dataclass(frozen=True)
 class Reply:
+    """A response for the server to write."""
+
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 
     def without(self, name: str) -> Reply:
+        """Returns a copy without a header."""
         return Reply(self.status, {k: v for k, v in self.headers.items() if k != name}, self.body)
 
     def having(self, **headers: str) -> Reply:
+        """Returns a copy with more headers. An underscore in a name stands for a hyphen."""
         return Reply(self.status, {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}, self.body)
 
     @property
@@ -269,7 +273,7 @@ class Wire:
 
 
 class Tunnel:
-    """A proxy that connects every CONNECT to one port of this machine, whatever host it names."""
+    """A proxy that forwards every CONNECT to one port of this machine, whatever host the request names."""
 
     def __init__(self, port: int) -> None:
         class Handler(socketserver.BaseRequestHandler):

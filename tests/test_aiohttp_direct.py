@@ -1,4 +1,4 @@
-"""The direct path through aiohttp's private surface, and the fall-back to a ClientSession where a version lacks it."""
+"""The direct path uses private parts of aiohttp; without them, a call goes through a ClientSession."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from wechatpay_chain._transport import aiohttp_direct, aiohttp_pool, aiohttp_ses
 
 @pytest.fixture
 def paths(monkeypatch):
-    """Tells which way each call went."""
+    """Yields a list that records which path each call takes: "direct" or "session"."""
     aiohttp_direct.is_available.cache_clear()
     taken = []
 
-    def watched(module, name, way):
+    def record(module, name, path):
         original = getattr(module, name)
 
-        async def watch(*arguments, **options):
-            taken.append(way)
+        async def send(*arguments, **options):
+            taken.append(path)
             return await original(*arguments, **options)
 
-        monkeypatch.setattr(module, name, watch)
+        monkeypatch.setattr(module, name, send)
 
-    watched(aiohttp_pool, "send_direct", "direct")
-    watched(aiohttp_session, "send_through_session", "session")
+    record(aiohttp_pool, "send_direct", "direct")
+    record(aiohttp_session, "send_through_session", "session")
     yield taken
     aiohttp_direct.is_available.cache_clear()
 
 
-def called(client) -> None:
+def assert_call_succeeds(client) -> None:
     assert asyncio.run(client.v3.x.post_async(json={"a": 1})).status_code == 200
 
 
-def test_this_version_has_the_surface(client, paths):
-    called(client)
+def test_the_installed_version_takes_the_direct_path(client, paths):
+    assert_call_succeeds(client)
     assert paths == ["direct"]
 
 
 class OtherHandler:
     def set_response_params(self, *, other):
-        """As a later version could have it."""
+        """Takes another parameter, as a later version could."""
 
 
-class Demanding(aiohttp.ClientRequest):
+class RequestWithMoreParameters(aiohttp.ClientRequest):
     def __init__(self, method, url, *, params, response_params):
-        raise AssertionError("no call may come here")
+        raise AssertionError("no call may construct it")
 
 
 @pytest.mark.parametrize(
@@ -56,29 +56,27 @@ class Demanding(aiohttp.ClientRequest):
     [
         (client_proto, "ResponseHandler", OtherHandler),
         (client_proto, "ResponseHandler", None),
-        (aiohttp, "ClientRequest", Demanding),
+        (aiohttp, "ClientRequest", RequestWithMoreParameters),
         (aiohttp.TCPConnector, "connect", lambda self, request, *, traces, timeout, more: None),
         (connector, "Connection", object),
         (aiohttp.TCPConnector, "connect", None),
     ],
 )
-def test_a_version_without_the_surface(module, name, value, paths, monkeypatch):
+def test_a_version_with_other_private_parts_has_no_direct_path(module, name, value, paths, monkeypatch):
     monkeypatch.setattr(module, name, value)
     assert aiohttp_direct.is_available() is False
 
 
 @pytest.mark.parametrize("member", ["set_response_params", "read", "force_close", "set_exception"])
-def test_a_member_that_is_gone(member, client, paths, monkeypatch):
-    """The calls of a user continue to work, through the session."""
-
+def test_without_a_private_member_calls_go_through_the_session(member, client, paths, monkeypatch):
     real = client_proto.ResponseHandler
-    view = type("ResponseHandler", (), {name: value for name, value in vars(real).items() if name != member})
-    monkeypatch.setattr(client_proto, "ResponseHandler", view)
-    called(client)
+    reduced = type("ResponseHandler", (), {name: value for name, value in vars(real).items() if name != member})
+    monkeypatch.setattr(client_proto, "ResponseHandler", reduced)
+    assert_call_succeeds(client)
     assert paths == ["session"]
 
 
-def test_the_switch(client, paths, monkeypatch):
+def test_an_environment_variable_turns_the_direct_path_off(client, paths, monkeypatch):
     monkeypatch.setenv("WECHATPAY_CHAIN_AIOHTTP_DIRECT", "0")
-    called(client)
+    assert_call_succeeds(client)
     assert paths == ["session"]

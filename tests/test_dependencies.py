@@ -10,15 +10,15 @@ import pytest
 from packaging.requirements import Requirement
 
 import wechatpay_chain
-from tests.lowest import NEEDED, NEEDED_BY_TESTS, constraint
+from tests.lowest import REQUIREMENTS, TEST_REQUIREMENTS, build_constraint
 
 PACKAGE = Path(wechatpay_chain.__file__).parent
-TYPES_ALONE = {"typing_extensions"}
-"""Imported for types alone, and part of every type checker."""
+FOR_TYPES_ONLY = {"typing_extensions"}
+"""Imported only for types. Every type checker brings it."""
 
 
-def imported(file: Path) -> set[str]:
-    """The top-level modules that a file imports, wherever in it."""
+def find_imports(file: Path) -> set[str]:
+    """Returns the top-level modules that a file imports, at any place in it."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -29,20 +29,20 @@ def imported(file: Path) -> set[str]:
 
 
 def test_every_import_is_declared():
-    found = set().union(*map(imported, PACKAGE.rglob("*.py")))
-    assert {"requests", "aiohttp", "yarl", "urllib3"} <= found
-    foreign = found - set(sys.stdlib_module_names) - {"wechatpay_chain"} - TYPES_ALONE
-    assert foreign <= {requirement.name.replace("-", "_") for requirement in NEEDED}
+    imports = set().union(*map(find_imports, PACKAGE.rglob("*.py")))
+    assert {"requests", "aiohttp", "yarl", "urllib3"} <= imports
+    third_party = imports - set(sys.stdlib_module_names) - {"wechatpay_chain"} - FOR_TYPES_ONLY
+    assert third_party <= {requirement.name.replace("-", "_") for requirement in REQUIREMENTS}
 
 
-@pytest.mark.parametrize("requirement", [*NEEDED, *NEEDED_BY_TESTS], ids=str)
+@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *TEST_REQUIREMENTS], ids=str)
 def test_every_requirement_has_a_lowest_version(requirement):
-    assert constraint(requirement).startswith(f"{requirement.name}==")
+    assert build_constraint(requirement).startswith(f"{requirement.name}==")
 
 
-def test_constraints():
-    assert constraint(Requirement("a>=1.2,<3")) == "a==1.2"
-    assert constraint(Requirement("a-b>=1; python_version < '3.11'")) == 'a-b==1; python_version < "3.11"'
+def test_a_constraint_is_the_lowest_version_of_a_requirement():
+    assert build_constraint(Requirement("a>=1.2,<3")) == "a==1.2"
+    assert build_constraint(Requirement("a-b>=1; python_version < '3.11'")) == 'a-b==1; python_version < "3.11"'
     for unbounded in ("a", "a<2", "a~=1.0", "a>=1,==1.1"):
         with pytest.raises(ValueError, match="expected one lower bound"):
-            constraint(Requirement(unbounded))
+            build_constraint(Requirement(unbounded))
