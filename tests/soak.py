@@ -1,7 +1,8 @@
-"""Mixed calls in both modes against a service that has a bad day: `python -m tests.soak CALLS [SEED]`.
+"""Sends mixed calls in both modes to a sandbox that injects faults: `python -m tests.soak CALLS [SEED]`.
 
-Three in ten answers go wrong. What is looked for afterwards: an answer that was accepted and is not WeChat Pay's, an order
-that reached the service twice, an error that is not the package's own, a task or a socket that is left over.
+Three in ten responses get a fault. Afterwards, the program looks for a response that was accepted and is not WeChat
+Pay's, an order that was sent twice although it must not be repeated, an error that is not the package's own, and tasks
+and sockets that are left over.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from tests.service import rsa_verifies
 from wechatpay_chain import Response, Retry, Sensitive, WeChatPayError
 from wechatpay_chain.sandbox import Fault, Sandbox
 
-SHARE = 0.3
-"""Of the answers that go wrong."""
+FAULT_SHARE = 0.3
+"""The share of responses that get a fault."""
 
-RARE = {Fault.ROTATION: 0.0005}
-INNOCENT = (Fault.ROTATION, Fault.PUBLIC_KEY)
-ROUND = 2000
+RARE_FAULTS = {Fault.ROTATION: 0.0005}
+HARMLESS = (Fault.ROTATION, Fault.PUBLIC_KEY)
+ROUND_CALLS = 2000
 THREADS, TASKS = 4, 16
-QUICK = Retry(attempts=3, backoff=0.01, deadline=5)
+QUICK_RETRY = Retry(attempts=3, backoff=0.01, deadline=5)
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
@@ -48,38 +49,38 @@ class Report:
     errors: Counter[str] = field(default_factory=Counter)
     orders: int = 0
     wrong: list[str] = field(default_factory=list)
-    """What must not have happened."""
+    """One line for each thing that happened and must not happen."""
     seconds: float = 0.0
 
 
 class Soak:
-    """One sandbox, three clients of one merchant, and what they were told."""
+    """A sandbox, three clients of one merchant, and the report of their calls."""
 
     def __init__(self, sandbox: Sandbox, seed: int, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
         self.report = Report()
-        self.draw = random.Random(seed)
-        self.numbers: dict[str, bool] = {}  # whether each order may be sent again
+        self.rng = random.Random(seed)
+        self.may_repeat: dict[str, bool] = {}  # by order number: whether the order may be sent again
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             nowhere = f"http://127.0.0.1:{free.getsockname()[1]}/"
         certificates = {k: v for k, v in sandbox.credentials["certs"].items() if not k.startswith("PUB")}
         self.clients = [
-            sandbox.client(retry=QUICK),
-            sandbox.client(retry=QUICK, certs=certificates),
-            # Its first domain is down, so that every call goes to the second.
-            sandbox.client(base_url=nowhere, retry=replace(QUICK, attempts=4, second_url=sandbox.base_url)),
+            sandbox.client(retry=QUICK_RETRY),
+            sandbox.client(retry=QUICK_RETRY, certs=certificates),
+            # The first domain of this client is down, so that every call goes to the second.
+            sandbox.client(base_url=nowhere, retry=replace(QUICK_RETRY, attempts=4, second_url=sandbox.base_url)),
         ]
         for number, client in enumerate(self.clients):
-            client.middleware.insert_after("sign", "alter", self.altering(random.Random(seed + number)))
+            client.middleware.insert_after("sign", "alter", self.build_middleware(random.Random(seed + number)))
 
-    def altering(self, draw: random.Random):
-        """Somebody on the way changes a byte of some answers."""
+    def build_middleware(self, rng: random.Random):
+        """Returns a middleware that changes a byte of some responses, as an attacker on the way could."""
 
         def alter(request):
             response = yield request
-            if response.content and draw.random() < 0.02:
-                at = draw.randrange(len(response.content))
+            if response.content and rng.random() < 0.02:
+                at = rng.randrange(len(response.content))
                 changed = bytes([response.content[at] ^ 1])
                 response = replace(response, content=response.content[:at] + changed + response.content[at + 1 :])
             return response
@@ -87,16 +88,18 @@ class Soak:
         return alter
 
     def plan(self, index: int):
-        """One call: a client, a node, a verb, its arguments, and what the answer has to say."""
-        draw, client = self.draw, self.draw.choice(self.clients)
-        kind = draw.choice(["order", "order", "query", "query", "close", "echo", "sealed", "coupon", "upload", "bill"])
+        """Draws one call: a client, a node, a verb, its arguments, and a text that the response must contain."""
+        rng, client = self.rng, self.rng.choice(self.clients)
+        kind = rng.choice(
+            ["order", "order", "query", "query", "close", "echo", "encrypted", "coupon", "upload", "bill"]
+        )
         pay = client.v3.pay.transactions
-        options = {"timeout": (5, 0.15)} if draw.random() < 0.3 else {}
-        known = draw.choice(list(self.numbers)) if self.numbers else "none-yet"
+        options = {"timeout": (5, 0.15)} if rng.random() < 0.3 else {}
+        known = rng.choice(list(self.may_repeat)) if self.may_repeat else "none-yet"
         match kind:
             case "order":
-                number, idempotent = f"soak-{index}", draw.random() < 0.5
-                self.numbers[number] = idempotent
+                number, idempotent = f"soak-{index}", rng.random() < 0.5
+                self.may_repeat[number] = idempotent
                 order = {
                     "appid": "wxd678efh567hg6787",
                     "mchid": client.mchid,
@@ -113,11 +116,11 @@ class Soak:
                 arguments = {"out_trade_no": known, "json": {"mchid": client.mchid}}
                 return client, pay.out_trade_no._out_trade_no_.close, "post", arguments, ""
             case "echo":
-                said = f"hello-{index}"
-                return client, client.v3.security.echo, "post", {"json": {"echo_message": said}, **options}, said
-            case "sealed":
-                sealed = {"echo_message": "x", "encrypted_echo_message": Sensitive(f"张三-{index}")}
-                return client, client.v3.security.echo, "post", {"json": sealed}, f"张三-{index}"
+                message = f"hello-{index}"
+                return client, client.v3.security.echo, "post", {"json": {"echo_message": message}, **options}, message
+            case "encrypted":
+                body = {"echo_message": "x", "encrypted_echo_message": Sensitive(f"张三-{index}")}
+                return client, client.v3.security.echo, "post", {"json": body}, f"张三-{index}"
             case "coupon":
                 names = ("brand_id", "product_coupon_id", "stock_id", "appid", "send_request_no")
                 node = client.v3.marketing.partner.product_coupon.users._openid_.pre_send_coupon
@@ -131,13 +134,13 @@ class Soak:
                     {"files": {"file": ("图.png", PICTURE)}},
                     "media_id",
                 )
-        # The bills of that day are there at any hour, and list what is ordered today.
+        # The bills of that day are available at any hour, and list the orders of today.
         day = (datetime.now(timezone(timedelta(hours=8))) - timedelta(days=2)).date().isoformat()
         arguments = {"params": {"bill_date": day, "tar_type": "GZIP"}}
         return client, client.v3.bill.tradebill, "get", arguments, "download_url"
 
-    def judge(self, response: Response, expected: str) -> None:
-        """Holds an accepted answer against the service's keys, with code that is not the package's."""
+    def check_response(self, response: Response, expected: str) -> None:
+        """Verifies an accepted response with the service's keys and with code that is not the package's."""
         self.report.accepted += 1
         headers = response.headers
         pem = self.sandbox.credentials["certs"][headers["Wechatpay-Serial"]].encode()
@@ -151,66 +154,66 @@ class Soak:
         )
         holder = type("Holder", (), {"public_key": staticmethod(lambda: key)})
         if not rsa_verifies(holder, headers["Wechatpay-Signature"], message):
-            self.report.wrong.append(f"accepted without proof: {response.request}")
+            self.report.wrong.append(f"accepted without a valid signature: {response.request}")
         if abs(int(headers["Wechatpay-Timestamp"]) - time.time()) > 310:
-            self.report.wrong.append(f"accepted at another time: {response.request}")
+            self.report.wrong.append(f"accepted with an old or future timestamp: {response.request}")
         text = json.dumps(response.json(), ensure_ascii=False) if response.content else ""
         if "encrypted_echo_message" in text:
             text = json.dumps(response.decrypt("encrypted_echo_message"), ensure_ascii=False)
         if expected not in text:
-            self.report.wrong.append(f"an answer to something else: {response.request}")
+            self.report.wrong.append(f"the response to another call: {response.request}")
 
-    def failed(self, error: BaseException) -> None:
+    def record_error(self, error: BaseException) -> None:
         self.report.errors[type(error).__name__] += 1
         if not isinstance(error, WeChatPayError):
-            self.report.wrong.append(f"not an error of ours: {error!r}")
+            self.report.wrong.append(f"not an error of the package: {error!r}")
 
-    def blocking(self, plan) -> None:
+    def call(self, plan) -> None:
         client, node, verb, arguments, expected = plan
         try:
             response = getattr(node, verb)(**arguments)
-            self.judge(response, expected)
+            self.check_response(response, expected)
             if expected == "download_url":
                 to = self.folder / f"{threading.get_ident()}.csv"
                 client.download(response, to, gunzip=True)
-                self.judge_bill(to)
+                self.check_bill(to)
         except Exception as error:
-            self.failed(error)
+            self.record_error(error)
 
-    async def awaiting(self, plan, slot: int) -> None:
+    async def call_async(self, plan, slot: int) -> None:
         client, node, verb, arguments, expected = plan
         try:
             response = await getattr(node, f"{verb}_async")(**arguments)
-            self.judge(response, expected)
+            self.check_response(response, expected)
             if expected == "download_url":
                 to = self.folder / f"task-{slot}.csv"
                 await client.download_async(response, to, gunzip=True)
-                self.judge_bill(to)
+                self.check_bill(to)
         except Exception as error:
-            self.failed(error)
+            self.record_error(error)
 
-    def judge_bill(self, path: Path) -> None:
+    def check_bill(self, path: Path) -> None:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         count = int(lines[-1].split(",")[0].strip("`"))
         if len(lines) != count + 3:
-            self.report.wrong.append("a bill that is not whole")
+            self.report.wrong.append("an incomplete bill")
         path.unlink()
 
-    def round(self, first: int, count: int) -> None:
-        """Half of the calls in threads, then half in tasks; then what the service saw of them."""
+    def run_round(self, first: int, count: int) -> None:
+        """Makes half of the calls in threads, then half in tasks, and checks the requests that reached the sandbox."""
         plans = [self.plan(index) for index in range(first, first + count)]
         with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(self.blocking, plans[: count // 2]))
-        asyncio.run(self.tasks(plans[count // 2 :]))
+            list(threads.map(self.call, plans[: count // 2]))
+        asyncio.run(self.run_tasks(plans[count // 2 :]))
         self.report.calls += count
-        self.weigh(self.sandbox.history)
+        self.check_history(self.sandbox.history)
 
-    async def tasks(self, plans) -> None:
+    async def run_tasks(self, plans) -> None:
         queue = iter(plans)
 
         async def work(slot: int) -> None:
             for plan in queue:
-                await self.awaiting(plan, slot)
+                await self.call_async(plan, slot)
 
         await asyncio.gather(*map(work, range(TASKS)))
         for client in self.clients:
@@ -219,25 +222,25 @@ class Soak:
         if left:
             self.report.wrong.append(f"tasks left over: {left}")
 
-    def weigh(self, history) -> None:
+    def check_history(self, history) -> None:
         sent: Counter[str] = Counter()
         bodies: dict[str, set[bytes]] = {}
-        for seen in history:
-            self.report.faults[str(seen.fault) if seen.fault else "none"] += 1
-            if seen.call.target == "/v3/pay/transactions/native":
-                number = json.loads(seen.call.body)["out_trade_no"]
+        for record in history:
+            self.report.faults[str(record.fault) if record.fault else "none"] += 1
+            if record.call.target == "/v3/pay/transactions/native":
+                number = json.loads(record.call.body)["out_trade_no"]
                 sent[number] += 1
-                bodies.setdefault(number, set()).add(seen.call.body)
+                bodies.setdefault(number, set()).add(record.call.body)
         self.report.orders += len(sent)
         for number, times in sent.items():
-            if times > 1 and not self.numbers[number]:
-                self.report.wrong.append(f"{number} was sent {times} times and may have been acted on")
+            if times > 1 and not self.may_repeat[number]:
+                self.report.wrong.append(f"{number} reached the service {times} times")
             if len(bodies[number]) > 1:
-                self.report.wrong.append(f"{number} was sent with different bytes")
+                self.report.wrong.append(f"{number} was sent again with different bytes")
 
 
-def sockets() -> int | None:
-    """Sockets that this process has open, where the system tells."""
+def count_sockets() -> int | None:
+    """Returns how many sockets this process has, or None where the system does not say."""
     folder = Path("/proc/self/fd")
     if not folder.exists():
         return None
@@ -251,27 +254,27 @@ def sockets() -> int | None:
 
 
 def soak(calls: int, seed: int) -> Report:
-    """Makes so many calls, and says what came of them."""
-    began, before = time.monotonic(), sockets()
+    """Makes as many calls as `calls` says, and returns the report."""
+    began, before = time.monotonic(), count_sockets()
     with tempfile.TemporaryDirectory() as folder:
         report = Report()
-        for first in range(0, calls, ROUND):
-            # A sandbox for each round, for it remembers the last calls only.
+        for first in range(0, calls, ROUND_CALLS):
+            # Each round has a sandbox of its own, because a sandbox remembers only its last calls.
             with Sandbox(seed=seed + first, slowness=0.3) as sandbox:
-                usual = [fault for fault in Fault if fault not in INNOCENT]
+                usual = [fault for fault in Fault if fault not in HARMLESS]
                 for fault in usual:
-                    sandbox.fault(fault, share=SHARE / len(usual))
-                for fault, share in RARE.items():
+                    sandbox.fault(fault, share=FAULT_SHARE / len(usual))
+                for fault, share in RARE_FAULTS.items():
                     sandbox.fault(fault, share=share)
-                run = Soak(sandbox, seed + first, Path(folder))
-                run.report = report
-                run.round(first, min(ROUND, calls - first))
-                for client in run.clients:
+                soaked = Soak(sandbox, seed + first, Path(folder))
+                soaked.report = report
+                soaked.run_round(first, min(ROUND_CALLS, calls - first))
+                for client in soaked.clients:
                     client.close()
         if list(Path(folder).iterdir()):
             report.wrong.append("files left over")
     gc.collect()
-    if before is not None and (after := sockets()) is not None and after > before:
+    if before is not None and (after := count_sockets()) is not None and after > before:
         report.wrong.append(f"{after - before} sockets left over")
     report.seconds = time.monotonic() - began
     return report
@@ -282,17 +285,18 @@ def main() -> int:
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(10**6)
     report = soak(calls, seed)
-    answers = sum(report.faults.values())
-    spoilt = answers - report.faults["none"] - report.faults["rotation"]
+    responses = sum(report.faults.values())
+    faulty = responses - report.faults["none"] - report.faults["rotation"]
     print(
-        f"{report.calls} calls with seed {seed} in {report.seconds:.0f} s; {answers} answers, {spoilt / answers:.1%} spoilt"
+        f"{report.calls} calls with seed {seed} in {report.seconds:.0f} s; "
+        f"{responses} responses, {faulty / responses:.1%} of them faulty"
     )
     print(f"accepted {report.accepted}; orders that reached the service {report.orders}")
     print("faults:", ", ".join(f"{name} {count}" for name, count in sorted(report.faults.items())))
     print("errors:", ", ".join(f"{name} {count}" for name, count in sorted(report.errors.items())))
     for line in report.wrong[:20]:
         print("WRONG:", line)
-    print("nothing that must not happen has happened" if not report.wrong else f"{len(report.wrong)} things went wrong")
+    print(f"{len(report.wrong)} things went wrong" if report.wrong else "nothing went wrong")
     return bool(report.wrong)
 
 

@@ -1,4 +1,4 @@
-"""What a call is given: written as it is, or refused by the place where it stands, before anything is sent."""
+"""The arguments of a call are written as they are, or refused with their path before anything is sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Model:
 
 
 class Scalar:
-    """Of the shape that numpy's have."""
+    """Has the members of a numpy scalar."""
 
     ndim = 0
 
@@ -56,7 +56,7 @@ CHINA = timezone(timedelta(hours=8))
 AWARE = datetime(2026, 1, 1, 10, 0, 0, 999, tzinfo=CHINA)
 NAIVE = AWARE.replace(tzinfo=None)
 
-UNWRITABLE = [
+UNSERIALIZABLE = [
     (Decimal("1.5"), "is a Decimal; write int(…)"),
     (NAIVE, "is a datetime; add its time zone"),
     (time(10), 'is a time; write .isoformat(timespec="seconds")'),
@@ -83,7 +83,7 @@ UNWRITABLE = [
 ]
 
 
-def refused(send, node, **arguments) -> str:
+def assert_refused(send, node, **arguments) -> str:
     with pytest.raises(ArgumentError) as caught:
         send(node, "post", **arguments)
     assert caught.value.sent is False
@@ -91,49 +91,49 @@ def refused(send, node, **arguments) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "fault"), UNWRITABLE, ids=lambda value: type(value).__name__)
-def test_what_json_cannot_write_is_named_by_its_place(client, wire, send, value, fault):
+@pytest.mark.parametrize(("value", "fault"), UNSERIALIZABLE, ids=lambda value: type(value).__name__)
+def test_a_value_that_json_cannot_hold_is_named_by_its_path(client, wire, send, value, fault):
     node = client.v3.x
-    assert f"json: amount.total {fault}" in refused(send, node, json={"amount": {"total": value}})
+    assert f"json: amount.total {fault}" in assert_refused(send, node, json={"amount": {"total": value}})
     items = [{}, {}, {"quantity": value}]
-    assert f"json: goods_detail[2].quantity {fault}" in refused(send, node, json={"goods_detail": items})
+    assert f"json: goods_detail[2].quantity {fault}" in assert_refused(send, node, json={"goods_detail": items})
     if isinstance(value, MappingProxyType):
-        return  # where something in it is sensitive, it is copied anyway
+        return  # a mapping beside a Sensitive is copied, and so accepted
     with_sensitive = {"name": Sensitive("张三"), "amount": (1, value)}
-    assert f"json: amount[1] {fault}" in refused(send, node, json=with_sensitive)
-    assert f"params: scene.total {fault}" in refused(send, node, params={"scene": {"total": value}})
+    assert f"json: amount[1] {fault}" in assert_refused(send, node, json=with_sensitive)
+    assert f"params: scene.total {fault}" in assert_refused(send, node, params={"scene": {"total": value}})
     assert not wire.received
 
 
-@pytest.mark.parametrize(("value", "fault"), UNWRITABLE[:-4], ids=lambda value: type(value).__name__)
-def test_what_a_query_cannot_write_is_named(client, wire, send, value, fault):
+@pytest.mark.parametrize(("value", "fault"), UNSERIALIZABLE[:-4], ids=lambda value: type(value).__name__)
+def test_a_value_that_a_query_cannot_hold_is_named(client, wire, send, value, fault):
     if isinstance(value, MappingProxyType):
         value, fault = MappingProxyType({"a": {SECRET}}), "is a mappingproxy; write dict(…)"
-    assert f"params: total {fault}" in refused(send, client.v3.x, params={"total": value})
-    assert f"params: total[1] {fault}" in refused(send, client.v3.x, params=[("total", [1, value])])
+    assert f"params: total {fault}" in assert_refused(send, client.v3.x, params={"total": value})
+    assert f"params: total[1] {fault}" in assert_refused(send, client.v3.x, params=[("total", [1, value])])
     assert not wire.received
 
 
 @pytest.mark.parametrize("params", [{1: "a"}, [(1, "a")], [(None, "a")], [(b"x", "a")], {"\ud800": "a"}])
-def test_names_of_a_query_are_texts(client, wire, send, params):
-    assert "params: it has a key that" in refused(send, client.v3.x, params=params)
+def test_the_names_of_a_query_must_be_strings(client, wire, send, params):
+    assert "params: it has a key that" in assert_refused(send, client.v3.x, params=params)
     assert not wire.received
 
 
 @pytest.mark.parametrize(
     "value",
-    [value for value, _ in UNWRITABLE if not isinstance(value, (dict, MappingProxyType))]
+    [value for value, _ in UNSERIALIZABLE if not isinstance(value, (dict, MappingProxyType))]
     + [1.5, True, None, [[SECRET]]],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_path_cannot_hold_is_named_by_its_variable(client, wire, send, value):
+def test_a_value_that_a_path_cannot_hold_is_named_by_its_variable(client, wire, send, value):
     with pytest.raises(PathVariableError, match=r"^v3/\{number\}: number ") as caught:
         send(client.v3._number_, "get", number=value)
     assert SECRET not in str(caught.value)
     assert not wire.received
 
 
-def test_a_path_variable_says_what_to_write(client, send):
+def test_the_error_of_a_path_variable_says_what_to_write(client, send):
     for value, advice in (
         (NAIVE, "add its time zone"),
         (uuid.UUID(int=1), r"write str\(…\)"),
@@ -144,55 +144,57 @@ def test_a_path_variable_says_what_to_write(client, send):
 
 
 @pytest.mark.parametrize("body", [json.dumps({"card": SECRET}), SECRET, "", SECRET.encode(), bytearray(b"x")])
-def test_a_body_that_is_written_already(client, wire, send, body):
-    said = refused(send, client.v3.x, json=body)
-    assert "json: came" in said
-    assert "expected a dict or a list; the client encodes json= itself, so leave json.dumps out" in said
+def test_a_body_that_is_already_encoded_is_refused(client, wire, send, body):
+    message = assert_refused(send, client.v3.x, json=body)
+    assert "json: came" in message
+    assert "expected a dict or a list; the client encodes json= itself, so leave json.dumps out" in message
     assert not wire.received
 
 
 @pytest.mark.parametrize("body", [1, 1.5, True, False, 0, Decimal(1), AWARE, Order(), {1}, Model(), Sensitive(SECRET)])
-def test_a_body_that_is_no_object_and_no_list(client, wire, send, body):
-    assert "expected a dict or a list" in refused(send, client.v3.x, json=body)
+def test_a_body_that_is_neither_a_dict_nor_a_list_is_refused(client, wire, send, body):
+    assert "expected a dict or a list" in assert_refused(send, client.v3.x, json=body)
     assert not wire.received
 
 
-def test_a_body_that_holds_itself_or_is_too_deep(client, wire, send):
+def test_a_body_that_contains_itself_or_is_too_deep_is_refused(client, wire, send):
     loop: dict[str, object] = {}
     loop["a"] = [loop]
-    assert "json: a[0] contains itself" in refused(send, client.v3.x, json=loop)
-    assert "params: a.a[0] contains itself" in refused(send, client.v3.x, params={"a": loop})
+    assert "json: a[0] contains itself" in assert_refused(send, client.v3.x, json=loop)
+    assert "params: a.a[0] contains itself" in assert_refused(send, client.v3.x, params={"a": loop})
     deep: object = SECRET
     for _ in range(100_000):
         deep = [deep]
-    assert "nested deeper" in refused(send, client.v3.x, json=deep)
-    assert "nested deeper" in refused(send, client.v3.x, json=[Sensitive("x"), deep])
+    assert "nested deeper" in assert_refused(send, client.v3.x, json=deep)
+    assert "nested deeper" in assert_refused(send, client.v3.x, json=[Sensitive("x"), deep])
     assert not wire.received
 
 
-def test_what_is_deep_and_wide_is_refused_at_once(client, send):
+def test_a_body_that_is_deep_and_wide_is_refused_at_once(client, send):
     twins: object = SECRET
     for _ in range(3000):
         twins = [twins, twins]
-    assert "nested deeper" in refused(send, client.v3.x, json=twins)
+    assert "nested deeper" in assert_refused(send, client.v3.x, json=twins)
 
 
-def test_a_sensitive_body_is_told_where_it_belongs(client, send):
-    said = refused(send, client.v3.x, json=Sensitive(SECRET))
-    assert "json: came a Sensitive" in said
-    assert "json.dumps" not in said
+def test_a_sensitive_body_is_refused_without_advice_about_json_dumps(client, send):
+    message = assert_refused(send, client.v3.x, json=Sensitive(SECRET))
+    assert "json: came a Sensitive" in message
+    assert "json.dumps" not in message
 
 
-def test_names_behind_what_is_sensitive_are_texts_too(client, wire, send):
-    assert "json: [1] has a key that is an int" in refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
-    assert "params: o has a key that is an int" in refused(send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}})
+def test_names_after_a_sensitive_value_must_be_strings_too(client, wire, send):
+    assert "json: [1] has a key that is an int" in assert_refused(send, client.v3.x, json=[Sensitive("x"), {1: 2}])
+    assert "params: o has a key that is an int" in assert_refused(
+        send, client.v3.x, params={"s": Sensitive("x"), "o": {1: 2}}
+    )
     assert not wire.received
 
 
-def test_a_place_of_any_name_is_written_on_one_line(client, send):
-    said = refused(send, client.v3.x, json={"a\n\x1b": {"名" * 500: Decimal(1)}})
-    assert said.isprintable()
-    assert len(said) < 300
+def test_a_path_with_control_characters_is_shown_on_one_short_line(client, send):
+    message = assert_refused(send, client.v3.x, json={"a\n\x1b": {"名" * 500: Decimal(1)}})
+    assert message.isprintable()
+    assert len(message) < 300
 
 
 def test_dates_are_written_in_iso_8601(client, wire, service, send):
@@ -216,15 +218,15 @@ def test_an_enum_that_is_a_text_or_a_number_is_written_as_its_value(client, wire
 # Chains of APIv2
 
 
-def test_the_segments_of_v2_are_those_of_the_operations():
-    assert _made() == v2_segments.V2_SEGMENTS
+def test_the_segments_of_apiv2_are_those_of_its_operations():
+    assert _derive_segments() == v2_segments.V2_SEGMENTS
     assert not v2_segments.V2_SEGMENTS & {"v3", "hk", "global", "brand"}
 
 
-def _made() -> frozenset[str]:
-    made: dict[str, frozenset[str]] = {}
-    exec(derive(OPERATIONS.read_text()), made)
-    return made["V2_SEGMENTS"]
+def _derive_segments() -> frozenset[str]:
+    module: dict[str, frozenset[str]] = {}
+    exec(derive(OPERATIONS.read_text()), module)
+    return module["V2_SEGMENTS"]
 
 
 V2_PATHS = sorted(
@@ -234,7 +236,7 @@ V2_PATHS = sorted(
 )
 
 
-def test_v2_is_refused_by_its_documented_path(client, wire):
+def test_every_documented_path_of_apiv2_is_refused(client, wire):
     assert len(V2_PATHS) > 100
     for path in V2_PATHS:
         for node in (client[path], client.chain(f"/{path}"), client[f"{path}?key={SECRET}"]):
@@ -245,6 +247,6 @@ def test_v2_is_refused_by_its_documented_path(client, wire):
 
 
 @pytest.mark.parametrize("path", ["v3/pay/x", "hk/v3/x", "global/v3/x", "brand/x", "payments/x", "v4/pay", "x/pay/y"])
-def test_other_chains_go_on(client, wire, send, path):
+def test_other_chains_are_sent(client, wire, send, path):
     send(client[path], "post", json={})
     assert wire.received[0].target == f"/{path}"

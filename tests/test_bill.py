@@ -1,4 +1,4 @@
-"""Downloads: bills and receipts, streamed, proven, whole or not there."""
+"""Downloads of bills and receipts: streamed, verified, and saved whole or not at all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BILL = (
 API = "https://api.mch.weixin.qq.com"
 
 
-def names(folder):
+def list_files(folder):
     return [path.name for path in folder.iterdir()]
 
 
@@ -59,40 +59,40 @@ def sm3(content: bytes) -> str:
 
 @pytest.fixture
 def fetch(request, client):
-    """Downloads in either mode."""
+    """Returns a function that downloads in blocking or async mode."""
 
-    def fetched(source, to, *, using=client, **options):
+    def download(source, to, *, using=client, **options):
         if request.param == "sync":
             return using.download(source, to, **options)
         return asyncio.run(using.download_async(source, to, **options))
 
-    return fetched
+    return download
 
 
-both = pytest.mark.parametrize("fetch", ["sync", "async"], indirect=True)
+both_modes = pytest.mark.parametrize("fetch", ["sync", "async"], indirect=True)
 
 
-def serving(service, wire, content=BILL, url=f"{API}/v3/billdownload/file?token=a%2Fb&tartype=gzip", **told):
-    """A service that announces a file and has it; returns what it announces."""
-    announcement = {"download_url": url, "hash_type": "SHA1", "hash_value": sha1(BILL), **told}
+def serve_file(service, wire, content=BILL, url=f"{API}/v3/billdownload/file?token=a%2Fb&tartype=gzip", **members):
+    """Makes the service announce a file and serve it. Returns the announcement."""
+    announcement = {"download_url": url, "hash_type": "SHA1", "hash_value": sha1(BILL), **members}
     announcement = {name: value for name, value in announcement.items() if value is not None}
 
-    def answer(received):
+    def respond(received):
         if "download" in received.target or "statements" in received.target:
             return Reply(200, {"Content-Type": "text/plain"}, content)
         return service.signed(json_body(announcement))
 
-    wire.respond = answer
+    wire.respond = respond
     return announcement
 
 
-@both
-def test_a_bill_from_its_announcement(service, client, wire, fetch, tmp_path):
-    serving(service, wire)
+@both_modes
+def test_a_bill_is_downloaded_from_its_announcement(service, client, wire, fetch, tmp_path):
+    serve_file(service, wire)
     to = tmp_path / "bill.csv"
-    seen = []
+    reports = []
     bill = client.v3.bill.tradebill.get(params={"bill_date": "2026-01-01"})
-    response = fetch(bill, to, progress=lambda received, total: seen.append((received, total)))
+    response = fetch(bill, to, progress=lambda received, total: reports.append((received, total)))
     assert to.read_bytes() == BILL
     assert to.stat().st_mode & 0o777 == 0o600
     assert (response.status_code, response.content) == (200, b"")
@@ -100,75 +100,79 @@ def test_a_bill_from_its_announcement(service, client, wire, fetch, tmp_path):
     assert received.target == "/v3/billdownload/file?token=a%2Fb&tartype=gzip", "as it was announced"
     assert received.is_signed_by(service.merchant)
     assert received.header("Accept") == "*/*"
-    assert seen[-1] == (len(BILL), len(BILL))
-    assert [count for count, _ in seen] == sorted({count for count, _ in seen})
-    assert names(tmp_path) == ["bill.csv"]
+    assert reports[-1] == (len(BILL), len(BILL))
+    assert [count for count, _ in reports] == sorted({count for count, _ in reports})
+    assert list_files(tmp_path) == ["bill.csv"]
 
 
-@both
+@both_modes
 @pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SM3"])
 @pytest.mark.parametrize("upper", [False, True])
-def test_digests(service, client, wire, fetch, tmp_path, algorithm, upper):
+def test_every_digest_algorithm_is_verified(service, client, wire, fetch, tmp_path, algorithm, upper):
     value = {"SHA1": sha1, "SHA256": lambda octets: hashlib.sha256(octets).hexdigest(), "SM3": sm3}[algorithm](BILL)
-    told = serving(service, wire, hash_type=algorithm, hash_value=value.upper() if upper else value)
-    fetch(told, tmp_path / "a.pdf")
+    announcement = serve_file(service, wire, hash_type=algorithm, hash_value=value.upper() if upper else value)
+    fetch(announcement, tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes() == BILL
 
 
-@both
+@both_modes
 @pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SM3"])
-def test_another_file_than_was_announced(service, client, wire, fetch, tmp_path, algorithm):
-    told = serving(service, wire, content=BILL + b" ", hash_type=algorithm)
+def test_another_file_than_was_announced_is_refused(service, client, wire, fetch, tmp_path, algorithm):
+    announcement = serve_file(service, wire, content=BILL + b" ", hash_type=algorithm)
     (tmp_path / "bill.csv").write_text("before")
     with pytest.raises(SignatureError) as caught:
-        fetch(told, tmp_path / "bill.csv")
+        fetch(announcement, tmp_path / "bill.csv")
     assert caught.value.reason is Reason.DIGEST_MISMATCH
     assert (tmp_path / "bill.csv").read_text() == "before"
-    assert names(tmp_path) == ["bill.csv"]
+    assert list_files(tmp_path) == ["bill.csv"]
 
 
-@both
-def test_a_packed_bill(service, client, wire, fetch, tmp_path):
-    """The digest is that of what is packed, whether it is to be unpacked or not."""
-    packed = gzip.compress(BILL)
-    told = serving(service, wire, content=packed)
-    fetch(told, tmp_path / "bill.csv.gz")
-    fetch(told, tmp_path / "bill.csv", gunzip=True)
-    assert (tmp_path / "bill.csv.gz").read_bytes() == packed
+@both_modes
+def test_a_compressed_bill_is_saved_as_it_is_or_decompressed(service, client, wire, fetch, tmp_path):
+    """The digest is that of the decompressed bill, whether the client decompresses it or not."""
+    compressed = gzip.compress(BILL)
+    announcement = serve_file(service, wire, content=compressed)
+    fetch(announcement, tmp_path / "bill.csv.gz")
+    fetch(announcement, tmp_path / "bill.csv", gunzip=True)
+    assert (tmp_path / "bill.csv.gz").read_bytes() == compressed
     assert (tmp_path / "bill.csv").read_bytes() == BILL
-    told = serving(service, wire, content=BILL)
-    fetch(told, tmp_path / "plain.csv", gunzip=True)
+    announcement = serve_file(service, wire, content=BILL)
+    fetch(announcement, tmp_path / "plain.csv", gunzip=True)
     assert (tmp_path / "plain.csv").read_bytes() == BILL
 
 
-@both
-def test_packed_without_a_digest(service, client, wire, fetch, tmp_path):
-    packed = gzip.compress(BILL[:900]) + gzip.compress(BILL[900:])
-    url = serving(service, wire, content=packed)["download_url"]
+@both_modes
+def test_a_compressed_file_without_a_digest_is_saved_as_it_is_or_decompressed(service, client, wire, fetch, tmp_path):
+    compressed = gzip.compress(BILL[:900]) + gzip.compress(BILL[900:])
+    url = serve_file(service, wire, content=compressed)["download_url"]
     fetch(url, tmp_path / "a.gz")
     fetch(url, tmp_path / "a", gunzip=True)
-    assert (tmp_path / "a.gz").read_bytes() == packed
+    assert (tmp_path / "a.gz").read_bytes() == compressed
     assert (tmp_path / "a").read_bytes() == BILL
 
 
-@both
+@both_modes
 @pytest.mark.parametrize("fault", ["cut", "altered", "tail"])
-def test_packed_badly(service, client, wire, fetch, tmp_path, fault):
-    packed = gzip.compress(BILL)
-    content = {"cut": packed[:-9], "altered": packed[:60] + b"\0\0\0\0" + packed[64:], "tail": packed + b"tail"}[fault]
-    serving(service, wire, content=content)
-    for source in (f"{API}/v3/billdownload/file", serving(service, wire, content=content)):
+def test_a_damaged_compressed_file_is_refused(service, client, wire, fetch, tmp_path, fault):
+    compressed = gzip.compress(BILL)
+    content = {
+        "cut": compressed[:-9],
+        "altered": compressed[:60] + b"\0\0\0\0" + compressed[64:],
+        "tail": compressed + b"tail",
+    }[fault]
+    serve_file(service, wire, content=content)
+    for source in (f"{API}/v3/billdownload/file", serve_file(service, wire, content=content)):
         with pytest.raises((TransportError, SignatureError)):
             fetch(source, tmp_path / "bill.csv", gunzip=True)
-    assert names(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-@both
-def test_what_swells_does_not_fill_the_memory(service, client, wire, fetch, tmp_path):
+@both_modes
+def test_a_file_that_swells_when_it_is_decompressed_does_not_fill_the_memory(service, client, wire, fetch, tmp_path):
     import tracemalloc
 
     content = gzip.compress(bytes(100 << 20))
-    url = serving(service, wire, content=content)["download_url"]
+    url = serve_file(service, wire, content=content)["download_url"]
     tracemalloc.start()
     try:
         fetch(url, tmp_path / "a", gunzip=True)
@@ -178,60 +182,60 @@ def test_what_swells_does_not_fill_the_memory(service, client, wire, fetch, tmp_
     assert (tmp_path / "a").stat().st_size == 100 << 20
 
 
-@both
-def test_a_connection_that_breaks_leaves_nothing(service, client, wire, fetch, tmp_path):
-    told = serving(service, wire)
+@both_modes
+def test_a_connection_that_breaks_leaves_no_file(service, client, wire, fetch, tmp_path):
+    announcement = serve_file(service, wire)
     wire.respond = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
     with pytest.raises(TransportError) as caught:
-        fetch(told, tmp_path / "bill.csv")
+        fetch(announcement, tmp_path / "bill.csv")
     assert caught.value.sent is True
-    assert names(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-@both
-def test_a_broken_download_is_begun_again(service, wire, fetch, tmp_path):
-    told = serving(service, wire)
-    answers = [Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets, Reply(503), Reply(200, {}, BILL)]
-    wire.respond = lambda received: answers.pop(0)
+@both_modes
+def test_a_broken_download_is_retried(service, wire, fetch, tmp_path):
+    announcement = serve_file(service, wire)
+    replies = [Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets, Reply(503), Reply(200, {}, BILL)]
+    wire.respond = lambda received: replies.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
-        fetch(told, tmp_path / "bill.csv", using=client)
+        fetch(announcement, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
     assert len(wire.received) == 3
 
 
-@both
-def test_nothing_is_left_of_a_broken_attempt_that_came_further(service, wire, fetch, tmp_path):
-    told = serving(service, wire)
-    answers = [Reply(200, {"Content-Length": "4000000"}, bytes(3_000_000)).octets, Reply(200, {}, BILL)]
-    wire.respond = lambda received: answers.pop(0)
+@both_modes
+def test_a_retry_leaves_nothing_of_a_longer_broken_attempt(service, wire, fetch, tmp_path):
+    announcement = serve_file(service, wire)
+    replies = [Reply(200, {"Content-Length": "4000000"}, bytes(3_000_000)).octets, Reply(200, {}, BILL)]
+    wire.respond = lambda received: replies.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
-        fetch(told, tmp_path / "bill.csv", using=client)
+        fetch(announcement, tmp_path / "bill.csv", using=client)
     assert (tmp_path / "bill.csv").read_bytes() == BILL
 
 
-@both
-def test_what_went_into_an_open_file_is_not_begun_again(service, wire, fetch):
-    told = serving(service, wire)
+@both_modes
+def test_a_download_into_an_open_file_is_not_retried(service, wire, fetch):
+    announcement = serve_file(service, wire)
     wire.respond = lambda received: Reply(200, {"Content-Length": str(len(BILL))}, BILL[:5000]).octets
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         with pytest.raises(TransportError):
-            fetch(told, io.BytesIO(), using=client)
+            fetch(announcement, io.BytesIO(), using=client)
     assert len(wire.received) == 1
 
 
-@both
-def test_an_open_file(service, client, wire, fetch, tmp_path):
-    told = serving(service, wire)
+@both_modes
+def test_a_file_is_downloaded_into_an_open_file(service, client, wire, fetch, tmp_path):
+    announcement = serve_file(service, wire)
     stream = io.BytesIO()
-    fetch(told, stream)
+    fetch(announcement, stream)
     assert stream.getvalue() == BILL
     with (tmp_path / "raw").open("wb", buffering=0) as raw:
-        fetch(told, raw)
+        fetch(announcement, raw)
     assert (tmp_path / "raw").read_bytes() == BILL
 
 
-def sealed(service, key=None, nonce="a8607ef79034c49c", content=BILL):
-    """A sub-merchant's bill, as its announcement and its file."""
+def encrypt_bill(service, key=None, nonce="a8607ef79034c49c", content=BILL):
+    """Returns a bill of a sub-merchant: the members of its announcement, and its encrypted content."""
     key = secrets.token_bytes(32) if key is None else key
     oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     wrapped = base64.b64encode(service.merchant.public_key().encrypt(key, oaep)).decode()
@@ -239,54 +243,54 @@ def sealed(service, key=None, nonce="a8607ef79034c49c", content=BILL):
     return {"bill_sequence": 1, "encrypt_key": wrapped, "nonce": nonce}, octets
 
 
-@both
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_an_encrypted_bill(service, client, wire, fetch, tmp_path, is_packed):
-    told, content = sealed(service, content=gzip.compress(BILL) if is_packed else BILL)
-    item = serving(service, wire, content=content, url=f"{API}/v3/bill/downloadurl?token=x", **told)
+@both_modes
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_an_encrypted_bill_is_decrypted(service, client, wire, fetch, tmp_path, is_compressed):
+    members, content = encrypt_bill(service, content=gzip.compress(BILL) if is_compressed else BILL)
+    item = serve_file(service, wire, content=content, url=f"{API}/v3/bill/downloadurl?token=x", **members)
     body = json_body({"download_bill_count": 1, "download_bill_list": [item]})
-    answer = wire.respond
-    wire.respond = lambda received: answer(received) if "downloadurl" in received.target else service.signed(body)
-    listed = client.v3.ecommerce.bill.fundflowbill.get(params={"algorithm": "AEAD_AES_256_GCM"})
-    fetch(listed, tmp_path / "whole.csv", gunzip=True)
-    fetch(listed.json()["download_bill_list"][0], tmp_path / "item.csv", gunzip=True)
+    respond = wire.respond
+    wire.respond = lambda received: respond(received) if "downloadurl" in received.target else service.signed(body)
+    announcement = client.v3.ecommerce.bill.fundflowbill.get(params={"algorithm": "AEAD_AES_256_GCM"})
+    fetch(announcement, tmp_path / "whole.csv", gunzip=True)
+    fetch(announcement.json()["download_bill_list"][0], tmp_path / "item.csv", gunzip=True)
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "item.csv").read_bytes() == BILL
 
 
-@both
+@both_modes
 @pytest.mark.parametrize(
     "fault", ["altered", "cut", "another nonce", "another key", "a short key", "no ciphertext", "empty"]
 )
-def test_an_encrypted_bill_that_cannot_be_opened(service, client, wire, fetch, tmp_path, fault):
-    told, content = sealed(service, key=b"short" if fault == "a short key" else None)
+def test_an_encrypted_bill_that_cannot_be_decrypted_is_refused(service, client, wire, fetch, tmp_path, fault):
+    members, content = encrypt_bill(service, key=b"short" if fault == "a short key" else None)
     if fault == "altered":
         content = content[:100] + bytes([content[100] ^ 1]) + content[101:]
     elif fault in ("cut", "empty"):
         content = content[:-1] if fault == "cut" else b""
     elif fault == "another nonce":
-        told["nonce"] = "b8607ef79034c49c"
+        members["nonce"] = "b8607ef79034c49c"
     elif fault == "another key":
-        told = {**sealed(service)[0], "nonce": told["nonce"]}
+        members = {**encrypt_bill(service)[0], "nonce": members["nonce"]}
     elif fault == "no ciphertext":
-        told["encrypt_key"] = "AAAA"
-    # Even where the digest would be that of what comes out.
-    told = serving(service, wire, content=content, hash_type=None, hash_value=None, **told)
+        members["encrypt_key"] = "AAAA"
+    # Without a digest, so that only the decryption can fail.
+    announcement = serve_file(service, wire, content=content, hash_type=None, hash_value=None, **members)
     with pytest.raises(DecryptionError):
-        fetch(told, tmp_path / "bill.csv")
-    assert names(tmp_path) == []
+        fetch(announcement, tmp_path / "bill.csv")
+    assert list_files(tmp_path) == []
 
 
-SOURCES = {
+INVALID_SOURCES = {
     "no URL": ({"hash_type": "SHA1"}, "download_url is missing"),
     "a list": ([1], "came a list"),
     "a number": (3, "came a int"),
-    "none of them": ({"download_bill_list": []}, "came 0 items; expected one"),
-    "two of them": ({"download_bill_list": [{}, {}]}, "came 2 items; expected one"),
-    "a list that is none": ({"download_bill_list": "x"}, "download_bill_list: came a str"),
-    "half a digest": ({"download_url": f"{API}/a", "hash_value": "00"}, "hash_type and hash_value are incomplete"),
-    "an unknown digest": ({"download_url": f"{API}/a", "hash_type": "MD4", "hash_value": "00"}, "hash_type"),
-    "a digest that is none": ({"download_url": f"{API}/a", "hash_type": "SHA1", "hash_value": "xyz"}, "hash_type"),
-    "half a key": ({"download_url": f"{API}/a", "encrypt_key": "00"}, "encrypt_key and nonce are incomplete"),
+    "an empty list": ({"download_bill_list": []}, "came 0 items; expected one"),
+    "two items": ({"download_bill_list": [{}, {}]}, "came 2 items; expected one"),
+    "text for the list": ({"download_bill_list": "x"}, "download_bill_list: came a str"),
+    "no algorithm": ({"download_url": f"{API}/a", "hash_value": "00"}, "hash_type and hash_value are incomplete"),
+    "an unknown algorithm": ({"download_url": f"{API}/a", "hash_type": "MD4", "hash_value": "00"}, "hash_type"),
+    "no hexadecimal digest": ({"download_url": f"{API}/a", "hash_type": "SHA1", "hash_value": "xyz"}, "hash_type"),
+    "no nonce": ({"download_url": f"{API}/a", "encrypt_key": "00"}, "encrypt_key and nonce are incomplete"),
     "http": ("http://api.mch.weixin.qq.com/a", "cannot be used; expected https"),
     "ftp": ("ftp://api.mch.weixin.qq.com/a", "cannot be used; expected https"),
     "a file": ("file:///etc/passwd", "cannot be used; expected https"),
@@ -297,19 +301,19 @@ SOURCES = {
 }  # fmt: skip
 
 
-@both
-@pytest.mark.parametrize("source", SOURCES)
-def test_sources_that_announce_nothing(client, wire, fetch, tmp_path, source):
-    given, words = SOURCES[source]
-    with pytest.raises(ArgumentError, match=words):
-        fetch(given, tmp_path / "a")
+@both_modes
+@pytest.mark.parametrize("source", INVALID_SOURCES)
+def test_an_invalid_source_is_refused(client, wire, fetch, tmp_path, source):
+    value, message = INVALID_SOURCES[source]
+    with pytest.raises(ArgumentError, match=message):
+        fetch(value, tmp_path / "a")
     assert not wire.received
-    assert names(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-@both
-def test_targets_that_cannot_be_written(client, wire, fetch, tmp_path):
-    for to, words in (
+@both_modes
+def test_a_target_that_cannot_be_written_is_refused(client, wire, fetch, tmp_path):
+    for to, message in (
         (tmp_path, "which is a folder"),
         (tmp_path / "no" / "a", "No such file"),
         ("", "which is a folder"),
@@ -317,14 +321,14 @@ def test_targets_that_cannot_be_written(client, wire, fetch, tmp_path):
         (3, "came a int"),
         (None, "came a NoneType"),
     ):
-        with pytest.raises(ArgumentError, match=words):
+        with pytest.raises(ArgumentError, match=message):
             fetch(f"{API}/v3/billdownload/file", to)
     assert not wire.received
 
 
-@both
-def test_a_full_disk_is_no_broken_connection(service, client, wire, fetch):
-    told = serving(service, wire)
+@both_modes
+def test_the_error_of_a_full_disk_is_raised_as_it_is(service, client, wire, fetch):
+    announcement = serve_file(service, wire)
 
     class Full(io.RawIOBase):
         def writable(self):
@@ -334,62 +338,62 @@ def test_a_full_disk_is_no_broken_connection(service, client, wire, fetch):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        fetch(told, Full())
+        fetch(announcement, Full())
 
 
-@both
-def test_progress_may_end_it(service, client, wire, fetch, tmp_path):
-    told = serving(service, wire)
+@both_modes
+def test_an_exception_of_progress_ends_the_download(service, client, wire, fetch, tmp_path):
+    announcement = serve_file(service, wire)
 
-    def enough(received, total):
+    def interrupt(received, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(told, tmp_path / "a", progress=enough)
-    assert names(tmp_path) == []
+        fetch(announcement, tmp_path / "a", progress=interrupt)
+    assert list_files(tmp_path) == []
 
 
-@both
-def test_an_error_answer_is_raised_as_one(client, wire, fetch, tmp_path):
+@both_modes
+def test_an_error_response_raises_its_error(client, wire, fetch, tmp_path):
     wire.respond = lambda received: Reply(404, {}, json_body({"code": "RESOURCE_NOT_EXISTS"}))
     with pytest.raises(NotFoundError) as caught:
         fetch(f"{API}/v3/billdownload/file", tmp_path / "a")
     assert caught.value.code == "RESOURCE_NOT_EXISTS"
-    assert names(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-@both
-def test_what_is_neither_signed_nor_announced_with_a_digest_is_not_kept(service, client, wire, fetch, tmp_path):
+@both_modes
+def test_a_file_with_neither_a_signature_nor_a_digest_is_not_saved(service, client, wire, fetch, tmp_path):
     wire.respond = lambda received: Reply(200, {}, BILL)
     with pytest.raises(SignatureError):
         fetch(f"{API}/v3/some/other", tmp_path / "a")
-    assert names(tmp_path) == []
-    told = {"download_url": f"{API}/v3/some/other", "hash_type": "SHA1", "hash_value": sha1(BILL)}
-    fetch(told, tmp_path / "a")
+    assert list_files(tmp_path) == []
+    announcement = {"download_url": f"{API}/v3/some/other", "hash_type": "SHA1", "hash_value": sha1(BILL)}
+    fetch(announcement, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BILL
 
 
-@both
+@both_modes
 @pytest.mark.parametrize("fault", ["", "text", "digest"])
-def test_a_statement_is_proven_by_its_signed_digest(service, client, wire, fetch, tmp_path, fault):
+def test_a_statement_is_verified_by_its_signed_digest(service, client, wire, fetch, tmp_path, fault):
     digest = sha1(BILL)
     headers = service.signature(b'{"sha1":"' + digest.encode() + b'"}')
-    shown = "0" * 40 if fault == "digest" else digest
+    sent_digest = "0" * 40 if fault == "digest" else digest
     content = BILL + b" " if fault == "text" else BILL
-    wire.respond = lambda received: Reply(200, {**headers, "Wechatpay-Statement-Sha1": shown}, content)
+    wire.respond = lambda received: Reply(200, {**headers, "Wechatpay-Statement-Sha1": sent_digest}, content)
     url = f"{API}/hk/v3/statements?date=20260101"
     if fault:
         with pytest.raises(SignatureError):
             fetch(url, tmp_path / "a")
-        assert names(tmp_path) == []
+        assert list_files(tmp_path) == []
     else:
         fetch(url, tmp_path / "a")
         assert (tmp_path / "a").read_bytes() == BILL
 
 
-@both
-def test_another_host_is_not_told_who_asks(service, wire, authority, fetch, tmp_path):
-    """An invoice lies on a host that is none of the API's."""
+@both_modes
+def test_another_host_gets_no_authorization(service, wire, authority, fetch, tmp_path):
+    """Invoices are on a host that is not the API's."""
     tls, ca = authority
     with (
         Wire(lambda received: Reply(200, {}, b"%PDF"), tls) as other,
@@ -404,7 +408,7 @@ def test_another_host_is_not_told_who_asks(service, wire, authority, fetch, tmp_
     assert (tmp_path / "a.pdf").read_bytes() == b"%PDF"
 
 
-def test_where_files_lie():
+def test_locate_returns_origin_path_and_whether_to_sign():
     default, second, own = API, "https://api2.mch.weixin.qq.com", "http://127.0.0.1:8080"
     path = "v3/billdownload/file?token=x"
     for origins, url, expected in (
@@ -426,19 +430,19 @@ def test_where_files_lie():
         assert locate(url, origins) == expected
 
 
-@both
+@both_modes
 @pytest.mark.parametrize("path", ["v3/some/signed/report", "v3/global/statements?date=1"])
-def test_a_signature_of_nothing_proves_no_file(service, client, wire, fetch, tmp_path, path):
-    """The signature of a 204 is over an empty body, and what went into a file is not held to be verified."""
+def test_a_signature_over_an_empty_body_verifies_no_file(service, client, wire, fetch, tmp_path, path):
+    """A file is not kept in memory, so the content of its response is empty, as is that of a signed 204."""
     wire.respond = lambda received: Reply(200, service.signature(b""), b"FORGED,BILL\n")
     with pytest.raises(SignatureError):
         fetch(f"{API}/{path}", tmp_path / "a")
-    assert names(tmp_path) == []
+    assert list_files(tmp_path) == []
 
 
-@both
+@both_modes
 @pytest.mark.parametrize(
-    "answer",
+    "reply",
     [
         Reply(204),
         Reply(202),
@@ -448,11 +452,11 @@ def test_a_signature_of_nothing_proves_no_file(service, client, wire, fetch, tmp
         Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(BILL)),
         Reply(200, {"Content-Length": "9" * 5000}, b"").octets,
     ],
-    ids=["204", "202", "206", "no length", "cut in transit", "packed in transit", "a number without end"],
+    ids=["204", "202", "206", "no length", "cut in transit", "compressed in transit", "a length of 5000 digits"],
 )
-def test_what_is_no_whole_file_replaces_none(client, wire, fetch, tmp_path, answer):
+def test_an_incomplete_response_replaces_no_file(client, wire, fetch, tmp_path, reply):
     (tmp_path / "bill.csv").write_text("yesterday's")
-    wire.respond = lambda received: answer
+    wire.respond = lambda received: reply
     with pytest.raises(TransportError):
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     client.middleware.remove("errors")
@@ -460,12 +464,12 @@ def test_what_is_no_whole_file_replaces_none(client, wire, fetch, tmp_path, answ
     with pytest.raises(TransportError, match="has the status 404 and no file"):
         fetch(f"{API}/v3/billdownload/file", tmp_path / "bill.csv")
     assert (tmp_path / "bill.csv").read_text() == "yesterday's"
-    assert names(tmp_path) == ["bill.csv"]
+    assert list_files(tmp_path) == ["bill.csv"]
 
 
-@both
+@both_modes
 def test_an_open_file_never_gets_the_bytes_twice(service, client, wire, fetch):
-    told = serving(service, wire)
+    announcement = serve_file(service, wire)
 
     def twice(request):
         yield request
@@ -474,28 +478,28 @@ def test_an_open_file_never_gets_the_bytes_twice(service, client, wire, fetch):
 
     client.middleware.insert_after("retry", "twice", twice)
     with pytest.raises(TransportError, match="cannot be undone"):
-        fetch(told, io.BytesIO())
+        fetch(announcement, io.BytesIO())
 
 
-@both
-def test_open_files_that_take_nothing(service, client, wire, fetch):
-    told = serving(service, wire)
+@both_modes
+def test_an_open_file_that_accepts_no_bytes_is_an_error(service, client, wire, fetch):
+    announcement = serve_file(service, wire)
 
     class Full(io.RawIOBase):
-        def __init__(self, taken):
-            self.taken = taken
+        def __init__(self, accepted):
+            self.accepted = accepted
 
         def writable(self):
             return True
 
         def write(self, octets):
-            return self.taken if len(octets) else 0
+            return self.accepted if len(octets) else 0
 
-    for taken in (0, None):
+    for accepted in (0, None):
         with pytest.raises(OSError, match="accepts no more bytes"):
-            fetch(told, Full(taken))
+            fetch(announcement, Full(accepted))
     with pytest.raises(ArgumentError, match="to: the open file cannot be written to"):
-        fetch(told, io.StringIO())
+        fetch(announcement, io.StringIO())
 
 
 def test_a_pipe_is_not_replaced_by_a_file(client, tmp_path):
@@ -506,33 +510,33 @@ def test_a_pipe_is_not_replaced_by_a_file(client, tmp_path):
         client.download(f"{API}/v3/billdownload/file", tmp_path / "pipe")
 
 
-@both
-def test_what_is_packed_badly_is_not_asked_for_again(service, wire, fetch, tmp_path):
-    """A forged file is a failed proof, and no broken connection."""
-    packed = bytearray(gzip.compress(BILL))
-    packed[60:64] = bytes(4)
-    told = serving(service, wire, content=bytes(packed))
+@both_modes
+def test_a_damaged_compressed_file_is_not_retried(service, wire, fetch, tmp_path):
+    """A forged file fails the verification; the connection is not broken."""
+    compressed = bytearray(gzip.compress(BILL))
+    compressed[60:64] = bytes(4)
+    announcement = serve_file(service, wire, content=bytes(compressed))
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         with pytest.raises(SignatureError) as caught:
-            fetch(told, tmp_path / "a", using=client)
+            fetch(announcement, tmp_path / "a", using=client)
     assert caught.value.reason is Reason.DIGEST_MISMATCH
     assert len(wire.received) == 1
 
 
-@both
-def test_a_digest_of_a_broken_attempt_is_forgotten(service, wire, fetch, tmp_path):
-    answers = [
+@both_modes
+def test_a_retry_does_not_use_the_digest_of_a_broken_attempt(service, wire, fetch, tmp_path):
+    replies = [
         Reply(200, {"Content-Length": "99", "Wechatpay-Statement-Sha1": "0" * 40}, b"half").octets,
         Reply(200, {}, BILL),
     ]
-    wire.respond = lambda received: answers.pop(0)
+    wire.respond = lambda received: replies.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         fetch(f"{API}/v3/billdownload/file", tmp_path / "a", using=client)
     assert (tmp_path / "a").read_bytes() == BILL
 
 
-@both
-def test_a_token_is_in_no_message(client, wire, fetch, tmp_path):
+@both_modes
+def test_the_token_of_a_url_is_in_no_error_message(client, wire, fetch, tmp_path):
     wire.respond = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR"}))
     for url in (
         f"{API}/v3/billdownload/file?token=TOPSECRET%zz<\\",
@@ -545,31 +549,31 @@ def test_a_token_is_in_no_message(client, wire, fetch, tmp_path):
         assert "TOPSECRET" not in str(caught.value)
 
 
-def test_unpacking_holds_up_no_loop(service, client, wire, tmp_path):
-    told = serving(service, wire, content=gzip.compress(bytes(200 << 20)), hash_value=sha1(bytes(200 << 20)))
+def test_decompression_does_not_block_the_event_loop(service, client, wire, tmp_path):
+    announcement = serve_file(service, wire, content=gzip.compress(bytes(200 << 20)), hash_value=sha1(bytes(200 << 20)))
 
     async def main() -> float:
-        longest, done = 0.0, asyncio.Event()
+        longest_delay, done = 0.0, asyncio.Event()
 
-        async def beat():
-            nonlocal longest
+        async def measure_delays():
+            nonlocal longest_delay
             while not done.is_set():
                 began = asyncio.get_running_loop().time()
                 await asyncio.sleep(0.005)
-                longest = max(longest, asyncio.get_running_loop().time() - began - 0.005)
+                longest_delay = max(longest_delay, asyncio.get_running_loop().time() - began - 0.005)
 
-        beating = asyncio.create_task(beat())
-        await client.download_async(told, tmp_path / "a", gunzip=True)
+        measuring = asyncio.create_task(measure_delays())
+        await client.download_async(announcement, tmp_path / "a", gunzip=True)
         done.set()
-        await beating
-        return longest
+        await measuring
+        return longest_delay
 
     assert asyncio.run(main()) < 0.25
 
 
 @pytest.mark.slow
 def test_a_gigabyte_in_64_megabytes(tmp_path):
-    """A server and a client of their own; what the client's process takes at the most is what the system counts."""
+    """Runs each mode in a process of its own, because the system counts the peak of a process's memory."""
     program = """
 import asyncio, hashlib, resource, socket, sys, threading
 from pathlib import Path
@@ -577,7 +581,7 @@ from tests.service import Service
 from wechatpay_chain import Client
 
 size, mode, to = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-piece = bytes(range(256)) * 4096
+chunk = bytes(range(256)) * 4096
 listening = socket.create_server(("127.0.0.1", 0))
 
 def serve():
@@ -585,15 +589,15 @@ def serve():
     while not connection.recv(65536).endswith(b"\\r\\n\\r\\n"):
         pass
     connection.sendall(f"HTTP/1.1 200 OK\\r\\nContent-Length: {size}\\r\\n\\r\\n".encode())
-    for _ in range(size // len(piece)):
-        connection.sendall(piece)
+    for _ in range(size // len(chunk)):
+        connection.sendall(chunk)
     connection.close()
 
 url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
 digest = hashlib.sha1()
-for _ in range(size // len(piece)):
-    digest.update(piece)
-told = {"download_url": f"{url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": digest.hexdigest()}
+for _ in range(size // len(chunk)):
+    digest.update(chunk)
+announcement = {"download_url": f"{url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": digest.hexdigest()}
 client = Client(**Service().settings(url), proxies={})
 if mode == "sync":
     import requests
@@ -601,7 +605,7 @@ else:
     import aiohttp
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 threading.Thread(target=serve, daemon=True).start()
-client.download(told, to) if mode == "sync" else asyncio.run(client.download_async(told, to))
+client.download(announcement, to) if mode == "sync" else asyncio.run(client.download_async(announcement, to))
 assert to.stat().st_size == size
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
@@ -619,53 +623,52 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 @given(
-    pieces=st.lists(st.binary(max_size=30), max_size=8),
-    is_packed=st.booleans(),
+    content=st.lists(st.binary(max_size=30), max_size=8).map(b"".join),
+    is_compressed=st.booleans(),
     gunzip=st.booleans(),
-    is_sealed=st.booleans(),
+    is_encrypted=st.booleans(),
     has_digest=st.booleans(),
 )
-def test_however_it_is_cut_into_pieces(pieces, is_packed, gunzip, is_sealed, has_digest):
-    content = b"".join(pieces)
-    if not is_packed and content.startswith(b"\x1f\x8b"):
+def test_a_file_in_small_chunks_is_saved_whole(content, is_compressed, gunzip, is_encrypted, has_digest):
+    if not is_compressed and content.startswith(b"\x1f\x8b"):
         return
-    sent = gzip.compress(content) if is_packed else content
-    key = (b"k" * 32, b"n" * 16) if is_sealed else None
-    cut = 7
+    sent = gzip.compress(content) if is_compressed else content
+    key = (b"k" * 32, b"n" * 16) if is_encrypted else None
+    size = 7
     octets = AESGCM(key[0]).encrypt(key[1], sent, None) if key else sent
     out = io.BytesIO()
-    saving = DownloadSink(out, digest=("SHA1", sha1(content)) if has_digest else None, key=key, gunzip=gunzip)
-    saving.begin(Headers({"Content-Length": str(len(octets))}))
-    for at in range(0, len(octets), cut):
-        saving.write(octets[at : at + cut])
-    answer = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))
-    saving.finish(answer)
-    assert out.getvalue() == (content if gunzip or not is_packed else sent)
+    sink = DownloadSink(out, digest=("SHA1", sha1(content)) if has_digest else None, key=key, gunzip=gunzip)
+    sink.begin(Headers({"Content-Length": str(len(octets))}))
+    for at in range(0, len(octets), size):
+        sink.write(octets[at : at + size])
+    response = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))
+    sink.finish(response)
+    assert out.getvalue() == (content if gunzip or not is_compressed else sent)
 
 
-@given(octets=st.binary(max_size=200), gunzip=st.booleans(), is_sealed=st.booleans())
-def test_whatever_comes_is_our_own_error(octets, gunzip, is_sealed):
-    saving = DownloadSink(
-        io.BytesIO(), digest=("SM3", "00"), key=(b"k" * 32, b"n" * 16) if is_sealed else None, gunzip=gunzip
+@given(octets=st.binary(max_size=200), gunzip=st.booleans(), is_encrypted=st.booleans())
+def test_any_invalid_content_raises_an_error_of_the_package(octets, gunzip, is_encrypted):
+    sink = DownloadSink(
+        io.BytesIO(), digest=("SM3", "00"), key=(b"k" * 32, b"n" * 16) if is_encrypted else None, gunzip=gunzip
     )
-    answer = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))
+    response = Response(200, Headers({}), b"", Request("GET", "a", "https://a", "/a", Headers({}), b"", (1, 1)))
 
-    def attempt(packed):
-        saving.begin(Headers({"Content-Length": "x"}))
-        saving.write(packed)
-        saving.finish(answer)
+    def save(compressed):
+        sink.begin(Headers({"Content-Length": "x"}))
+        sink.write(compressed)
+        sink.finish(response)
 
-    for packed in (octets, gzip.compress(octets) + octets):
+    for compressed in (octets, gzip.compress(octets) + octets):
         with pytest.raises(WeChatPayError):
-            attempt(packed)
+            save(compressed)
 
 
 def test_a_download_that_is_cancelled_leaves_the_open_file_alone(service, client, wire, tmp_path):
-    told = serving(service, wire, content=gzip.compress(bytes(150 << 20)), hash_value=sha1(bytes(150 << 20)))
+    announcement = serve_file(service, wire, content=gzip.compress(bytes(150 << 20)), hash_value=sha1(bytes(150 << 20)))
 
     async def main(file) -> None:
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(client.download_async(told, file, gunzip=True), 0.05)
+            await asyncio.wait_for(client.download_async(announcement, file, gunzip=True), 0.05)
         file.seek(0)
         file.truncate()
         await asyncio.sleep(0.3)

@@ -1,4 +1,4 @@
-"""Connections that are kept and shared: whose they are, what they trust, and when they are not used again."""
+"""Pooled connections: who shares them, which certificates they trust, and when they are not reused."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cryptography import x509
 
 from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key, private_pem
 from wechatpay_chain import Client, ClientError, TransportError, TransportTimeout
-from wechatpay_chain._transport import aiohttp_pool as aiohttp
+from wechatpay_chain._transport import aiohttp_pool
 
 
-def test_another_file_of_the_same_path_is_another_trust(service, authority, send, tmp_path):
-    """Tools that keep a file's time would hide it."""
+def test_a_changed_ca_bundle_does_not_reuse_old_connections(service, authority, send, tmp_path):
+    """Some tools keep the modification time of a file that they change."""
     context, trusted = authority
     path = tmp_path / "ca.pem"
     with Wire(lambda received: service.signed(), context) as wire:
@@ -40,7 +40,7 @@ def test_another_file_of_the_same_path_is_another_trust(service, authority, send
     assert len(wire.received) == 2
 
 
-def test_a_certificate_of_another_host(service, send, tmp_path):
+def test_a_certificate_of_another_host_is_refused(service, send, tmp_path):
     key = new_key()
     (tmp_path / "key.pem").write_text(private_pem(key))
     (tmp_path / "ca.pem").write_text(certificate_pem(new_certificate(key, names=[x509.DNSName("other.example")])))
@@ -55,7 +55,7 @@ def test_a_certificate_of_another_host(service, send, tmp_path):
     assert not wire.received
 
 
-def test_a_loop_that_has_ended_is_held_by_nobody(service, wire):
+def test_an_event_loop_that_has_ended_is_garbage_collected(service, wire):
     clients = [Client(**service.settings(wire.base_url)) for _ in range(3)]
     loops = []
 
@@ -69,8 +69,8 @@ def test_a_loop_that_has_ended_is_held_by_nobody(service, wire):
     assert [loop() for loop in loops] == [None] * 3
 
 
-def test_who_is_closed_late_closes_nothing_of_others(service, wire):
-    """A client a request: the first is collected while the second begins."""
+def test_a_client_that_is_closed_late_closes_no_connection_of_others(service, wire):
+    """Each request has its own client; the first client is garbage collected while the second begins."""
 
     async def main():
         first = Client(**service.settings(wire.base_url))
@@ -93,9 +93,9 @@ def test_who_is_closed_late_closes_nothing_of_others(service, wire):
 
 @pytest.mark.parametrize("status", [100, 102, 103])
 @pytest.mark.parametrize("apart", [False, True])
-def test_interim_answers_are_passed_over(client, wire, service, status, apart):
-    interim, true = Kept(f"HTTP/1.1 {status} X\r\n\r\n".encode()), service.signed(b'{"a":1}').octets
-    wire.respond = lambda received: interim.then(true) if apart else Kept(interim + true)
+def test_interim_responses_are_skipped(client, wire, service, status, apart):
+    interim, final = Kept(f"HTTP/1.1 {status} X\r\n\r\n".encode()), service.signed(b'{"a":1}').octets
+    wire.respond = lambda received: interim.then(final) if apart else Kept(interim + final)
 
     async def main():
         return [(await client.v3.x.post_async(json={})).json() for _ in range(3)]
@@ -103,7 +103,7 @@ def test_interim_answers_are_passed_over(client, wire, service, status, apart):
     assert asyncio.run(main()) == [{"a": 1}] * 3
 
 
-def test_silence_after_an_interim_answer(client, wire):
+def test_silence_after_an_interim_response_is_a_timeout(client, wire):
     wire.respond = lambda received: Kept(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
     async def main():
@@ -114,46 +114,46 @@ def test_silence_after_an_interim_answer(client, wire):
     asyncio.run(main())
 
 
-def test_a_peer_that_takes_a_big_body_slowly_is_no_timeout(service, send):
+def test_a_large_body_that_the_peer_reads_slowly_is_no_timeout(service, send):
     size, rate = 16_000_000, 12_500_000
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def answer():
+        def respond():
             accepted, _ = server.accept()
             with accepted:
-                came = 0
-                while came < size:
+                received = 0
+                while received < size:
                     octets = accepted.recv(1 << 18)
-                    came += len(octets)
+                    received += len(octets)
                     time.sleep(len(octets) / rate)
                 accepted.sendall(service.signed().octets)
                 accepted.recv(1)
 
-        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=respond, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         with Client(**service.settings(url), timeout=(2, 0.9)) as client:
             assert send(client.v3.x, "post", json={"a": "a" * size}).status_code == 200
 
 
 @pytest.mark.parametrize("stalls", [True, False])
-def test_a_timeout_is_that_of_the_next_bytes(service, send, stalls):
-    """The body of an answer may take as long as it likes, if only it goes on."""
+def test_the_read_timeout_starts_anew_with_each_byte(service, send, stalls):
+    """The body of a response may take any time, as long as bytes keep coming."""
     octets = service.signed(b'{"a":1}').octets
     body = octets.index(b"\r\n\r\n") + 4
-    pieces = [octets[:body], *(octets[at : at + 1] for at in range(body, len(octets)))]
-    stalled = threading.Event()
+    chunks = [octets[:body], *(octets[at : at + 1] for at in range(body, len(octets)))]
+    done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def answer():
+        def respond():
             accepted, _ = server.accept()
             with accepted:
                 accepted.recv(1 << 16)
-                for piece in pieces[:1] if stalls else pieces:
-                    accepted.sendall(piece)
+                for chunk in chunks[:1] if stalls else chunks:
+                    accepted.sendall(chunk)
                     time.sleep(0.2)
-                stalled.wait(20)
+                done.wait(20)
 
-        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=respond, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         with Client(**service.settings(url), timeout=(5, 1)) as client:
             began = time.monotonic()
@@ -165,24 +165,24 @@ def test_a_timeout_is_that_of_the_next_bytes(service, send, stalls):
             else:
                 assert send(client.v3.x, "get").json() == {"a": 1}
                 assert time.monotonic() - began > 1
-        stalled.set()
+        done.set()
 
 
 def test_a_host_that_hangs_does_not_hold_up_another(service, wire, monkeypatch):
-    monkeypatch.setattr(aiohttp, "MOST_AT_ONCE", 2)
-    hangs = threading.Event()
-    with Wire(lambda received: hangs.wait(20) and None) as other:
+    monkeypatch.setattr(aiohttp_pool, "MOST_AT_ONCE", 2)
+    release = threading.Event()
+    with Wire(lambda received: release.wait(20) and None) as other:
 
         async def main():
             stuck = Client(**service.settings(other.base_url))
             calls = [asyncio.ensure_future(stuck.v3.x.get_async()) for _ in range(3)]
             async with Client(**service.settings(wire.base_url)) as client:
                 await asyncio.wait_for(client.v3.x.get_async(), 4)
-            while len(other.received) < 2:  # noqa: ASYNC110 -- another thread writes them down
+            while len(other.received) < 2:  # noqa: ASYNC110 -- another thread records them
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
             assert len(other.received) == 2, "the third waits"
-            hangs.set()
+            release.set()
             await asyncio.gather(*calls, return_exceptions=True)
             await stuck.aclose()
 
@@ -190,34 +190,34 @@ def test_a_host_that_hangs_does_not_hold_up_another(service, wire, monkeypatch):
     assert len(wire.received) == 1
 
 
-def test_a_connection_is_not_used_again_after_a_408(client, wire, service):
-    """It is meant for the idle connection, and may cross the next request, whose answer then follows it."""
+def test_a_connection_is_not_reused_after_a_408(client, wire, service):
+    """A server sends it to an idle connection. It may cross the next request, whose own response then follows."""
 
-    def answer(received):
-        true = service.signed(json.dumps({"to": received.target}).encode()).octets
-        return Kept(Reply(408).octets).then(true) if received.target == "/v3/late" else Kept(true)
+    def respond(received):
+        response = service.signed(json.dumps({"to": received.target}).encode()).octets
+        return Kept(Reply(408).octets).then(response) if received.target == "/v3/late" else Kept(response)
 
-    wire.respond = answer
+    wire.respond = respond
     targets = ["first", "late", "second", "third"]
     for target in targets:
         try:
-            came = client.v3[target].get().json()
+            result = client.v3[target].get().json()
         except ClientError as error:
-            came = error.status_code
-        assert came == (408 if target == "late" else {"to": f"/v3/{target}"})
+            result = error.status_code
+        assert result == (408 if target == "late" else {"to": f"/v3/{target}"})
 
     async def main():
         for target in targets:
             try:
-                came = (await client.v3[target].get_async()).json()
+                result = (await client.v3[target].get_async()).json()
             except ClientError as error:
-                came = error.status_code
-            assert came == (408 if target == "late" else {"to": f"/v3/{target}"})
+                result = error.status_code
+            assert result == (408 if target == "late" else {"to": f"/v3/{target}"})
 
     asyncio.run(main())
 
 
-def test_a_close_that_a_busy_loop_has_not_noticed(service):
+def test_a_connection_that_closed_while_the_loop_was_busy_is_not_reused(service):
     received, is_read, is_closed = [], threading.Event(), threading.Event()
 
     def serve(server):
@@ -248,16 +248,16 @@ def test_a_close_that_a_busy_loop_has_not_noticed(service):
     assert len(received) == 4
 
 
-def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(client, wire, service):
+def test_a_call_that_is_cancelled_at_its_first_await_releases_its_connection(client, wire, service):
     wire.respond = lambda received: Kept(service.signed().octets).then(
         b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"
     )
-    said = []
+    messages = []
 
     async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context["message"]))
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: messages.append(context["message"]))
         await client.v3.x.get_async()
-        assert wire.followed.wait(10), "what nobody asked for comes while the loop is busy"
+        assert wire.followed.wait(10), "the 408 that follows must arrive while the loop is busy"
         calling = asyncio.ensure_future(client.v3.x.get_async())
         await asyncio.sleep(0)
         calling.cancel()
@@ -269,16 +269,16 @@ def test_a_call_that_is_cancelled_at_the_first_look_gives_its_connection_back(cl
 
     asyncio.run(main())
     gc.collect()
-    assert said == []
+    assert messages == []
 
 
 @pytest.mark.parametrize("size", [4096, 8192])
-def test_another_response_in_the_same_piece_of_tls(service, authority, size):
-    """What TLS has decrypted is seen by no look at the socket; it would be taken for the response to the next call."""
+def test_another_response_in_the_same_tls_record_is_not_used(service, authority, size):
+    """Bytes that TLS has decrypted are not seen at the socket, and would be taken for the next response."""
     context, ca_bundle = authority
     counts = {}
 
-    def answer(received):
+    def respond(received):
         counts[received.peer] = count = counts.get(received.peer, 0) + 1
         reply = service.signed(json.dumps({"to": received.target}).encode())
         if count > 1:
@@ -287,13 +287,13 @@ def test_another_response_in_the_same_piece_of_tls(service, authority, size):
         extra = service.signed(b'{"to": "nobody"}').octets
         return Kept(reply.having(X_Pad="p" * padding).octets + extra)
 
-    with Wire(answer, context) as wire, Client(**service.settings(wire.base_url), ca_bundle=ca_bundle) as client:
+    with Wire(respond, context) as wire, Client(**service.settings(wire.base_url), ca_bundle=ca_bundle) as client:
         for number in range(4):
             assert client.v3[f"{number}"].get().json() == {"to": f"/v3/{number}"}
 
         async def main():
             for number in range(4):
                 assert (await client.v3[f"{number}"].get_async()).json() == {"to": f"/v3/{number}"}
-            await asyncio.sleep(0.1)  # TLS takes a moment to end on the connection that was not used again
+            await asyncio.sleep(0.1)  # TLS takes a moment to end on the connection that is not reused
 
         asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Algorithms, and the loading of keys in every form that people hold them in."""
+"""Algorithms, and the loading of keys in every form that people have them in."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_the_canonical_message_of_a_response():
         'WECHATPAY2-SHA256-RSA2048 mchid="1" serial_no="2"',
     ],
 )
-def test_an_authorization_of_another_form(header):
+def test_an_authorization_of_another_form_is_not_parsed(header):
     assert parse_authorization(header) == {}
 
 
-def test_an_authorization_in_any_order():
+def test_an_authorization_is_parsed_in_any_order():
     assert parse_authorization('WECHATPAY2-SHA256-RSA2048 serial_no="A",mchid="1",signature="a+/="') == {
         "serial_no": "A",
         "mchid": "1",
@@ -61,7 +61,7 @@ def test_an_authorization_in_any_order():
 
 
 @given(st.binary())
-def test_a_signature_verifies_and_another_does_not(service, message):
+def test_only_the_right_signature_verifies(service, message):
     signature = crypto.sign(message, service.merchant)
     assert rsa_verifies(service.merchant, signature, message)
     assert signature == rsa_sign(service.merchant, message)
@@ -70,7 +70,7 @@ def test_a_signature_verifies_and_another_does_not(service, message):
     assert crypto.verify(message, signature, service.platform.public_key()) is False
 
 
-def test_what_is_not_a_good_signature(service):
+def test_an_invalid_signature_does_not_verify(service):
     key = service.merchant.public_key()
     good = crypto.sign(b"m", service.merchant)
     raw = base64.b64decode(good)
@@ -88,21 +88,21 @@ def test_what_is_not_a_good_signature(service):
         base64.b64encode(b"").decode(), "中" * 344, other_hash, pss, "\ud800",
     ):  # fmt: skip
         assert crypto.verify(b"m", bad, key) is False, bad
-    for thing in (None, 1, good.encode() + b"\0", [], b""):
-        assert crypto.verify(b"m", thing, key) is False  # type: ignore[arg-type]
+    for value in (None, 1, good.encode() + b"\0", [], b""):
+        assert crypto.verify(b"m", value, key) is False  # type: ignore[arg-type]
 
 
 @given(UNICODE.filter(lambda text: len(text.encode()) <= 214))
-def test_personal_data_comes_back(service, text):
-    sealed = crypto.encrypt(text, service.platform.public_key())
-    assert crypto.decrypt(sealed, service.platform) == text
-    opened = service.platform.decrypt(
-        base64.b64decode(sealed), padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+def test_encrypted_personal_data_is_decrypted(service, text):
+    encrypted = crypto.encrypt(text, service.platform.public_key())
+    assert crypto.decrypt(encrypted, service.platform) == text
+    decrypted = service.platform.decrypt(
+        base64.b64decode(encrypted), padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     )
-    assert opened.decode() == text
+    assert decrypted.decode() == text
 
 
-def test_personal_data_has_a_limit(service):
+def test_personal_data_that_is_too_long_is_refused(service):
     key = service.platform.public_key()
     crypto.encrypt("a" * 214, key)
     for text in ("a" * 215, "中" * 72, "\ud800"):
@@ -110,41 +110,41 @@ def test_personal_data_has_a_limit(service):
             crypto.encrypt(text, key)
 
 
-def test_what_is_not_a_ciphertext(service):
-    sealed = crypto.encrypt("张三", service.platform.public_key())
+def test_an_invalid_ciphertext_is_not_decrypted(service):
+    encrypted = crypto.encrypt("张三", service.platform.public_key())
     sha256 = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
     not_text = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     public = service.platform.public_key()
     bad = [
-        "", "x", f"{sealed}\n", sealed[:-4], sealed[::-1],
+        "", "x", f"{encrypted}\n", encrypted[:-4], encrypted[::-1],
         base64.b64encode(public.encrypt(b"a", sha256)).decode(),
         base64.b64encode(public.encrypt(b"a", padding.PKCS1v15())).decode(),
         base64.b64encode(public.encrypt(b"\xff", not_text)).decode(),
     ]  # fmt: skip
-    said = set()
+    messages = set()
     for text in bad:
         with pytest.raises(DecryptionError) as caught:
             crypto.decrypt(text, service.platform)
-        said.add(str(caught.value))
+        messages.add(str(caught.value))
     with pytest.raises(DecryptionError):
-        crypto.decrypt(sealed, service.merchant)
-    assert len(said) == 1, "one message for every cause"
+        crypto.decrypt(encrypted, service.merchant)
+    assert len(messages) == 1, "one message for every cause"
 
 
 def test_aes_gcm_test_cases_13_and_14():
-    """The cases with a key of 256 bits and a nonce that is text, of McGrew and Viega, The Galois/Counter Mode."""
+    """Checks the cases with a 256-bit key and a nonce of text in McGrew and Viega, The Galois/Counter Mode."""
     key, nonce = bytes(32), "\0" * 12
     tag_13 = bytes.fromhex("530f8afbc74536b9a963b4f1c4cb738b")
-    sealed_14 = bytes.fromhex("cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919")
+    encrypted_14 = bytes.fromhex("cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919")
     assert crypto.aes_gcm_encrypt(b"", key, nonce) == base64.b64encode(tag_13).decode()
-    assert crypto.aes_gcm_encrypt(bytes(16), key, nonce) == base64.b64encode(sealed_14).decode()
-    assert crypto.aes_gcm_decrypt(base64.b64encode(sealed_14).decode(), key, nonce) == bytes(16)
+    assert crypto.aes_gcm_encrypt(bytes(16), key, nonce) == base64.b64encode(encrypted_14).decode()
+    assert crypto.aes_gcm_decrypt(base64.b64encode(encrypted_14).decode(), key, nonce) == bytes(16)
 
 
 @given(st.binary() | UNICODE, st.text("0123456789abcdef", min_size=12, max_size=12), UNICODE)
-def test_aes_gcm_comes_back(plain, nonce, data):
-    sealed = crypto.aes_gcm_encrypt(plain, KEY, nonce, data)
-    assert crypto.aes_gcm_decrypt(sealed, KEY, nonce, data) == (plain.encode() if isinstance(plain, str) else plain)
+def test_aes_gcm_decrypts_what_it_encrypted(plain, nonce, data):
+    encrypted = crypto.aes_gcm_encrypt(plain, KEY, nonce, data)
+    assert crypto.aes_gcm_decrypt(encrypted, KEY, nonce, data) == (plain.encode() if isinstance(plain, str) else plain)
 
 
 @given(st.integers(0, 27), st.integers(1, 255))
@@ -155,34 +155,34 @@ def test_a_flipped_byte_does_not_decrypt(position, flip):
         crypto.aes_gcm_decrypt(base64.b64encode(raw).decode(), KEY, "0123456789ab", "a")
 
 
-def test_what_else_does_not_decrypt():
-    sealed = crypto.aes_gcm_encrypt("x", KEY, "0123456789ab", "a")
+def test_other_arguments_do_not_decrypt():
+    encrypted = crypto.aes_gcm_encrypt("x", KEY, "0123456789ab", "a")
     for arguments in (
-        (sealed, KEY, "0123456789ab", "b"),
-        (sealed, KEY, "0123456789ab"),
-        (sealed, KEY, "ba9876543210", "a"),
-        (sealed, KEY[::-1], "0123456789ab", "a"),
-        (sealed[:20], KEY, "0123456789ab", "a"),
-        (f"{sealed}\n", KEY, "0123456789ab", "a"),
+        (encrypted, KEY, "0123456789ab", "b"),
+        (encrypted, KEY, "0123456789ab"),
+        (encrypted, KEY, "ba9876543210", "a"),
+        (encrypted, KEY[::-1], "0123456789ab", "a"),
+        (encrypted[:20], KEY, "0123456789ab", "a"),
+        (f"{encrypted}\n", KEY, "0123456789ab", "a"),
         ("", KEY, "0123456789ab", "a"),
-        (sealed, KEY, "", "a"),
-        (sealed, KEY, "x" * 200, "a"),
+        (encrypted, KEY, "", "a"),
+        (encrypted, KEY, "x" * 200, "a"),
     ):
         with pytest.raises(DecryptionError):
             crypto.aes_gcm_decrypt(*arguments)
     assert crypto.aes_gcm_decrypt(crypto.aes_gcm_encrypt("x", KEY, "0123456789ab"), KEY, "0123456789ab", None) == b"x"
     for key in (b"", KEY[:31], KEY + b"x", KEY[:16]):
         with pytest.raises(ConfigurationError, match="32"):
-            crypto.aes_gcm_decrypt(sealed, key, "0123456789ab", "a")
+            crypto.aes_gcm_decrypt(encrypted, key, "0123456789ab", "a")
         with pytest.raises(ConfigurationError, match="32"):
             crypto.aes_gcm_encrypt("x", key, "0123456789ab")
 
 
-def test_nonces():
-    made = {crypto.nonce() for _ in range(1000)}
-    assert len(made) == 1000
-    assert {len(nonce) for nonce in made} == {32}
-    assert all(nonce.isascii() and nonce.isalnum() for nonce in made)
+def test_nonces_are_random_letters_and_digits():
+    nonces = {crypto.nonce() for _ in range(1000)}
+    assert len(nonces) == 1000
+    assert {len(nonce) for nonce in nonces} == {32}
+    assert all(nonce.isascii() and nonce.isalnum() for nonce in nonces)
     assert [len(crypto.nonce(size)) for size in (1, 12, 17, 40)] == [1, 12, 17, 40]
 
 
@@ -191,29 +191,29 @@ PUBLIC = serialization.PublicFormat
 DER, PEM, PLAIN = serialization.Encoding.DER, serialization.Encoding.PEM, serialization.NoEncryption()
 
 
-def same(key: RSAPrivateKey, other: RSAPrivateKey) -> bool:
+def is_same_key(key: RSAPrivateKey, other: RSAPrivateKey) -> bool:
     return key.private_numbers() == other.private_numbers()
 
 
 @pytest.mark.parametrize("form", [PRIVATE.PKCS8, PRIVATE.TraditionalOpenSSL])
-def test_private_keys_in_every_form(service, tmp_path, form):
+def test_private_keys_are_loaded_in_every_form(service, tmp_path, form):
     key = service.merchant
     pem, der = key.private_bytes(PEM, form, PLAIN), key.private_bytes(DER, form, PLAIN)
     file = tmp_path / "apiclient_key.pem"
     file.write_bytes(pem)
     binary = tmp_path / "apiclient_key.der"
     binary.write_bytes(der)
-    marked = tmp_path / "marked.pem"
-    marked.write_bytes(b"\xef\xbb\xbf" + pem.replace(b"\n", b"\r\n"))
-    for source in (file, str(file), binary, marked, pem, der, pem.decode(), f"\n {pem.decode()}\n", key):
-        assert same(crypto.load_private_key(source), key)
+    with_bom = tmp_path / "with_bom.pem"
+    with_bom.write_bytes(b"\xef\xbb\xbf" + pem.replace(b"\n", b"\r\n"))
+    for source in (file, str(file), binary, with_bom, pem, der, pem.decode(), f"\n {pem.decode()}\n", key):
+        assert is_same_key(crypto.load_private_key(source), key)
 
 
 @pytest.mark.parametrize("passphrase", ["secret", b"secret"])
 @pytest.mark.parametrize("form", [PRIVATE.PKCS8, PRIVATE.TraditionalOpenSSL])
-def test_encrypted_private_keys(service, form, passphrase):
+def test_encrypted_private_keys_are_loaded_with_their_passphrase(service, form, passphrase):
     locked = service.merchant.private_bytes(PEM, form, serialization.BestAvailableEncryption(b"secret"))
-    assert same(crypto.load_private_key(locked, passphrase), service.merchant)
+    assert is_same_key(crypto.load_private_key(locked, passphrase), service.merchant)
     with pytest.raises(ConfigurationError, match="passphrase="):
         crypto.load_private_key(locked)
     with pytest.raises(ConfigurationError, match="passphrase: it does not decrypt"):
@@ -223,7 +223,7 @@ def test_encrypted_private_keys(service, form, passphrase):
 
 
 @pytest.mark.parametrize("form", [PUBLIC.SubjectPublicKeyInfo, PUBLIC.PKCS1])
-def test_public_keys_in_every_form(service, tmp_path, form):
+def test_public_keys_are_loaded_in_every_form(service, tmp_path, form):
     key = service.public_key.public_key()
     pem, der = key.public_bytes(PEM, form), key.public_bytes(DER, form)
     file = tmp_path / "pub_key.pem"
@@ -232,7 +232,7 @@ def test_public_keys_in_every_form(service, tmp_path, form):
         assert crypto.load_public_key(source) == key
 
 
-def test_a_certificate_stands_for_its_key(service, tmp_path):
+def test_a_certificate_is_loaded_as_its_public_key(service, tmp_path):
     certificate = service.certificate
     file = tmp_path / "wechatpay.pem"
     file.write_text(certificate_pem(certificate))
@@ -243,7 +243,7 @@ def test_a_certificate_stands_for_its_key(service, tmp_path):
     assert isinstance(crypto.load_public(pem), x509.Certificate)
 
 
-def test_a_serial_keeps_its_zeros(service):
+def test_a_serial_keeps_its_leading_zeros(service):
     certificate = new_certificate(service.platform, serial=0x0A1B)
     assert crypto.serial_number(certificate) == "0" * 36 + "0A1B"
     with pytest.raises(ConfigurationError, match="serial"):
@@ -267,12 +267,12 @@ SERIAL = 0x0408B07E79B8269FEC3D5D3E6AB8ED163A6A380D
         str(SERIAL),
     ],
 )
-def test_serials_in_every_spelling(spelling):
+def test_serials_are_normalized_from_every_spelling(spelling):
     assert crypto.normalize_serial(spelling) == f"{SERIAL:040X}"
 
 
 @given(st.integers(1, 2**160 - 1))
-def test_every_serial_comes_back(number):
+def test_every_serial_is_normalized(number):
     expected = f"{number:040X}"
     colons = ":".join(expected[i : i + 2] for i in range(0, 40, 2))
     for spelling in (number, expected, expected.lower(), expected.lstrip("0"), colons, colons.lower()):
@@ -284,20 +284,20 @@ def test_every_serial_comes_back(number):
 @pytest.mark.parametrize(
     "spelling", ["", "xyz", "PUB_KEY_ID_01", "A" * 41, 2**160, "9" * 50, -1, 0, "0", "-1", "é", 1.5, None]
 )
-def test_what_is_no_serial(spelling):
+def test_an_invalid_serial_is_refused(spelling):
     with pytest.raises(ConfigurationError, match="serial"):
         crypto.normalize_serial(spelling)
 
 
-def secrets_of(key: RSAPrivateKey) -> list[str]:
+def secret_lines(key: RSAPrivateKey) -> list[str]:
     return [line for line in private_pem(key).splitlines() if len(line) > 40]
 
 
-def test_what_is_no_private_key(service, tmp_path):
+def test_an_invalid_private_key_is_refused(service, tmp_path):
     public, certificate = public_pem(service.merchant), certificate_pem(service.certificate)
     elliptic = private_pem(ec.generate_private_key(ec.SECP256R1()))
     pem = private_pem(service.merchant)
-    body = "".join(secrets_of(service.merchant))
+    body = "".join(secret_lines(service.merchant))
     (tmp_path / "empty").write_bytes(b"")
     expected = {
         public: "came an RSA public key",
@@ -318,17 +318,17 @@ def test_what_is_no_private_key(service, tmp_path):
         Path("a\0b"): "path",
         42: "came a int",
     }
-    for source, said in [*expected.items(), (service.merchant.public_key(), "RSAPublicKey")]:
-        with pytest.raises(ConfigurationError, match=said) as caught:
+    for source, pattern in [*expected.items(), (service.merchant.public_key(), "RSAPublicKey")]:
+        with pytest.raises(ConfigurationError, match=pattern) as caught:
             crypto.load_private_key(source)  # type: ignore[arg-type]
         message = str(caught.value)
         assert "private_key" in message
-        assert not any(line in message for line in secrets_of(service.merchant))
+        assert not any(line in message for line in secret_lines(service.merchant))
 
 
-def test_what_is_no_public_key(service, tmp_path):
+def test_an_invalid_public_key_is_refused(service, tmp_path):
     certificate = certificate_pem(service.certificate)
-    for source, said in {
+    for source, pattern in {
         private_pem(service.merchant): "an RSA private key",
         service.merchant.private_bytes(DER, PRIVATE.PKCS8, PLAIN): "an RSA private key",
         certificate[:400]: "damaged PEM block .certificate.: it is cut short",
@@ -339,12 +339,12 @@ def test_what_is_no_public_key(service, tmp_path):
         service.merchant: "came a",
         None: "NoneType",
     }.items():
-        with pytest.raises(ConfigurationError, match=said) as caught:
+        with pytest.raises(ConfigurationError, match=pattern) as caught:
             crypto.load_public_key(source)  # type: ignore[arg-type]
-        assert not any(line in str(caught.value) for line in secrets_of(service.merchant))
+        assert not any(line in str(caught.value) for line in secret_lines(service.merchant))
 
 
-def test_a_certificate_of_another_kind_of_key(service):
+def test_a_certificate_of_another_kind_of_key_is_refused(service):
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(ConfigurationError, match="RSA"):
         crypto.load_public_key(new_certificate(key))
@@ -353,18 +353,17 @@ def test_a_certificate_of_another_kind_of_key(service):
 NUMBERS = ("n", "e", "d", "p", "q", "dmp1", "dmq1", "iqmp")
 
 
-def rewritten(key: RSAPrivateKey, name: str, flip: int) -> bytes:
-    """The key in PKCS#1 with one of its numbers changed."""
+def change_number(key: RSAPrivateKey, name: str, flip: int) -> bytes:
+    """Returns the key in PKCS#1 with one of its numbers changed."""
     numbers = key.private_numbers()
     values = [numbers.public_numbers.n, numbers.public_numbers.e]
     values += [numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp]
     values[NUMBERS.index(name)] ^= flip
-    return pkcs1(values)
+    return encode_pkcs1(values)
 
 
-def pkcs1(values: list[int]) -> bytes:
-
-    def der(tag: int, content: bytes) -> bytes:
+def encode_pkcs1(values: list[int]) -> bytes:
+    def encode_der(tag: int, content: bytes) -> bytes:
         size = len(content)
         length = (
             bytes([size])
@@ -375,53 +374,53 @@ def pkcs1(values: list[int]) -> bytes:
         )
         return bytes([tag]) + length + content
 
-    integers = b"".join(der(2, value.to_bytes(value.bit_length() // 8 + 1, "big")) for value in [0, *values])
-    return der(0x30, integers)
+    integers = b"".join(encode_der(2, value.to_bytes(value.bit_length() // 8 + 1, "big")) for value in [0, *values])
+    return encode_der(0x30, integers)
 
 
-def test_the_rewritten_key_is_one_when_nothing_is_changed(service):
-    assert same(crypto.load_private_key(rewritten(service.merchant, "n", 0)), service.merchant)
+def test_change_number_without_a_change_returns_the_key(service):
+    assert is_same_key(crypto.load_private_key(change_number(service.merchant, "n", 0)), service.merchant)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("flip", [2, 4, 1 << 8, 1 << 15])
-def test_a_damaged_number_is_found(service, name, flip):
+def test_a_key_with_a_damaged_number_is_refused(service, name, flip):
     with pytest.raises(ConfigurationError, match=r"private_key: .*damaged"):
-        crypto.load_private_key(rewritten(service.merchant, name, flip))
+        crypto.load_private_key(change_number(service.merchant, name, flip))
 
 
-def test_another_keys_half(service):
-    """A public half that belongs to another key: what a careless merge of two files gives."""
+def test_a_key_with_the_modulus_of_another_key_is_refused(service):
+    """A careless merge of two files gives such a key."""
     mixed = service.merchant.private_numbers().public_numbers.n ^ service.platform.private_numbers().public_numbers.n
     with pytest.raises(ConfigurationError, match="damaged"):
-        crypto.load_private_key(rewritten(service.merchant, "n", mixed))
+        crypto.load_private_key(change_number(service.merchant, "n", mixed))
 
 
-def test_a_factor_that_is_not_prime_is_found(service):
-    """A key whose numbers satisfy every equation, one factor being itself a product."""
+def test_a_key_with_a_factor_that_is_not_prime_is_refused(service):
+    """The numbers of this key satisfy every equation, but one factor is itself a product."""
     one, other = service.merchant.private_numbers(), service.platform.private_numbers()
     e = 65537
     p, q = one.p * one.q, other.p
     d = pow(e, -1, math.lcm(p - 1, q - 1))
     with pytest.raises(ConfigurationError, match="damaged"):
-        crypto.load_private_key(pkcs1([p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]))
+        crypto.load_private_key(encode_pkcs1([p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]))
 
 
-def test_numbers_that_are_no_key(service):
-    one = service.merchant.private_numbers()
-    n, p, q = one.public_numbers.n, one.p, one.q
+def test_numbers_that_make_no_key_are_refused(service):
+    numbers = service.merchant.private_numbers()
+    n, p, q = numbers.public_numbers.n, numbers.p, numbers.q
     for values in (
         [n, 65537, 1, 1, n, 0, 1, 0],
         [n, 65537, 1, n, 1, 1, 0, 1],
-        [n, 1, 1, p, q, 1, 1, one.iqmp],
+        [n, 1, 1, p, q, 1, 1, numbers.iqmp],
         [0, 0, 0, 0, 0, 0, 0, 0],
     ):
         with pytest.raises(ConfigurationError, match="damaged"):
-            crypto.load_private_key(pkcs1(values))
+            crypto.load_private_key(encode_pkcs1(values))
 
 
 @given(st.data())
-def test_a_flipped_bit_is_found_or_harmless(service, data):
+def test_a_key_with_a_flipped_bit_is_refused_or_equal(service, data):
     der = bytearray(service.merchant.private_bytes(DER, PRIVATE.TraditionalOpenSSL, PLAIN))
     position = data.draw(st.integers(0, len(der) * 8 - 1))
     der[position // 8] ^= 1 << position % 8
@@ -429,20 +428,20 @@ def test_a_flipped_bit_is_found_or_harmless(service, data):
         loaded = crypto.load_private_key(bytes(der))
     except WeChatPayError:
         return
-    assert same(loaded, service.merchant)
+    assert is_same_key(loaded, service.merchant)
 
 
-def test_loading_is_quick(service):
+def test_a_private_key_is_loaded_in_2_ms(service):
     pem = private_pem(service.merchant)
-    best = min(_timed(lambda: crypto.load_private_key(pem)) for _ in range(20))
+    best = min(_measure_seconds(lambda: crypto.load_private_key(pem)) for _ in range(20))
     assert best < 0.002, f"{best * 1000:.2f} ms"
 
 
-def _timed(call) -> float:
+def _measure_seconds(call) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
-def test_loaded_keys_are_rsa(service):
+def test_a_loaded_public_key_is_an_rsa_key(service):
     assert isinstance(crypto.load_public_key(public_pem(service.merchant)), RSAPublicKey)
