@@ -1,4 +1,4 @@
-"""Every call ends in bounded time, as an error of ours, whatever the other side sends or leaves out."""
+"""Every call ends in bounded time with an error of the package, whatever the peer sends or does not send."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Script = Callable[[socket.socket], object]
 
 @contextmanager
 def scripted(script: Script, head_first: bool = True) -> Iterator[str]:
-    """A server that reads each request's head, and then does what the script says, on a thread for each connection."""
+    """Runs a server that reads the head of a request and then runs the script, with a thread for each connection."""
     server = socket.create_server(("127.0.0.1", 0), backlog=256)
     ended = threading.Event()
 
@@ -73,7 +73,7 @@ def scripted(script: Script, head_first: bool = True) -> Iterator[str]:
 
 
 def pieces(*octets: bytes, pause: float = 0.05, then: str = "") -> Script:
-    """Sends some pieces one after another, each as a segment of its own."""
+    """Returns a script that sends pieces one after another, each as a TCP segment of its own."""
 
     def script(accepted: socket.socket) -> str:
         for piece in octets:
@@ -85,7 +85,7 @@ def pieces(*octets: bytes, pause: float = 0.05, then: str = "") -> Script:
 
 
 def endless(head: bytes, piece: bytes, every: float) -> Script:
-    """Sends the same piece for ever, or until nobody wants it any more."""
+    """Returns a script that sends the same piece again and again, until the client disconnects or 15 s are over."""
 
     def script(accepted: socket.socket) -> None:
         accepted.sendall(head)
@@ -97,8 +97,8 @@ def endless(head: bytes, piece: bytes, every: float) -> Script:
     return script
 
 
-def failure(call: Callable[[], object], within: float) -> WeChatPayError:
-    """The error that a call ends with, in time."""
+def catch_error(call: Callable[[], object], within: float) -> WeChatPayError:
+    """Returns the error of the package that a call raises within some seconds."""
     began = time.monotonic()
     with pytest.raises(WeChatPayError) as caught:
         call()
@@ -107,7 +107,7 @@ def failure(call: Callable[[], object], within: float) -> WeChatPayError:
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
-PROBLEM = CHUNKED.replace(b"200 OK", b"500 No")
+CHUNKED_ERROR = CHUNKED.replace(b"200 OK", b"500 No")
 MALFORMED = {
     "no size": b"ZZZ\r\n",
     "no size, after a chunk": b"3\r\nabc\r\nZZZ\r\n",
@@ -121,15 +121,15 @@ MALFORMED = {
 
 
 class Mode:
-    """Ways to send: in both modes, through the client's own pools, or through a session of the user's own."""
+    """Sends in blocking or async mode, through the client's own pool or through a session of the user."""
 
     def __init__(self, service: Service, mode: str) -> None:
         self.service, self.mode = service, mode
 
     def __call__(self, url: str, verb: str = "get", *, template: str = "v3/x", timeout=(2, 0.4, 3), **arguments):
         settings = {**self.service.settings(url), "timeout": timeout}
-        own = {key: arguments.pop(key) for key in ("retry", "max_response_bytes", "proxies") if key in arguments}
-        settings.update(own)
+        names = ("retry", "max_response_bytes", "proxies")
+        settings.update({name: arguments.pop(name) for name in names if name in arguments})
         if self.mode.startswith("sync"):
             session = requests.Session() if self.mode == "sync session" else None
             with Client(**settings, session=session) as client:
@@ -137,7 +137,7 @@ class Mode:
                     return client.download(url + template, **arguments)
                 return getattr(client[template], verb)(**arguments)
 
-        async def awaited():
+        async def call():
             session = aiohttp.ClientSession() if self.mode == "async session" else None
             async with Client(**settings, async_session=session) as client:
                 try:
@@ -148,10 +148,23 @@ class Mode:
                     if session is not None:
                         await session.close()
 
-        async def bounded():
-            return await asyncio.wait_for(awaited(), 18)  # so that a call that hangs fails one test, not all
+        async def call_with_limit():
+            return await asyncio.wait_for(call(), 18)  # a call that hangs fails one test instead of all
 
-        return asyncio.run(bounded())
+        return asyncio.run(call_with_limit())
+
+    def download_within(self, url, to, timeout):
+        """Downloads with a timeout of the call itself."""
+        settings = self.service.settings(url)
+        if self.mode.startswith("sync"):
+            with Client(**settings) as client:
+                return client.download(url + "v3/billdownload/file", to, timeout=timeout)
+
+        async def download():
+            async with Client(**settings) as client:
+                return await client.download_async(url + "v3/billdownload/file", to, timeout=timeout)
+
+        return asyncio.run(download())
 
 
 @pytest.fixture(params=["sync", "async", "sync session", "async session"])
@@ -164,29 +177,29 @@ def mode(request, service) -> Mode:
 def test_a_malformed_chunk_ends_a_call(mode, malformed, then):
     verb, arguments = ("post", {"json": {"a": 1}}) if then else ("get", {})
     with scripted(pieces(CHUNKED, MALFORMED[malformed], then=then)) as url:
-        error = failure(lambda: mode(url, verb, **arguments), within=4)
+        error = catch_error(lambda: mode(url, verb, **arguments), within=4)
     assert isinstance(error, (TransportError, SignatureError))
     assert error.sent is True
     assert error.request.method == verb.upper()
 
 
 @pytest.mark.parametrize("malformed", ["no size", "a size of 17 digits"])
-def test_a_malformed_chunk_ends_whatever_is_read(mode, malformed, tmp_path):
+def test_a_malformed_chunk_ends_uploads_downloads_and_error_responses(mode, malformed, tmp_path):
     with scripted(pieces(CHUNKED, MALFORMED[malformed])) as url:
-        assert failure(lambda: mode(url, "post", json={"a": "x" * 100_000}), within=4).sent is True
-        assert isinstance(failure(lambda: mode(url, "download", to=tmp_path / "a"), within=4), TransportError)
+        assert catch_error(lambda: mode(url, "post", json={"a": "x" * 100_000}), within=4).sent is True
+        assert isinstance(catch_error(lambda: mode(url, "download", to=tmp_path / "a"), within=4), TransportError)
     assert not list(tmp_path.iterdir())
-    with scripted(pieces(PROBLEM, MALFORMED[malformed])) as url:
-        error = failure(lambda: mode(url, "post", json={}), within=4)
+    with scripted(pieces(CHUNKED_ERROR, MALFORMED[malformed])) as url:
+        error = catch_error(lambda: mode(url, "post", json={}), within=4)
         assert isinstance(error, (TransportError, APIError))
         assert error.sent is True
 
 
-def test_connections_that_ended_badly_are_not_kept(service, monkeypatch):
-    """Each took a place among the connections of its loop; when all were taken, no call could be made any more."""
-    from wechatpay_chain._transport import aiohttp_pool as transport
+def test_broken_connections_leave_the_pool(service, monkeypatch):
+    """If they kept their places in the pool of their loop, calls would wait for a place for ever."""
+    from wechatpay_chain._transport import aiohttp_pool
 
-    monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
+    monkeypatch.setattr(aiohttp_pool, "MOST_AT_ONCE", 4)
 
     async def main(url):
         async with Client(**service.settings(url), timeout=(1, 1, 5)) as client:
@@ -211,81 +224,64 @@ SLOW = {
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_an_attempt_has_a_total(mode, slow):
+def test_the_total_timeout_ends_a_slow_attempt(mode, slow):
     with scripted(SLOW[slow]) as url:
-        error = failure(lambda: mode(url, "post", json={}, timeout=(1, 0.4, 0.6)), within=4)
+        error = catch_error(lambda: mode(url, "post", json={}, timeout=(1, 0.4, 0.6)), within=4)
     assert isinstance(error, TransportTimeout)
     assert isinstance(error, TimeoutError)
     if error.setting == "total":
         assert error.seconds == 0.6
-    else:  # the head of an awaited response counts as one piece
+    else:  # in async mode, the read timeout covers the whole head
         assert (mode.mode.partition(" ")[0], error.setting, error.seconds) == ("async", "read", 0.4)
     assert error.sent is True
 
 
-def test_a_total_counts_for_each_attempt(mode):
+def test_the_total_timeout_applies_to_each_attempt(mode):
     with scripted(SLOW["chunks of one byte"]) as url:
-        error = failure(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, backoff=0.01)), within=4)
+        error = catch_error(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, backoff=0.01)), within=4)
     assert [str(attempt) for attempt in error.attempts] == ["TransportTimeout sent=True"] * 2
 
 
-def test_a_total_of_a_call_with_a_proxy(mode):
+def test_the_total_timeout_includes_the_proxy(mode):
     with scripted(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1)) as url:
-        error = failure(
+        error = catch_error(
             lambda: mode("https://name.invalid/", proxies={"https": url}, timeout=(0.6, 0.6, 0.6)), within=4
         )
     assert isinstance(error, TransportError)
-    assert error.sent is False or mode.mode == "async session"  # where nothing of ours is told how far it came
+    assert error.sent is False or mode.mode == "async session"  # a session does not tell how much it sent
     assert f"through the proxy {url.rstrip('/')} (set in proxies=)" in str(error)
 
 
-def test_a_peer_that_takes_nothing(mode):
-    """A body that is larger than what lies on the way is not taken, and nothing comes back."""
-
+def test_a_peer_that_reads_nothing_is_a_timeout(mode):
+    """The body is larger than all buffers on the way, and no response comes."""
     if mode.mode == "async session":
-        pytest.skip("it ends in time, but aiohttp's session keeps the socket until the peer goes")
+        pytest.skip("the call ends in time, but a session of aiohttp keeps the socket until the peer closes it")
 
     def script(accepted):
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     with scripted(script) as url:
-        error = failure(lambda: mode(url, "post", json={"a": "x" * 30_000_000}, timeout=(1, 0.6, 1)), within=6)
+        error = catch_error(lambda: mode(url, "post", json={"a": "x" * 30_000_000}, timeout=(1, 0.6, 1)), within=6)
     assert isinstance(error, TransportTimeout)
     assert error.sent is True
 
 
-def test_a_download_has_no_total_unless_it_is_asked_for(mode, tmp_path):
+def test_a_download_has_a_total_timeout_only_if_the_call_sets_one(mode, tmp_path):
     octets = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"
     with scripted(pieces(octets, *[b"x"] * 8, pause=0.1)) as url:
         mode(url, "download", template="v3/billdownload/file", to=tmp_path / "a", timeout=(1, 1, 0.4))
         assert (tmp_path / "a").read_bytes() == b"x" * 8
     with scripted(pieces(octets, *[b"x"] * 8, pause=0.1)) as url:
         with pytest.raises(TransportTimeout) as caught:
-            Mode.download_within(mode, url, tmp_path / "b", (1, 1, 0.5))
+            mode.download_within(url, tmp_path / "b", (1, 1, 0.5))
     assert caught.value.setting == "total"
     assert not (tmp_path / "b").exists()
 
 
-def _download_within(mode, url, to, timeout):
-    settings = mode.service.settings(url)
-    if mode.mode.startswith("sync"):
-        with Client(**settings) as client:
-            return client.download(url + "v3/billdownload/file", to, timeout=timeout)
-
-    async def awaited():
-        async with Client(**settings) as client:
-            return await client.download_async(url + "v3/billdownload/file", to, timeout=timeout)
-
-    return asyncio.run(awaited())
-
-
-Mode.download_within = staticmethod(_download_within)
-
-
 def test_the_wait_for_a_connection_is_bounded(service, monkeypatch):
-    from wechatpay_chain._transport import aiohttp_pool as transport
+    from wechatpay_chain._transport import aiohttp_pool
 
-    monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
+    monkeypatch.setattr(aiohttp_pool, "MOST_AT_ONCE", 4)
 
     async def main(url):
         async with Client(**service.settings(url), timeout=(0.5, 2)) as client:
@@ -300,7 +296,7 @@ def test_the_wait_for_a_connection_is_bounded(service, monkeypatch):
     assert sorted((error.setting, error.sent) for error in ended) == [("connect", False)] * 16 + [("read", True)] * 4
 
 
-def test_the_wait_for_a_connection_of_ones_own_pool_is_bounded(service):
+def test_the_wait_for_a_connection_of_the_users_pool_is_bounded(service):
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=1, pool_block=True))
     with scripted(pieces()) as url, Client(**service.settings(url), session=session, timeout=(0.3, 2)) as client:
@@ -319,20 +315,20 @@ def test_the_wait_for_a_connection_of_ones_own_pool_is_bounded(service):
     assert sorted((error.setting, error.sent) for error in errors) == [("connect", False)] * 2 + [("read", True)]
 
 
-def test_who_waits_when_the_client_is_closed(service, monkeypatch):
-    """Nobody has cancelled these calls."""
-    from wechatpay_chain._transport import aiohttp_pool as transport
+def test_closing_the_client_ends_calls_that_wait_for_a_connection(service, monkeypatch):
+    """Nobody has cancelled these calls, so they raise an error of the package instead of CancelledError."""
+    from wechatpay_chain._transport import aiohttp_pool
 
-    monkeypatch.setattr(transport, "MOST_AT_ONCE", 4)
+    monkeypatch.setattr(aiohttp_pool, "MOST_AT_ONCE", 4)
 
-    came = []
+    connections = []
 
     async def main(url):
         client = Client(**service.settings(url))
         calls = [asyncio.ensure_future(client.v3.x.post_async(json={})) for _ in range(12)]
-        while len(came) < 4:  # noqa: ASYNC110 -- another thread writes them down
+        while len(connections) < 4:  # noqa: ASYNC110 -- another thread records them
             await asyncio.sleep(0.01)
-        # Made now, for calls do not get their connections in the order in which they began.
+        # Only now, because calls do not get connections in the order in which they began.
         cancelled = asyncio.ensure_future(client.v3.x.post_async(json={}))
         await asyncio.sleep(0.05)
         cancelled.cancel()
@@ -342,7 +338,7 @@ def test_who_waits_when_the_client_is_closed(service, monkeypatch):
             await cancelled
         return ended
 
-    with scripted(came.append) as url:
+    with scripted(connections.append) as url:
         ended = asyncio.run(main(url))
     assert all(type(error) is TransportError for error in ended)
     assert sorted(error.sent for error in ended) == [False] * 8 + [True] * 4
@@ -362,15 +358,15 @@ def test_who_waits_when_the_client_is_closed(service, monkeypatch):
         b"HTTP/1.1 500 No\r\nContent-Length: 1000000000000000\r\n\r\nabc",
     ],
 )
-def test_a_length_that_nobody_could_read(mode, head):
+def test_an_invalid_or_huge_length_ends_the_call(mode, head):
     with scripted(pieces(head)) as url:
-        error = failure(lambda: mode(url, "post", json={}, retry=Retry(attempts=1)), within=4)
+        error = catch_error(lambda: mode(url, "post", json={}, retry=Retry(attempts=1)), within=4)
     assert error.sent is True
     assert error.request is not None
 
 
 def test_a_response_is_bounded_in_memory(mode, service):
-    wire_answers = {
+    responses = {
         "declared": Reply(200, {"Content-Length": "2000000"}, b"x").octets,
         "chunked": CHUNKED
         + b"f4240\r\n"
@@ -383,9 +379,9 @@ def test_a_response_is_bounded_in_memory(mode, service):
         "compressed": Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 2_000_000)).octets,
         "deflated": Reply(200, {"Content-Encoding": "deflate"}, zlib.compress(b"x" * 2_000_000)).octets,
     }
-    for octets in wire_answers.values():
+    for octets in responses.values():
         with scripted(pieces(octets, then="close")) as url:
-            error = failure(lambda url=url: mode(url, "post", json={}, max_response_bytes=1_000_000), within=5)
+            error = catch_error(lambda url=url: mode(url, "post", json={}, max_response_bytes=1_000_000), within=5)
         assert type(error) is ContentError
         assert error.sent is True
         assert "max_response_bytes" in str(error)
@@ -395,13 +391,13 @@ def test_a_response_is_bounded_in_memory(mode, service):
         assert mode(wire.base_url, max_response_bytes=1_000_000).content == body
 
 
-def test_what_is_compressed_does_not_swell(service, mode):
+def test_a_compressed_response_is_bounded_in_memory(service, mode):
     bomb = gzip.compress(b"\0" * 300_000_000, 9)
     for status, kind in ((200, ContentError), (502, APIError)):
         with Wire(lambda received, status=status: Reply(status, {"Content-Encoding": "gzip"}, bomb)) as wire:
             tracemalloc.start()
             try:
-                error = failure(lambda wire=wire: mode(wire.base_url), within=15)
+                error = catch_error(lambda wire=wire: mode(wire.base_url), within=15)
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
@@ -410,49 +406,49 @@ def test_what_is_compressed_does_not_swell(service, mode):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", "identity"])
-def test_what_is_compressed_on_the_way_is_verified_as_it_was_signed(mode, service, encoding):
+def test_a_compressed_response_is_verified_after_decompression(mode, service, encoding):
     body = b'{"a": "' + b"x" * 100_000 + b'"}'
     encoded = {
         "deflate": zlib.compress(body),
         "identity": body,
     }.get(encoding, gzip.compress(body[:50]) + gzip.compress(body[50:]))
-    reply = service.signed(body)
-    answer = Reply(200, {**reply.headers, "Content-Encoding": encoding}, encoded)
-    with Wire(lambda received: answer) as wire:
+    signed = service.signed(body)
+    reply = Reply(200, {**signed.headers, "Content-Encoding": encoding}, encoded)
+    with Wire(lambda received: reply) as wire:
         assert mode(wire.base_url).content == body
-    with Wire(lambda received: Reply(200, answer.headers, encoded[:-9])) as wire:
-        error = failure(lambda: mode(wire.base_url), within=4)
+    with Wire(lambda received: Reply(200, reply.headers, encoded[:-9])) as wire:
+        error = catch_error(lambda: mode(wire.base_url), within=4)
         assert error.sent is True
 
 
-def test_an_encoding_that_is_not_known(mode, service):
+def test_an_unknown_encoding_is_an_error(mode, service):
     for encoding in ("br", "zstd", "gzip, gzip", "aes128gcm"):
         with Wire(lambda received, encoding=encoding: service.signed().having(Content_Encoding=encoding)) as wire:
-            assert type(failure(lambda wire=wire: mode(wire.base_url), within=4)) is ContentError
+            assert type(catch_error(lambda wire=wire: mode(wire.base_url), within=4)) is ContentError
         with Wire(lambda received, encoding=encoding: Reply(502, {"Content-Encoding": encoding}, b"abc")) as wire:
-            error = failure(lambda wire=wire: mode(wire.base_url), within=4)
+            error = catch_error(lambda wire=wire: mode(wire.base_url), within=4)
             assert error.response.content == b"abc"
 
 
 @pytest.mark.parametrize("coding", ["xchunked", "chunkedx", "gzip, chunked", "chunked, gzip", "identity", "gzip", "x"])
-def test_a_file_whose_end_is_not_known_is_not_kept(mode, coding, tmp_path):
+def test_a_file_whose_end_is_unknown_is_not_saved(mode, coding, tmp_path):
     octets = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n".encode() + b"a,b\r\n1"
     with scripted(pieces(octets, then="close")) as url:
-        error = failure(
+        error = catch_error(
             lambda: mode(url, "download", template="v3/billdownload/file", to=tmp_path / "bill.csv"), within=4
         )
     assert error.sent is True
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_chunked_rightly_is_kept(mode, tmp_path):
+def test_a_chunked_file_is_saved(mode, tmp_path):
     octets = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     with scripted(pieces(octets)) as url:
         mode(url, "download", template="v3/billdownload/file", to=tmp_path / "bill.csv")
     assert (tmp_path / "bill.csv").read_bytes() == b"abc"
 
 
-# Whatever comes, only errors of ours go.
+# Random responses: each raises an error of the package.
 
 LINES = st.sampled_from(
     [
@@ -482,13 +478,13 @@ BODIES = st.one_of(
 )  # fmt: skip
 
 
-def _responses(line: bytes, fields: list[bytes], body: bytes, end: bytes) -> bytes:
+def _build_response(line: bytes, fields: list[bytes], body: bytes, end: bytes) -> bytes:
     return b"\r\n".join([line, *fields]) + end + body
 
 
 RESPONSES = st.one_of(
     st.builds(
-        _responses,
+        _build_response,
         LINES,
         st.lists(FIELDS, max_size=5),
         BODIES,
@@ -500,29 +496,32 @@ RESPONSES = st.one_of(
 
 @pytest.fixture(params=["sync", "async", "async session"])
 def fuzzed(request, service):
-    """A client that is kept over all responses of a test, in each mode, and the server that sends them."""
-    octets = [b""]
-    with Wire(lambda received: octets[0]) as wire:
+    """Yields a list with the next response, and a function that sends with one client for the whole test."""
+    next_response = [b""]
+    with Wire(lambda received: next_response[0]) as wire:
         settings = {**service.settings(wire.base_url), "timeout": (2, 0.3, 1)}
         if request.param == "sync":
             with Client(**settings) as client:
-                yield octets, lambda verb, **arguments: getattr(client.v3.x, verb)(**arguments)
+                yield next_response, lambda verb, **arguments: getattr(client.v3.x, verb)(**arguments)
             return
         with asyncio.Runner() if sys.version_info >= (3, 11) else _Runner() as runner:
 
-            async def made():
+            async def build():
                 session = aiohttp.ClientSession() if request.param == "async session" else None
                 return session, Client(**settings, async_session=session)
 
-            session, client = runner.run(made())
-            yield octets, lambda verb, **arguments: runner.run(getattr(client.v3.x, f"{verb}_async")(**arguments))
+            session, client = runner.run(build())
+            yield (
+                next_response,
+                lambda verb, **arguments: runner.run(getattr(client.v3.x, f"{verb}_async")(**arguments)),
+            )
             runner.run(client.aclose())
             if session is not None:
                 runner.run(session.close())
 
 
 class _Runner:
-    """asyncio.Runner, which Python 3.10 does not have."""
+    """Stands for asyncio.Runner, which Python 3.10 does not have."""
 
     def __enter__(self):
         self._loop = asyncio.new_event_loop()
@@ -538,18 +537,18 @@ class _Runner:
 
 @given(RESPONSES, st.booleans())
 @settings(max_examples=250)
-def test_whatever_comes_only_errors_of_ours_go(fuzzed, octets, has_body):
-    told, send = fuzzed
-    told[0] = octets
+def test_a_random_response_raises_an_error_of_the_package(fuzzed, octets, has_body):
+    next_response, send = fuzzed
+    next_response[0] = octets
     began = time.monotonic()
-    with pytest.raises(WeChatPayError) as caught:  # nothing that comes is signed
+    with pytest.raises(WeChatPayError) as caught:  # no random response is signed
         send("post", json={}) if has_body else send("get")
     assert caught.value.sent is True
     assert caught.value.request is not None
     assert time.monotonic() - began < 3
 
 
-def test_a_sink_of_ones_own_keeps_its_errors(mode, service):
+def test_an_error_of_the_users_file_is_raised_as_it_is(mode, service):
     class Full(io.RawIOBase):
         def writable(self):
             return True
@@ -563,15 +562,15 @@ def test_a_sink_of_ones_own_keeps_its_errors(mode, service):
         mode(wire.base_url, "download", template="v3/billdownload/file", to=Full())
 
 
-@pytest.mark.parametrize("most", [0, -1, True, "1", 1.5, None])
-def test_a_bound_that_is_none(service, most):
+@pytest.mark.parametrize("value", [0, -1, True, "1", 1.5, None])
+def test_an_invalid_max_response_bytes_is_refused(service, value):
     with pytest.raises(ConfigurationError, match="max_response_bytes"):
-        Client(**service.settings("http://127.0.0.1:1/"), max_response_bytes=most)
+        Client(**service.settings("http://127.0.0.1:1/"), max_response_bytes=value)
 
 
 @pytest.mark.parametrize("first", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
-def test_a_peer_that_speaks_first(mode, first):
-    """A connection on which something came before the request is of no use, and neither is the next one."""
+def test_a_peer_that_sends_before_the_request_is_an_error(mode, first):
+    """A connection that brings bytes before the request cannot be used, and neither can the next ones."""
     connections = []
 
     def script(accepted):
@@ -579,21 +578,21 @@ def test_a_peer_that_speaks_first(mode, first):
         accepted.sendall(first)
 
     with scripted(script, head_first=False) as url:
-        failure(lambda: mode(url, "post", json={}, timeout=(1, 0.5, 1)), within=3)
+        catch_error(lambda: mode(url, "post", json={}, timeout=(1, 0.5, 1)), within=3)
     assert len(connections) < 5
 
 
-def test_to_connect_counts_for_the_total(mode):
-    with socket.create_server(("127.0.0.1", 0)) as server:  # whose TLS never begins
+def test_the_total_timeout_includes_connecting(mode):
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it accepts, and never starts TLS
         url = f"https://127.0.0.1:{server.getsockname()[1]}/"
-        error = failure(lambda: mode(url, "post", json={}, timeout=(3, 3, 0.5)), within=2)
+        error = catch_error(lambda: mode(url, "post", json={}, timeout=(3, 3, 0.5)), within=2)
     assert (error.setting, error.seconds) == ("total", 0.5)
     assert error.sent is False or mode.mode == "async session"
 
 
-def test_to_write_a_file_counts_for_the_total(mode):
+def test_the_total_timeout_includes_writing_a_file(mode):
     if "session" in mode.mode:
-        pytest.skip("it is the same for a session of one's own")
+        pytest.skip("downloads of this test never use the user's session")
 
     class Slow(io.BytesIO):
         def write(self, octets):
@@ -603,16 +602,16 @@ def test_to_write_a_file_counts_for_the_total(mode):
     with Wire(lambda received: Reply(200, {}, b"x" * 8_000_000)) as wire:
         began = time.monotonic()
         with pytest.raises(TransportTimeout) as caught:
-            Mode.download_within(mode, wire.base_url, Slow(), (1, 1, 0.5))
+            mode.download_within(wire.base_url, Slow(), (1, 1, 0.5))
     assert caught.value.setting == "total"
     assert time.monotonic() - began < 3
 
 
-def test_a_response_after_a_part_of_the_request(mode):
+def test_a_response_to_a_half_sent_request_ends_the_call(mode):
     """A server that refuses a large body without reading it, and keeps the connection open."""
     if mode.mode == "async session":
-        pytest.skip("aiohttp's session waits for the peer when its user closes it")
-    refused = Kept(Reply(413, {"Connection": "keep-alive"}, b"{}").octets)
-    with scripted(pieces(refused)) as url:
-        error = failure(lambda: mode(url, "post", json={"a": "x" * 20_000_000}, timeout=(1, 1, 4)), within=8)
+        pytest.skip("a session of aiohttp waits for the peer when it is closed")
+    refusal = Kept(Reply(413, {"Connection": "keep-alive"}, b"{}").octets)
+    with scripted(pieces(refusal)) as url:
+        error = catch_error(lambda: mode(url, "post", json={"a": "x" * 20_000_000}, timeout=(1, 1, 4)), within=8)
     assert error.sent is True

@@ -1,4 +1,4 @@
-"""What the service refuses, and what goes wrong on the way."""
+"""Errors that the service reports, and errors of the connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.service import MCHID, Reply, Tunnel, Wire, json_body
 from wechatpay_chain import APIError, Client, TransportError, WeChatPayError, errors
 
-OPENID = "-".join(["oh", "394z"])  # not as one text, for a traceback shows the lines that it passed
+OPENID = "-".join(["oh", "394z"])  # in two parts, because a traceback shows lines of this file
 
 STATUSES = {
     400: "BadRequestError", 401: "AuthenticationError", 403: "ForbiddenError", 404: "NotFoundError", 409: "ClientError",
@@ -31,7 +31,7 @@ STATUSES = {
 
 @pytest.mark.parametrize(("status", "kind"), STATUSES.items())
 @pytest.mark.parametrize("signed", [True, False])
-def test_an_error_answer_is_raised_by_its_status(client, wire, service, send, status, kind, signed):
+def test_an_error_response_raises_the_class_of_its_status(client, wire, service, send, status, kind, signed):
     detail = {"field": "/amount/currency", "value": "XYZ", "issue": "Currency code is invalid", "location": "body"}
     body = json_body({"code": "PARAM_ERROR", "message": "参数错误", "detail": detail})
     reply = Reply(
@@ -70,7 +70,7 @@ def test_an_error_answer_is_raised_by_its_status(client, wire, service, send, st
     ],
 )
 @pytest.mark.parametrize("status", [401, 404, 502])
-def test_an_error_answer_of_any_body(client, wire, send, body, status):
+def test_an_error_response_may_have_any_body(client, wire, send, body, status):
     wire.respond = lambda received: Reply(status, {"Content-Type": "text/html"}, body)
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "get")
@@ -80,7 +80,7 @@ def test_an_error_answer_of_any_body(client, wire, send, body, status):
 
 @given(st.binary(max_size=200), st.sampled_from([400, 401, 404, 500]))
 @settings(max_examples=60)
-def test_whatever_the_body_only_our_error_goes(client, wire, send, body, status):
+def test_an_error_response_with_a_random_body_raises_an_api_error(client, wire, send, body, status):
     wire.respond = lambda received: Reply(status, {}, body)
     with pytest.raises(APIError):
         send(client.v3.x, "get")
@@ -112,14 +112,14 @@ JSON = st.recursive(
 
 @given(JSON)
 @settings(max_examples=100)
-def test_whatever_the_json_only_our_error_goes(client, wire, send, value):
+def test_a_refused_signature_with_random_details_raises_an_authentication_error(client, wire, send, value):
     wire.respond = lambda received: Reply(401, {}, json.dumps({"code": "SIGN_ERROR", "detail": value}).encode())
     with pytest.raises(errors.AuthenticationError):
         send(client.v3.x, "post", json={})
 
 
-def test_a_refused_signature_explains_itself(client, wire, send):
-    def answer(received):
+def test_the_error_of_a_refused_signature_shows_both_signed_messages(client, wire, send):
+    def respond(received):
         ours = f"POST\n{received.target}\n{received.credentials['timestamp']}\n{received.credentials['nonce_str']}\n"
         information = {
             "method": "POST",
@@ -135,10 +135,10 @@ def test_a_refused_signature_explains_itself(client, wire, send):
         }
         return Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "错误的签名，验签失败", "detail": detail}))
 
-    wire.respond = answer
+    wire.respond = respond
     with pytest.raises(errors.AuthenticationError) as caught:
         send(client.v3.x, "post", json={"card": "6222000000000000", "name": "张三"})
-    said = str(caught.value)
+    message = str(caught.value)
     received = wire.received[0]
     length = (
         len(
@@ -147,10 +147,10 @@ def test_a_refused_signature_explains_itself(client, wire, send):
         )
         + 1
     )
-    assert f"we signed, {length} bytes: 'POST\\n/v3/x\\n{received.credentials['timestamp']}" in said
-    assert "they verified, 157 bytes: 'POST\\n/v3/other\\n" in said
-    assert received.credentials["signature"] not in said
-    assert "6222000000" not in said
+    assert f"we signed, {length} bytes: 'POST\\n/v3/x\\n{received.credentials['timestamp']}" in message
+    assert "they verified, 157 bytes: 'POST\\n/v3/other\\n" in message
+    assert received.credentials["signature"] not in message
+    assert "6222000000" not in message
     wire.respond = lambda received: Reply(
         401, {}, json_body({"detail": {"sign_information": {"truncated_sign_message": "A" * 5000}}})
     )
@@ -158,10 +158,10 @@ def test_a_refused_signature_explains_itself(client, wire, send):
         send(client.v3.x, "post", json={"card": "6222000000000000", "name": "张三"})
     assert "6222000000" not in str(caught.value)
     assert len(str(caught.value)) < 2000
-    assert "张三" not in said
+    assert "张三" not in message
 
 
-def test_a_refused_signature_without_details(client, wire, send):
+def test_the_error_of_a_refused_signature_without_details_shows_our_message(client, wire, send):
     wire.respond = lambda received: Reply(
         401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误", "detail": {}})
     )
@@ -171,7 +171,7 @@ def test_a_refused_signature_without_details(client, wire, send):
     assert "secret-name" not in str(caught.value)
 
 
-def test_what_the_service_writes_cannot_forge_a_line(client, wire, send):
+def test_text_of_the_service_cannot_forge_a_line_in_a_log(client, wire, send):
     problem = json.dumps({"code": "A\nERROR root", "message": "\x1b[31m\ud800"}).encode()
     wire.respond = lambda received: Reply(400, {"Request-ID": "1"}, problem)
     with pytest.raises(APIError) as caught:
@@ -180,8 +180,8 @@ def test_what_the_service_writes_cannot_forge_a_line(client, wire, send):
     str(caught.value).encode()
 
 
-def test_the_tree():
-    tree = {
+def test_the_class_hierarchy():
+    bases = {
         "ConfigurationError": "WeChatPayError", "PathVariableError": "WeChatPayError", "ArgumentError": "WeChatPayError",
         "UnsupportedError": "WeChatPayError",
         "TransportError": "WeChatPayError", "TransportTimeout": "TransportError", "ContentError": "WeChatPayError",
@@ -191,30 +191,27 @@ def test_the_tree():
         "NotFoundError": "ClientError", "RateLimitError": "ClientError", "WeChatPayError": "Exception",
     }  # fmt: skip
     exported = {name: getattr(errors, name) for name in errors.__all__ if name not in ("Attempt", "Reason")}
-    assert {name: kind.__bases__[0].__name__ for name, kind in exported.items()} == tree
-    for name in tree:
+    assert {name: kind.__bases__[0].__name__ for name, kind in exported.items()} == bases
+    for name in bases:
         assert name in errors.__doc__
 
 
-def test_errors_survive_a_process_boundary(client, wire, service):
-    wire.respond = lambda received: Reply(
-        404, {"Request-ID": "1-2"}, json_body({"code": "ORDER_NOT_EXIST", "message": "无"})
-    )
+def test_errors_can_be_pickled_and_copied(client, wire, service):
     for fault in (Reply(404, {}, json_body({"code": "X", "message": "y"})), Reply(200, {}, b"")):
         wire.respond = lambda received, fault=fault: fault
         with pytest.raises(WeChatPayError) as caught:
             client.v3.x.get()
-        for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
-            assert str(again) == str(caught.value)
-            assert again.response.status_code == fault.status
-    again = pickle.loads(pickle.dumps(TransportError("x", True)))
-    assert (str(again), again.sent) == ("x", True)
+        for copied in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+            assert str(copied) == str(caught.value)
+            assert copied.response.status_code == fault.status
+    copied = pickle.loads(pickle.dumps(TransportError("x", True)))
+    assert (str(copied), copied.sent) == ("x", True)
 
 
-# What goes wrong on the way: `sent` is False only where the service cannot have received the whole request.
+# Errors of the connection: `sent` is False only where the service cannot have received the whole request.
 
 
-def broken(service, send, base_url, verb="post", **settings) -> TransportError:
+def catch_error(service, send, base_url, verb="post", **settings) -> TransportError:
     with Client(**{**service.settings(base_url), "timeout": (0.5, 0.5), **settings}) as client:
         arguments = {"json": {"a": 1}} if verb == "post" else {}
         with pytest.raises(TransportError) as caught:
@@ -225,33 +222,33 @@ def broken(service, send, base_url, verb="post", **settings) -> TransportError:
     return error
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 @pytest.mark.parametrize("verb", ["get", "post", "delete"])
-def test_a_refused_connection_was_not_sent(service, send, verb):
-    assert broken(service, send, f"http://127.0.0.1:{free_port()}/", verb).sent is False
+def test_sent_is_false_after_a_refused_connection(service, send, verb):
+    assert catch_error(service, send, f"http://127.0.0.1:{find_free_port()}/", verb).sent is False
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_a_name_that_does_not_resolve_was_not_sent(service, send, verb):
-    assert broken(service, send, "https://name.invalid/", verb, proxies={}).sent is False
+def test_sent_is_false_after_a_name_that_does_not_resolve(service, send, verb):
+    assert catch_error(service, send, "https://name.invalid/", verb, proxies={}).sent is False
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_a_proxy_that_refuses_was_not_sent(service, send, verb):
-    proxy = f"http://127.0.0.1:{free_port()}"
-    assert broken(service, send, "https://name.invalid/", verb, proxies={"https": proxy}).sent is False
+def test_sent_is_false_after_a_proxy_that_refuses(service, send, verb):
+    proxy = f"http://127.0.0.1:{find_free_port()}"
+    assert catch_error(service, send, "https://name.invalid/", verb, proxies={"https": proxy}).sent is False
     with Wire(lambda received: Reply(403, {}, b"")) as wire:
-        assert broken(service, send, "https://name.invalid/", verb, proxies={"https": wire.base_url}).sent is False
+        assert catch_error(service, send, "https://name.invalid/", verb, proxies={"https": wire.base_url}).sent is False
         assert wire.received[0].method == "CONNECT"
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_a_server_that_speaks_no_tls_was_not_sent(service, send, verb):
+def test_sent_is_false_after_a_server_without_tls(service, send, verb):
     class Plain(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.sendall(b"HTTP/1.1 400 plain\r\n\r\n")
@@ -259,44 +256,44 @@ def test_a_server_that_speaks_no_tls_was_not_sent(service, send, verb):
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Plain) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        error = broken(service, send, f"https://127.0.0.1:{server.server_address[1]}/", verb)
+        error = catch_error(service, send, f"https://127.0.0.1:{server.server_address[1]}/", verb)
         server.shutdown()
     assert error.sent is False
     assert "SSL" in str(error)
 
 
-def test_a_connection_that_nobody_accepts_was_not_sent(service, send):
+def test_sent_is_false_after_a_connection_that_nobody_accepts(service, send):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         port = listener.getsockname()[1]
         fillers = []
-        for _ in range(4):  # until the queue is full, so that a handshake is never answered
+        for _ in range(4):  # until the queue is full, so that no handshake ends
             filler = socket.socket()
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
             fillers.append(filler)
         time.sleep(0.05)
         try:
-            assert broken(service, send, f"http://127.0.0.1:{port}/").sent is False
+            assert catch_error(service, send, f"http://127.0.0.1:{port}/").sent is False
         finally:
             for filler in fillers:
                 filler.close()
 
 
 @pytest.mark.parametrize("verb", ["get", "post", "delete"])
-def test_a_dropped_connection_may_have_been_sent(service, send, wire, verb):
+def test_sent_is_true_after_a_dropped_connection(service, send, wire, verb):
     wire.respond = lambda received: None
-    assert broken(service, send, wire.base_url, verb).sent is True
+    assert catch_error(service, send, wire.base_url, verb).sent is True
     assert len(wire.received) == 1
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_silence_may_have_been_sent(service, send, wire, verb):
+def test_sent_is_true_after_a_timeout_without_a_response(service, send, wire, verb):
     release = threading.Event()
     wire.respond = lambda received: release.wait(5) and None
     began = time.monotonic()
-    assert broken(service, send, wire.base_url, verb).sent is True
+    assert catch_error(service, send, wire.base_url, verb).sent is True
     assert time.monotonic() - began < 3
     release.set()
 
@@ -311,18 +308,18 @@ def test_silence_may_have_been_sent(service, send, wire, verb):
         b"HTTP/1.1 2",
     ],
 )
-def test_a_broken_answer_may_have_been_sent(service, send, wire, octets):
+def test_sent_is_true_after_a_broken_response(service, send, wire, octets):
     wire.respond = lambda received: octets
-    assert broken(service, send, wire.base_url).sent is True
+    assert catch_error(service, send, wire.base_url).sent is True
 
 
 @pytest.mark.parametrize("verb", ["put", "delete", "post", "get"])
-def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
-    """aiohttp repeats a PUT or a DELETE by itself when a kept connection breaks."""
+def test_a_request_is_not_repeated_when_a_pooled_connection_breaks(service, wire, verb):
+    """A session of aiohttp would repeat a PUT or a DELETE."""
     drop = []
     wire.respond = lambda received: None if drop else service.signed()
 
-    async def awaited(client):
+    async def break_second_call(client):
         await client.v3.first.get_async()
         drop.append(True)
         with pytest.raises(TransportError) as caught:
@@ -330,7 +327,7 @@ def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
         return caught.value
 
     with Client(**service.settings(wire.base_url)) as client:
-        error = asyncio.run(awaited(client))
+        error = asyncio.run(break_second_call(client))
         assert error.sent is True
         assert [received.target for received in wire.received] == ["/v3/first", "/v3/second"]
         drop.clear()
@@ -347,8 +344,8 @@ def test_a_kept_connection_that_breaks_is_not_tried_again(service, wire, verb):
 @pytest.mark.parametrize("tunnel", [False, True])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # asyncio of Python 3.10 leaves the transport under a TLS tunnel
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_connection_dropped_behind_a_proxy_may_have_been_sent(service, send, verb, tunnel, authority):
-    """urllib3 takes this for a proxy that could not be reached."""
+def test_sent_is_true_after_a_connection_dropped_behind_a_proxy(service, send, verb, tunnel, authority):
+    """urllib3 reports it as a proxy that cannot be reached."""
     with Wire(lambda received: None, authority[0] if tunnel else None) as wire, Tunnel(wire.port) as proxy:
         settings = {"proxies": {"all": proxy.url if tunnel else wire.base_url}, "ca_bundle": authority[1]}
         with Client(**service.settings("https://localhost/" if tunnel else "http://localhost/"), **settings) as client:
@@ -363,8 +360,8 @@ def test_a_connection_dropped_behind_a_proxy_may_have_been_sent(service, send, v
 
 
 @pytest.mark.parametrize("status", [101, 102, 103, 199])
-def test_an_interim_answer_is_not_taken_for_the_answer(client, wire, service, status):
-    """The true answer comes later, on a connection that must not be used for another call."""
+def test_an_interim_response_is_not_taken_for_the_response(client, wire, service, status):
+    """The final response comes later, on a connection that must not be reused."""
     first = service.signed(b'{"to":"first"}')
     wire.respond = lambda received: Reply(status, {}, b"") if received.target == "/v3/first" else first
     with pytest.raises(TransportError) as caught:
@@ -378,37 +375,37 @@ def test_an_interim_answer_is_not_taken_for_the_answer(client, wire, service, st
     "octets", [b"GET /v3/users/oh-394z HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab"]
 )
 @pytest.mark.parametrize("port", ["", ":80"])
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # urllib3 leaves such an answer to the garbage collector
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # urllib3 leaves such a response to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_answer_that_repeats_the_request_is_not_repeated(service, send, octets, port):
+def test_an_invalid_response_that_repeats_the_request_is_not_shown(service, send, octets, port):
     with Wire(lambda received: octets) as wire:
-        proxied = {"proxies": {"http": wire.base_url}}
-        error = broken(service, send, f"http://localhost{port}/", "get", **proxied)
+        proxies = {"http": wire.base_url}
+        error = catch_error(service, send, f"http://localhost{port}/", "get", proxies=proxies)
     assert error.sent is True
     del error
     gc.collect()
 
 
-def test_a_proxys_password_is_not_shown(service, send):
+def test_the_password_of_a_proxy_is_not_shown(service, send):
     with Wire(lambda received: Reply(407, {}, b"")) as wire:
         proxy = wire.base_url.replace("http://", "http://user:open-sesame@")
-        error = broken(service, send, "https://name.invalid/", proxies={"https": proxy})
+        error = catch_error(service, send, "https://name.invalid/", proxies={"https": proxy})
         client = Client(**service.settings("https://name.invalid/"), proxies={"https": proxy})
     assert "sesame" not in "".join(traceback.format_exception(error))
     assert "sesame" not in repr(client._dispatch.transports._route)
 
 
-def test_an_error_does_not_outlive_its_handling(client, wire):
+def test_an_error_is_freed_once_it_is_handled(client, wire):
     wire.respond = lambda received: Reply(400, {}, b"{}")
 
     async def main() -> None:
         for call in (client.v3.x.get, client.v3.x.get_async):
             try:
-                called = call()
-                await called  # type: ignore[misc]
+                result = call()
+                await result  # type: ignore[misc]
             except APIError as error:
-                remembered = weakref.ref(error)
-            assert remembered() is None
+                reference = weakref.ref(error)
+            assert reference() is None
 
     gc.collect()
     gc.disable()
@@ -418,7 +415,7 @@ def test_an_error_does_not_outlive_its_handling(client, wire):
         gc.enable()
 
 
-def test_a_timeout_of_one_call(client, wire, send):
+def test_a_call_can_have_its_own_timeout(client, wire, send):
     release = threading.Event()
     wire.respond = lambda received: release.wait(5) and None
     began = time.monotonic()
@@ -431,7 +428,7 @@ def test_a_timeout_of_one_call(client, wire, send):
             send(client.v3.x, "get", timeout=timeout)
 
 
-def test_a_cancelled_call_stops(client, wire):
+def test_a_cancelled_call_ends_at_once(client, wire):
     release = threading.Event()
     wire.respond = lambda received: release.wait(5) and None
 
@@ -445,7 +442,7 @@ def test_a_cancelled_call_stops(client, wire):
     release.set()
 
 
-def test_v2_is_not_signed_as_v3(client, wire, send):
+def test_apiv2_is_not_signed_as_apiv3(client, wire, send):
     with pytest.raises(errors.UnsupportedError, match="XML"):
         send(client.v2.pay.unifiedorder, "post", json={"mch_id": MCHID})
     assert not wire.received
