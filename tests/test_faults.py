@@ -1,4 +1,4 @@
-"""The faults of the sandbox: each has its effect, and a client accepts no response that is not verified."""
+"""Each fault of the sandbox has its effect, and a client accepts no response that is not verified."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ ORDER = {
 
 
 @pytest.fixture(scope="module")
-def ground():
+def shared_sandbox():
     with Sandbox(slowness=0.6, seed=1) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(ground):
-    ground.heal()
-    yield ground
-    ground.heal()
-    ground.sign_with = None
+def sandbox(shared_sandbox):
+    shared_sandbox.heal()
+    yield shared_sandbox
+    shared_sandbox.heal()
+    shared_sandbox.sign_with = None
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def client(sandbox):
         yield client
 
 
-def place(client, send, number, **options):
+def place_order(client, send, number, **options):
     order = {**ORDER, "mchid": client.mchid, "out_trade_no": number}
     return send(client.v3.pay.transactions.native, "post", json=order, **options)
 
 
-UNPROVEN = {
+SIGNATURE_FAULTS = {
     Fault.WRONG_SIGNATURE: Reason.BAD_SIGNATURE,
     Fault.SIGNTEST: Reason.BAD_SIGNATURE,
     Fault.OLD_CLOCK: Reason.CLOCK_SKEW,
@@ -73,16 +73,16 @@ UNPROVEN = {
 }
 
 
-@pytest.mark.parametrize("fault", UNPROVEN, ids=str)
-def test_signatures_that_prove_nothing(sandbox, client, send, fault):
+@pytest.mark.parametrize("fault", SIGNATURE_FAULTS, ids=str)
+def test_a_response_with_an_invalid_signature_is_refused(sandbox, client, send, fault):
     sandbox.fault(fault)
     with pytest.raises(SignatureError) as caught:
-        place(client, send, f"unproven-{fault.name}"[:32])
-    assert caught.value.reason is UNPROVEN[fault]
+        place_order(client, send, f"unverified-{fault.name}"[:32])
+    assert caught.value.reason is SIGNATURE_FAULTS[fault]
     assert send(client.v3.security.echo, "post", json={"echo_message": "hello"}).status_code == 200
 
 
-ACTED = {
+ERROR_FAULTS = {  # the status of the response, and whether the order was placed
     "401": (401, False),
     "429": (429, False),
     "500": (500, True),
@@ -92,13 +92,13 @@ ACTED = {
 }
 
 
-@pytest.mark.parametrize("fault", ACTED)
-def test_error_answers(sandbox, client, send, request, fault):
-    status, has_acted = ACTED[fault]
+@pytest.mark.parametrize("fault", ERROR_FAULTS)
+def test_a_fault_that_is_an_error_response(sandbox, client, send, fault):
+    status, has_acted = ERROR_FAULTS[fault]
     number = f"error-{fault}-{send.__name__}"
     sandbox.fault(fault)
     with pytest.raises(APIError) as caught:
-        place(client, send, number)
+        place_order(client, send, number)
     assert caught.value.status_code == status
     assert re.fullmatch("[0-9A-F]{20}-[0-9]+", caught.value.request_id)
     assert (number in sandbox.orders) is has_acted
@@ -110,60 +110,60 @@ def test_error_answers(sandbox, client, send, request, fault):
 @pytest.mark.parametrize(
     ("fault", "has_acted"), [("dropped-before", False), ("dropped-after", True), ("cut-body", True)]
 )
-def test_connections_that_end(sandbox, client, send, fault, has_acted):
+def test_a_fault_that_breaks_the_connection(sandbox, client, send, fault, has_acted):
     number = f"{fault}-{send.__name__}"
     sandbox.fault(fault)
     with pytest.raises(TransportError) as caught:
-        place(client, send, number)
+        place_order(client, send, number)
     assert caught.value.sent is True
     assert (number in sandbox.orders) is has_acted
 
 
-def test_a_slow_answer(sandbox, client, send):
+def test_a_slow_response(sandbox, client, send):
     sandbox.fault(Fault.SLOW)
     began = time.monotonic()
-    place(client, send, f"slow-{send.__name__}")
+    place_order(client, send, f"slow-{send.__name__}")
     assert time.monotonic() - began > 0.5
     sandbox.fault("slow")
     with pytest.raises(TransportError) as caught:
-        place(client, send, f"slower-{send.__name__}", timeout=0.2)
+        place_order(client, send, f"slower-{send.__name__}", timeout=0.2)
     assert caught.value.sent is True
 
 
-def test_a_rotation(send):
+def test_a_rotation_of_the_platform_certificate(send):
     with Sandbox() as sandbox:
         (_, _), (serial, pem) = sandbox.credentials["certs"].items()
         with sandbox.client(certs={serial: pem}) as client:
             assert client.v3.security.echo.post(json={"echo_message": "a"}).headers["Wechatpay-Serial"] == serial
             sandbox.fault(Fault.ROTATION)
-            answer = send(client.v3.security.echo, "post", json={"echo_message": "a"})
-            assert answer.headers["Wechatpay-Serial"] != serial
+            response = send(client.v3.security.echo, "post", json={"echo_message": "a"})
+            assert response.headers["Wechatpay-Serial"] != serial
             sandbox.rotate()
             assert len(sandbox.credentials["certs"]) == 4
             assert len(client.v3.certificates.get().json()["data"]) == 3
 
 
-def test_from_certificate_to_public_key(sandbox, client, send):
+def test_the_sandbox_changes_from_the_certificate_to_the_public_key(sandbox, client, send):
     public_key_id, serial = list(sandbox.credentials["certs"])[:2]
     header = {"Wechatpay-Serial": serial}
 
-    def signer():
+    def get_signer():
         return send(client.v3.security.echo, "post", json={"echo_message": "a"}, headers=header).headers[
             "Wechatpay-Serial"
         ]
 
-    assert signer() == serial
+    assert get_signer() == serial
     sandbox.fault(Fault.PUBLIC_KEY)
-    assert signer() == public_key_id
-    assert signer() == public_key_id
+    assert get_signer() == public_key_id
+    assert get_signer() == public_key_id
     assert sandbox.sign_with == "public-key"
     sandbox.sign_with = "certificate"
-    assert signer() == serial
+    assert get_signer() == serial
     with pytest.raises(ConfigurationError, match="sign_with: came 'x'"):
         sandbox.sign_with = "x"
 
 
-def test_the_next_ones_in_their_order_and_then_none(sandbox, client, send):
+def test_faults_come_in_their_order_and_then_end(sandbox, client, send):
     sandbox.fault("503", times=2)
     sandbox.fault("401")
     statuses = []
@@ -175,7 +175,7 @@ def test_the_next_ones_in_their_order_and_then_none(sandbox, client, send):
     assert statuses == [503, 503, 401, 200]
 
 
-def test_a_share(sandbox, client):
+def test_a_share_of_the_responses_has_a_fault(sandbox, client):
     sandbox.fault("503", share=0.3)
     sandbox.fault("429", share=0.2)
     counts = {200: 0, 503: 0, 429: 0}
@@ -192,18 +192,18 @@ def test_a_share(sandbox, client):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [{"fault": "418"}, {"fault": "503", "times": 0}, {"fault": "503", "times": 1, "share": 0.1},
      {"fault": "503", "share": 1.1}, {"fault": "503", "share": -0.1}, {"fault": "503", "times": True},
      {"fault": "503", "times": 10**6}, {"fault": "503", "share": "1"}],
     ids=str,
 )  # fmt: skip
-def test_what_cannot_go_wrong(sandbox, wrong):
+def test_an_invalid_fault_is_refused(sandbox, invalid):
     with pytest.raises(ConfigurationError, match="fault: came"):
-        sandbox.fault(**wrong)
+        sandbox.fault(**invalid)
 
 
-def test_shares_are_no_more_than_all(sandbox):
+def test_shares_must_not_add_up_to_more_than_1(sandbox):
     sandbox.fault("503", share=0.6)
     with pytest.raises(ConfigurationError, match="must not add up to more than 1"):
         sandbox.fault("429", share=0.5)
@@ -211,7 +211,7 @@ def test_shares_are_no_more_than_all(sandbox):
     sandbox.fault("429", share=0.5)
 
 
-def test_faults_from_the_command_line(tmp_path):
+def test_faults_can_be_set_on_the_command_line(tmp_path):
     command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", tmp_path / "merchant.json"]
     command += ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -231,7 +231,7 @@ def test_faults_from_the_command_line(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["503", "503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
-def test_faults_on_the_command_line_that_are_none(text):
+def test_an_invalid_fault_on_the_command_line_is_refused(text):
     run = subprocess.run(
         [sys.executable, "-m", "wechatpay_chain", "sandbox", "--fault", text],
         capture_output=True,
@@ -249,13 +249,13 @@ def test_faults_on_the_command_line_that_are_none(text):
 
 @pytest.fixture
 def shop(sandbox):
-    """A merchant's server, which parses the notifications it receives and responds with the status `shop.reply`."""
+    """Yields a merchant's server, which parses what it receives and responds with the status `shop.reply`."""
     with sandbox.client() as client:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                server.before()
+                server.before_reply()
                 try:
                     server.seen.append(client.notifications.parse(self.headers.items(), body))
                     self.send_response(server.reply)
@@ -269,7 +269,7 @@ def shop(sandbox):
                 pass
 
         server = HTTPServer(("127.0.0.1", 0), Handler)
-        server.seen, server.reply, server.before = [], 204, lambda: None
+        server.seen, server.reply, server.before_reply = [], 204, lambda: None
         server.url = f"http://127.0.0.1:{server.server_address[1]}/notify"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -281,7 +281,7 @@ def shop(sandbox):
 PAID = {"out_trade_no": "1217752501201407033233368018", "trade_state": "SUCCESS", "attach": "中文"}
 
 
-def test_a_notification(sandbox, shop):
+def test_a_notification_is_received(sandbox, shop):
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
     assert notice.is_received
     assert [post.outcome for post in notice.posts] == [204]
@@ -292,20 +292,20 @@ def test_a_notification(sandbox, shop):
     assert "1217752501" not in repr(notice)
 
 
-@pytest.mark.parametrize("fault", UNPROVEN, ids=str)
-def test_a_probe_comes_again_rightly_signed(sandbox, shop, fault):
+@pytest.mark.parametrize("fault", SIGNATURE_FAULTS, ids=str)
+def test_a_notification_with_an_invalid_signature_comes_again_with_a_valid_one(sandbox, shop, fault):
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url, fault=fault)
     assert not notice.is_received
     assert [post.outcome for post in notice.posts] == [500]
     sandbox.advance(15)
     assert [post.outcome for post in notice.posts] == [500, 204]
-    assert shop.seen[0] is UNPROVEN[fault]
+    assert shop.seen[0] is SIGNATURE_FAULTS[fault]
     assert shop.seen[1].resource == PAID
     sandbox.advance(10**6)
     assert len(shop.seen) == 2
 
 
-def test_a_notification_that_nobody_receives_comes_15_times_more(sandbox, shop):
+def test_a_notification_that_is_refused_comes_15_times_more(sandbox, shop):
     shop.reply = 500
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url, original_type="transaction")
     began = notice.posts[0].at
@@ -320,7 +320,7 @@ def test_a_notification_that_nobody_receives_comes_15_times_more(sandbox, shop):
     assert len({seen.id for seen in shop.seen}) == 1
 
 
-def test_schedules():
+def test_each_event_type_has_its_delays():
     assert sum(find_delays("TRANSACTION.SUCCESS")) == 24 * 3600 + 240
     assert find_delays("COUPON.USE") == (60,) * 9
     assert find_delays("COUPON.SEND") == find_delays("PRODUCT_COUPON_SP.SEND") == (60,) * 11
@@ -328,7 +328,7 @@ def test_schedules():
     assert find_delays("PAPAY.TERMINATE")[-1] == 3600
 
 
-def test_time_alone_brings_the_next_post(sandbox, shop):
+def test_the_next_post_comes_as_time_passes(sandbox, shop):
     shop.reply = 500
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
     shop.reply = 204
@@ -339,30 +339,30 @@ def test_time_alone_brings_the_next_post(sandbox, shop):
     assert notice.is_received
 
 
-def test_nobody_there(sandbox):
+def test_a_post_that_reaches_nobody_is_recorded(sandbox):
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
     assert [post.outcome for post in notice.posts] == ["ConnectionError"]
     with pytest.raises(ConfigurationError, match="fault: came '503'; expected one of wrong-signature"):
         sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/", fault="503")
 
 
-def test_turning_the_clock_waits_for_what_time_alone_brought(sandbox, shop):
+def test_advance_waits_for_a_post_that_has_begun(sandbox, shop):
     shop.reply = 500
     notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
     is_posting = threading.Event()
 
-    def slowly():
+    def reply_slowly():
         is_posting.set()
         time.sleep(0.3)
 
-    shop.before = slowly
+    shop.before_reply = reply_slowly
     sandbox.advance(14.9)
     assert is_posting.wait(5)
     sandbox.advance(0)
     assert len(notice.posts) == 2
 
 
-def test_what_waits_ends_with_the_sandbox():
+def test_the_threads_of_the_sandbox_end_with_it():
     before = set(threading.enumerate())
     with Sandbox() as sandbox:
         sandbox.notify("TRANSACTION.SUCCESS", PAID, "http://127.0.0.1:9/")
@@ -371,14 +371,14 @@ def test_what_waits_ends_with_the_sandbox():
     assert set(threading.enumerate()) <= before
 
 
-def test_a_receiver_may_ask_for_another_notification(sandbox):
-    notices, asked = [], threading.Event()
+def test_a_receiver_may_send_another_notification(sandbox):
+    notices, is_sent = [], threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
-            if not asked.is_set():
-                asked.set()
+            if not is_sent.is_set():
+                is_sent.set()
                 notices.append(sandbox.notify("REFUND.SUCCESS", {}, url))
             self.send_response(204)
             self.end_headers()
@@ -395,12 +395,12 @@ def test_a_receiver_may_ask_for_another_notification(sandbox):
 
 
 @pytest.mark.parametrize("url", ["http://a..b/", "nowhere", "http://[::1", "ftp://127.0.0.1/"])
-def test_a_url_that_is_none_is_a_post_that_failed(sandbox, url):
+def test_a_post_to_an_invalid_url_fails(sandbox, url):
     assert not sandbox.notify("TRANSACTION.SUCCESS", {}, url).is_received
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", None])
-def test_a_clock_turns_ahead_only(sandbox, seconds):
+def test_the_clock_only_goes_forward(sandbox, seconds):
     with pytest.raises(ConfigurationError, match="seconds: came"):
         sandbox.advance(seconds)
 
@@ -411,9 +411,9 @@ def test_a_clock_turns_ahead_only(sandbox, seconds):
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 
-def test_an_upload_is_taken_and_can_be_fetched(client, send, tmp_path):
-    answer = send(client.v3.merchant_service.images.upload, "post", files={"file": ("门店.png", PICTURE)})
-    media_id = answer.json()["media_id"]
+def test_an_upload_is_accepted_and_can_be_fetched(client, send, tmp_path):
+    response = send(client.v3.merchant_service.images.upload, "post", files={"file": ("门店.png", PICTURE)})
+    media_id = response.json()["media_id"]
     fetched = send(client.v3.merchant_service.images._media_id_, "get", media_id=media_id)
     assert (fetched.content, fetched.headers["Content-Type"]) == (PICTURE, "image/png")
     with pytest.raises(NotFoundError):
@@ -430,12 +430,12 @@ def test_an_upload_is_taken_and_can_be_fetched(client, send, tmp_path):
         ("v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file", "file", "a.ofd", {}, "fapiao_media_id"),
     ],
 )
-def test_uploads_of_every_shape(client, send, path, part, name, meta, member):
+def test_every_kind_of_upload_is_accepted(client, send, path, part, name, meta, member):
     assert send(client[path], "post", files={part: (name, PICTURE)}, json=meta).json()[member]
 
 
-def swap(old, new):
-    def swapped(request):
+def build_replacing_middleware(old, new):
+    def replace_octets(request):
         from dataclasses import replace
 
         from wechatpay_chain._messages.request import Carried
@@ -445,7 +445,7 @@ def swap(old, new):
         response = yield replace(request, _carried=Carried(upload))
         return response
 
-    return swapped
+    return replace_octets
 
 
 @pytest.mark.parametrize(
@@ -460,33 +460,33 @@ def swap(old, new):
         (b"Content-Disposition", b"Content-Position", 400),
     ],
 )
-def test_uploads_that_are_refused(client, send, old, new, status):
-    client.middleware.insert_after("sign", "swap", swap(old, new))
+def test_an_invalid_upload_is_refused(client, send, old, new, status):
+    client.middleware.insert_after("sign", "replace", build_replacing_middleware(old, new))
     with pytest.raises(APIError) as caught:
         send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", PICTURE)})
     assert caught.value.status_code == status
 
 
 @given(st.text(max_size=60), st.binary(max_size=200))
-def test_whatever_is_uploaded_is_taken_apart_or_not(kind, body):
+def test_random_bodies_are_parsed_without_an_error(text, body):
     from wechatpay_chain.sandbox._multipart import parse_multipart
 
-    for content_type in (kind, f"multipart/form-data; boundary={kind}", "multipart/form-data; boundary=x"):
+    for content_type in (text, f"multipart/form-data; boundary={text}", "multipart/form-data; boundary=x"):
         for octets in (body, b"--x\r\n" + body + b"\r\n--x--\r\n"):
             assert all(part.name for part in parse_multipart(content_type, octets))
 
 
-def test_files_of_the_largest_size_are_taken(client, send):
+def test_a_file_of_the_largest_size_is_accepted(client, send):
     content = bytes(int(7.5 * (1 << 20)))
     assert send(client.v3.merchant.media.upload, "post", files={"file": ("a.pdf", content)}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["a\\b.jpg", 'a"b.jpg', "a b.jpg"])
-def test_odd_names_arrive(client, send, name):
+def test_an_odd_file_name_is_accepted(client, send, name):
     assert send(client.v3.merchant.media.upload, "post", files={"file": (name, PICTURE)}).json()["media_id"]
 
 
-def test_a_boundary_of_octets(sandbox):
+def test_a_boundary_that_is_not_ascii_is_refused(sandbox):
     import socket
 
     host, port = sandbox.base_url.removeprefix("http://").rstrip("/").split(":")
@@ -498,7 +498,7 @@ def test_a_boundary_of_octets(sandbox):
         assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
-def test_shares_that_are_all_of_them(sandbox):
+def test_shares_may_add_up_to_1(sandbox):
     for fault, share in (("slow", 0.8), ("503", 0.1), ("429", 0.1)):
         sandbox.fault(fault, share=share)
 
@@ -515,16 +515,16 @@ def day(sandbox, client):
     return (sandbox.now - timedelta(days=2)).date().isoformat()
 
 
-@pytest.mark.parametrize("packed", [{}, {"tar_type": "GZIP"}], ids=["plain", "packed"])
+@pytest.mark.parametrize("compression", [{}, {"tar_type": "GZIP"}], ids=["plain", "gzip"])
 @pytest.mark.parametrize("kind", ["tradebill", "fundflowbill"])
-def test_a_bill(client, send, tmp_path, day, kind, packed):
-    bill = send(client.v3.bill[kind], "get", params={"bill_date": day, **packed})
+def test_a_bill_can_be_downloaded(client, send, tmp_path, day, kind, compression):
+    bill = send(client.v3.bill[kind], "get", params={"bill_date": day, **compression})
     assert bill.json()["hash_type"] == "SHA1"
     client.download(bill, tmp_path / "bill", gunzip=True)
-    asyncio.run(client.download_async(bill, tmp_path / "as-it-came"))
+    asyncio.run(client.download_async(bill, tmp_path / "raw"))
     content = (tmp_path / "bill").read_bytes()
-    as_it_came = (tmp_path / "as-it-came").read_bytes()
-    assert as_it_came == content if not packed else gzip.decompress(as_it_came) == content
+    raw = (tmp_path / "raw").read_bytes()
+    assert raw == content if not compression else gzip.decompress(raw) == content
     lines = content.decode("utf-8-sig").split("\r\n")
     assert len(lines) > 5
     if kind == "tradebill":
@@ -532,7 +532,7 @@ def test_a_bill(client, send, tmp_path, day, kind, packed):
 
 
 @pytest.mark.parametrize("path", ["v3/ecommerce/bill/fundflowbill", "v3/bill/sub-merchant-fundflowbill"])
-def test_a_bill_of_a_sub_merchant(client, send, tmp_path, day, path):
+def test_a_bill_of_a_sub_merchant_can_be_downloaded(client, send, tmp_path, day, path):
     params = {"bill_date": day, "algorithm": "AEAD_AES_256_GCM", "tar_type": "GZIP"}
     bill = send(client[path], "get", params=params)
     client.download(bill, tmp_path / "bill", gunzip=True)
@@ -550,7 +550,7 @@ def noon():
         yield sandbox, client, at_noon.date()
 
 
-def test_the_clock_is_that_of_china(sandbox):
+def test_the_clock_shows_the_time_of_china(sandbox):
     assert sandbox.now.utcoffset() == timedelta(hours=8)
     with Sandbox() as other:
         assert abs(other.now - datetime.now(timezone.utc)) < timedelta(minutes=1)
@@ -567,7 +567,7 @@ BILLS = {
 
 
 @pytest.mark.parametrize("path", BILLS)
-def test_days_whose_bills_are_not_there(noon, send, path):
+def test_a_bill_is_available_at_10_on_the_next_day(noon, send, path):
     sandbox, client, today = noon
 
     def outcome(day):
@@ -579,7 +579,7 @@ def test_days_whose_bills_are_not_there(noon, send, path):
     yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
     assert outcome(yesterday) == "NO_STATEMENT_EXIST"
     assert outcome(today) == "STATEMENT_CREATING"
-    place(client, send, "billed-at-noon")
+    place_order(client, send, "billed-at-noon")
     assert outcome(yesterday) == 200
     assert outcome(today) == "STATEMENT_CREATING"
     assert outcome(tomorrow) == "NO_STATEMENT_EXIST"
@@ -588,11 +588,11 @@ def test_days_whose_bills_are_not_there(noon, send, path):
     sandbox.advance(60)
     assert outcome(today) == 200
     assert outcome(tomorrow) == "STATEMENT_CREATING"
-    for wrong in ("2026-02-30", "2026-13-01", "0000-00-00"):
-        assert outcome(wrong) == "PARAM_ERROR"
+    for invalid in ("2026-02-30", "2026-13-01", "0000-00-00"):
+        assert outcome(invalid) == "PARAM_ERROR"
 
 
-def test_bills_are_there_for_three_months(noon, send):
+def test_bills_are_available_for_three_months(noon, send):
     _, client, today = noon
 
     def code(day):
@@ -605,7 +605,7 @@ def test_bills_are_there_for_three_months(noon, send):
     assert code("2020-01-01") == "INVALID_REQUEST"
 
 
-def test_a_download_on_a_bad_day(sandbox, client, tmp_path, day):
+def test_a_download_succeeds_after_faults(sandbox, client, tmp_path, day):
     with sandbox.client(retry=Retry(attempts=4, backoff=0)) as client:
         bill = client.v3.bill.tradebill.get(params={"bill_date": day})
         for fault in ("cut-body", "dropped-after", "503"):

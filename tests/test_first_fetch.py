@@ -1,4 +1,4 @@
-"""The first fetch of platform certificates, when it fails: nothing of the call was sent, and the error says what to do."""
+"""When the first fetch of platform certificates fails, nothing of the call was sent and the error says what to do."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ISSUER = "Tenpay.com Root CA"
 
 
 @pytest.fixture
-def alone(service, wire):
+def settings(service, wire):
     return {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
 
 
-def failed(client, send, wire, kind, json=None) -> str:
+def assert_fails(client, send, wire, kind, json=None) -> str:
     with pytest.raises(kind) as caught:
         send(client.v3.pay, "post", json={"out_trade_no": "1"} if json is None else json)
     assert caught.value.sent is False
@@ -35,79 +35,79 @@ def failed(client, send, wire, kind, json=None) -> str:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_merchant_without_certificates(alone, wire, send, status):
+def test_a_merchant_without_platform_certificates(settings, wire, send, status):
     problem = json_body(
         {"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥"}
     )
     wire.respond = lambda received: Reply(status, {}, problem)
-    with Client(**alone) as client:
+    with Client(**settings) as client:
         for _ in range(2):
-            said = failed(client, send, wire, ConfigurationError)
-            assert "certs={'PUB_KEY_ID_…'" in said
-            assert f"{status} 'RESOURCE_NOT_EXISTS'" in said
-            assert "fetched again after 60 s" in said or "after 59 s" in said
-        failed(client, send, wire, ConfigurationError, {"name": Sensitive("张三")})
+            message = assert_fails(client, send, wire, ConfigurationError)
+            assert "certs={'PUB_KEY_ID_…'" in message
+            assert f"{status} 'RESOURCE_NOT_EXISTS'" in message
+            assert "fetched again after 60 s" in message or "after 59 s" in message
+        assert_fails(client, send, wire, ConfigurationError, {"name": Sensitive("张三")})
     assert len(wire.received) == 1
 
 
-def test_a_service_that_refuses_the_signature(alone, wire, send):
+def test_a_service_that_refuses_the_signature(settings, wire, send):
     wire.respond = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误"}))
-    with Client(**alone) as client:
+    with Client(**settings) as client:
         for _ in range(2):
-            said = failed(client, send, wire, AuthenticationError)
-            assert "SIGN_ERROR" in said
-            assert "we signed" in said
+            message = assert_fails(client, send, wire, AuthenticationError)
+            assert "SIGN_ERROR" in message
+            assert "we signed" in message
     assert len(wire.received) == 1
 
 
-def test_a_service_that_is_away(alone, wire, send):
+def test_a_service_that_does_not_respond(settings, wire, send):
     wire.respond = lambda received: None
-    with Client(**alone) as client:
-        failed(client, send, wire, TransportError)
+    with Client(**settings) as client:
+        assert_fails(client, send, wire, TransportError)
     wire.respond = lambda received: time.sleep(0.5)
-    with Client(**alone, timeout=(1, 0.2)) as client:
+    with Client(**settings, timeout=(1, 0.2)) as client:
         with pytest.raises(TransportTimeout) as caught:
             send(client.v3.pay, "post", json={"out_trade_no": "1"})
         assert (caught.value.sent, caught.value.seconds, caught.value.setting) == (False, 0.2, "read")
 
 
-def test_another_apiv3_key(alone, service, wire, send):
+def test_a_wrong_apiv3_key(settings, service, wire, send):
     wire.respond = Authority(service)
-    with Client(**{**alone, "apiv3_key": "y" * 32}) as client:
-        assert "apiv3_key: the platform certificates cannot be decrypted with it" in failed(
+    with Client(**{**settings, "apiv3_key": "y" * 32}) as client:
+        assert "apiv3_key: the platform certificates cannot be decrypted with it" in assert_fails(
             client, send, wire, ConfigurationError
         )
 
 
-def test_a_list_that_nothing_verifies(alone, service, wire, send):
+def test_a_list_that_cannot_be_verified(settings, service, wire, send):
     authority = wire.respond = Authority(service)
     authority.key = new_key()
-    with Client(**alone) as client:
-        assert "could not be verified" in failed(client, send, wire, TransportError)
+    with Client(**settings) as client:
+        assert "could not be verified" in assert_fails(client, send, wire, TransportError)
 
 
-def test_a_clock_that_is_corrected_is_tried_at_once(alone, service, wire, send, monkeypatch):
+def test_after_the_clock_is_corrected_the_list_is_fetched_at_once(settings, service, wire, send, monkeypatch):
     wire.respond = Authority(service)
-    true = time.time
+    real_time = time.time
     monkeypatch.setattr(
-        "tests.service.time", SimpleNamespace(time=true, sleep=time.sleep)
+        "tests.service.time", SimpleNamespace(time=real_time, sleep=time.sleep)
     )  # the service's clock is right
-    with Client(**alone) as client:
-        monkeypatch.setattr(time, "time", lambda: true() + 1000)
+    with Client(**settings) as client:
+        monkeypatch.setattr(time, "time", lambda: real_time() + 1000)
         for _ in range(2):
-            assert "clock" in failed(client, send, wire, TransportError)
+            assert "clock" in assert_fails(client, send, wire, TransportError)
         assert len(wire.received) == 1
-        monkeypatch.setattr(time, "time", true)
+        monkeypatch.setattr(time, "time", real_time)
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}
 
 
-def odd_certificates():
-    """Certificates that are issued rightly and whose keys are of no use here."""
-    odd = []
+def build_unusable_certificates():
+    """Returns certificates whose keys are of a kind that cannot be used."""
+    certificates = []
     for key in (ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()):
         template = new_certificate(new_key(), issuer=ISSUER)
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, ISSUER)])
-        odd.append(
+        certificates.append(
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
@@ -117,43 +117,45 @@ def odd_certificates():
             .not_valid_after(template.not_valid_after_utc)
             .sign(new_key(), hashes.SHA256())
         )
-    # SM2, which cryptography can read and not use: the curve's name of a key of P-256 is replaced by that of SM2.
+    # cryptography can read SM2 and not use it: here, SM2 replaces the name of the curve of a P-256 key.
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    octets = odd[0].public_bytes(Encoding.DER)
+    octets = certificates[0].public_bytes(Encoding.DER)
     p256, sm2 = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a811ccf5501822d")
     assert octets.count(p256) == 1
-    odd.append(x509.load_der_x509_certificate(octets.replace(p256, sm2)))
-    return odd
+    certificates.append(x509.load_der_x509_certificate(octets.replace(p256, sm2)))
+    return certificates
 
 
-def test_certificates_of_no_use_are_left_out(alone, service, wire, send, caplog):
+def test_unusable_certificates_are_skipped(settings, service, wire, send, caplog):
     authority = wire.respond = Authority(service)
-    authority.listed = [*odd_certificates(), *authority.listed, new_certificate(service.platform, age=90, days=-1)]
-    with caplog.at_level(logging.WARNING, "wechatpay_chain"), Client(**alone) as client:
+    authority.listed = [
+        *build_unusable_certificates(),
+        *authority.listed,
+        new_certificate(service.platform, age=90, days=-1),
+    ]
+    with caplog.at_level(logging.WARNING, "wechatpay_chain"), Client(**settings) as client:
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}
         client.platform_certificates()
         assert list(client.platform_certificates()) == [authority.serial]
-    said = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
-    assert len(said) == 4, "once each"
+    warnings = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
+    assert len(warnings) == 4, "once each"
 
 
-def test_a_list_of_certificates_of_no_use(alone, service, wire, send):
+def test_a_list_of_unusable_certificates_alone(settings, service, wire, send):
     authority = wire.respond = Authority(service)
-    authority.listed = odd_certificates()
-    with Client(**alone) as client:
-        failed(client, send, wire, ConfigurationError)
+    authority.listed = build_unusable_certificates()
+    with Client(**settings) as client:
+        assert_fails(client, send, wire, ConfigurationError)
 
 
-def test_a_certificate_of_no_use_beside_others_keeps_no_rotation_from_happening(
-    alone, service, wire, send, monkeypatch
-):
-    """An answer to a POST that was acted on named a new certificate; the list held one of SM2 beside it."""
+def test_a_rotation_works_with_unusable_certificates_in_the_list(settings, service, wire, send, monkeypatch):
+    """The response to a POST names a new certificate, and the list contains one of SM2 beside it."""
     authority = wire.respond = Authority(service)
-    with Client(**alone) as client:
+    with Client(**settings) as client:
         send(client.v3.pay, "get")
         authority.rotate()
-        authority.listed = [*odd_certificates(), *authority.listed]
+        authority.listed = [*build_unusable_certificates(), *authority.listed]
         later = time.monotonic() + refresh.BACKOFF
         monkeypatch.setattr(refresh.time, "monotonic", lambda: later)
         assert send(client.v3.pay, "post", json={}).json() == {"a": 1}
