@@ -1,4 +1,4 @@
-"""Processes that fork, signals that interrupt, and threads that are none: what a server does to a client that it was given."""
+"""A client keeps working in processes that fork, between signals that interrupt it, and under gevent and trio."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ from wechatpay_chain import Client
 settings = json.loads(pathlib.Path(os.environ["SETTINGS"]).read_text())
 client = Client(**settings)
 
-def told(number):
-    path = f"v3/told/{os.getpid()}-{number}"
+def fetch_path(number):
+    # Returns the path of the request and the path that the server read.
+    path = f"v3/path/{os.getpid()}-{number}"
     return path, client[path].get().json()["path"]
 
-async def told_async(number):
-    path = f"v3/told/{os.getpid()}-{number}"
+async def fetch_path_async(number):
+    path = f"v3/path/{os.getpid()}-{number}"
     return path, (await client[path].get_async()).json()["path"]
 
 def fork_in_c():
-    # As a server does that is written in C: none of Python's hooks runs.
+    # Forks as a server written in C does, so that none of Python's hooks runs.
     return ctypes.PyDLL(None).fork()
 
-def ended(pids, seconds=20):
+def wait_for_exit(pids, seconds=20):
     until = time.monotonic() + seconds
     codes = []
     for pid in pids:
@@ -58,7 +59,7 @@ def ended(pids, seconds=20):
             time.sleep(0.01)
     return codes
 
-def in_child(function):
+def exit_after(function):
     try:
         os._exit(0 if function() else 1)
     except BaseException:
@@ -69,15 +70,19 @@ def in_child(function):
 """
 
 
+def respond_with_path(service):
+    """Returns a function that responds with the path of the request, which shows a response to another call."""
+    return lambda received: service.signed(json_body({"path": received.target[1:]}))
+
+
 @pytest.fixture
 def echo(service):
-    """Answers with the path that was asked for, so that a response to another call is seen."""
-    with Wire(lambda received: service.signed(json_body({"path": received.target[1:]}))) as wire:
+    with Wire(respond_with_path(service)) as wire:
         yield wire
 
 
-def written(service, base_url, folder, **more) -> dict[str, str]:
-    """The environment of a program whose client has these settings."""
+def write_settings(service, base_url, folder, **more) -> dict[str, str]:
+    """Writes the settings of a program's client, and returns the environment of the program."""
     settings = {
         **service.settings(base_url),
         "private_key": private_pem(service.merchant),
@@ -91,7 +96,7 @@ def written(service, base_url, folder, **more) -> dict[str, str]:
     return {**environment, "SETTINGS": str(path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
 
 
-def ran(program: str, environment: dict[str, str], seconds: float = 60) -> str:
+def run_program(program: str, environment: dict[str, str], seconds: float = 60) -> str:
     result = subprocess.run(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
         env=environment,
@@ -105,46 +110,46 @@ def ran(program: str, environment: dict[str, str], seconds: float = 60) -> str:
 
 
 WORKERS = """
-    path, came = told("before")
-    assert path == came
+    sent, received = fetch_path("before")
+    assert sent == received
     fork = fork_in_c if {in_c} else os.fork
 
     def work():
-        return all(path == came for path, came in map(told, range(40)))
+        return all(sent == received for sent, received in map(fetch_path, range(40)))
 
     pids = []
     for _ in range(3):
         pid = fork()
         if pid == 0:
-            in_child(work)
+            exit_after(work)
         pids.append(pid)
     assert work()
-    print(ended(pids))
+    print(wait_for_exit(pids))
 """
 
 
 @pytest.mark.parametrize("in_c", [True, False])
-def test_workers_forked_after_a_call_have_connections_of_their_own(echo, service, tmp_path, in_c):
-    assert ran(WORKERS.format(in_c=in_c), written(service, echo.base_url, tmp_path)) == "[0, 0, 0]\n"
+def test_workers_forked_after_a_call_make_connections_of_their_own(echo, service, tmp_path, in_c):
+    assert run_program(WORKERS.format(in_c=in_c), write_settings(service, echo.base_url, tmp_path)) == "[0, 0, 0]\n"
 
 
 @pytest.mark.parametrize("in_c", [True, False])
-def test_the_same_over_tls(service, authority, tmp_path, in_c):
+def test_workers_forked_after_a_call_make_tls_connections_of_their_own(service, authority, tmp_path, in_c):
     context, ca_bundle = authority
-    with Wire(lambda received: service.signed(json_body({"path": received.target[1:]})), context) as wire:
-        environment = written(service, wire.base_url, tmp_path, ca_bundle=str(ca_bundle))
-        assert ran(WORKERS.format(in_c=in_c), environment) == "[0, 0, 0]\n"
+    with Wire(respond_with_path(service), context) as wire:
+        environment = write_settings(service, wire.base_url, tmp_path, ca_bundle=str(ca_bundle))
+        assert run_program(WORKERS.format(in_c=in_c), environment) == "[0, 0, 0]\n"
 
 
 @pytest.mark.parametrize("in_c", [True, False])
-def test_workers_forked_after_awaited_calls(echo, service, tmp_path, in_c):
-    """Their parent's loop is still there, with its connections and the thread that signs for it."""
+def test_workers_forked_after_async_calls_make_connections_of_their_own(echo, service, tmp_path, in_c):
+    """A worker inherits the loop of its parent, with its connections, and without the thread that signs for it."""
     program = """
     fork = fork_in_c if {in_c} else os.fork
 
     async def work():
-        came = await asyncio.gather(*(told_async(number) for number in range(32)))
-        return all(path == said for path, said in came)
+        paths = await asyncio.gather(*(fetch_path_async(number) for number in range(32)))
+        return all(sent == received for sent, received in paths)
 
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(work())
@@ -152,46 +157,46 @@ def test_workers_forked_after_awaited_calls(echo, service, tmp_path, in_c):
     for _ in range(2):
         pid = fork()
         if pid == 0:
-            in_child(lambda: asyncio.run(work()))
+            exit_after(lambda: asyncio.run(work()))
         pids.append(pid)
     assert loop.run_until_complete(work())
-    print(ended(pids))
+    print(wait_for_exit(pids))
     """
-    assert ran(program.format(in_c=in_c), written(service, echo.base_url, tmp_path)) == "[0, 0]\n"
+    assert run_program(program.format(in_c=in_c), write_settings(service, echo.base_url, tmp_path)) == "[0, 0]\n"
 
 
-def test_a_child_forked_in_the_middle_of_the_first_call(echo, service, tmp_path):
-    """What the call imports is imported when no fork can come between: a child cannot end its parent's import."""
+def test_children_forked_during_the_first_call_can_call(echo, service, tmp_path):
+    """A child cannot finish an import of its parent, so no fork may happen while the package imports."""
     program = """
     import random
 
-    # asyncio has a lock of its own for its first use, which a child could find locked.
+    # asyncio locks at its first use, and a child could inherit the lock.
     asyncio.run(asyncio.sleep(0))
     codes = []
     for round in range(6):
         # Each round begins as a new program does, in a process that has imported nothing yet.
         pid = os.fork()
         if pid:
-            codes += ended([pid])
+            codes += wait_for_exit([pid])
             continue
-        first = threading.Thread(target=lambda: (told("first"), asyncio.run(told_async("first"))))
+        first = threading.Thread(target=lambda: (fetch_path("first"), asyncio.run(fetch_path_async("first"))))
         first.start()
         children = []
         for delay in (0.01, 0.03, 0.06, 0.1):
             time.sleep(delay * random.random())
             child = os.fork()
             if child == 0:
-                in_child(lambda: told(0)[0] == told(0)[1] and asyncio.run(told_async(1)))
+                exit_after(lambda: fetch_path(0)[0] == fetch_path(0)[1] and asyncio.run(fetch_path_async(1)))
             children.append(child)
         first.join()
-        os._exit(0 if ended(children, 15) == [0] * 4 else 3)
+        os._exit(0 if wait_for_exit(children, 15) == [0] * 4 else 3)
     print(codes)
     """
-    assert ran(program, written(service, echo.base_url, tmp_path), 120) == f"{[0] * 6}\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path), 120) == f"{[0] * 6}\n"
 
 
-def test_children_forked_while_a_key_is_first_used(echo, service, tmp_path):
-    """OpenSSL locks a key while a thread uses it for the first time, and a child would wait for that thread for ever."""
+def test_children_forked_during_the_first_use_of_a_key_can_sign(echo, service, tmp_path):
+    """OpenSSL locks a key while a thread uses it for the first time, and a child would wait for ever."""
     program = """
     codes = []
     for number in range(150):
@@ -203,64 +208,64 @@ def test_children_forked_while_a_key_is_first_used(echo, service, tmp_path):
         time.sleep(number % 40 * 1e-5)
         pid = os.fork()
         if pid == 0:
-            in_child(lambda: fresh.payment.jsapi("wx1", "prepay"))
-        codes += ended([pid], 5)
+            exit_after(lambda: fresh.payment.jsapi("wx1", "prepay"))
+        codes += wait_for_exit([pid], 5)
         thread.join()
     print(codes.count(0))
     """
-    assert ran(program, written(service, echo.base_url, tmp_path), 90) == "150\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path), 90) == "150\n"
 
 
-def test_a_call_imports_nothing_after_its_transport_is_there(echo, service, tmp_path):
+def test_a_call_imports_nothing_once_its_transport_exists(echo, service, tmp_path):
     program = """
-    def imported(function):
+    def find_imports(function):
         before = set(sys.modules)
         function()
         return sorted(set(sys.modules) - before)
 
     client._dispatch.transports.blocking, client._dispatch.transports.awaiting
-    print(imported(lambda: told(1)))
-    print(imported(lambda: asyncio.run(told_async(2))))
+    print(find_imports(lambda: fetch_path(1)))
+    print(find_imports(lambda: asyncio.run(fetch_path_async(2))))
     """
-    assert ran(program, written(service, echo.base_url.replace("127.0.0.1", "localhost"), tmp_path)) == "[]\n[]\n"
+    environment = write_settings(service, echo.base_url.replace("127.0.0.1", "localhost"), tmp_path)
+    assert run_program(program, environment) == "[]\n[]\n"
 
 
 UWSGI_APP = (
     PRELUDE
     + """
-told("at import")
+fetch_path("at-import")
 
 def application(environ, start_response):
-    right = [path == came for path, came in map(told, range(10))]
+    results = [sent == received for sent, received in map(fetch_path, range(10))]
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps([os.getpid(), all(right)]).encode()]
+    return [json.dumps([os.getpid(), all(results)]).encode()]
 """
 )
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_uwsgi_with_two_workers(service, authority, tmp_path, tls):
+def test_two_workers_of_uwsgi_can_call(service, authority, tmp_path, tls):
     pytest.importorskip("pyuwsgi")
     context, ca_bundle = authority
-    answer = lambda received: service.signed(json_body({"path": received.target[1:]}))  # noqa: E731
     (tmp_path / "app.py").write_text(UWSGI_APP)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    with Wire(answer, context if tls else None) as wire, (tmp_path / "log").open("w") as log:
+    with Wire(respond_with_path(service), context if tls else None) as wire, (tmp_path / "log").open("w") as log:
         more = {"ca_bundle": str(ca_bundle)} if tls else {}
         server = subprocess.Popen(
             [
                 sys.executable, "-c", "import pyuwsgi; pyuwsgi.run()", "--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "2",
                 "--wsgi-file", str(tmp_path / "app.py"), "--need-app", "--die-on-term", "--disable-logging",
             ],
-            env=written(service, wire.base_url, tmp_path, **more),
+            env=write_settings(service, wire.base_url, tmp_path, **more),
             stderr=log,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
             cwd=tmp_path,
         )  # fmt: skip
         try:
-            said = _asked(f"http://127.0.0.1:{port}/", 24)
+            replies = _ask(f"http://127.0.0.1:{port}/", 24)
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             try:
@@ -268,11 +273,11 @@ def test_uwsgi_with_two_workers(service, authority, tmp_path, tls):
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()
-    assert all(right for _, right in said), (tmp_path / "log").read_text()[-2000:]
-    assert len({pid for pid, _ in said}) == 2
+    assert all(is_right for _, is_right in replies), (tmp_path / "log").read_text()[-2000:]
+    assert len({pid for pid, _ in replies}) == 2
 
 
-def _asked(url: str, times: int) -> list[list]:
+def _ask(url: str, times: int) -> list[list]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(_number: int) -> list:
@@ -282,8 +287,8 @@ def _asked(url: str, times: int) -> list[list]:
             except (ConnectionError, urllib.error.URLError) as error:
                 if isinstance(error, urllib.error.HTTPError):
                     raise
-                time.sleep(0.1)  # it has not begun to listen
-        raise AssertionError("it does not listen")
+                time.sleep(0.1)  # the server does not listen yet
+        raise AssertionError("the server does not listen")
 
     ask(0)
     with ThreadPoolExecutor(4) as threads:
@@ -307,30 +312,30 @@ INTERRUPTS = """
     interrupts = 0
     for number in range({calls}):
         try:
-            # Somewhere within the call, which takes about a thousand microseconds.
+            # Interrupts at some point of the call, which takes about 1 ms.
             signal.setitimer(signal.ITIMER_REAL, 0.0002 + (number * 37 % 1000) / 1e6)
             client.v3.x.get()
             signal.setitimer(signal.ITIMER_REAL, 0)
         except Interrupt:
             interrupts += 1
         except TransportError:
-            pass  # cut short by an interrupt that a library took for an error of the connection
+            pass  # a library took the interrupt for an error of the connection
     signal.setitimer(signal.ITIMER_REAL, 0)
     print(interrupts > {calls} / 20)
     print([client.v3.x.get().status_code for _ in range(20)] == [200] * 20)
 """
 
 
-def test_interrupts_lock_nothing(echo, service, tmp_path):
-    """Python's own queue is left locked by an interrupt in the wrong moment, and with it the pool that all clients share."""
+def test_interrupts_leave_no_lock(echo, service, tmp_path):
+    """An interrupt can leave Python's own queue locked, and a pool of it would block every client."""
     program = INTERRUPTS.format(calls=500, seconds=30)
-    assert ran(program, written(service, echo.base_url, tmp_path)) == "True\nTrue\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path)) == "True\nTrue\n"
 
 
 @pytest.mark.slow
-def test_many_interrupts_lock_nothing(echo, service, tmp_path):
+def test_many_interrupts_leave_no_lock(echo, service, tmp_path):
     program = INTERRUPTS.format(calls=10_000, seconds=170)
-    assert ran(program, written(service, echo.base_url, tmp_path), 180) == "True\nTrue\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path), 180) == "True\nTrue\n"
 
 
 GEVENT = """
@@ -344,11 +349,11 @@ def test_an_async_signer_under_gevent_is_refused(echo, service, tmp_path):
     import gevent
     from wechatpay_chain import ConfigurationError
 
-    class Signer:
+    class AsyncSigner:
         async def sign(self, message):
             return "eA=="
 
-    class Plain:
+    class Signer:
         def sign(self, message):
             import base64
             from cryptography.hazmat.primitives import hashes, serialization
@@ -357,21 +362,21 @@ def test_an_async_signer_under_gevent_is_refused(echo, service, tmp_path):
             key = serialization.load_pem_private_key(settings["private_key"].encode(), None)
             return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
 
-    async_client = Client(**settings, signer=Signer())
+    client_with_async_signer = Client(**settings, signer=AsyncSigner())
     try:
-        async_client.v3.x.get()
+        client_with_async_signer.v3.x.get()
     except ConfigurationError as error:
         assert error.sent is False
         print("gevent" in str(error))
-    plain = Client(**settings, signer=Plain())
-    jobs = [gevent.spawn(lambda n=n: plain[f"v3/{n}"].get().json()["path"]) for n in range(8)]
+    client = Client(**settings, signer=Signer())
+    jobs = [gevent.spawn(lambda n=n: client[f"v3/{n}"].get().json()["path"]) for n in range(8)]
     gevent.joinall(jobs, raise_error=True)
     print([job.value for job in jobs] == [f"v3/{n}" for n in range(8)])
     """
     source = textwrap.dedent(GEVENT) + PRELUDE + textwrap.dedent(program)
     result = subprocess.run(
         [sys.executable, "-c", source],
-        env=written(service, echo.base_url, tmp_path),
+        env=write_settings(service, echo.base_url, tmp_path),
         capture_output=True,
         text=True,
         timeout=60,
@@ -380,7 +385,7 @@ def test_an_async_signer_under_gevent_is_refused(echo, service, tmp_path):
     assert result.stdout == "True\nTrue\n", result.stderr[-2000:]
 
 
-def test_awaited_calls_under_trio_say_what_they_need(client, wire, tmp_path):
+def test_async_calls_under_trio_are_refused(client, wire, tmp_path):
     trio = pytest.importorskip("trio")
     from wechatpay_chain import UnsupportedError
 
@@ -400,28 +405,28 @@ def test_awaited_calls_under_trio_say_what_they_need(client, wire, tmp_path):
     assert not wire.received
 
 
-def test_a_fork_and_a_first_call_do_not_wait_for_each_other(echo, service, tmp_path):
-    """Both take the lock of `logging` and the one of imports; in another order each, they would wait for ever."""
+def test_a_fork_and_a_first_call_do_not_deadlock(echo, service, tmp_path):
+    """Both take the lock of `logging` and that of imports. If their order differed, each would wait for the other."""
     program = """
     import faulthandler
     faulthandler.dump_traceback_later(20, exit=True)
 
-    class Slow:
+    class SlowFinder:
         def find_spec(self, name, path=None, target=None):
             if name == "requests":
                 time.sleep(0.3)
 
-    sys.meta_path.insert(0, Slow())
-    thread = threading.Thread(target=told, args=(1,))
+    sys.meta_path.insert(0, SlowFinder())
+    thread = threading.Thread(target=fetch_path, args=(1,))
     thread.start()
     time.sleep(0.1)
     pid = os.fork()
     if pid == 0:
-        in_child(lambda: told(2)[0] == told(2)[1])
-    print(ended([pid]))
+        exit_after(lambda: fetch_path(2)[0] == fetch_path(2)[1])
+    print(wait_for_exit([pid]))
     thread.join()
     """
-    assert ran(program, written(service, echo.base_url, tmp_path)) == "[0]\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path)) == "[0]\n"
 
 
 CHILD_OF_A_LOOP = """
@@ -439,7 +444,7 @@ CHILD_OF_A_LOOP = """
     client = Client(**settings, signer=Signer())
 
     async def call():
-        await told_async(1)
+        await fetch_path_async(1)
         await client.v3.merchant.media.upload.post_async(files={"file": ("a.png", b"x" * 1000)})
         return True
 
@@ -447,17 +452,17 @@ CHILD_OF_A_LOOP = """
     assert loop.run_until_complete(call())
     pid = os.fork()
     if pid == 0:
-        in_child(lambda: loop.run_until_complete(call()))
-    print(ended([pid]))
+        exit_after(lambda: loop.run_until_complete(call()))
+    print(wait_for_exit([pid]))
 """
 
 
-def test_a_child_has_threads_of_its_own_for_its_parents_loop(echo, service, tmp_path):
-    """What may take its time is done in a thread, of which the child has none, while the loop believes in its parent's."""
-    assert ran(CHILD_OF_A_LOOP, written(service, echo.base_url, tmp_path)) == "[0]\n"
+def test_a_child_can_use_the_loop_of_its_parent(echo, service, tmp_path):
+    """Slow work runs in worker threads. The loop still counts those of the parent, which the child does not have."""
+    assert run_program(CHILD_OF_A_LOOP, write_settings(service, echo.base_url, tmp_path)) == "[0]\n"
 
 
-def test_an_interrupt_does_not_lock_a_nonce_store(echo, service, tmp_path):
+def test_an_interrupt_leaves_no_lock_in_a_nonce_store(echo, service, tmp_path):
     program = """
     import faulthandler, itertools, signal
     from wechatpay_chain import SeenNonces
@@ -484,4 +489,4 @@ def test_an_interrupt_does_not_lock_a_nonce_store(echo, service, tmp_path):
     other.join(10)
     print(interrupts, other.is_alive())
     """
-    assert ran(program, written(service, echo.base_url, tmp_path)) == "300 False\n"
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path)) == "300 False\n"

@@ -1,4 +1,4 @@
-"""The examples of docs/notifications: each starts as it says, and receives real posts."""
+"""Each example of docs/notifications starts with the command that it names, and receives real posts."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ COMMANDS = {
     "django": [sys.executable, "django_app.py", "runserver", "--noreload", "PORT"],
     "aiohttp": [sys.executable, "aiohttp_app.py"],
 }
-EVERY = pytest.mark.parametrize("framework", COMMANDS)
+every_framework = pytest.mark.parametrize("framework", COMMANDS)
 
 APPID, NUMBER = "wxd678efh567hg6787", "1217752501201407033233368018"
 
 
 class Shop(NamedTuple):
-    """A server of an example, under way, with the merchant's sandbox and database."""
+    """The running server of an example, with the merchant's sandbox and database."""
 
     sandbox: Sandbox
     url: str
     folder: Path
 
     def notify(self, *, event_type="TRANSACTION.SUCCESS", original_type="transaction", fault=None, **changes: Any):
-        resource = {**payment(self.sandbox), **changes}
+        resource = {**build_payment(self.sandbox), **changes}
         return self.sandbox.notify(event_type, resource, self.url, original_type=original_type, fault=fault)
 
     @property
@@ -56,7 +56,7 @@ class Shop(NamedTuple):
             return db.execute(statement).fetchall()
 
 
-def payment(sandbox: Sandbox) -> dict[str, Any]:
+def build_payment(sandbox: Sandbox) -> dict[str, Any]:
     return {
         "appid": APPID,
         "mchid": sandbox.credentials["mchid"],
@@ -69,7 +69,7 @@ def payment(sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-def environment(folder: Path, sandbox: Sandbox) -> dict[str, str]:
+def write_environment(folder: Path, sandbox: Sandbox) -> dict[str, str]:
     key_id, key = next(iter(sandbox.credentials["certs"].items()))
     (folder / "pub_key.pem").write_text(key)
     return {
@@ -82,11 +82,11 @@ def environment(folder: Path, sandbox: Sandbox) -> dict[str, str]:
 
 
 @pytest.fixture
-def shop(tmp_path):
-    """Starts an example as its first line says, in a folder of its own; with another orders.py where one is given."""
+def start(tmp_path):
+    """Returns a context manager that starts an example in its own folder, with another orders.py if one is given."""
 
     @contextmanager
-    def begun(framework: str, orders: str = ""):
+    def start_example(framework: str, orders: str = ""):
         shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
         if orders:
             (tmp_path / "orders.py").write_text(textwrap.dedent(orders))
@@ -96,24 +96,28 @@ def shop(tmp_path):
         command = [port if word == "PORT" else str(word) for word in COMMANDS[framework]]
         with Sandbox(sign_with="public-key") as sandbox, (tmp_path / "server.log").open("w") as log:
             server = subprocess.Popen(
-                command, cwd=tmp_path, env={**environment(tmp_path, sandbox), "PORT": port}, stdout=log, stderr=log
+                command,
+                cwd=tmp_path,
+                env={**write_environment(tmp_path, sandbox), "PORT": port},
+                stdout=log,
+                stderr=log,
             )
             try:
                 shop = Shop(sandbox, f"http://127.0.0.1:{port}/wechatpay", tmp_path)
-                until = time.monotonic() + 30
-                while not listens(int(port)):
+                deadline = time.monotonic() + 30
+                while not is_listening(int(port)):
                     assert server.poll() is None, shop.log
-                    assert time.monotonic() < until, shop.log
+                    assert time.monotonic() < deadline, shop.log
                     time.sleep(0.05)
                 yield shop
             finally:
                 server.kill()
                 server.wait()
 
-    return begun
+    return start_example
 
 
-def listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -121,7 +125,7 @@ def listens(port: int) -> bool:
     return True
 
 
-def placed(shop: Shop) -> None:
+def place_order(shop: Shop) -> None:
     with closing(sqlite3.connect(shop.folder / "shop.db")) as db, db:
         db.execute(
             "INSERT INTO orders (out_trade_no, appid, mchid, total, currency) VALUES (?, ?, ?, 100, 'CNY')",
@@ -132,15 +136,15 @@ def placed(shop: Shop) -> None:
 def test_the_commands_are_those_of_the_examples():
     for command in COMMANDS.values():
         words = [Path(word).name if isinstance(word, Path) else word for word in command]
-        shown = " ".join("python" if word == sys.executable else word for word in words)
+        command_line = " ".join("python" if word == sys.executable else word for word in words)
         name = next(word for word in words if "_app" in word).partition(":")[0].removesuffix(".py")
-        # Here the port is chosen, and Django is one process, which can be ended as one.
-        shown = shown.replace(" --port PORT", "").replace(" --noreload PORT", "")
-        assert f"`{shown}`" in (EXAMPLES / f"{name}.py").read_text()
+        # Only the test chooses the port, and keeps Django in one process, which can be ended as one.
+        command_line = command_line.replace(" --port PORT", "").replace(" --noreload PORT", "")
+        assert f"`{command_line}`" in (EXAMPLES / f"{name}.py").read_text()
 
 
-@EVERY
-def test_four_slow_notifications_take_the_time_of_one(shop, framework):
+@every_framework
+def test_four_slow_notifications_take_the_time_of_one(start, framework):
     slow = """
         import time
 
@@ -148,20 +152,20 @@ def test_four_slow_notifications_take_the_time_of_one(shop, framework):
             time.sleep(1)
             return True
     """
-    with shop(framework, slow) as begun, ThreadPoolExecutor(4) as threads:
-        forged = begun.notify(fault="signtest")
+    with start(framework, slow) as shop, ThreadPoolExecutor(4) as threads:
+        forged = shop.notify(fault="signtest")
         assert [posted.outcome for posted in forged.posts] == [500]
         began = time.monotonic()
-        notices = list(threads.map(lambda _: begun.notify(), range(4)))
+        notices = list(threads.map(lambda _: shop.notify(), range(4)))
         took = time.monotonic() - began
         assert all(notice.is_received for notice in notices)
         assert 1 <= took < 2.5
-        [line] = [line for line in begun.log.splitlines() if "a notification was refused" in line]
+        [line] = [line for line in shop.log.splitlines() if "a notification was refused" in line]
         assert "bad signature" in line
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
-def test_a_reply_comes_in_time_whatever_the_rest_takes(shop, framework):
+def test_a_slow_order_system_gets_a_500_in_time(start, framework):
     slower = """
         import time
 
@@ -169,21 +173,21 @@ def test_a_reply_comes_in_time_whatever_the_rest_takes(shop, framework):
             time.sleep(8)
             return True
     """
-    with shop(framework, slower) as begun:
-        assert [posted.outcome for posted in begun.notify().posts] == [500]
+    with start(framework, slower) as shop:
+        assert [posted.outcome for posted in shop.notify().posts] == [500]
 
 
-@EVERY
-def test_an_order_is_marked_once_however_often_it_is_notified(shop, framework):
-    with shop(framework) as begun, ThreadPoolExecutor(8) as threads:
-        placed(begun)
-        notices = list(threads.map(lambda _: begun.notify(), range(16)))
+@every_framework
+def test_an_order_is_marked_as_paid_once_after_many_notifications(start, framework):
+    with start(framework) as shop, ThreadPoolExecutor(8) as threads:
+        place_order(shop)
+        notices = list(threads.map(lambda _: shop.notify(), range(16)))
         assert [notice.posts[0].outcome for notice in notices] == [204] * 16
-        assert begun.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
-        assert begun.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
+        assert shop.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
+        assert shop.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
 
 
-MISFITS = {
+MISMATCHES = {
     "amount": {"amount": {"total": 99, "currency": "CNY"}},
     "currency": {"amount": {"total": 100, "currency": "USD"}},
     "no amount": {"amount": {}},
@@ -197,39 +201,39 @@ MISFITS = {
 }
 
 
-def test_what_fits_no_order_marks_nothing_and_is_logged(shop):
-    with shop("fastapi") as begun:
-        placed(begun)
-        for number, (name, changes) in enumerate(MISFITS.items(), start=1):
-            assert begun.notify(**changes).posts[0].outcome == 500, name
-            assert begun.log.count("no order was marked as paid") == number, name
+def test_a_payment_that_fits_no_order_marks_nothing_and_is_logged(start):
+    with start("fastapi") as shop:
+        place_order(shop)
+        for number, (name, changes) in enumerate(MISMATCHES.items(), start=1):
+            assert shop.notify(**changes).posts[0].outcome == 500, name
+            assert shop.log.count("no order was marked as paid") == number, name
         for changes in (
             {"original_type": "profitsharing"},
             {"event_type": "REFUND.SUCCESS", "original_type": "refund"},
         ):
-            assert begun.notify(**changes).is_received
-        assert begun.rows("SELECT state FROM orders") == [("NOTPAY",)]
-        assert begun.notify().is_received
-        assert begun.notify().is_received, "a repetition"
-        assert begun.rows("SELECT state FROM orders") == [("PAID",)]
-        assert begun.notify(transaction_id="4200000000202601010000000002").posts[0].outcome == 500, "paid twice"
-        assert begun.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
-        assert begun.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
-        assert "oUpF8uMuAJO" not in begun.log
+            assert shop.notify(**changes).is_received
+        assert shop.rows("SELECT state FROM orders") == [("NOTPAY",)]
+        assert shop.notify().is_received
+        assert shop.notify().is_received, "the same notification again"
+        assert shop.rows("SELECT state FROM orders") == [("PAID",)]
+        assert shop.notify(transaction_id="4200000000202601010000000002").posts[0].outcome == 500, "paid twice"
+        assert shop.rows("SELECT state, transaction_id FROM orders") == [("PAID", "4200000000202601010000000001")]
+        assert shop.rows("SELECT out_trade_no FROM work") == [(NUMBER,)]
+        assert "oUpF8uMuAJO" not in shop.log
 
 
-def test_a_database_that_is_locked_asks_for_the_notification_again(shop):
-    with shop("fastapi") as begun:
-        placed(begun)
-        with closing(sqlite3.connect(begun.folder / "shop.db", isolation_level=None)) as other:
+def test_a_notification_comes_again_after_the_database_was_locked(start):
+    with start("fastapi") as shop:
+        place_order(shop)
+        with closing(sqlite3.connect(shop.folder / "shop.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert begun.notify().posts[0].outcome == 500
+            assert shop.notify().posts[0].outcome == 500
             other.execute("ROLLBACK")
-        assert begun.notify().is_received
-        assert begun.rows("SELECT state FROM orders") == [("PAID",)]
+        assert shop.notify().is_received
+        assert shop.rows("SELECT state FROM orders") == [("PAID",)]
 
 
-def test_an_order_is_paid_without_wechat_pay(tmp_path):
+def test_pay_py_posts_a_payment_without_wechat_pay(tmp_path):
     shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -284,15 +288,15 @@ def test_many_processes_of_many_threads_mark_an_order_once(orders):
         assert sorted(db.execute("SELECT out_trade_no FROM work").fetchall()) == [(number,) for number in numbers]
 
 
-def test_work_survives_a_worker_that_dies(orders):
-    def left() -> int:
+def test_work_of_a_worker_that_dies_is_done_by_another(orders):
+    def count_work() -> int:
         with orders.transaction() as db:
             return db.execute("SELECT count(*) FROM work").fetchone()[0]
 
     with orders.transaction() as db:
         db.execute("INSERT INTO work VALUES ('2026-1', 0)")
     assert orders.take_work(lease=0.3) == "2026-1"
-    assert orders.take_work() is None, "somebody has it"
+    assert orders.take_work() is None, "another worker has it"
     time.sleep(0.35)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     worker = subprocess.Popen(
@@ -300,9 +304,9 @@ def test_work_survives_a_worker_that_dies(orders):
     )
     try:
         assert worker.stdout.readline() == "delivered 2026-1\n"
-        until = time.monotonic() + 10
-        while left():
-            assert time.monotonic() < until
+        deadline = time.monotonic() + 10
+        while count_work():
+            assert time.monotonic() < deadline
     finally:
         worker.kill()
         worker.communicate()

@@ -1,4 +1,4 @@
-"""Keys, certificates and serial numbers as people copy them, what is said of those that are none, and what is never shown."""
+"""Keys, certificates and serials load in every form that people copy; errors name the rest and show no secret."""
 
 from __future__ import annotations
 
@@ -41,40 +41,40 @@ def full_width(text: str) -> str:
     return "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text)
 
 
-def lines_of(pem: str) -> list[str]:
+def split_lines(pem: str) -> list[str]:
     return pem.strip().split("\n")
 
 
-def content_of(pem: str) -> str:
-    return "".join(lines_of(pem)[1:-1])
+def get_base64(pem: str) -> str:
+    return "".join(split_lines(pem)[1:-1])
 
 
-def octets_of(pem: str) -> bytes:
-    return base64.b64decode(content_of(pem))
+def decode_pem(pem: str) -> bytes:
+    return base64.b64decode(get_base64(pem))
 
 
 FORMS = {
     "bytes": lambda pem: pem.encode(),
     "bytearray": lambda pem: bytearray(pem.encode()),
-    "der": octets_of,
-    "der and a line break": lambda pem: octets_of(pem) + b"\n",
-    "base64": content_of,
-    "base64 as bytes": lambda pem: content_of(pem).encode(),
-    "base64 wrapped": lambda pem: "\n".join(lines_of(pem)[1:-1]),
-    "base64 of 76 columns": lambda pem: base64.encodebytes(octets_of(pem)),
-    "base64 without padding": lambda pem: content_of(pem).rstrip("="),
-    "base64 with too much padding": lambda pem: content_of(pem).rstrip("=") + "====",
-    "base64url": lambda pem: base64.urlsafe_b64encode(octets_of(pem)),
-    "base64url without padding": lambda pem: base64.urlsafe_b64encode(octets_of(pem)).decode().rstrip("="),
+    "der": decode_pem,
+    "der and a line break": lambda pem: decode_pem(pem) + b"\n",
+    "base64": get_base64,
+    "base64 as bytes": lambda pem: get_base64(pem).encode(),
+    "base64 wrapped": lambda pem: "\n".join(split_lines(pem)[1:-1]),
+    "base64 of 76 columns": lambda pem: base64.encodebytes(decode_pem(pem)),
+    "base64 without padding": lambda pem: get_base64(pem).rstrip("="),
+    "base64 with too much padding": lambda pem: get_base64(pem).rstrip("=") + "====",
+    "base64url": lambda pem: base64.urlsafe_b64encode(decode_pem(pem)),
+    "base64url without padding": lambda pem: base64.urlsafe_b64encode(decode_pem(pem)).decode().rstrip("="),
     "base64url in a PEM": lambda pem: (
-        f"{lines_of(pem)[0]}\n{base64.urlsafe_b64encode(octets_of(pem)).decode()}\n{lines_of(pem)[-1]}"
+        f"{split_lines(pem)[0]}\n{base64.urlsafe_b64encode(decode_pem(pem)).decode()}\n{split_lines(pem)[-1]}"
     ),
     "base64 of the PEM": lambda pem: base64.b64encode(pem.encode()).decode(),
     "base64 of the PEM of Windows": lambda pem: base64.b64encode(b"\xef\xbb\xbf" + pem.replace("\n", "\r\n").encode()),
     "base64 twice": lambda pem: base64.b64encode(base64.b64encode(pem.encode())),
-    "hexadecimal": lambda pem: octets_of(pem).hex(),
+    "hexadecimal": lambda pem: decode_pem(pem).hex(),
     "a data URL": lambda pem: f"data:application/x-pem-file;base64,{base64.b64encode(pem.encode()).decode()}",
-    "base64: in front": lambda pem: f"base64:{content_of(pem)}",
+    "base64: in front": lambda pem: f"base64:{get_base64(pem)}",
     "backslash n": lambda pem: pem.replace("\n", "\\n"),
     "backslash r backslash n": lambda pem: pem.replace("\n", "\\r\\n"),
     "two backslashes and n": lambda pem: pem.replace("\n", "\\\\n"),
@@ -84,8 +84,8 @@ FORMS = {
     "JSON in JSON": lambda pem: json.dumps(json.dumps(pem)),
     "blanks for line breaks": lambda pem: pem.replace("\n", " "),
     "nothing for line breaks": lambda pem: pem.replace("\n", ""),
-    "no blank at all": lambda pem: pem.replace("\n", "").replace(" ", ""),
-    "one long line": lambda pem: f"{lines_of(pem)[0]}\n{content_of(pem)}\n{lines_of(pem)[-1]}",
+    "no blanks at all": lambda pem: pem.replace("\n", "").replace(" ", ""),
+    "one long line": lambda pem: f"{split_lines(pem)[0]}\n{get_base64(pem)}\n{split_lines(pem)[-1]}",
     "CR LF": lambda pem: pem.replace("\n", "\r\n"),
     "CR": lambda pem: pem.replace("\n", "\r"),
     "the line separator of Unicode": lambda pem: pem.replace("\n", "\u2028"),
@@ -93,22 +93,22 @@ FORMS = {
     "BOM": lambda pem: f"\ufeff{pem}",
     "BOM as bytes": lambda pem: b"\xef\xbb\xbf" + pem.encode(),
     "BOM read as Latin-1": lambda pem: f"ï»¿{pem}",
-    "BOM and base64": lambda pem: f"\ufeff{content_of(pem)}",
+    "BOM and base64": lambda pem: f"\ufeff{get_base64(pem)}",
     "UTF-16": lambda pem: pem.encode("utf-16"),
     "UTF-16 big endian": lambda pem: b"\xfe\xff" + pem.encode("utf-16-be"),
     "UTF-16 without its mark": lambda pem: pem.encode("utf-16-le"),
     "UTF-32": lambda pem: pem.encode("utf-32"),
     "zero bytes at the end": lambda pem: f"{pem}\0",
     "double quotes": lambda pem: f'"{pem}"',
-    "single quotes and base64": lambda pem: f"'{content_of(pem)}'",
+    "single quotes and base64": lambda pem: f"'{get_base64(pem)}'",
     "typographic quotes": lambda pem: f"“{pem}”",
     "repr of bytes": lambda pem: repr(pem.encode()),
-    "source code of Java": lambda pem: " +\n".join(f'        "{line}\\n"' for line in lines_of(pem)),
-    "source code of PHP": lambda pem: "\n".join(f"    . '{line}'" for line in lines_of(pem)),
+    "source code of Java": lambda pem: " +\n".join(f'        "{line}\\n"' for line in split_lines(pem)),
+    "source code of PHP": lambda pem: "\n".join(f"    . '{line}'" for line in split_lines(pem)),
     "indented": lambda pem: textwrap.indent(pem, "    "),
     "indented with tabs": lambda pem: textwrap.indent(pem, "\t"),
     "blanks at the ends of lines": lambda pem: f"\n\n {pem}".replace("\n", "  \n"),
-    "a mail that cites": lambda pem: textwrap.indent(pem, "> "),
+    "a quotation in a mail": lambda pem: textwrap.indent(pem, "> "),
     "a comment": lambda pem: textwrap.indent(pem, "# "),
     "YAML": lambda pem: "key: |\n" + textwrap.indent(pem, "  "),
     "Markdown": lambda pem: f"```\n{pem}```\n",
@@ -119,7 +119,7 @@ FORMS = {
     "explanations in GBK": lambda pem: f"商户的文件：\n{pem}\n请妥善保管".encode("gbk"),
     "zero-width spaces": lambda pem: pem.replace("A", "A\u200b"),
     "invisible characters in base64": lambda pem: (
-        content_of(pem)[:50] + "\u200e\u00ad\u2060\ufeff" + content_of(pem)[50:]
+        get_base64(pem)[:50] + "\u200e\u00ad\u2060\ufeff" + get_base64(pem)[50:]
     ),
     "no-break spaces": lambda pem: pem.replace(" ", "\u00a0").replace("\n", "\u00a0\n"),
     "full-width dashes": lambda pem: pem.replace("-", "－"),
@@ -131,15 +131,15 @@ FORMS = {
     "no END line": lambda pem: pem.rsplit("\n", 2)[0],
     "percent-encoded": lambda pem: urllib.parse.quote(pem),
     "form-encoded": lambda pem: urllib.parse.quote_plus(pem),
-    "percent-encoded base64": lambda pem: urllib.parse.quote(content_of(pem), safe=""),
+    "percent-encoded base64": lambda pem: urllib.parse.quote(get_base64(pem), safe=""),
     "HTML": lambda pem: html.escape(pem).replace("+", "&#43;").replace("\n", "<br>\n"),
     "an .env file": lambda pem: 'export PRIVATE_KEY="' + pem.replace("\n", "\\n") + '"\n',
-    "an .env file and base64": lambda pem: f"PRIVATE_KEY={content_of(pem)}\n",
+    "an .env file and base64": lambda pem: f"PRIVATE_KEY={get_base64(pem)}\n",
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_keys_in_every_form_that_people_copy(service, tmp_path, form):
+def test_keys_are_loaded_in_every_form_that_people_copy(service, tmp_path, form):
     key, public, certificate = service.merchant, service.public_key.public_key(), service.certificate
     file = tmp_path / "copied"
     for private_form in (PKCS1, PKCS8):
@@ -156,16 +156,16 @@ def test_keys_in_every_form_that_people_copy(service, tmp_path, form):
     "form", ["bytes", "backslash n", "blanks for line breaks", "CR LF", "base64 of the PEM", "UTF-16"]
 )
 @pytest.mark.parametrize("private_form", [PKCS1, PKCS8])
-def test_encrypted_keys_in_the_forms_that_people_copy(service, form, private_form):
+def test_encrypted_keys_are_loaded_in_the_forms_that_people_copy(service, form, private_form):
     locked = private_pem(service.merchant, serialization.BestAvailableEncryption(b"secret"), private_form)
     loaded = crypto.load_private_key(FORMS[form](locked), "secret")
     assert loaded.private_numbers() == service.merchant.private_numbers()
 
 
-def test_the_urls_of_the_php_sdk(service):
+def test_key_urls_of_the_php_sdk_are_loaded(service):
     key, numbers = service.merchant, service.merchant.private_numbers()
     for scheme, form in (("pkcs1", PKCS1), ("pkcs8", PKCS8)):
-        url = f"private.{scheme}://{content_of(private_pem(key, form=form))}"
+        url = f"private.{scheme}://{get_base64(private_pem(key, form=form))}"
         assert crypto.load_private_key(url).private_numbers() == numbers
         with pytest.raises(ConfigurationError, match="an RSA private key"):
             crypto.load_public_key(url)
@@ -173,13 +173,13 @@ def test_the_urls_of_the_php_sdk(service):
         ("spki", serialization.PublicFormat.SubjectPublicKeyInfo),
         ("pkcs1", serialization.PublicFormat.PKCS1),
     ):
-        url = f"public.{scheme}://{content_of(public_pem(key, form))}"
+        url = f"public.{scheme}://{get_base64(public_pem(key, form))}"
         assert crypto.load_public_key(url) == key.public_key()
         with pytest.raises(ConfigurationError, match="an RSA public key"):
             crypto.load_private_key(url)
 
 
-def test_paths_in_every_spelling(service, tmp_path, monkeypatch):
+def test_paths_are_found_in_every_spelling(service, tmp_path, monkeypatch):
     folder = tmp_path / "商户 密钥（新）"
     folder.mkdir()
     file = folder / "apiclient_key.pem"
@@ -206,7 +206,7 @@ def test_paths_in_every_spelling(service, tmp_path, monkeypatch):
         assert crypto.load_private_key(path).key_size == 2048, path
 
 
-def test_the_url_of_a_path_of_windows(tmp_path, monkeypatch):
+def test_the_url_of_a_windows_path_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "C:").mkdir()
     key = new_key()
@@ -214,8 +214,8 @@ def test_the_url_of_a_path_of_windows(tmp_path, monkeypatch):
     assert crypto.load_private_key("file:///C:/a%20key.pem").private_numbers() == key.private_numbers()
 
 
-def test_a_text_is_base64_or_a_path_by_its_look_alone(service, tmp_path, monkeypatch):
-    """A file whose name is base64 of a key is found through a Path, never through a text."""
+def test_a_string_that_looks_like_base64_is_never_a_path(service, tmp_path, monkeypatch):
+    """A file whose name is the base64 of a key is found through a Path only."""
     monkeypatch.chdir(tmp_path)
     short = base64.b64encode(ed25519.Ed25519PrivateKey.generate().private_bytes(DER, PKCS8, PLAIN)).decode()
     name = short.replace("+", "-").replace("/", "_")
@@ -235,7 +235,7 @@ def test_a_text_is_base64_or_a_path_by_its_look_alone(service, tmp_path, monkeyp
         assert crypto.load_private_key(path).key_size == 2048
 
 
-def test_files_of_several_blocks(service):
+def test_the_key_or_the_first_certificate_of_a_file_is_loaded(service):
     key, other = private_pem(service.merchant), private_pem(service.platform)
     leaf, root = new_certificate(service.platform, serial=5), new_certificate(service.public_key, serial=6)
     chain = certificate_pem(leaf) + certificate_pem(root)
@@ -250,7 +250,7 @@ def test_files_of_several_blocks(service):
         crypto.load_public_key(public_pem(service.merchant) + chain)
 
 
-def archive(key, certificate, passphrase: bytes | None, others=()) -> bytes:
+def build_p12(key, certificate, passphrase: bytes | None, others=()) -> bytes:
     encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else PLAIN
     return pkcs12.serialize_key_and_certificates(b"Tenpay Certificate", key, certificate, others, encryption)
 
@@ -262,53 +262,59 @@ def certificate(service):
 
 @pytest.fixture(scope="module")
 def apiclient_cert(service, certificate):
-    return archive(service.merchant, certificate, MCHID.encode(), [service.certificate])
+    return build_p12(service.merchant, certificate, MCHID.encode(), [service.certificate])
 
 
-def client(service, **settings) -> Client:
+def build_client(service, **settings) -> Client:
     return Client(**{**service.settings(HOST), **settings})
 
 
-OWN = "0" * 34 + "0A1B2C"
+OWN_SERIAL = "0" * 34 + "0A1B2C"
 
 
-def test_a_p12_brings_key_certificate_and_serial_at_once(service, tmp_path, apiclient_cert):
+def test_a_p12_contains_key_and_serial(service, tmp_path, apiclient_cert):
     file = tmp_path / "apiclient_cert.p12"
     file.write_bytes(apiclient_cert)
     for source in (file, str(file), apiclient_cert, base64.b64encode(apiclient_cert).decode()):
-        for serial in ("", None, OWN, "0A:1B:2C", 0x0A1B2C, file, apiclient_cert):
-            made = client(service, private_key=source, serial=serial)
-            assert made.serial == OWN
-            assert made.decrypt(crypto.encrypt("张三", service.merchant.public_key())) == "张三"
+        for serial in ("", None, OWN_SERIAL, "0A:1B:2C", 0x0A1B2C, file, apiclient_cert):
+            client = build_client(service, private_key=source, serial=serial)
+            assert client.serial == OWN_SERIAL
+            assert client.decrypt(crypto.encrypt("张三", service.merchant.public_key())) == "张三"
     assert crypto.load_private_key(file, MCHID).private_numbers() == service.merchant.private_numbers()
-    assert crypto.serial_number(file, MCHID) == OWN
-    assert client(service, former_private_keys=[file]).serial == SERIAL
+    assert crypto.serial_number(file, MCHID) == OWN_SERIAL
+    assert build_client(service, former_private_keys=[file]).serial == SERIAL
     bundle = certificate_pem(service.certificate) + private_pem(service.merchant)
     own = certificate_pem(new_certificate(service.merchant, serial=0x0A1B2C))
-    assert client(service, private_key=bundle + own, serial="").serial == OWN, "and so does a PEM that holds both"
+    client = build_client(service, private_key=bundle + own, serial="")
+    assert client.serial == OWN_SERIAL, "a PEM file can contain both too"
 
 
-def test_the_passphrase_of_a_p12(service, certificate):
-    named = archive(service.merchant, certificate, b"secret")
-    assert client(service, private_key=named, passphrase="secret", serial=named).serial == OWN
-    assert client(service, private_key=archive(service.merchant, certificate, None), serial="").serial == OWN
-    for settings, said in (
-        ({"private_key": named}, "private_key: .*the merchant number does not decrypt"),
-        ({"private_key": named, "passphrase": "another secret"}, "private_key: .*passphrase= does not decrypt"),
-        ({"serial": named}, "serial: .*the merchant number does not decrypt"),
-        ({"certs": {PUBLIC_KEY_ID: named}}, r"certs\['PUB_KEY_ID_0.*an empty passphrase does not decrypt"),
-        ({"private_key": archive(None, None, MCHID.encode(), [certificate])}, "without a private key"),
-        ({"serial": archive(service.merchant, None, MCHID.encode())}, "serial: .*without a certificate"),
-        ({"private_key": archive(service.merchant, None, MCHID.encode()), "serial": ""}, "serial: it is missing"),
-        ({"private_key": archive(ec.generate_private_key(ec.SECP256R1()), None, MCHID.encode())}, "ECPrivateKey"),
-        ({"private_key": named[:-40]}, "cut short"),
+def test_a_p12_is_decrypted_with_the_passphrase_or_the_merchant_number(service, certificate):
+    own_passphrase = build_p12(service.merchant, certificate, b"secret")
+    client = build_client(service, private_key=own_passphrase, passphrase="secret", serial=own_passphrase)
+    assert client.serial == OWN_SERIAL
+    client = build_client(service, private_key=build_p12(service.merchant, certificate, None), serial="")
+    assert client.serial == OWN_SERIAL
+    for settings, pattern in (
+        ({"private_key": own_passphrase}, "private_key: .*the merchant number does not decrypt"),
+        (
+            {"private_key": own_passphrase, "passphrase": "another secret"},
+            "private_key: .*passphrase= does not decrypt",
+        ),
+        ({"serial": own_passphrase}, "serial: .*the merchant number does not decrypt"),
+        ({"certs": {PUBLIC_KEY_ID: own_passphrase}}, r"certs\['PUB_KEY_ID_0.*an empty passphrase does not decrypt"),
+        ({"private_key": build_p12(None, None, MCHID.encode(), [certificate])}, "without a private key"),
+        ({"serial": build_p12(service.merchant, None, MCHID.encode())}, "serial: .*without a certificate"),
+        ({"private_key": build_p12(service.merchant, None, MCHID.encode()), "serial": ""}, "serial: it is missing"),
+        ({"private_key": build_p12(ec.generate_private_key(ec.SECP256R1()), None, MCHID.encode())}, "ECPrivateKey"),
+        ({"private_key": own_passphrase[:-40]}, "cut short"),
     ):
-        with pytest.raises(ConfigurationError, match=said) as caught:
-            client(service, **settings)
+        with pytest.raises(ConfigurationError, match=pattern) as caught:
+            build_client(service, **settings)
         assert_hidden(caught.value, "another secret", service)
 
 
-def test_a_certificate_in_place_of_its_serial(service, tmp_path, certificate):
+def test_a_certificate_is_accepted_in_place_of_its_serial(service, tmp_path, certificate):
     file = tmp_path / "apiclient_cert.pem"
     file.write_text(certificate_pem(certificate))
     for serial in (
@@ -319,12 +325,12 @@ def test_a_certificate_in_place_of_its_serial(service, tmp_path, certificate):
         certificate,
         certificate_pem(certificate),
         certificate.public_bytes(DER),
-        content_of(certificate_pem(certificate)),
+        get_base64(certificate_pem(certificate)),
     ):
-        assert client(service, serial=serial).serial == OWN
+        assert build_client(service, serial=serial).serial == OWN_SERIAL
 
 
-def test_a_certificate_of_another_key(service, certificate, apiclient_cert):
+def test_a_certificate_of_another_key_is_refused(service, certificate, apiclient_cert):
     other = new_certificate(service.platform, serial=9)
     for settings in (
         {"serial": other},
@@ -335,13 +341,15 @@ def test_a_certificate_of_another_key(service, certificate, apiclient_cert):
         {"private_key": private_pem(service.merchant) + certificate_pem(certificate), "serial": SERIAL},
     ):
         with pytest.raises(ConfigurationError, match=r"^serial and private_key: .*private_key="):
-            client(service, **settings)
-    elsewhere = {"signer": type("Signer", (), {"sign": lambda self, message: ""})(), "private_key": ""}
-    assert client(service, serial=other, **elsewhere).serial == f"{9:040X}", "who signs elsewhere is believed"
+            build_client(service, **settings)
+    signer = {"signer": type("Signer", (), {"sign": lambda self, message: ""})(), "private_key": ""}
+    assert build_client(service, serial=other, **signer).serial == f"{9:040X}", (
+        "with a signer, there is no key to compare"
+    )
 
 
-def test_what_is_no_serial_and_no_certificate(service, tmp_path):
-    for serial, said in {
+def test_a_source_that_is_neither_a_serial_nor_a_certificate_is_refused(service, tmp_path):
+    for serial, pattern in {
         public_pem(service.merchant): "serial: .*bare public key",
         private_pem(service.merchant): "serial: .*an RSA private key",
         tmp_path / "apiclient_cert.pem": "serial: .*apiclient_cert.pem",
@@ -351,9 +359,9 @@ def test_what_is_no_serial_and_no_certificate(service, tmp_path):
         b"": "serial: it is missing",
         " \u200b": "serial: ",
     }.items():
-        with pytest.raises(ConfigurationError, match=said) as caught:
-            client(service, serial=serial)
-        assert_hidden(caught.value, content_of(private_pem(service.merchant)), service)
+        with pytest.raises(ConfigurationError, match=pattern) as caught:
+            build_client(service, serial=serial)
+        assert_hidden(caught.value, get_base64(private_pem(service.merchant)), service)
 
 
 NUMBER = 0x0408B07E79B8269FEC3D5D3E6AB8ED163A6A380D
@@ -392,14 +400,14 @@ COLONS = ":".join(DIGITS[place : place + 2] for place in range(0, 40, 2))
         f"{DIGITS},",
     ],
 )
-def test_serials_copied_from_anywhere(service, spelling):
+def test_serials_are_read_as_people_copy_them(service, spelling):
     assert crypto.normalize_serial(spelling) == DIGITS
-    assert client(service, serial=spelling).serial == DIGITS
-    assert DIGITS in repr(client(service, certs={spelling: service.platform.public_key()}))
+    assert build_client(service, serial=spelling).serial == DIGITS
+    assert DIGITS in repr(build_client(service, certs={spelling: service.platform.public_key()}))
 
 
 @pytest.mark.parametrize(
-    ("spelling", "said"),
+    ("spelling", "pattern"),
     [
         (DIGITS.replace("0", "O", 1), r"U\+004F LATIN CAPITAL LETTER O at character 1, where a zero may be meant"),
         (f"{DIGITS[:5]}l{DIGITS[6:]}", r"U\+006C LATIN SMALL LETTER L at character 6, where a one may be meant"),
@@ -416,31 +424,31 @@ def test_serials_copied_from_anywhere(service, spelling):
         (True, "bool"),
     ],
 )
-def test_a_serial_with_a_flaw(service, spelling, said):
-    with pytest.raises(ConfigurationError, match=f"^serial: .*{said}.*; expected"):
+def test_the_error_of_a_serial_names_its_flaw(service, spelling, pattern):
+    with pytest.raises(ConfigurationError, match=f"^serial: .*{pattern}.*; expected"):
         crypto.normalize_serial(spelling)
     with pytest.raises(ConfigurationError, match=r"^serial: .*expected"):
-        client(service, serial=spelling)
+        build_client(service, serial=spelling)
     if isinstance(spelling, str):
-        with pytest.raises(ConfigurationError, match=f"^certs: .*{said}.*; expected"):
-            client(service, certs={spelling: service.platform.public_key()})
+        with pytest.raises(ConfigurationError, match=f"^certs: .*{pattern}.*; expected"):
+            build_client(service, certs={spelling: service.platform.public_key()})
 
 
 @pytest.mark.parametrize(
     "spelling", [f"\u200e{PUBLIC_KEY_ID}", f'"{PUBLIC_KEY_ID}"', PUBLIC_KEY_ID.lower(), f"公钥ID：{PUBLIC_KEY_ID}\r\n"]
 )
-def test_ids_of_public_keys_copied_from_anywhere(service, spelling):
-    assert PUBLIC_KEY_ID in repr(client(service, certs={spelling: service.public_key.public_key()}))
+def test_ids_of_public_keys_are_read_as_people_copy_them(service, spelling):
+    assert PUBLIC_KEY_ID in repr(build_client(service, certs={spelling: service.public_key.public_key()}))
 
 
-def test_an_id_with_a_flaw(service):
-    for key_id, said in (
+def test_the_error_of_an_id_names_its_flaw(service):
+    for key_id, pattern in (
         ("PUB_KEY_ID_0 1", r"U\+0020 SPACE at character 13"),
         ("\u200ePUB_KEY_ID_公", r"U\+516C CJK UNIFIED IDEOGRAPH-516C at character 13"),
         ("PUB_KEY_ID_", "digits are missing"),
     ):
-        with pytest.raises(ConfigurationError, match=f"^certs: .*{said}"):
-            client(service, certs={key_id: service.public_key.public_key()})
+        with pytest.raises(ConfigurationError, match=f"^certs: .*{pattern}"):
+            build_client(service, certs={key_id: service.public_key.public_key()})
 
 
 API_KEY = "9f8e7d6c5b4a39281706f5e4d3c2b1Aa"
@@ -448,7 +456,7 @@ API_KEY = "9f8e7d6c5b4a39281706f5e4d3c2b1Aa"
 
 @pytest.mark.parametrize("setting", ["apiv3_key", "apiv2_key"])
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "pattern"),
     [
         (f"{API_KEY}\n", "ends with a line break, .*32 characters"),
         (f"{API_KEY}\r\n".encode(), "ends with a line break"),
@@ -480,55 +488,55 @@ API_KEY = "9f8e7d6c5b4a39281706f5e4d3c2b1Aa"
         (bytearray(API_KEY.encode()), "came a bytearray"),
     ],
 )
-def test_an_api_key_with_a_flaw(service, setting, key, said):
-    with pytest.raises(ConfigurationError, match=f"^{setting}: .*{said}.*; expected") as caught:
-        client(service, **{setting: key})
+def test_the_error_of_an_api_key_names_its_flaw(service, setting, key, pattern):
+    with pytest.raises(ConfigurationError, match=f"^{setting}: .*{pattern}.*; expected") as caught:
+        build_client(service, **{setting: key})
     assert_hidden(caught.value, key if isinstance(key, str) else bytes(key).decode("latin-1"), service)
     assert_hidden(caught.value, API_KEY, service)
 
 
-def elliptic(form=PKCS8, curve=P256) -> bytes:
+def build_ec_key(form=PKCS8, curve=P256) -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(DER, form, PLAIN).replace(P256, curve)
 
 
-def pem_of(label: str, octets: bytes) -> str:
+def build_pem(label: str, octets: bytes) -> str:
     return f"-----BEGIN {label}-----\n{base64.encodebytes(octets).decode()}-----END {label}-----\n"
 
 
-def sm2_certificate() -> bytes:
+def build_sm2_certificate() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     return new_certificate(key, serial=7).public_bytes(DER).replace(P256, SM2)
 
 
-def request(key) -> bytes:
+def build_certificate_request(key) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, MCHID)])
     return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256()).public_bytes(PEM)
 
 
-def zipped(text: str) -> bytes:
+def zip_text(text: str) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("apiclient_key.pem", text)
+    with zipfile.ZipFile(file, "w") as zip_file:
+        zip_file.writestr("apiclient_key.pem", text)
     return file.getvalue()
 
 
-def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
-    """What is of no use as any key, and what is said of it."""
+def build_invalid_sources(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
+    """Returns sources that cannot be used as a key, and a pattern of the error for each."""
     pem = private_pem(key)
-    content = content_of(pem)
+    content = get_base64(pem)
     return {
-        "request": (request(key), "a certificate request.*the request is only"),
-        "request as base64": (content_of(request(key).decode()), "a certificate request"),
-        "EC": (elliptic(), "an EC private key"),
+        "certificate request": (build_certificate_request(key), "a certificate request.*the request is only"),
+        "certificate request as base64": (get_base64(build_certificate_request(key).decode()), "a certificate request"),
+        "EC": (build_ec_key(), "an EC private key"),
         "EC of SEC 1": (
-            pem_of("EC PARAMETERS", P256) + pem_of("EC PRIVATE KEY", elliptic(PKCS1)),
+            build_pem("EC PARAMETERS", P256) + build_pem("EC PRIVATE KEY", build_ec_key(PKCS1)),
             "came an EC private key",
         ),
-        "SM2": (elliptic(curve=SM2), "an SM2 private key"),
-        "SM2 of SEC 1": (pem_of("EC PRIVATE KEY", elliptic(PKCS1, SM2)), "an SM2 private key"),
+        "SM2": (build_ec_key(curve=SM2), "an SM2 private key"),
+        "SM2 of SEC 1": (build_pem("EC PRIVATE KEY", build_ec_key(PKCS1, SM2)), "an SM2 private key"),
         "Ed25519": (private_pem(ed25519.Ed25519PrivateKey.generate()), "an Ed25519 private key"),
         "Ed25519 as base64": (
-            content_of(private_pem(ed25519.Ed25519PrivateKey.generate())),
+            get_base64(private_pem(ed25519.Ed25519PrivateKey.generate())),
             "an Ed25519 private key",
         ),
         "DSA": (private_pem(dsa.generate_private_key(1024)), "a DSA private key"),
@@ -549,88 +557,88 @@ def strangers(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str]]:
         ),
         "PKCS#7": (pkcs7.serialize_certificates([new_certificate(key)], PEM), r"a PKCS#7 container"),
         "HTML": (b"<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page.*download the file again"),
-        "ZIP": (zipped(pem), "a ZIP archive; .*extract it"),
-        "Java": (b"\xfe\xed\xfe\xed\0\0\0\2" + octets_of(pem), "a Java keystore"),
+        "ZIP": (zip_text(pem), "a ZIP archive; .*extract it"),
+        "Java": (b"\xfe\xed\xfe\xed\0\0\0\2" + decode_pem(pem), "a Java keystore"),
         "an id": (PUBLIC_KEY_ID, "the id of WeChat Pay's public key"),
         "nothing": (b"\n", "nothing"),
         "blanks": ("\u200b \n", "an empty string"),
         "noise": (bytes(range(128, 256)), "128 bytes that are neither"),
         "cut": (pem[:900], r"damaged PEM block \(private key\): it is cut short, 6.. of 1... bytes"),
-        "cut DER": (octets_of(pem)[:700], "damaged DER: it is cut short, 700 of"),
+        "cut DER": (decode_pem(pem)[:700], "damaged DER: it is cut short, 700 of"),
         "cut base64": (content[:800], "damaged DER: it is cut short, 600 of"),
         "base64 with a character too many": (content[:801], "damaged base64"),
         "cut at the beginning": (content[300:], "damaged base64"),
         "cut short at the beginning": (content[300:500], "neither PEM nor base64"),
         "a line missing at the beginning": (pem.replace(content[:64], ""), "damaged PEM block"),
-        "something left out": (
+        "an ellipsis for a line": (
             pem.replace(content[64:128], "..."),
             r"damaged PEM block.*U\+002E FULL STOP at character 67",
         ),
-        "a placeholder": (pem_of("PRIVATE KEY", b"your key here"), "damaged PEM block"),
+        "a placeholder": (build_pem("PRIVATE KEY", b"your key here"), "damaged PEM block"),
         "no content": ("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "an empty PEM block"),
-        "more behind it": (octets_of(pem) + octets_of(pem), "bytes follow its end"),
+        "two keys in one DER": (decode_pem(pem) + decode_pem(pem), "bytes follow its end"),
         "a long text": ("no key. " * 200, "a string of 1599 characters, which is neither PEM nor base64"),
         "a user's folder": ("~nobody-at-all/apiclient_key.pem", "~nobody-at-all/apiclient_key.pem"),
         "a URL": ("https://example.com/key.pem", "a URL with the scheme 'https'"),
-        "a Path of it": (Path(content[:99].replace("//", "/x") + "x"), "a path of 100 characters"),
-        "a part of it as a path": (content[:40] + ".pem", "a string of 44 characters"),
+        "a Path of base64": (Path(content[:99].replace("//", "/x") + "x"), "a path of 100 characters"),
+        "base64 with a suffix": (content[:40] + ".pem", "a string of 44 characters"),
         "an open file": (io.BytesIO(pem.encode()), "came a BytesIO"),
     }
 
 
-KINDS = sorted(strangers(new_key()))
+KINDS = sorted(build_invalid_sources(new_key()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("setting", ["private_key", "former_private_keys", "certs", "trust_anchors"])
-def test_what_is_no_key_is_named(service, setting, kind):
-    source, said = strangers(service.merchant)[kind]
-    given, named = {
+def test_an_invalid_source_is_named_in_the_error(service, setting, kind):
+    source, pattern = build_invalid_sources(service.merchant)[kind]
+    value, path = {
         "private_key": (source, "private_key"),
         "former_private_keys": ([service.platform, source], r"former_private_keys\[1\]"),
         "certs": ({PUBLIC_KEY_ID: source}, rf"certs\['{PUBLIC_KEY_ID}'\]"),
         "trust_anchors": ([service.certificate, source], r"trust_anchors\[1\]"),
     }[setting]
-    with pytest.raises(ConfigurationError, match=f"(?s)^{named}: .*{said}") as caught:
-        client(service, **{setting: given})
+    with pytest.raises(ConfigurationError, match=f"(?s)^{path}: .*{pattern}") as caught:
+        build_client(service, **{setting: value})
     assert "expected" in str(caught.value)
-    assert_hidden(caught.value, content_of(private_pem(service.merchant)), service)
+    assert_hidden(caught.value, get_base64(private_pem(service.merchant)), service)
 
 
-def test_one_key_in_the_place_of_another(service):
+def test_a_key_of_another_kind_is_named_in_the_error(service):
     key = service.merchant
-    for source, said in (
+    for source, pattern in (
         (public_pem(key), "came an RSA public key"),
-        (content_of(public_pem(key)), "came an RSA public key"),
+        (get_base64(public_pem(key)), "came an RSA public key"),
         (certificate_pem(new_certificate(key)), "came a certificate; .*apiclient_key.pem beside"),
         (new_certificate(key), "came a Certificate"),
         (key.public_key(), "came an RSAPublicKey"),
-        (pem_of("CERTIFICATE", sm2_certificate()), "came a certificate"),
+        (build_pem("CERTIFICATE", build_sm2_certificate()), "came a certificate"),
     ):
-        with pytest.raises(ConfigurationError, match=f"^private_key: {said}"):
-            client(service, private_key=source)
+        with pytest.raises(ConfigurationError, match=f"^private_key: {pattern}"):
+            build_client(service, private_key=source)
     for source in (
         private_pem(key),
-        octets_of(private_pem(key)),
+        decode_pem(private_pem(key)),
         private_pem(key, serialization.BestAvailableEncryption(b"x")),
     ):
         with pytest.raises(ConfigurationError, match=rf"^certs\['{PUBLIC_KEY_ID}'\]: came an .* private key"):
-            client(service, certs={PUBLIC_KEY_ID: source})
+            build_client(service, certs={PUBLIC_KEY_ID: source})
 
 
-def test_a_certificate_whose_key_is_not_known(service):
-    octets = sm2_certificate()
+def test_a_certificate_with_an_sm2_key_is_refused(service):
+    octets = build_sm2_certificate()
     loaded = x509.load_der_x509_certificate(octets)
     serial = f"{7:040X}"
-    for source in (octets, pem_of("CERTIFICATE", octets), loaded):
+    for source in (octets, build_pem("CERTIFICATE", octets), loaded):
         with pytest.raises(ConfigurationError, match="SM2"):
             crypto.load_public_key(source)
         with pytest.raises(ConfigurationError, match=rf"^certs\['{serial}'\]: .*SM2"):
-            client(service, certs={serial: source})
+            build_client(service, certs={serial: source})
         with pytest.raises(ConfigurationError, match=r"^trust_anchors\[0\]: .*SM2"):
-            client(service, trust_anchors=[source])
+            build_client(service, trust_anchors=[source])
         with pytest.raises(ConfigurationError, match=r"^serial and private_key: "):
-            client(service, serial=source)
+            build_client(service, serial=source)
         assert crypto.serial_number(source) == serial
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     spki = key.public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -638,20 +646,20 @@ def test_a_certificate_whose_key_is_not_known(service):
         crypto.load_public_key(spki.replace(P256, SM2))
 
 
-def test_a_damaged_certificate(service):
+def test_the_error_of_a_damaged_certificate_names_its_setting(service):
     octets = service.certificate.public_bytes(DER)
-    said = []
+    messages = []
     for place in range(0, len(octets), 7):
         damaged = octets[:place] + bytes([octets[place] ^ 0xFF]) + octets[place + 1 :]
         try:
-            client(service, certs={service.platform_serial: damaged})
+            build_client(service, certs={service.platform_serial: damaged})
         except ConfigurationError as error:
-            said.append(str(error))
-    assert len(said) > 20
-    assert all(text.startswith(f"certs['{service.platform_serial}']: ") for text in said)
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert all(message.startswith(f"certs['{service.platform_serial}']: ") for message in messages)
 
 
-def test_a_key_too_short_to_sign_with(service):
+def test_a_key_that_is_too_short_to_sign_is_refused(service):
     p, q = (1 << 127) - 1, (1 << 521) - 1  # two Mersenne primes
     e = 65537
     d = pow(e, -1, (p - 1) * (q - 1))
@@ -659,63 +667,64 @@ def test_a_key_too_short_to_sign_with(service):
     short = numbers.private_key(unsafe_skip_rsa_key_validation=True)
     for source in (short, private_pem(short)):
         with pytest.raises(ConfigurationError, match=r"^private_key: came an RSA key of 648 bits, .*too short"):
-            client(service, private_key=source)
+            build_client(service, private_key=source)
 
 
-def test_an_encrypted_former_key(service):
+def test_the_passphrase_also_decrypts_former_keys(service):
     locked = private_pem(service.platform, serialization.BestAvailableEncryption(b"secret"))
     plain = private_pem(service.merchant)
     with pytest.raises(ConfigurationError, match=r"^former_private_keys\[0\]: the key is encrypted"):
-        client(service, former_private_keys=[locked])
+        build_client(service, former_private_keys=[locked])
     own = private_pem(service.merchant, serialization.BestAvailableEncryption(b"secret"))
-    made = client(service, private_key=own, passphrase="secret", former_private_keys=[locked, plain])
-    assert made.decrypt(crypto.encrypt("张三", service.platform.public_key())) == "张三"
-    for one in (plain, plain.encode(), Path("key.pem"), None, 5):
+    client = build_client(service, private_key=own, passphrase="secret", former_private_keys=[locked, plain])
+    assert client.decrypt(crypto.encrypt("张三", service.platform.public_key())) == "张三"
+    for value in (plain, plain.encode(), Path("key.pem"), None, 5):
         with pytest.raises(ConfigurationError, match=r"^former_private_keys: came .*expected a list"):
-            client(service, former_private_keys=one)
+            build_client(service, former_private_keys=value)
 
 
-def texts_of(value: object, depth: int = 4) -> list[str]:
-    """Every text that somebody could read in a value, as error trackers do."""
+def find_texts(value: object, depth: int = 4) -> list[str]:
+    """Returns every text that an error tracker could read in a value."""
     if isinstance(value, (bytes, bytearray)):
         return [value.decode("latin-1"), base64.b64encode(value).decode()]
     if isinstance(value, str):
         return [value]
-    found = [repr(value)]
+    texts = [repr(value)]
     if depth:
         members = list(value) if isinstance(value, (list, tuple, set, frozenset)) else []
         members += [*value, *value.values()] if isinstance(value, dict) else []
         members += list(vars(value).values()) if hasattr(value, "__dict__") and not isinstance(value, type) else []
         for member in members:
-            found += texts_of(member, depth - 1)
-    return found
+            texts += find_texts(member, depth - 1)
+    return texts
 
 
-def shown_by(error: BaseException) -> str:
-    """What an error shows: its text and arguments, those of the errors that it came from, and our frames' variables."""
+def find_shown_text(error: BaseException) -> str:
+    """Returns the text and arguments of an error and its causes, and the variables of the package's frames."""
     shown, errors = "", [error]
-    for one in errors:
-        shown += "\n".join([str(one), repr(one), *texts_of(one.args)])
-        errors += [other for other in (one.__cause__, one.__context__) if other is not None and other not in errors]
-        frame = one.__traceback__
+    for current in errors:
+        shown += "\n".join([str(current), repr(current), *find_texts(current.args)])
+        causes = (current.__cause__, current.__context__)
+        errors += [cause for cause in causes if cause is not None and cause not in errors]
+        frame = current.__traceback__
         while frame is not None:
             if frame.tb_frame.f_globals["__name__"].startswith("wechatpay_chain."):
                 for value in frame.tb_frame.f_locals.values():
-                    shown += "\n".join(texts_of(value))
+                    shown += "\n".join(find_texts(value))
             frame = frame.tb_next
     return shown.replace("\n", "").replace("\\n", "")
 
 
 def assert_hidden(error: BaseException, secret: str, service) -> None:
-    """No twelve characters of a secret, nor of the merchant's key, stand anywhere in an error."""
-    shown = shown_by(error)
-    for hidden in (secret.replace("\n", ""), content_of(private_pem(service.merchant))):
+    """Asserts that no 12 characters of a secret or of the merchant's key are in an error."""
+    shown = find_shown_text(error)
+    for hidden in (secret.replace("\n", ""), get_base64(private_pem(service.merchant))):
         for place in range(max(1, len(hidden) - 11)):
             assert hidden[place : place + 12] not in shown
 
 
-def test_the_search_for_secrets_finds_them(service):
-    secret = content_of(private_pem(service.merchant))
+def test_assert_hidden_finds_a_secret(service):
+    secret = get_base64(private_pem(service.merchant))
 
     def leak(text: str) -> None:
         raise ConfigurationError(text)
@@ -727,33 +736,33 @@ def test_the_search_for_secrets_finds_them(service):
 
 
 @pytest.mark.parametrize("form", ["der", "base64", "backslash n", "UTF-16", "JSON", "BOM"])
-def test_nothing_of_a_secret_is_left_in_a_traceback(service, form):
-    own = private_pem(service.merchant)
-    given = FORMS[form](own)
+def test_no_traceback_shows_a_secret(service, form):
+    pem = private_pem(service.merchant)
+    source = FORMS[form](pem)
     locked = private_pem(service.platform, serialization.BestAvailableEncryption(b"open sesame, open"))
-    sealed = crypto.aes_gcm_encrypt("x", API_KEY.encode(), "0123456789ab")
+    encrypted = crypto.aes_gcm_encrypt("x", API_KEY.encode(), "0123456789ab")
     secrets_given = {
         "open barley, please": lambda: crypto.load_private_key(locked, "open barley, please"),
-        "leave me out, please": lambda: crypto.load_private_key(given, "leave me out, please"),
-        own: lambda: crypto.load_public_key(given),
-        own + " ": lambda: crypto.load_public(given),
-        own + "  ": lambda: crypto.serial_number(given),
-        own + "   ": lambda: crypto.normalize_serial(own),
-        own + "    ": lambda: crypto.key_octets("apiv3_key", own),
+        "leave me out, please": lambda: crypto.load_private_key(source, "leave me out, please"),
+        pem: lambda: crypto.load_public_key(source),
+        pem + " ": lambda: crypto.load_public(source),
+        pem + "  ": lambda: crypto.serial_number(source),
+        pem + "   ": lambda: crypto.normalize_serial(pem),
+        pem + "    ": lambda: crypto.key_octets("apiv3_key", pem),
         API_KEY: lambda: crypto.key_octets("apiv3_key", f"{API_KEY}\n"),
         API_KEY + " ": lambda: crypto.aes_gcm_encrypt("x", f"{API_KEY}x".encode(), "0123456789ab"),
-        API_KEY + "  ": lambda: crypto.aes_gcm_decrypt(sealed, f"{API_KEY}x".encode(), "0123456789ab"),
-        API_KEY + "   ": lambda: crypto.aes_gcm_decrypt(f"{sealed}x", API_KEY.encode(), "0123456789ab"),
+        API_KEY + "  ": lambda: crypto.aes_gcm_decrypt(encrypted, f"{API_KEY}x".encode(), "0123456789ab"),
+        API_KEY + "   ": lambda: crypto.aes_gcm_decrypt(f"{encrypted}x", API_KEY.encode(), "0123456789ab"),
         "a name of somebody" * 20: lambda: crypto.encrypt("a name of somebody" * 20, service.platform.public_key()),
         "secrets of \udc80 somebody": lambda: crypto.encrypt(
             "secrets of \udc80 somebody", service.platform.public_key()
         ),
-        API_KEY + "    ": lambda: client(
-            service, private_key=given, apiv3_key=API_KEY, passphrase=None, base_url="ftp://nowhere"
+        API_KEY + "    ": lambda: build_client(
+            service, private_key=source, apiv3_key=API_KEY, passphrase=None, base_url="ftp://nowhere"
         ),
-        own + "     ": lambda: client(service, private_key=given, certs={"PUB_KEY_ID_01": given}),
-        own + "      ": lambda: client(service, private_key=given, serial="no serial"),
-        own + "       ": lambda: client(service, private_key=given, unknown=1),
+        pem + "     ": lambda: build_client(service, private_key=source, certs={"PUB_KEY_ID_01": source}),
+        pem + "      ": lambda: build_client(service, private_key=source, serial="no serial"),
+        pem + "       ": lambda: build_client(service, private_key=source, unknown=1),
     }
     for secret, call in secrets_given.items():
         with pytest.raises((ConfigurationError, DecryptionError, ValueError, TypeError)) as caught:
@@ -762,23 +771,23 @@ def test_nothing_of_a_secret_is_left_in_a_traceback(service, form):
         assert_hidden(caught.value, secret.strip(), service)
 
 
-def test_an_error_of_ones_own_comes_out_as_it_is(service):
-    class Mine(Exception):
+def test_an_error_of_the_users_code_is_raised_as_it_is(service):
+    class UserError(Exception):
         pass
 
     class Cache:
         @property
         def load(self):
-            raise Mine("of my own") from ValueError("its cause")
+            raise UserError("of the user") from ValueError("its cause")
 
         save = None
 
-    with pytest.raises(Mine, match="of my own") as caught:
-        client(service, certificate_cache=Cache())
+    with pytest.raises(UserError, match="of the user") as caught:
+        build_client(service, certificate_cache=Cache())
     assert isinstance(caught.value.__cause__, ValueError)
 
 
-def test_signatures_stay_as_they_are_written():
+def test_decorated_functions_keep_their_signature_and_docstring():
     assert list(inspect.signature(crypto.load_private_key).parameters) == ["source", "passphrase"]
     assert "private_key" in inspect.signature(Client).parameters
     assert crypto.load_private_key.__doc__
