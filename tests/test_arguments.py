@@ -207,7 +207,7 @@ def test_dates_are_written_in_iso_8601(client, wire, service, send):
     assert path.is_signed_by(service.merchant)
 
 
-def test_an_enum_that_is_a_text_or_a_number_is_written_as_its_value(client, wire, send):
+def test_an_enum_that_is_a_str_or_an_int_is_written_as_its_value(client, wire, send):
     send(client["v3/{a}/{b}"], "post", a=Currency.CNY, b=Level.TOP, params={"c": Currency.CNY, "d": Level.TOP},
          json={"e": Currency.CNY, "f": [Level.TOP]})  # fmt: skip
     (received,) = wire.received

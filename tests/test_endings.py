@@ -204,9 +204,9 @@ def test_broken_connections_leave_the_pool(service, monkeypatch):
     async def main(url):
         async with Client(**service.settings(url), timeout=(1, 1, 5)) as client:
             for _ in range(3):
-                ended = await asyncio.gather(*(client.v3.x.get_async() for _ in range(4)), return_exceptions=True)
-                assert all(isinstance(error, TransportError) for error in ended)
-                assert all(error.sent for error in ended)
+                errors = await asyncio.gather(*(client.v3.x.get_async() for _ in range(4)), return_exceptions=True)
+                assert all(isinstance(error, TransportError) for error in errors)
+                assert all(error.sent for error in errors)
 
     with scripted(pieces(CHUNKED, b"ZZZ\r\n")) as url:
         asyncio.run(asyncio.wait_for(main(url), 15))
@@ -286,14 +286,14 @@ def test_the_wait_for_a_connection_is_bounded(service, monkeypatch):
     async def main(url):
         async with Client(**service.settings(url), timeout=(0.5, 2)) as client:
             began = time.monotonic()
-            ended = await asyncio.gather(*(client.v3.x.post_async(json={}) for _ in range(20)), return_exceptions=True)
+            errors = await asyncio.gather(*(client.v3.x.post_async(json={}) for _ in range(20)), return_exceptions=True)
             assert time.monotonic() - began < 3.5
-            return ended
+            return errors
 
     with scripted(pieces()) as url:
-        ended = asyncio.run(main(url))
-    assert all(isinstance(error, TransportTimeout) for error in ended)
-    assert sorted((error.setting, error.sent) for error in ended) == [("connect", False)] * 16 + [("read", True)] * 4
+        errors = asyncio.run(main(url))
+    assert all(isinstance(error, TransportTimeout) for error in errors)
+    assert sorted((error.setting, error.sent) for error in errors) == [("connect", False)] * 16 + [("read", True)] * 4
 
 
 def test_the_wait_for_a_connection_of_the_users_pool_is_bounded(service):
@@ -333,15 +333,15 @@ def test_closing_the_client_ends_calls_that_wait_for_a_connection(service, monke
         await asyncio.sleep(0.05)
         cancelled.cancel()
         await client.aclose()
-        ended = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        return ended
+        return errors
 
     with scripted(connections.append) as url:
-        ended = asyncio.run(main(url))
-    assert all(type(error) is TransportError for error in ended)
-    assert sorted(error.sent for error in ended) == [False] * 8 + [True] * 4
+        errors = asyncio.run(main(url))
+    assert all(type(error) is TransportError for error in errors)
+    assert sorted(error.sent for error in errors) == [False] * 8 + [True] * 4
 
 
 @pytest.mark.parametrize(

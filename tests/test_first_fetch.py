@@ -35,7 +35,7 @@ def assert_fails(client, send, wire, kind, json=None) -> str:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_merchant_without_platform_certificates(settings, wire, send, status):
+def test_a_merchant_without_platform_certificates_is_told_to_use_the_public_key(settings, wire, send, status):
     problem = json_body(
         {"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥"}
     )
@@ -50,7 +50,7 @@ def test_a_merchant_without_platform_certificates(settings, wire, send, status):
     assert len(wire.received) == 1
 
 
-def test_a_service_that_refuses_the_signature(settings, wire, send):
+def test_a_refused_signature_raises_an_authentication_error(settings, wire, send):
     wire.respond = lambda received: Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "签名错误"}))
     with Client(**settings) as client:
         for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_service_that_refuses_the_signature(settings, wire, send):
     assert len(wire.received) == 1
 
 
-def test_a_service_that_does_not_respond(settings, wire, send):
+def test_a_service_that_does_not_respond_raises_a_transport_error(settings, wire, send):
     wire.respond = lambda received: None
     with Client(**settings) as client:
         assert_fails(client, send, wire, TransportError)
@@ -71,7 +71,7 @@ def test_a_service_that_does_not_respond(settings, wire, send):
         assert (caught.value.sent, caught.value.seconds, caught.value.setting) == (False, 0.2, "read")
 
 
-def test_a_wrong_apiv3_key(settings, service, wire, send):
+def test_a_wrong_apiv3_key_raises_a_configuration_error(settings, service, wire, send):
     wire.respond = Authority(service)
     with Client(**{**settings, "apiv3_key": "y" * 32}) as client:
         assert "apiv3_key: the platform certificates cannot be decrypted with it" in assert_fails(
@@ -79,7 +79,7 @@ def test_a_wrong_apiv3_key(settings, service, wire, send):
         )
 
 
-def test_a_list_that_cannot_be_verified(settings, service, wire, send):
+def test_a_list_that_cannot_be_verified_raises_a_transport_error(settings, service, wire, send):
     authority = wire.respond = Authority(service)
     authority.key = new_key()
     with Client(**settings) as client:
@@ -142,7 +142,7 @@ def test_unusable_certificates_are_skipped(settings, service, wire, send, caplog
     assert len(warnings) == 4, "once each"
 
 
-def test_a_list_of_unusable_certificates_alone(settings, service, wire, send):
+def test_a_list_of_unusable_certificates_alone_raises_a_configuration_error(settings, service, wire, send):
     authority = wire.respond = Authority(service)
     authority.listed = build_unusable_certificates()
     with Client(**settings) as client:
