@@ -109,11 +109,12 @@ def test_a_body_that_is_no_bytes_is_refused(service, notifications, body):
 def test_a_nonce_that_is_not_ascii_is_refused(service, notifications):
     body = envelope()
     assert (
-        refused(notifications, {**service.signature(body), "Wechatpay-Nonce": "\udcff"}, body) is Reason.BAD_SIGNATURE
+        refusal_reason(notifications, {**service.signature(body), "Wechatpay-Nonce": "\udcff"}, body)
+        is Reason.BAD_SIGNATURE
     )
 
 
-def refused(notifications, headers, body) -> Reason:
+def refusal_reason(notifications, headers, body) -> Reason:
     with pytest.raises(SignatureError) as caught:
         notifications.parse(headers, body)
     assert caught.value.response is None
@@ -124,18 +125,20 @@ def test_an_unverified_notification_is_refused(service, notifications):
     body = envelope()
     good = service.signature(body)
     for name in good:
-        assert refused(notifications, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
-        assert refused(notifications, {**good, name: ""}, body) is Reason.MISSING_HEADER
-        assert refused(notifications, [*good.items(), (name, "another")], body) is Reason.MISSING_HEADER
+        assert (
+            refusal_reason(notifications, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
+        )
+        assert refusal_reason(notifications, {**good, name: ""}, body) is Reason.MISSING_HEADER
+        assert refusal_reason(notifications, [*good.items(), (name, "another")], body) is Reason.MISSING_HEADER
     for days in (-30, 30):
         old = service.signature(body, timestamp=int(time.time()) + days * 86400)
-        assert refused(notifications, old, body) is Reason.CLOCK_SKEW
-    assert refused(notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
+        assert refusal_reason(notifications, old, body) is Reason.CLOCK_SKEW
+    assert refusal_reason(notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
     probe = {**good, "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{good['Wechatpay-Signature']}"}
     for headers, octets in ((good, body + b" "), (good, json_body(json.loads(body))[:-1]), (probe, body)):
-        assert refused(notifications, headers, octets) is Reason.BAD_SIGNATURE
-    assert refused(notifications, service.signature(body, key=new_key()), body) is Reason.BAD_SIGNATURE
-    assert refused(notifications, {}, body) is Reason.MISSING_HEADER
+        assert refusal_reason(notifications, headers, octets) is Reason.BAD_SIGNATURE
+    assert refusal_reason(notifications, service.signature(body, key=new_key()), body) is Reason.BAD_SIGNATURE
+    assert refusal_reason(notifications, {}, body) is Reason.MISSING_HEADER
 
 
 MALFORMED = {
@@ -219,9 +222,9 @@ def test_a_replay_within_the_window_is_refused(service):
     body = envelope()
     headers = service.signature(body)
     for _ in range(2):
-        assert refused(notifications, {**headers, "Wechatpay-Signature": "AAAA"}, body) is Reason.BAD_SIGNATURE
+        assert refusal_reason(notifications, {**headers, "Wechatpay-Signature": "AAAA"}, body) is Reason.BAD_SIGNATURE
     notifications.parse(headers, body)
-    assert refused(notifications, headers, body) is Reason.REPLAYED
+    assert refusal_reason(notifications, headers, body) is Reason.REPLAYED
     assert notifications.parse(service.signature(body), body).resource == RESOURCE, (
         "the service signs each retry with a new nonce"
     )
@@ -261,10 +264,10 @@ def test_a_client_fetches_the_certificate_that_a_notification_needs(service):
                 body = envelope()
                 headers = service.signature(body, key=authority.key, serial=authority.serial)
                 assert parse(client, headers, body, mode).resource == RESOURCE
-                assert refused(client.notifications, headers, body) is Reason.REPLAYED
+                assert refusal_reason(client.notifications, headers, body) is Reason.REPLAYED
                 for number in range(20):
                     forged = service.signature(body, serial=f"{number:040X}")
-                    assert refused(client.notifications, forged, body) is Reason.UNKNOWN_SERIAL
+                    assert refusal_reason(client.notifications, forged, body) is Reason.UNKNOWN_SERIAL
         assert authority.downloads == 1
 
 
@@ -273,7 +276,10 @@ def test_keys_are_kept_while_the_service_is_unreachable(service, wire):
     wire.respond = lambda received: None
     with Client(**settings) as client:
         body = envelope()
-        assert refused(client.notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
+        assert (
+            refusal_reason(client.notifications, service.signature(body, serial="A" * 40), body)
+            is Reason.UNKNOWN_SERIAL
+        )
         known = service.signature(body, key=service.platform, serial=service.platform_serial)
         assert client.notifications.parse(known, body).resource == RESOURCE
         assert client.notifications.parse(service.signature(body, serial=PUBLIC_KEY_ID), body).resource == RESOURCE

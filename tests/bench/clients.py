@@ -251,7 +251,7 @@ async def run_async_rounds(call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def run_and_close(setup: Setup, calls: Awaitable[Any]) -> None:
-    """Runs calls, and then closes the sessions that they sessions."""
+    """Runs calls, and then closes the sessions that they opened."""
     try:
         await calls
     finally:
