@@ -189,7 +189,7 @@ def test_each_client_has_its_own_stack(service, client, wire):
 
 
 def test_an_inner_layer_cannot_pass_a_response_off_as_a_download(client, wire, send):
-    """Whether a response may be unsigned depends on the request that was sent, not on the `request` of the response."""
+    """The request that was sent decides whether a response may be unsigned, and a layer cannot change that."""
     from dataclasses import replace
 
     def pretend(request):

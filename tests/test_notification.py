@@ -359,7 +359,7 @@ def ago(**how) -> datetime:
 
 @MODES
 @pytest.mark.parametrize("hours", [1, 100])
-def test_a_stored_notification_is_compared_with_when_it_was_received(service, notifications, mode, hours):
+def test_a_stored_notification_is_compared_with_the_time_of_receipt(service, notifications, mode, hours):
     body = envelope()
     received_at = ago(hours=hours)
     headers = service.signature(body, timestamp=int(received_at.timestamp()) - 3)

@@ -35,7 +35,7 @@ class Signer:
         return rsa_sign(self.key, message)
 
 
-class AsyncSigner(Signer):
+class AwaitedSigner(Signer):
     async def sign(self, message: bytes) -> str:
         await asyncio.sleep(0.01)
         return super().sign(message)
@@ -50,7 +50,7 @@ class Verifier:
         return rsa_verifies(self.key, signature, message) if self.verdict is None else self.verdict
 
 
-class AsyncVerifier(Verifier):
+class AwaitedVerifier(Verifier):
     async def verify(self, message: bytes, signature: str, serial: str) -> bool:
         await asyncio.sleep(0.01)
         return super().verify(message, signature, serial)
@@ -65,7 +65,7 @@ def settings_without_key(service, wire):
     return without(service.settings(wire.base_url), "private_key")
 
 
-@pytest.mark.parametrize("kind", [Signer, AsyncSigner])
+@pytest.mark.parametrize("kind", [Signer, AwaitedSigner])
 def test_a_signer_needs_no_private_key(service, wire, settings_without_key, send, kind):
     with Client(**settings_without_key, signer=kind(service.merchant)) as client:
         assert send(client.v3.x, "post", json={"a": "中"}).status_code == 200
@@ -94,13 +94,13 @@ def test_a_slow_signer_does_not_block_the_loop(service, settings_without_key):
 
 def test_an_awaited_signer_works_in_a_blocking_call_inside_a_loop(service, settings_without_key):
     async def main() -> int:
-        with Client(**settings_without_key, signer=AsyncSigner(service.merchant)) as client:
+        with Client(**settings_without_key, signer=AwaitedSigner(service.merchant)) as client:
             return client.v3.x.get().status_code
 
     assert asyncio.run(main()) == 200
 
 
-@pytest.mark.parametrize("kind", [Signer, AsyncSigner])
+@pytest.mark.parametrize("kind", [Signer, AwaitedSigner])
 def test_a_call_is_not_sent_if_its_signer_fails(service, wire, settings_without_key, send, kind):
     with Client(**settings_without_key, signer=kind(service.merchant, failures=1)) as client:
         with pytest.raises(TransportError) as caught:
@@ -129,7 +129,7 @@ def test_an_invalid_signature_is_not_sent(wire, settings_without_key, send, sign
     assert not wire.received
 
 
-@pytest.mark.parametrize("kind", [Verifier, AsyncVerifier])
+@pytest.mark.parametrize("kind", [Verifier, AwaitedVerifier])
 def test_a_verifier_needs_no_certificates(service, wire, send, kind):
     settings = without(service.settings(wire.base_url), "certs")
     verifier = kind(service.public_key)
@@ -254,7 +254,7 @@ def test_an_awaited_signer_does_not_change_the_loop_of_the_thread(service, setti
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        with Client(**settings_without_key, signer=AsyncSigner(service.merchant)) as client:
+        with Client(**settings_without_key, signer=AwaitedSigner(service.merchant)) as client:
             client.v3.x.get()
         assert asyncio.get_event_loop_policy().get_event_loop() is loop
     finally:
@@ -284,14 +284,14 @@ def test_a_context_variable_reaches_every_signer(service, settings_without_key, 
             seen.append(tenant.get())
             return super().sign(message)
 
-    class AsyncSigner(Signer):
+    class CoroutineSigner(Signer):
         async def sign(self, message):
             seen.append(tenant.get())
             return super().sign(message)
 
     token = tenant.set("acme")
     try:
-        for kind in (SyncSigner, AsyncSigner):
+        for kind in (SyncSigner, CoroutineSigner):
             with Client(**settings_without_key, signer=kind(service.merchant)) as client:
                 send(client.v3.x, "get")
     finally:
