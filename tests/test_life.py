@@ -1,4 +1,4 @@
-"""One client in many threads, tasks, event loops and processes, and what it leaves behind."""
+"""A client works in many threads, tasks, event loops and processes, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from wechatpay_chain import Client
 
 @pytest.fixture
 def echo(wire, service):
-    """A service that answers with what it was asked for."""
+    """A service whose responses repeat the target and the body of the request."""
 
-    def answer(received: Received) -> Reply:
+    def respond(received: Received) -> Reply:
         return service.signed(json_body({"target": received.target, "body": received.body.decode()}))
 
-    wire.respond = answer
+    wire.respond = respond
     return wire
 
 
-def belongs(response, number: int) -> bool:
-    answer = response.json()
-    return answer == {"target": f"/v3/orders/{number}", "body": json.dumps({"n": number}, separators=(",", ":"))}
+def is_echo_of(response, number: int) -> bool:
+    body = json.dumps({"n": number}, separators=(",", ":"))
+    return response.json() == {"target": f"/v3/orders/{number}", "body": body}
 
 
-def test_32_threads_of_100_calls(client, echo, service):
+def test_32_threads_make_100_calls_each(client, echo, service):
     def work(thread: int) -> bool:
         numbers = range(thread * 100, thread * 100 + 100)
-        return all(belongs(client.v3.orders._n_.post(n=n, json={"n": n}), n) for n in numbers)
+        return all(is_echo_of(client.v3.orders._n_.post(n=n, json={"n": n}), n) for n in numbers)
 
     with ThreadPoolExecutor(32) as threads:
         assert all(threads.map(work, range(32)))
@@ -46,22 +46,22 @@ def test_32_threads_of_100_calls(client, echo, service):
     assert len({received.credentials["nonce_str"] for received in echo.received}) == 3200
 
 
-def test_500_tasks_in_one_loop(client, echo):
+def test_500_tasks_call_in_one_loop(client, echo):
     async def main() -> list[bool]:
-        async def one(n: int) -> bool:
-            return belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+        async def call(n: int) -> bool:
+            return is_echo_of(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
 
-        return await asyncio.gather(*map(one, range(500)))
+        return await asyncio.gather(*map(call, range(500)))
 
     assert all(asyncio.run(main()))
     assert len(echo.received) == 500
 
 
-def test_loops_one_after_another_and_at_once(client, echo):
+def test_loops_run_one_after_another_and_in_parallel(client, echo):
     async def main(n: int) -> bool:
-        first = belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+        first = is_echo_of(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
         await asyncio.sleep(0.02)
-        return first and belongs(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
+        return first and is_echo_of(await client.v3.orders._n_.post_async(n=n, json={"n": n}), n)
 
     assert asyncio.run(main(1))
     assert asyncio.run(main(2))
@@ -73,7 +73,7 @@ def test_loops_one_after_another_and_at_once(client, echo):
     assert [len(ports) for ports in peers.values()] == [1, 1], "each loop keeps one connection"
 
 
-def test_a_client_that_is_never_closed_is_silent(service, echo, recwarn):
+def test_a_client_that_is_never_closed_causes_no_warning(service, echo, recwarn):
     def forget() -> None:
         client = Client(**service.settings(echo.base_url))
         client.v3.x.get()
@@ -84,7 +84,7 @@ def test_a_client_that_is_never_closed_is_silent(service, echo, recwarn):
     assert not list(recwarn)
 
 
-def test_a_client_forgotten_inside_a_loop_is_silent(service, echo, caplog, recwarn):
+def test_a_client_forgotten_inside_a_loop_causes_no_warning(service, echo, caplog, recwarn):
     async def main() -> None:
         await Client(**service.settings(echo.base_url)).v3.x.get_async()
         gc.collect()
@@ -96,26 +96,25 @@ def test_a_client_forgotten_inside_a_loop_is_silent(service, echo, caplog, recwa
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_loop_that_is_closed_by_hand(client, echo):
+def test_a_client_works_after_a_loop_was_closed_by_hand(client, echo):
     loop = asyncio.new_event_loop()
     loop.run_until_complete(client.v3.x.get_async())
     loop.close()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # whoever skips shutdown_asyncgens leaves sockets to the collector
+        # Without shutdown_asyncgens, the garbage collector closes the sockets, with a warning.
+        warnings.simplefilter("ignore", ResourceWarning)
         asyncio.run(client.v3.x.get_async())
         gc.collect()
     assert len(echo.received) == 2
 
 
-def test_a_with_block_closes_what_was_opened(service, echo):
+def test_a_with_block_closes_the_connections(service, echo):
     with Client(**service.settings(echo.base_url)) as client:
         client.v3.x.get()
     client.v3.x.get()
     client.close()
     client.close()
-    assert len({received.peer for received in echo.received}) == 2, "a later call opens anew"
+    assert len({received.peer for received in echo.received}) == 2, "a later call connects again"
 
     async def main() -> None:
         async with Client(**service.settings(echo.base_url)) as client:
@@ -139,7 +138,7 @@ def test_clients_share_their_connections(service, echo):
     for client in clients[1:]:
         client.close()
     clients[0].v3.x.get()
-    assert len({received.peer for received in echo.received}) == 1, "who closes leaves others what they share"
+    assert len({received.peer for received in echo.received}) == 1, "close() leaves shared connections open"
     clients[0].close()
     clients[1].v3.x.get()
     clients[1].close()
@@ -163,7 +162,7 @@ def test_clients_share_their_connections(service, echo):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list open files")  # noqa: PTH112
-def test_the_last_that_is_forgotten_closes_what_was_shared(service, echo):
+def test_the_last_forgotten_client_closes_the_shared_connections(service, echo):
     def sockets() -> int:
         gc.collect()
         return sum(link.startswith("socket:") for link in links())
@@ -183,14 +182,14 @@ def test_the_last_that_is_forgotten_closes_what_was_shared(service, echo):
             await client.v3.x.get_async()
         del first, client
         await asyncio.sleep(0.05)
-        held = sockets()
+        held_by_second = sockets()
         second.v3.x.get()
         await second.v3.x.get_async()
         assert len({received.peer for received in echo.received}) == 2
         del second
         gc.collect()
         await asyncio.sleep(0.05)
-        assert sockets() < held
+        assert sockets() < held_by_second
         assert sockets() <= before + 2, "the server's ends may still be there"
 
     asyncio.run(main())
@@ -199,7 +198,7 @@ def test_the_last_that_is_forgotten_closes_what_was_shared(service, echo):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_has_sockets_of_its_own(client, echo, mode):
+def test_a_forked_child_connects_sockets_of_its_own(client, echo, mode):
     def call(name: str) -> int:
         if mode == "sync":
             return client.v3[name].get().status_code
@@ -224,20 +223,20 @@ def test_a_forked_child_has_sockets_of_its_own(client, echo, mode):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_fork_inside_a_running_loop(client, echo):
+def test_a_child_forked_inside_a_running_loop_calls_in_another_thread(client, echo):
     async def main() -> None:
         await client.v3.before.get_async()
         pid = os.fork()
         if pid == 0:
             try:
-                answers: list[int] = []
-                # A thread of its own, for the child is still inside the parent's loop.
+                statuses: list[int] = []
+                # The child is still inside the parent's loop, so it needs another thread.
                 thread = threading.Thread(
-                    target=lambda: answers.append(asyncio.run(client.v3.child.get_async()).status_code)
+                    target=lambda: statuses.append(asyncio.run(client.v3.child.get_async()).status_code)
                 )
                 thread.start()
                 thread.join()
-                os._exit(0 if answers == [200] else 1)
+                os._exit(0 if statuses == [200] else 1)
             except BaseException:
                 os._exit(2)
         _, status = await asyncio.to_thread(os.waitpid, pid, 0)
@@ -251,7 +250,7 @@ def test_a_fork_inside_a_running_loop(client, echo):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_that_goes_on_with_its_parents_loop(client, echo):
+def test_a_child_may_continue_its_parents_loop(client, echo):
     loop = asyncio.new_event_loop()
     loop.run_until_complete(client.v3.before.get_async())
     pid = os.fork()
@@ -268,16 +267,16 @@ def test_a_child_that_goes_on_with_its_parents_loop(client, echo):
     assert peers["/v3/before"] != peers["/v3/child"]
 
 
-def test_threads_that_begin_together_share_a_pool(client, echo):
+def test_threads_that_start_together_share_a_pool(client, echo):
     barrier = threading.Barrier(16)
 
-    def first(_: int) -> int:
+    def call(_: int) -> int:
         barrier.wait()
         return client.v3.x.get().status_code
 
     with ThreadPoolExecutor(16) as threads:
-        assert set(threads.map(first, range(16))) == {200}
-    # A second round finds what the first left: no more than 16 connections, so one pool.
+        assert set(threads.map(call, range(16))) == {200}
+    # The second round reuses the connections of the first, because all of them are in one pool.
     with ThreadPoolExecutor(16) as threads:
-        assert set(threads.map(first, range(16))) == {200}
+        assert set(threads.map(call, range(16))) == {200}
     assert len({received.peer for received in echo.received}) <= 20

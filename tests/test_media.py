@@ -1,4 +1,4 @@
-"""Uploads: what is signed, what is sent, and what is refused before."""
+"""Uploads sign their meta, stream their file, and are refused before they are sent if something does not fit."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def sm3(content: bytes) -> str:
 
 
 def parts(received: Received) -> list[tuple[dict[str, str], bytes]]:
-    """The parts of a multipart body, taken apart by the letter of RFC 2046."""
+    """Splits a multipart body into its parts, strictly by RFC 2046."""
     boundary = re.fullmatch(r"multipart/form-data; boundary=(\w+)", received.header("Content-Type"))[1].encode()
-    pieces = (b"\r\n" + received.body).split(b"\r\n--" + boundary)
-    assert pieces[0] == b""
-    assert pieces[-1] == b"--\r\n"
+    chunks = (b"\r\n" + received.body).split(b"\r\n--" + boundary)
+    assert chunks[0] == b""
+    assert chunks[-1] == b"--\r\n"
     found = []
-    for piece in pieces[1:-1]:
-        head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    for chunk in chunks[1:-1]:
+        head, _, content = chunk.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         found.append((dict(line.split(": ", 1) for line in head.decode().split("\r\n")), content))
     return found
 
@@ -46,9 +46,9 @@ def meta_of(received: Received) -> dict:
 
 
 def signs_its_meta(received: Received, key) -> bool:
-    said = received.credentials
-    head = f"{received.method}\n{received.target}\n{said['timestamp']}\n{said['nonce_str']}\n"
-    return rsa_verifies(key, said["signature"], head.encode() + parts(received)[0][1] + b"\n")
+    credentials = received.credentials
+    head = f"{received.method}\n{received.target}\n{credentials['timestamp']}\n{credentials['nonce_str']}\n"
+    return rsa_verifies(key, credentials["signature"], head.encode() + parts(received)[0][1] + b"\n")
 
 
 @pytest.fixture
@@ -71,18 +71,18 @@ SOURCES = {
 
 class Pipe(io.RawIOBase):
     def __init__(self, content):
-        self.rest = content
+        self.unread = content
 
     def readable(self):
         return True
 
     def read(self, size=-1):
-        taken, self.rest = (self.rest, b"") if size < 0 else (self.rest[:size], self.rest[size:])
-        return taken
+        chunk, self.unread = (self.unread, b"") if size < 0 else (self.unread[:size], self.unread[size:])
+        return chunk
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_meta_comes_first_and_alone_is_signed(service, client, wire, send, picture, source):
+def test_the_meta_is_the_first_part_and_the_only_one_that_is_signed(service, client, wire, send, picture, source):
     given = SOURCES[source](picture)
     assert send(client.v3.merchant.media.upload, "post", files={"file": given}).status_code == 200
     if source == "open file":
@@ -128,7 +128,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation[0])
-def test_what_each_operation_asks_for_is_filled_in(service, client, wire, send, operation):
+def test_the_members_that_an_operation_requires_are_filled_in(service, client, wire, send, operation):
     path, given, part, name, expected, member, algorithm = operation
     variables = {"m": "123"} if "{m}" in path else {}
     send(client[path], "post", files={part: (name, PICTURE)}, json=given, **variables)
@@ -139,7 +139,7 @@ def test_what_each_operation_asks_for_is_filled_in(service, client, wire, send, 
     assert signs_its_meta(received, service.merchant)
 
 
-def test_what_the_caller_says_stays(client, wire, send):
+def test_members_that_the_caller_sets_are_not_changed(client, wire, send):
     digest = hashlib.sha256(PICTURE).hexdigest().upper()
     meta = {"filename": "我的.png", "sha256": digest, "more": [1]}
     send(client.v3.merchant.media.upload, "post", files={"file": PICTURE}, json=meta)
@@ -147,14 +147,14 @@ def test_what_the_caller_says_stays(client, wire, send):
     assert 'filename="我的.png"' in parts(wire.received[-1])[1][0]["Content-Disposition"]
 
 
-def test_an_operation_that_is_not_listed(client, wire, send):
-    """Nothing may refuse to be called because it is not listed."""
+def test_an_operation_that_is_not_in_the_catalogue_can_be_called(client, wire, send):
+    """WeChat Pay may add an operation at any time, and it can be called without an update of the package."""
     send(client.v3.brand_new.upload, "post", files={"picture": ("a.xyz", b"abc")})
     assert meta_of(wire.received[-1]) == {"filename": "a.xyz", "sha256": hashlib.sha256(b"abc").hexdigest()}
     send(client.v3.brand_new.upload, "post", files={"picture": b"abc"}, json={"md5": "x"})
     assert meta_of(wire.received[-1]) == {"md5": "x"}
-    asked = {"filename": None, "sha256": None, "sha1": None, "md5": None, "sm3": None, "else": None}
-    send(client.v3.brand_new.upload, "post", files={"picture": ("a.b", b"abc")}, json=asked)
+    names_to_fill_in = {"filename": None, "sha256": None, "sha1": None, "md5": None, "sm3": None, "else": None}
+    send(client.v3.brand_new.upload, "post", files={"picture": ("a.b", b"abc")}, json=names_to_fill_in)
     assert meta_of(wire.received[-1]) == {
         "filename": "a.b",
         **{name: hashlib.new(name, b"abc").hexdigest() for name in ("sha256", "sha1", "md5")},
@@ -165,35 +165,35 @@ def test_an_operation_that_is_not_listed(client, wire, send):
     assert parts(wire.received[-1])[1][0]["Content-Disposition"] == 'form-data; name="picture"; filename="file"'
 
 
-def test_a_stream_is_sent_from_where_it_stands(client, wire, send):
+def test_a_stream_is_sent_from_its_current_position(client, wire, send):
     stream = io.BytesIO(b"skipped" + PICTURE)
     stream.seek(7)
     send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", stream)})
     assert parts(wire.received[-1])[1][1] == PICTURE
 
 
-def test_a_large_file(client, wire, send, tmp_path):
+def test_a_large_file_is_sent_whole(client, wire, send, tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(os.urandom(1 << 20) * 9)
     send(client.v3.marketing.bank.packages._p_.tasks, "post", p="1", files={"file": path}, json={})
     assert parts(wire.received[-1])[1][1] == path.read_bytes()
 
 
-def test_a_sensitive_meta(client, wire, service, send):
+def test_a_sensitive_value_in_the_meta_is_encrypted(client, wire, service, send):
     meta = {"merchant_contact_information": {"consultation_phone_number": Sensitive("0755-1")}}
     node = client.v3.marketing.shopping_receipt.shoppingreceipts
     send(node, "post", files={"file": ("a.png", PICTURE)}, json=meta)
     received = wire.received[-1]
-    sealed = meta_of(received)["merchant_contact_information"]["consultation_phone_number"]
+    encrypted = meta_of(received)["merchant_contact_information"]["consultation_phone_number"]
     from wechatpay_chain import crypto
 
-    assert crypto.decrypt(sealed, service.public_key) == "0755-1"
+    assert crypto.decrypt(encrypted, service.public_key) == "0755-1"
     assert signs_its_meta(received, service.merchant)
 
 
-def test_a_repeat_sends_the_file_again(service, wire, send, picture):
-    answers = [None, service.signed()]
-    wire.respond = lambda received: answers.pop(0)
+def test_a_retry_sends_the_file_again(service, wire, send, picture):
+    replies = [None, service.signed()]
+    wire.respond = lambda received: replies.pop(0)
     with Client(**{**service.settings(wire.base_url), "retry": Retry(backoff=0)}) as client:
         send(client.v3.merchant.media.upload, "post", files={"file": picture}, idempotent=True)
     first, second = (parts(received)[1][1] for received in wire.received)
@@ -209,40 +209,44 @@ FAULTS = {
     "no file": ({}, None, "came 0 files"),
     "two files": ({"file": b"a", "other": b"b"}, None, "came 2 files"),
     "a list": ([("file", b"a")], None, "came a list"),
-    "a part's name": ({'a"b': b"a"}, None, "is not a valid part name"),
-    "another part": ({"picture": ("a.png", b"a")}, None, "expected 'file', the part name of this operation"),
-    "no such file": ({"file": "/nowhere/a.png"}, None, "'file' cannot be read: No such file"),
+    "an invalid part name": ({'a"b': b"a"}, None, "is not a valid part name"),
+    "another part name": ({"picture": ("a.png", b"a")}, None, "expected 'file', the part name of this operation"),
+    "a missing file": ({"file": "/nowhere/a.png"}, None, "'file' cannot be read: No such file"),
     "a folder": ({"file": "/"}, None, "'file' cannot be read"),
     "a NUL": ({"file": "a\0.png"}, None, "'file' cannot be read"),
     "a number": ({"file": 3}, None, "came as a int"),
-    "three": ({"file": ("a", b"b", "c")}, None, "expected a pair"),
-    "no name": ({"file": b"abc"}, None, "came with the suffix ''"),
-    "a suffix": ({"file": ("a.gif", b"abc")}, None, "came with the suffix 'gif'; expected .* jpg, jpeg, bmp, png, pdf"),
+    "three items": ({"file": ("a", b"b", "c")}, None, "expected a pair"),
+    "no file name": ({"file": b"abc"}, None, "came with the suffix ''"),
+    "a wrong suffix": (
+        {"file": ("a.gif", b"abc")},
+        None,
+        "came with the suffix 'gif'; expected .* jpg, jpeg, bmp, png, pdf",
+    ),
     "no suffix": ({"file": ("png", b"abc")}, {"filename": ""}, "came with the suffix ''"),
-    "nothing": ({"file": ("a.png", b"")}, None, "'file' is empty"),
+    "an empty file": ({"file": ("a.png", b"")}, None, "'file' is empty"),
     "too large": ({"file": ("a.png", bytes((5 << 20) + 1))}, None, "has 5242881 bytes; expected at most 5242880"),
-    "another digest": ({"file": ("a.png", b"abc")}, {"sha256": "0" * 64}, "'sha256' is not the SHA256 of the file"),
-    "a meta that is none": ({"file": ("a.png", b"abc")}, ["a"], "json: came a list with files="),
-    "a name that is none": ({"file": b"abc"}, {"filename": 3}, "json: the file name came as a int"),
-    "half a character": ({"file": ("\ud800.png", b"abc")}, None, "surrogate"),
-    "a second meta": ({"meta": ("a.png", b"abc")}, None, "'meta' is not a valid part name"),
-    "text": ({"file": ("a.png", io.StringIO("abc"))}, None, "open in text mode|cannot be read"),
+    "a wrong digest": ({"file": ("a.png", b"abc")}, {"sha256": "0" * 64}, "'sha256' is not the SHA256 of the file"),
+    "a meta that is a list": ({"file": ("a.png", b"abc")}, ["a"], "json: came a list with files="),
+    "a file name that is a number": ({"file": b"abc"}, {"filename": 3}, "json: the file name came as a int"),
+    "a lone surrogate": ({"file": ("\ud800.png", b"abc")}, None, "surrogate"),
+    "a part named meta": ({"meta": ("a.png", b"abc")}, None, "'meta' is not a valid part name"),
+    "a text stream": ({"file": ("a.png", io.StringIO("abc"))}, None, "open in text mode|cannot be read"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_does_not_fit_is_refused_before_it_is_sent(client, wire, send, fault):
+def test_a_wrong_upload_is_refused_before_it_is_sent(client, wire, send, fault):
     files, meta, words = FAULTS[fault]
     with pytest.raises(ArgumentError, match=words):
         send(client.v3.merchant.media.upload, "post", files=files, json=meta)
     assert not wire.received
 
 
-def test_largest_that_fits(client, send):
+def test_the_largest_pdf_is_accepted(client, send):
     send(client.v3.merchant.media.upload, "post", files={"file": ("a.pdf", bytes(int(7.5 * (1 << 20))))})
 
 
-def test_a_stream_that_was_closed(client, picture):
+def test_a_closed_stream_is_refused(client, picture):
     file = picture.open("rb")
     file.close()
     with pytest.raises(ArgumentError, match="cannot be read: ValueError"):
@@ -250,19 +254,19 @@ def test_a_stream_that_was_closed(client, picture):
 
 
 @pytest.mark.parametrize("change", ["shorter", "gone"])
-def test_a_file_that_changes_meanwhile(client, wire, service, send, picture, change):
-    def spoil(request):
+def test_a_file_that_changes_during_the_call_is_refused(client, wire, service, send, picture, change):
+    def change_file(request):
         picture.write_bytes(b"x") if change == "shorter" else picture.unlink()
         response = yield request
         return response
 
-    client.middleware.insert_after("sign", "spoil", spoil)
+    client.middleware.insert_after("sign", "change_file", change_file)
     with pytest.raises(ArgumentError, match=r"later; do not change it|cannot be read"):
         send(client.v3.merchant.media.upload, "post", files={"file": picture})
 
 
-def test_a_file_is_streamed_from_where_it_lies(tmp_path):
-    """Never more than a piece of it is in memory."""
+def test_a_file_is_streamed_from_disk(tmp_path):
+    """Only a chunk of it is in memory at a time."""
     import tracemalloc
 
     path = tmp_path / "a.csv"
@@ -285,7 +289,7 @@ def test_a_file_is_streamed_from_where_it_lies(tmp_path):
     part=st.text(max_size=12) | st.just("file"),
     path=st.sampled_from([f"/{operation[0]}" for operation in OPERATIONS] + ["/v3/x"]),
 )
-def test_whatever_comes_is_sent_whole_or_refused(name, content, meta, part, path):
+def test_any_upload_is_sent_whole_or_refused(name, content, meta, part, path):
     try:
         text, body = encode_upload(path, open_file({part: (name, content)}), meta)
     except ArgumentError:
@@ -298,7 +302,7 @@ def test_whatever_comes_is_sent_whole_or_refused(name, content, meta, part, path
     assert set(head) == {"Content-Disposition", "Content-Type"}
 
 
-def test_a_file_without_a_suffix_limit_is_spooled_nowhere():
+def test_an_open_file_without_a_name_is_encoded():
     with tempfile.TemporaryFile() as file:
         file.write(PICTURE)
         file.seek(0)
@@ -307,49 +311,49 @@ def test_a_file_without_a_suffix_limit_is_spooled_nowhere():
         assert PICTURE in b"".join(body.chunks())
 
 
-class Lavish(io.BytesIO):
-    """Gives more than it is asked for."""
+class OverlongReads(io.BytesIO):
+    """Returns more bytes than were requested."""
 
     def read(self, size=-1):
         return super().read(size) + (b"POST /v3/smuggled HTTP/1.1\r\n\r\n" if size > 0 else b"")
 
 
-def test_a_stream_that_gives_too_much_writes_nothing_beyond_its_end(client, wire, send):
+def test_nothing_is_sent_beyond_the_announced_length_of_a_stream(client, wire, send):
     with pytest.raises(ArgumentError, match="more than was requested"):
-        send(client.v3.unlisted, "post", files={"file": ("a", Lavish(b"abc"))}, json={})
+        send(client.v3.unlisted, "post", files={"file": ("a", OverlongReads(b"abc"))}, json={})
     assert len(wire.received) <= 1
     assert all(len(received.body) < int(received.header("Content-Length")) for received in wire.received)
 
 
-def test_a_file_that_does_not_tell_its_size(client, wire, send):
+def test_a_file_that_reports_size_zero_is_sent_whole(client, wire, send):
     from pathlib import Path
 
     path = Path("/proc/version")
     if not path.exists():
-        pytest.skip("the system has no such files")
+        pytest.skip("this system has no /proc/version")
     send(client.v3.unlisted, "post", files={"file": path}, json={})
     assert parts(wire.received[-1])[1][1] == path.read_bytes()
 
 
-def test_a_pipe_that_has_nothing_yet(client, wire, send):
-    class Waiting(Pipe):
+def test_a_non_blocking_stream_is_refused(client, wire, send):
+    class NonBlocking(Pipe):
         def read(self, size=-1):
             return None
 
     with pytest.raises(ArgumentError, match="text mode or non-blocking"):
-        send(client.v3.unlisted, "post", files={"file": ("a", Waiting(b""))}, json={})
+        send(client.v3.unlisted, "post", files={"file": ("a", NonBlocking(b""))}, json={})
 
 
 def test_a_pipe_is_read_to_its_end(client, wire, send):
-    class Dripping(Pipe):
+    class ShortReads(Pipe):
         def read(self, size=-1):
             return super().read(7)
 
-    send(client.v3.unlisted, "post", files={"file": ("a", Dripping(PICTURE))}, json={})
+    send(client.v3.unlisted, "post", files={"file": ("a", ShortReads(PICTURE))}, json={})
     assert parts(wire.received[-1])[1][1] == PICTURE
 
 
-def test_none_is_filled_in(client, wire, send):
+def test_members_that_are_none_are_filled_in(client, wire, send):
     send(
         client.v3.merchant.media.upload,
         "post",
@@ -359,14 +363,14 @@ def test_none_is_filled_in(client, wire, send):
     assert meta_of(wire.received[-1]) == {"filename": "a.png", "sha256": hashlib.sha256(PICTURE).hexdigest()}
 
 
-def test_a_name_cannot_end_its_quotes(client, wire, send):
+def test_a_file_name_cannot_close_its_quotes(client, wire, send):
     send(client.v3.unlisted, "post", files={"file": ('a\\"\r\nb\\', PICTURE)}, json={})
     assert parts(wire.received[-1])[1][0]["Content-Disposition"] == (
         'form-data; name="file"; filename="a%5C%22%0D%0Ab%5C"'
     )
 
 
-def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
+def test_reading_a_file_for_an_encrypted_meta_does_not_block_the_loop(client):
     import asyncio
     import time
 
@@ -382,7 +386,7 @@ def test_reading_for_a_sealed_meta_holds_up_no_loop(client):
     assert asyncio.run(wakeups_during(call)) > 10
 
 
-def test_a_view_of_wide_items_is_sent_whole(client, wire, send):
+def test_a_memoryview_of_integers_is_sent_whole(client, wire, send):
     import array
 
     view = memoryview(array.array("I", range(1000)))
@@ -390,7 +394,7 @@ def test_a_view_of_wide_items_is_sent_whole(client, wire, send):
     assert parts(wire.received[-1])[1][1] == bytes(view)
 
 
-def test_options_that_a_verb_does_not_have(client):
+def test_options_of_another_verb_are_refused(client):
     from wechatpay_chain import PathVariableError
 
     with pytest.raises(PathVariableError, match="files= is not for this verb"):
@@ -401,8 +405,8 @@ def test_options_that_a_verb_does_not_have(client):
         client.v3.x.post(idempotent=1)
 
 
-def test_a_cancelled_upload_has_finished_with_its_file(client):
-    """Its user may close the file, or read it, as soon as the task has ended."""
+def test_a_cancelled_upload_no_longer_reads_its_file(client):
+    """The caller may close or read the file as soon as the task has ended."""
     import asyncio
     import time
 

@@ -1,4 +1,4 @@
-"""The named stack: what a user puts in, replaces and takes out, once for both modes."""
+"""Users insert, replace and remove layers of the named stack, and a layer works in both modes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from wechatpay_chain.middleware import send as sending
 NAMES = ["log", "retry", "errors", "verify", "rotate", "sign"]
 
 
-def test_the_names_outermost_first(client):
+def test_names_are_listed_outermost_first(client):
     assert list(client.middleware) == NAMES
     assert repr(client.middleware) == f"<Stack {', '.join(NAMES)}>"
     assert "sign" in client.middleware
 
 
-def test_a_header_is_added_for_both_modes(client, wire, service, send):
-    def trace(request):
+def test_a_layer_adds_a_header_in_both_modes(client, wire, service, send):
+    def add_trace(request):
         response = yield request.with_headers({"X-Trace": "t-1"})
         return response
 
-    client.middleware.insert_before("sign", "trace", trace)
+    client.middleware.insert_before("sign", "trace", add_trace)
     assert list(client.middleware) == [*NAMES[:-1], "trace", "sign"]
     send(client.v3.x, "post", json={})
     assert wire.received[-1].header("X-Trace") == "t-1"
@@ -42,12 +42,12 @@ def test_a_header_is_added_for_both_modes(client, wire, service, send):
     ],
 )
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, name, value, verb):
-    def trace(request):
+def test_a_layers_header_that_cannot_be_sent_is_refused(client, wire, send, name, value, verb):
+    def add_trace(request):
         response = yield request.with_headers({name: value})
         return response
 
-    client.middleware.insert_before("sign", "trace", trace)
+    client.middleware.insert_before("sign", "trace", add_trace)
     with pytest.raises(
         ArgumentError, match="headers: one of them, or the target, has a character that cannot be sent"
     ) as caught:
@@ -58,18 +58,18 @@ def test_a_header_of_a_layer_that_cannot_be_sent(client, wire, send, name, value
 
 
 @pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "Connection"])
-def test_a_layer_does_not_frame_the_message(client, wire, send, name):
-    def frame(request):
+def test_a_layer_may_not_set_headers_that_frame_the_message(client, wire, send, name):
+    def set_framing(request):
         response = yield request.with_headers({name: "3"})
         return response
 
-    client.middleware.insert_after("sign", "frame", frame)
+    client.middleware.insert_after("sign", "frame", set_framing)
     with pytest.raises(ArgumentError, match="headers: a layer has set one of connection, content-encoding"):
         send(client.v3.x, "post", json={"a": 1})
     assert not wire.received
 
 
-def test_a_middleware_sees_what_is_thrown_and_what_comes_back(client, wire, service, send):
+def test_a_middleware_sees_errors_and_responses(client, wire, service, send):
     seen = []
 
     def watch(request):
@@ -90,21 +90,21 @@ def test_a_middleware_sees_what_is_thrown_and_what_comes_back(client, wire, serv
     assert seen == [200, 404]
 
 
-def test_what_is_changed_after_signing_is_refused_by_the_service(sandbox, send):
-    def bend(request):
+def test_a_body_changed_after_signing_is_refused_by_the_service(sandbox, send):
+    def change_body(request):
         from dataclasses import replace
 
         response = yield replace(request, body=request.body.replace(b"hello", b"olleh"))
         return response
 
     with sandbox.client() as client:
-        client.middleware.insert_after("sign", "bend", bend)
+        client.middleware.insert_after("sign", "change_body", change_body)
         with pytest.raises(APIError) as caught:
             send(client.v3.security.echo, "post", json={"echo_message": "hello"})
     assert caught.value.status_code == 401
 
 
-def test_an_answer_that_a_middleware_makes_up_inside_is_not_believed(client, send):
+def test_a_response_that_an_inner_layer_makes_up_is_not_verified(client, send):
     from wechatpay_chain import Response
     from wechatpay_chain._messages.headers import Headers
 
@@ -117,7 +117,7 @@ def test_an_answer_that_a_middleware_makes_up_inside_is_not_believed(client, sen
         send(client.v3.x, "get")
 
 
-def test_replaced_and_removed(client, wire, send):
+def test_layers_are_replaced_and_removed(client, wire, send):
     lines = []
 
     def log(request):
@@ -135,125 +135,125 @@ def test_replaced_and_removed(client, wire, send):
     assert send(client.v3.x, "get").status_code == 503
 
 
-def test_verification_stays(client):
-    def through(request):
+def test_verification_cannot_be_replaced_or_removed(client):
+    def pass_on(request):
         response = yield request
         return response
 
     with pytest.raises(ConfigurationError, match="'verify' can be neither replaced nor removed"):
         client.middleware.remove("verify")
     with pytest.raises(ConfigurationError, match="'verify' can be neither replaced nor removed"):
-        client.middleware.replace("verify", through)
+        client.middleware.replace("verify", pass_on)
     assert list(client.middleware) == NAMES
 
 
-def test_names_that_are_wrong(client):
-    def through(request):
+def test_unknown_and_used_names_are_refused(client):
+    def pass_on(request):
         response = yield request
         return response
 
     for change in (
-        lambda: client.middleware.insert_before("signer", "a", through),
-        lambda: client.middleware.insert_after("signer", "a", through),
-        lambda: client.middleware.replace("signer", through),
+        lambda: client.middleware.insert_before("signer", "a", pass_on),
+        lambda: client.middleware.insert_after("signer", "a", pass_on),
+        lambda: client.middleware.replace("signer", pass_on),
         lambda: client.middleware.remove("signer"),
     ):
         with pytest.raises(ConfigurationError, match="there is no 'signer'; expected one of log, retry"):
             change()
     for new in ("sign", "", None):
         with pytest.raises(ConfigurationError, match="came the name"):
-            client.middleware.insert_before("sign", new, through)
+            client.middleware.insert_before("sign", new, pass_on)
 
 
-def test_what_is_no_middleware(client, send):
-    async def awaited(request):
+def test_a_middleware_that_is_no_generator_function_is_refused(client, send):
+    async def coroutine(request):
         return request
 
-    def plain(request):
+    def no_generator(request):
         return request
 
     with pytest.raises(ConfigurationError, match="'a' came as an async function"):
-        client.middleware.insert_before("sign", "a", awaited)
+        client.middleware.insert_before("sign", "a", coroutine)
     with pytest.raises(ConfigurationError, match="'a' came as a int"):
         client.middleware.insert_before("sign", "a", 3)
-    client.middleware.insert_before("sign", "a", plain)
+    client.middleware.insert_before("sign", "a", no_generator)
     with pytest.raises(ConfigurationError, match="returned a Request; expected a generator function"):
         send(client.v3.x, "get")
 
 
-def test_a_client_has_a_stack_of_its_own(service, client, wire):
+def test_each_client_has_its_own_stack(service, client, wire):
     from wechatpay_chain import Client
 
     client.middleware.remove("log")
     assert list(Client(**service.settings(wire.base_url)).middleware) == NAMES
 
 
-def test_a_layer_inside_cannot_make_an_answer_out_to_be_a_download(client, wire, send):
-    """What is unsigned is told by what was asked, and not by what a response says of it."""
+def test_an_inner_layer_cannot_pass_a_response_off_as_a_download(client, wire, send):
+    """The request that was sent decides whether a response may be unsigned, and a layer cannot change that."""
     from dataclasses import replace
 
-    def cached(request):
+    def pretend(request):
         response = yield request
         return replace(response, request=replace(request, method="GET", target="/v3/billdownload/file"))
 
-    client.middleware.insert_after("sign", "cached", cached)
+    client.middleware.insert_after("sign", "pretend", pretend)
     wire.respond = lambda received: Reply(200, {}, b'{"forged":true}')
     with pytest.raises(SignatureError):
         send(client.v3.pay, "post", json={})
 
 
-def test_the_stack_cannot_be_put_aside(client):
+def test_the_stack_itself_cannot_be_replaced(client):
     from wechatpay_chain._pipeline.stack import Stack
 
     with pytest.raises(AttributeError):
         client.middleware = Stack(())
 
 
-def test_what_is_no_effect(client, send):
-    def odd(request):
+def test_a_yielded_value_that_is_no_effect_is_refused(client, send):
+    def yield_text(request):
         yield "not an effect"
         response = yield request
         return response
 
-    client.middleware.insert_before("sign", "odd", odd)
+    client.middleware.insert_before("sign", "yield_text", yield_text)
     with pytest.raises(ConfigurationError, match="one yielded a str"):
         send(client.v3.x, "get")
 
 
-def test_an_error_answer_is_not_read_without_end(client, wire, send):
+def test_an_error_response_is_read_up_to_a_limit(client, wire, send):
     wire.respond = lambda received: Reply(404, {}, bytes(20 << 20))
     with pytest.raises(APIError) as caught:
         send(client.v3.x, "get")
     assert len(caught.value.response.content) < 2 << 20
 
 
-def test_answers_of_every_kind_go_to_another_process(client, wire, service, tmp_path):
+def test_responses_of_every_kind_can_be_pickled(client, wire, service, tmp_path):
     import pickle
 
     from wechatpay_chain import Sensitive
 
-    answers = [
+    responses = [
         client.v3.x.post(json={"name": Sensitive("张三")}),
         client.v3.x.post(files={"file": ("a.png", b"abc")}),
     ]
     wire.respond = lambda received: Reply(200, {}, b"a,b")
-    answers.append(client.download("https://api.mch.weixin.qq.com/v3/billdownload/file", tmp_path / "a"))
-    for answer in answers:
-        assert pickle.loads(pickle.dumps(answer)).headers == answer.headers
+    responses.append(client.download("https://api.mch.weixin.qq.com/v3/billdownload/file", tmp_path / "a"))
+    for response in responses:
+        assert pickle.loads(pickle.dumps(response)).headers == response.headers
 
 
-def test_a_layer_that_forgets_its_response(client, wire, send):
-    def forgot(request):
+def test_a_layer_that_returns_no_response_is_an_error_after_sending(client, wire, send):
+    def forget(request):
         yield request
 
-    client.middleware.insert_before("log", "forgot", forgot)
+    client.middleware.insert_before("log", "forget", forget)
     with pytest.raises(TransportError, match=r"it may have been acted on, and then: .*returned no response") as caught:
         send(client.v3.pay, "post", json={})
     assert caught.value.sent is True
     assert len(wire.received) == 1
 
 
-def test_a_file_on_another_host_passes_the_layers_of_the_user_too(client, wire, tmp_path):
+def test_a_download_from_another_host_passes_the_users_layers(client, wire, tmp_path):
     seen = []
 
     def count(request):
@@ -269,17 +269,17 @@ def test_a_file_on_another_host_passes_the_layers_of_the_user_too(client, wire, 
     assert caught.value.attempts == ()
 
 
-def test_a_download_that_fails_is_one_that_failed(client, wire, tmp_path, caplog):
+def test_a_failed_download_is_logged_and_counted_as_an_attempt(client, wire, tmp_path, caplog):
     wire.respond = lambda received: Reply(200, {}, b"a,b")
-    told = {"download_url": f"{wire.base_url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": "0" * 40}
+    announcement = {"download_url": f"{wire.base_url}v3/billdownload/file", "hash_type": "SHA1", "hash_value": "0" * 40}
     with caplog.at_level("DEBUG", "wechatpay_chain"), pytest.raises(SignatureError) as caught:
-        client.download(told, tmp_path / "a")
+        client.download(announcement, tmp_path / "a")
     assert "GET v3/billdownload/file SignatureError 200" in caplog.text
     assert [str(attempt) for attempt in caught.value.attempts] == ["SignatureError 200 sent=True"]
 
 
-def test_a_layer_that_sends_another_request_of_the_same_path_first(client, wire, service, send):
-    """A query before the call is not the call, whatever its path is: nothing of the call was sent."""
+def test_another_request_to_the_same_path_is_not_the_call(client, wire, service, send):
+    """A layer sends a query to the same path and fails: of the call itself, nothing was sent."""
     from dataclasses import fields
 
     from wechatpay_chain.middleware import Request
@@ -298,8 +298,8 @@ def test_a_layer_that_sends_another_request_of_the_same_path_first(client, wire,
 
 
 @pytest.mark.parametrize("change", [{"template": "v3/renamed"}, {"method": "PUT"}])
-def test_a_layer_that_renames_the_call(client, wire, service, send, change):
-    """Whatever a layer changes in it, the call remains the call: it was sent, and may have been acted on."""
+def test_a_call_that_a_layer_changes_counts_as_sent(client, wire, service, send, change):
+    """A call that a layer changes is still the call: it was sent, and may have been acted on."""
     from dataclasses import replace
 
     def rename(request):
@@ -312,7 +312,7 @@ def test_a_layer_that_renames_the_call(client, wire, service, send, change):
     assert caught.value.sent is True
 
 
-def test_a_layer_that_polls(client, wire, service, send):
+def test_a_call_that_a_polling_layer_sent_counts_as_sent(client, wire, service, send):
     def poll(request):
         yield from sending(request)
         yield from sleep(0.01)
@@ -324,24 +324,24 @@ def test_a_layer_that_polls(client, wire, service, send):
     assert caught.value.sent is True
 
 
-def test_a_layer_that_invokes(client, wire, send):
-    async def awaited():
+def test_a_layer_invokes_functions_of_both_modes(client, wire, send):
+    async def two():
         return 2
 
-    def ask(request):
+    def sum_up(request):
         first = yield from invoke(lambda: 1)
-        second = yield from invoke(awaited)
+        second = yield from invoke(two)
         return (yield from sending(request.with_headers({"X-Sum": str(first + second)})))
 
-    client.middleware.insert_before("sign", "ask", ask)
+    client.middleware.insert_before("sign", "sum_up", sum_up)
     send(client.v3.x, "post", json={})
     assert wire.received[-1].header("X-Sum") == "3"
 
 
 @pytest.mark.parametrize("ending", [TransportError("no route", sent=False), ArgumentError("x"), None])
-@pytest.mark.parametrize("rebuilt", ["made anew", "pickled"])
-def test_a_layer_that_builds_the_call_anew(client, wire, send, ending, rebuilt):
-    """It has no identity in common with the call, and must not be sent twice all the same."""
+@pytest.mark.parametrize("method", ["constructor", "pickle"])
+def test_a_call_that_a_layer_rebuilds_counts_as_sent(client, wire, send, ending, method):
+    """The new request is another object than the call, and counts as the call: it is not sent twice."""
     import pickle
     from dataclasses import fields
 
@@ -351,7 +351,7 @@ def test_a_layer_that_builds_the_call_anew(client, wire, send, ending, rebuilt):
         values = {
             field.name: getattr(request, field.name) for field in fields(Request) if not field.name.startswith("_")
         }
-        yield from sending(Request(**values) if rebuilt == "made anew" else pickle.loads(pickle.dumps(request)))
+        yield from sending(Request(**values) if method == "constructor" else pickle.loads(pickle.dumps(request)))
         if ending is not None:
             raise ending
 

@@ -1,4 +1,4 @@
-"""The nonce store of one process: of bounded size, and free of locks that a fork leaves locked."""
+"""The nonce store of one process has a bounded size, and has no lock that a fork could leave locked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from wechatpay_chain import SeenNonces
 
 
-def test_a_store_of_bounded_size(monkeypatch):
+def test_a_full_store_forgets_the_oldest_nonce_and_each_nonce_expires(monkeypatch):
     seen = SeenNonces(size=2)
     assert [seen.add(nonce, 60) for nonce in "aabcab"] == [True, False, True, True, True, True]
     assert repr(seen) == "<SeenNonces 2 of 2>"
@@ -23,7 +23,7 @@ def test_a_store_of_bounded_size(monkeypatch):
 
 
 def run(program: str) -> None:
-    # Coverage takes locks of its own, which a fork may leave locked.
+    # Coverage has locks, which a fork may leave locked.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(program)],
@@ -36,12 +36,12 @@ def run(program: str) -> None:
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
 
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 @needs_fork
 @pytest.mark.parametrize("fork", ["os.fork()", "ctypes.PyDLL(None).fork()"])
-def test_a_child_that_is_forked_while_a_thread_is_in_the_store(fork):
+def test_a_child_forked_while_a_thread_is_in_the_store_does_not_hang(fork):
     run(f"""
         import ctypes, os, threading, time
         from wechatpay_chain import SeenNonces
@@ -68,8 +68,8 @@ def test_a_child_that_is_forked_while_a_thread_is_in_the_store(fork):
 
 
 @needs_fork
-def test_children_that_are_forked_while_threads_add():
-    """CPython itself hangs in a child that C code forks beside busy threads, so this forks in Python."""
+def test_children_forked_while_threads_add_do_not_hang():
+    """Forks in Python only: CPython itself hangs in a child that C code forks beside busy threads."""
     run("""
         import itertools, os, sys, threading
         from wechatpay_chain import SeenNonces

@@ -1,4 +1,4 @@
-"""Notifications: verified over the raw bytes, decrypted, read; and what a refusal leaves behind."""
+"""Notifications are verified over the raw bytes, decrypted and parsed; a refusal leaves one line in the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service import PUBLIC_KEY_ID, Wire, json_body, new_key
-from tests.service import Reply as Answer
+from tests.service import Reply as ServiceReply
 from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import (
     ArgumentError,
@@ -36,13 +36,13 @@ RESOURCE = {"out_trade_no": "1217752501201407033233368018", "payer": {"openid": 
 def envelope(resource=RESOURCE, **members) -> bytes:
     nonce = crypto.nonce(12)
     data = members.pop("associated_data", "transaction")
-    sealed = {
+    encrypted = {
         "original_type": "transaction",
         "algorithm": "AEAD_AES_256_GCM",
         "ciphertext": crypto.aes_gcm_encrypt(json_body(resource), APIV3_KEY.encode(), nonce, data or ""),
         "associated_data": data,
         "nonce": nonce,
-        **members.pop("sealed", {}),
+        **members.pop("encrypted", {}),
     }
     return json_body(
         {
@@ -51,7 +51,7 @@ def envelope(resource=RESOURCE, **members) -> bytes:
             "resource_type": "encrypt-resource",
             "event_type": "TRANSACTION.SUCCESS",
             "summary": "支付成功",
-            "resource": {name: value for name, value in sealed.items() if value is not ...},
+            "resource": {name: value for name, value in encrypted.items() if value is not ...},
             **members,
         }
     )
@@ -62,108 +62,111 @@ def notifications(service) -> Notifications:
     return Notifications(certs=service.certs, apiv3_key=APIV3_KEY)
 
 
-def test_a_notification(service, notifications):
+def test_a_notification_is_parsed_and_shows_no_personal_data(service, notifications):
     body = envelope()
-    found = notifications.parse(service.signature(body), body)
-    assert (found.id, found.event_type, found.original_type) == (
+    parsed = notifications.parse(service.signature(body), body)
+    assert (parsed.id, parsed.event_type, parsed.original_type) == (
         "EV-2018022511223320873",
         "TRANSACTION.SUCCESS",
         "transaction",
     )
-    assert (found.create_time, found.summary) == ("2015-05-20T13:29:35+08:00", "支付成功")
-    assert found.resource == RESOURCE
-    assert found.raw == body
-    assert "张三" not in repr(found)
-    assert "oh-394z" not in repr(found)
+    assert (parsed.create_time, parsed.summary) == ("2015-05-20T13:29:35+08:00", "支付成功")
+    assert parsed.resource == RESOURCE
+    assert parsed.raw == body
+    assert "张三" not in repr(parsed)
+    assert "oh-394z" not in repr(parsed)
     with pytest.raises(AttributeError):
-        found.id = "x"
-    assert asyncio.run(notifications.parse_async(service.signature(body), body)) == found
+        parsed.id = "x"
+    assert asyncio.run(notifications.parse_async(service.signature(body), body)) == parsed
 
 
 @pytest.mark.parametrize("data", ["transaction", "", None, ...])
 def test_associated_data_may_be_empty_or_absent(service, notifications, data):
-    body = envelope(associated_data=None if data is ... else data, sealed={"associated_data": data})
+    body = envelope(associated_data=None if data is ... else data, encrypted={"associated_data": data})
     assert notifications.parse(service.signature(body), body).resource == RESOURCE
 
 
-def test_an_event_of_tomorrow(service, notifications):
-    body = envelope(event_type="TOMORROW.NEW", sealed={"original_type": "profitsharing"})
-    found = notifications.parse(service.signature(body), body)
-    assert (found.event_type, found.original_type) == ("TOMORROW.NEW", "profitsharing")
+def test_an_unknown_event_type_is_parsed(service, notifications):
+    body = envelope(event_type="TOMORROW.NEW", encrypted={"original_type": "profitsharing"})
+    parsed = notifications.parse(service.signature(body), body)
+    assert (parsed.event_type, parsed.original_type) == ("TOMORROW.NEW", "profitsharing")
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_bytes_of_every_kind(service, notifications, kind):
+def test_a_body_may_be_any_kind_of_bytes(service, notifications, kind):
     body = envelope()
     assert notifications.parse(service.signature(body), kind(body)).resource == RESOURCE
 
 
 @pytest.mark.parametrize("body", ["{}", {}, None, 5, [1]])
-def test_a_body_that_is_not_raw(service, notifications, body):
+def test_a_body_that_is_no_bytes_is_refused(service, notifications, body):
     with pytest.raises(TypeError, match="raw bytes"):
         notifications.parse(service.signature(b"{}"), body)
     with pytest.raises(TypeError, match="raw bytes"):
         asyncio.run(notifications.parse_async(service.signature(b"{}"), body))
 
 
-def test_a_nonce_of_any_octets(service, notifications):
+def test_a_nonce_that_is_not_ascii_is_refused(service, notifications):
     body = envelope()
     assert (
-        refused(notifications, {**service.signature(body), "Wechatpay-Nonce": "\udcff"}, body) is Reason.BAD_SIGNATURE
+        refusal_reason(notifications, {**service.signature(body), "Wechatpay-Nonce": "\udcff"}, body)
+        is Reason.BAD_SIGNATURE
     )
 
 
-def refused(notifications, headers, body) -> Reason:
+def refusal_reason(notifications, headers, body) -> Reason:
     with pytest.raises(SignatureError) as caught:
         notifications.parse(headers, body)
     assert caught.value.response is None
     return caught.value.reason
 
 
-def test_what_is_not_proven(service, notifications):
+def test_an_unverified_notification_is_refused(service, notifications):
     body = envelope()
     good = service.signature(body)
     for name in good:
-        assert refused(notifications, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
-        assert refused(notifications, {**good, name: ""}, body) is Reason.MISSING_HEADER
-        assert refused(notifications, [*good.items(), (name, "another")], body) is Reason.MISSING_HEADER
+        assert (
+            refusal_reason(notifications, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
+        )
+        assert refusal_reason(notifications, {**good, name: ""}, body) is Reason.MISSING_HEADER
+        assert refusal_reason(notifications, [*good.items(), (name, "another")], body) is Reason.MISSING_HEADER
     for days in (-30, 30):
         old = service.signature(body, timestamp=int(time.time()) + days * 86400)
-        assert refused(notifications, old, body) is Reason.CLOCK_SKEW
-    assert refused(notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
+        assert refusal_reason(notifications, old, body) is Reason.CLOCK_SKEW
+    assert refusal_reason(notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
     probe = {**good, "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{good['Wechatpay-Signature']}"}
     for headers, octets in ((good, body + b" "), (good, json_body(json.loads(body))[:-1]), (probe, body)):
-        assert refused(notifications, headers, octets) is Reason.BAD_SIGNATURE
-    assert refused(notifications, service.signature(body, key=new_key()), body) is Reason.BAD_SIGNATURE
-    assert refused(notifications, {}, body) is Reason.MISSING_HEADER
+        assert refusal_reason(notifications, headers, octets) is Reason.BAD_SIGNATURE
+    assert refusal_reason(notifications, service.signature(body, key=new_key()), body) is Reason.BAD_SIGNATURE
+    assert refusal_reason(notifications, {}, body) is Reason.MISSING_HEADER
 
 
-WRONG = {
+MALFORMED = {
     "another APIv3 key": envelope().replace(b'"nonce": "', b'"nonce": "0'),
-    "another algorithm": envelope(sealed={"algorithm": "AEAD_SM4_GCM"}),
+    "another algorithm": envelope(encrypted={"algorithm": "AEAD_SM4_GCM"}),
     "no resource": json_body({"id": "1", "event_type": "x"}),
     "no JSON": b"<xml/>",
     "no object": b"[]",
     "no UTF-8": b"\xff",
-    "nothing": b"",
-    "deep": b"[" * 100_000,
-    "no text": envelope(id=5),
-    "no id": envelope(id=""),
-    "altered": envelope(sealed={"associated_data": "other"}),
-    "plain": envelope(sealed={"ciphertext": "{}"}),
+    "an empty body": b"",
+    "nested too deeply": b"[" * 100_000,
+    "an id that is no text": envelope(id=5),
+    "an empty id": envelope(id=""),
+    "another associated data": envelope(encrypted={"associated_data": "other"}),
+    "plaintext": envelope(encrypted={"ciphertext": "{}"}),
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_proven_and_no_notification(service, notifications, wrong):
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_a_verified_body_that_is_no_notification_is_refused(service, notifications, malformed):
     with pytest.raises(DecryptionError):
-        notifications.parse(service.signature(WRONG[wrong]), WRONG[wrong])
+        notifications.parse(service.signature(MALFORMED[malformed]), MALFORMED[malformed])
 
 
-def test_a_resource_that_is_no_json(service, notifications):
+def test_a_resource_that_is_no_json_is_refused(service, notifications):
     nonce = crypto.nonce(12)
     body = envelope(
-        sealed={
+        encrypted={
             "nonce": nonce,
             "ciphertext": crypto.aes_gcm_encrypt("<xml/>", APIV3_KEY.encode(), nonce, "transaction"),
         }
@@ -177,7 +180,7 @@ def test_a_resource_that_is_no_json(service, notifications):
     st.binary(max_size=60),
 )
 @settings(max_examples=150)
-def test_whatever_comes_only_our_errors_go(service, notifications, headers, body):
+def test_any_headers_and_body_raise_only_our_errors(service, notifications, headers, body):
     for source in (headers, {**service.signature(body), **headers}):
         with pytest.raises(WeChatPayError):
             notifications.parse(source, body)
@@ -208,26 +211,26 @@ def test_whatever_comes_only_our_errors_go(service, notifications, headers, body
     )
 )
 @settings(max_examples=150)
-def test_whatever_is_signed_only_our_errors_go(service, notifications, value):
+def test_any_verified_json_raises_only_our_errors(service, notifications, value):
     body = json_body(value)
     with pytest.raises(DecryptionError):
         notifications.parse(service.signature(body), body)
 
 
-def test_a_replay_inside_the_window(service):
+def test_a_replay_within_the_window_is_refused(service):
     notifications = Notifications(certs=service.certs, apiv3_key=APIV3_KEY, seen=SeenNonces())
     body = envelope()
     headers = service.signature(body)
     for _ in range(2):
-        assert refused(notifications, {**headers, "Wechatpay-Signature": "AAAA"}, body) is Reason.BAD_SIGNATURE
+        assert refusal_reason(notifications, {**headers, "Wechatpay-Signature": "AAAA"}, body) is Reason.BAD_SIGNATURE
     notifications.parse(headers, body)
-    assert refused(notifications, headers, body) is Reason.REPLAYED
+    assert refusal_reason(notifications, headers, body) is Reason.REPLAYED
     assert notifications.parse(service.signature(body), body).resource == RESOURCE, (
-        "a repetition by the service has a new nonce"
+        "the service signs each retry with a new nonce"
     )
 
 
-def test_replies():
+def test_replies_are_what_the_service_expects():
     assert (Reply.ok().status, Reply.ok().body) == (204, b"")
     failed = Reply.fail("订单不存在")
     assert failed.status == 500
@@ -235,7 +238,7 @@ def test_replies():
     assert failed.headers["Content-Type"] == "application/json"
 
 
-def test_settings_that_are_none(service):
+def test_wrong_settings_are_refused(service):
     for key in ("short", b"x" * 31, None, 5):
         with pytest.raises(ConfigurationError, match="apiv3_key"):
             Notifications(certs=service.certs, apiv3_key=key)
@@ -261,48 +264,51 @@ def test_a_client_fetches_the_certificate_that_a_notification_needs(service):
                 body = envelope()
                 headers = service.signature(body, key=authority.key, serial=authority.serial)
                 assert parse(client, headers, body, mode).resource == RESOURCE
-                assert refused(client.notifications, headers, body) is Reason.REPLAYED
+                assert refusal_reason(client.notifications, headers, body) is Reason.REPLAYED
                 for number in range(20):
                     forged = service.signature(body, serial=f"{number:040X}")
-                    assert refused(client.notifications, forged, body) is Reason.UNKNOWN_SERIAL
+                    assert refusal_reason(client.notifications, forged, body) is Reason.UNKNOWN_SERIAL
         assert authority.downloads == 1
 
 
-def test_a_service_that_is_away_empties_nothing(service, wire):
+def test_keys_are_kept_while_the_service_is_unreachable(service, wire):
     settings = {**service.settings(wire.base_url), "apiv3_key": APIV3_KEY}
     wire.respond = lambda received: None
     with Client(**settings) as client:
         body = envelope()
-        assert refused(client.notifications, service.signature(body, serial="A" * 40), body) is Reason.UNKNOWN_SERIAL
+        assert (
+            refusal_reason(client.notifications, service.signature(body, serial="A" * 40), body)
+            is Reason.UNKNOWN_SERIAL
+        )
         known = service.signature(body, key=service.platform, serial=service.platform_serial)
         assert client.notifications.parse(known, body).resource == RESOURCE
         assert client.notifications.parse(service.signature(body, serial=PUBLIC_KEY_ID), body).resource == RESOURCE
 
 
-def test_a_memory_of_nonces_may_be_awaited(service, send):
-    """An `async def add` must not be taken for a yes."""
+def test_a_nonce_store_may_be_async(service, send):
+    """The coroutine that `async def add` returns must not count as True."""
 
     class Remote:
         def __init__(self):
-            self.known = set()
+            self.stored = set()
 
         async def add(self, nonce, seconds):
-            is_new = nonce not in self.known
-            self.known.add(nonce)
+            is_new = nonce not in self.stored
+            self.stored.add(nonce)
             return is_new
 
     body = envelope()
     headers = service.signature(body)
-    reading = Notifications(service.certs, APIV3_KEY, seen=Remote())
-    asyncio.run(reading.parse_async(headers, body))
-    for read in (lambda: asyncio.run(reading.parse_async(headers, body)), lambda: reading.parse(headers, body)):
+    reader = Notifications(service.certs, APIV3_KEY, seen=Remote())
+    asyncio.run(reader.parse_async(headers, body))
+    for parse in (lambda: asyncio.run(reader.parse_async(headers, body)), lambda: reader.parse(headers, body)):
         with pytest.raises(SignatureError) as caught:
-            read()
+            parse()
         assert caught.value.reason is Reason.REPLAYED
 
 
 @pytest.mark.parametrize("seen", [True, set, {}, "x"], ids=str)
-def test_what_is_no_memory(service, seen):
+def test_a_setting_that_is_no_nonce_store_is_refused(service, seen):
     with pytest.raises(ConfigurationError, match="seen: came a"):
         Client(**service.settings("http://127.0.0.1:9/"), apiv3_key=APIV3_KEY, seen=seen)
 
@@ -317,7 +323,7 @@ MODES = pytest.mark.parametrize("mode", ["sync", "async"])
 
 
 @MODES
-def test_an_empty_body_says_that_something_has_read_it(service, notifications, mode):
+def test_the_error_of_an_empty_body_says_that_other_code_has_read_it(service, notifications, mode):
     for headers in (service.signature(envelope()), service.signature(b""), {}):
         with pytest.raises(
             WeChatPayError, match=r"body is empty: other code has read it before.*request\.get_data\(\)"
@@ -329,22 +335,22 @@ def test_an_empty_body_says_that_something_has_read_it(service, notifications, m
 def test_the_sandbox_writes_times_as_the_service_does(wire, monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
-    wire.respond = lambda received: Answer(204)
+    wire.respond = lambda received: ServiceReply(204)
     try:
         with Sandbox() as sandbox:
             assert sandbox.notify("TRANSACTION.SUCCESS", RESOURCE, wire.base_url).is_received
             reader = Notifications(sandbox.credentials["certs"], sandbox.credentials["apiv3_key"])
             [received] = wire.received
-            found = reader.parse(received.headers, received.body)
+            parsed = reader.parse(received.headers, received.body)
     finally:
         monkeypatch.undo()
         time.tzset()
-    created = datetime.strptime(found.create_time, "%Y-%m-%dT%H:%M:%S%z")
-    assert found.create_time.endswith("+08:00")
+    created = datetime.strptime(parsed.create_time, "%Y-%m-%dT%H:%M:%S%z")
+    assert parsed.create_time.endswith("+08:00")
     assert abs(created - datetime.now(timezone.utc)) < timedelta(minutes=1)
 
 
-# Late processing: the raw request was stored, and is verified later.
+# A stored request, verified later
 
 
 def ago(**how) -> datetime:
@@ -353,7 +359,7 @@ def ago(**how) -> datetime:
 
 @MODES
 @pytest.mark.parametrize("hours", [1, 100])
-def test_a_stored_notification_is_compared_with_when_it_was_received(service, notifications, mode, hours):
+def test_a_stored_notification_is_compared_with_the_time_of_receipt(service, notifications, mode, hours):
     body = envelope()
     received_at = ago(hours=hours)
     headers = service.signature(body, timestamp=int(received_at.timestamp()) - 3)
@@ -369,7 +375,7 @@ def test_a_stored_notification_is_compared_with_when_it_was_received(service, no
 
 
 @MODES
-def test_a_stored_notification_is_verified_as_any_other(service, notifications, mode):
+def test_the_signature_of_a_stored_notification_is_verified(service, notifications, mode):
     body = envelope()
     received_at = ago(hours=1)
     headers = service.signature(body, timestamp=int(received_at.timestamp()))
@@ -391,8 +397,8 @@ def test_a_stored_notification_is_verified_as_any_other(service, notifications, 
     ],
     ids=["naive", "a minute ahead", "years ahead", "a number", "a text", "a date"],
 )
-def test_a_received_at_that_is_none(service, notifications, mode, received_at, error, words):
-    received_at = received_at() if callable(received_at) else received_at  # a minute from now is not one from the start
+def test_a_wrong_received_at_is_refused(service, notifications, mode, received_at, error, words):
+    received_at = received_at() if callable(received_at) else received_at  # now, as collection may be minutes ago
     body = envelope()
     with pytest.raises(error, match=f"received_at: .*{words}"):
         read(notifications, mode, service.signature(body), body, received_at=received_at)
@@ -410,7 +416,7 @@ def test_a_queue_may_deliver_a_stored_notification_twice(service, mode):
         read(notifications, mode, headers, body)
 
 
-# The log: one line for each refusal.
+# The log
 
 
 class Broken:
@@ -459,7 +465,7 @@ def test_each_refusal_leaves_one_warning(service, mode, caplog):
 
 
 @MODES
-def test_what_is_read_leaves_no_line(service, notifications, mode, caplog):
+def test_an_accepted_notification_leaves_no_line_in_the_log(service, notifications, mode, caplog):
     body = envelope()
     with caplog.at_level(logging.DEBUG):
         read(notifications, mode, service.signature(body), body)
@@ -469,8 +475,8 @@ def test_what_is_read_leaves_no_line(service, notifications, mode, caplog):
 @MODES
 def test_a_line_of_the_log_is_one_line_of_bounded_length(service, notifications, mode, caplog):
     body = envelope()
-    nasty = "\r\n\x1b[31m\u202e\x85\u2028" + "x" * 100_000
-    headers = {**service.signature(body), "Wechatpay-Serial": nasty, "Request-ID": nasty}
+    hostile = "\r\n\x1b[31m\u202e\x85\u2028" + "x" * 100_000
+    headers = {**service.signature(body), "Wechatpay-Serial": hostile, "Request-ID": hostile}
     with pytest.raises(SignatureError) as caught:
         read(notifications, mode, headers, body)
     for text in (caplog.records[-1].getMessage(), str(caught.value)):
@@ -478,18 +484,18 @@ def test_a_line_of_the_log_is_one_line_of_bounded_length(service, notifications,
         assert len(text) < 2000
 
 
-# Tracebacks: no frame holds the APIv3 key.
+# The local variables of tracebacks
 
 
-def shown(value: object) -> str:
+def safe_repr(value: object) -> str:
     try:
         return repr(value)
-    except AttributeError:  # it was not made to its end
+    except AttributeError:  # its __init__ has not finished
         return ""
 
 
-def held_by(error: BaseException, seen=None):
-    """Every local of every frame of a traceback, those of its causes and contexts too."""
+def local_values(error: BaseException, seen=None):
+    """Yields the repr of every local variable in the frames of an error, its causes and its contexts."""
     seen = set() if seen is None else seen
     if error is None or id(error) in seen:
         return
@@ -497,10 +503,10 @@ def held_by(error: BaseException, seen=None):
     traceback = error.__traceback__
     while traceback is not None:
         if "wechatpay_chain" in traceback.tb_frame.f_code.co_filename:
-            yield from map(shown, traceback.tb_frame.f_locals.values())
+            yield from map(safe_repr, traceback.tb_frame.f_locals.values())
         traceback = traceback.tb_next
-    yield from held_by(error.__cause__, seen)
-    yield from held_by(error.__context__, seen)
+    yield from local_values(error.__cause__, seen)
+    yield from local_values(error.__context__, seen)
 
 
 KEYS = ["s3cret" + "k" * 26, b"s3cret" + b"k" * 26]
@@ -511,26 +517,27 @@ KEYS = ["s3cret" + "k" * 26, b"s3cret" + b"k" * 26]
 def test_no_frame_holds_the_key_when_a_notification_is_refused(service, mode, key):
     reader = Notifications(service.certs, key)
     plain = rb'{"id": "1", "resource": {"algorithm": "AEAD_AES_256_GCM", "ciphertext": "", "nonce": "\ud800"}}'
-    for body in (envelope(), b"", b"[]", plain, envelope(sealed={"nonce": ""}), envelope(sealed={"ciphertext": 5})):
+    no_nonce, no_text = envelope(encrypted={"nonce": ""}), envelope(encrypted={"ciphertext": 5})
+    for body in (envelope(), b"", b"[]", plain, no_nonce, no_text):
         with pytest.raises(DecryptionError) as caught:
             read(reader, mode, service.signature(body), body)
-        held = list(held_by(caught.value))
-        assert held
-        assert not [text for text in held if "s3cret" in text]
+        values = list(local_values(caught.value))
+        assert values
+        assert not [text for text in values if "s3cret" in text]
         for error in (caught.value.__cause__, caught.value.__context__):
             assert error is None
 
 
 @pytest.mark.parametrize("key", ["s3cret", "s3cret" * 9, b"s3cret", bytearray(b"s3cret" * 9), {"s3cret": 1}], ids=repr)
-def test_no_frame_holds_what_is_no_key(service, key):
+def test_no_frame_holds_a_key_that_is_refused(service, key):
     with pytest.raises(ConfigurationError, match="apiv3_key") as caught:
         Notifications(service.certs, key)
-    held = list(held_by(caught.value))
-    assert held
-    assert not [text for text in held if "s3cret" in text]
+    values = list(local_values(caught.value))
+    assert values
+    assert not [text for text in values if "s3cret" in text]
 
 
 def test_no_frame_holds_the_key_when_another_setting_is_wrong():
     with pytest.raises(ConfigurationError, match="certs") as caught:
         Notifications({}, KEYS[0])
-    assert not [text for text in held_by(caught.value) if "s3cret" in text]
+    assert not [text for text in local_values(caught.value) if "s3cret" in text]

@@ -1,4 +1,4 @@
-"""What the package exports, and what importing it costs."""
+"""The package exports its public names and loads a library only when it needs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 
 
-def test_importing_loads_no_library():
+def test_importing_the_package_loads_no_dependency():
     loaded = run("import sys, wechatpay_chain; print(*sys.modules)").split()
     assert not {"requests", "aiohttp", "cryptography", "uritemplate", "urllib3"} & {
         name.split(".")[0] for name in loaded
@@ -43,7 +43,7 @@ except TransportError:
     assert run(code) == "False\n"
 
 
-def test_public_names():
+def test_public_names_can_be_imported_and_listed():
     assert sorted(wechatpay_chain.__all__) == wechatpay_chain.__all__
     assert dir(wechatpay_chain) == wechatpay_chain.__all__
     for name in wechatpay_chain.__all__:
@@ -53,26 +53,26 @@ def test_public_names():
     assert run("from wechatpay_chain import *; print(Client.__module__)") == "wechatpay_chain._client\n"
 
 
-def test_every_room_exports_what_it_has_and_documents_it():
+def test_every_module_and_every_exported_name_has_a_docstring():
     for module in pkgutil.walk_packages(wechatpay_chain.__path__, "wechatpay_chain."):
         if module.name.endswith("__main__"):
             continue
         loaded = importlib.import_module(module.name)
         assert loaded.__doc__, module.name
         for name in getattr(loaded, "__all__", ()):
-            thing = getattr(loaded, name)
-            if callable(thing) and getattr(thing, "__module__", "").startswith("wechatpay_chain"):
-                assert thing.__doc__, f"{module.name}.{name}"
+            exported = getattr(loaded, name)
+            if callable(exported) and getattr(exported, "__module__", "").startswith("wechatpay_chain"):
+                assert exported.__doc__, f"{module.name}.{name}"
 
 
-def test_the_version_is_one():
+def test_the_version_is_that_of_the_distribution():
     from importlib.metadata import version
 
     assert version("wechatpay-chain") == wechatpay_chain.__version__
 
 
-def test_every_file_is_read_in_a_sitting():
-    """Files that a tool writes may be longer."""
+def test_no_module_has_more_than_400_lines():
+    """Keeps each module short enough to be read in one go."""
     root = Path(wechatpay_chain.__file__).parent
     lengths = {path.relative_to(root): len(path.read_text().splitlines()) for path in root.rglob("*.py")}
     assert not {str(path): lines for path, lines in lengths.items() if lines > 400}

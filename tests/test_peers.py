@@ -1,4 +1,4 @@
-"""Other people's SDKs, unmodified, find the sandbox to be a WeChat Pay."""
+"""Other SDKs, unmodified, work with the sandbox as they do with WeChat Pay."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ AXIOS_PLUGIN = "wechatpay-axios-plugin@0.9.6"
 @pytest.fixture(params=["certificate", "public-key", None])
 def wechatpayv3(request, tmp_path):
     with Sandbox(sign_with=request.param) as sandbox:
-        known = sandbox.credentials
-        (public_key_id, public_key), (serial, certificate) = known["certs"].items()
+        credentials = sandbox.credentials
+        (public_key_id, public_key), (serial, certificate) = credentials["certs"].items()
         (tmp_path / f"{serial}.pem").write_text(certificate)
         keys = {"cert_dir": str(tmp_path)}
         if request.param == "public-key":
             keys = {"public_key": public_key, "public_key_id": public_key_id}
         client = WeChatPay(
             wechatpay_type=WeChatPayType.NATIVE,
-            mchid=known["mchid"],
-            private_key=known["private_key"],
-            cert_serial_no=known["serial"],
+            mchid=credentials["mchid"],
+            private_key=credentials["private_key"],
+            cert_serial_no=credentials["serial"],
             appid="wxd678efh567hg6787",
-            apiv3_key=known["apiv3_key"],
+            apiv3_key=credentials["apiv3_key"],
             notify_url="https://www.weixin.qq.com/wxpay/pay.php",
             logger=logging.getLogger("wechatpayv3"),
             timeout=(5, 5),
@@ -52,7 +52,7 @@ def wechatpayv3(request, tmp_path):
         yield client
 
 
-def test_wechatpayv3(wechatpayv3):
+def test_wechatpayv3_places_queries_and_closes_orders(wechatpayv3):
     number = f"py-{secrets.token_hex(8)}"
 
     def pay(number, **more):
@@ -86,8 +86,8 @@ def test_wechatpayv3_fetches_bills(wechatpayv3):
     assert number in content.decode()
 
 
-def test_wechatpayv3_uploads_what_nobody_can_take_apart(wechatpayv3, tmp_path):
-    """It names no boundary in its Content-Type, without which the parts have no borders (RFC 2046, 5.1.1)."""
+def test_wechatpayv3_uploads_a_multipart_body_without_a_boundary_and_is_refused(wechatpayv3, tmp_path):
+    """wechatpayv3 sends no boundary in its Content-Type, so that nobody can split the parts (RFC 2046, 5.1.1)."""
     (tmp_path / "a.png").write_bytes(bytes(range(256)))
     status, text = wechatpayv3.image_upload(str(tmp_path / "a.png"))
     assert (status, json.loads(text)["code"]) == (400, "PARAM_ERROR")
@@ -95,26 +95,26 @@ def test_wechatpayv3_uploads_what_nobody_can_take_apart(wechatpayv3, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "门店 1.jpg"])
-def test_what_requests_writes_is_taken_apart(sandbox, name):
-    """Its own multipart, where a Chinese name stands in `filename*`."""
+def test_an_upload_in_the_multipart_form_of_requests_is_accepted(sandbox, name):
+    """requests writes a Chinese name as `filename*`."""
     content = bytes(range(256)) + b"\r\n--"
     meta = json.dumps({"filename": name, "sha256": hashlib.sha256(content).hexdigest()}).encode()
-    known, target = sandbox.credentials, "/v3/merchant/media/upload"
+    credentials, target = sandbox.credentials, "/v3/merchant/media/upload"
     timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
     message = f"POST\n{target}\n{timestamp}\n{nonce}\n".encode() + meta + b"\n"
-    key = serialization.load_pem_private_key(known["private_key"].encode(), None)
+    key = serialization.load_pem_private_key(credentials["private_key"].encode(), None)
     authorization = (
-        f'WECHATPAY2-SHA256-RSA2048 mchid="{known["mchid"]}",serial_no="{known["serial"]}",nonce_str="{nonce}",'
-        f'timestamp="{timestamp}",signature="{rsa_sign(key, message)}"'
+        f'WECHATPAY2-SHA256-RSA2048 mchid="{credentials["mchid"]}",serial_no="{credentials["serial"]}",'
+        f'nonce_str="{nonce}",timestamp="{timestamp}",signature="{rsa_sign(key, message)}"'
     )
-    answer = requests.post(
+    response = requests.post(
         sandbox.base_url.rstrip("/") + target,
         data={"meta": meta},
         files={"file": (name, content, "image/png")},
         headers={"Authorization": authorization, "Accept": "application/json"},
         timeout=5,
     )
-    assert (answer.status_code, list(answer.json())) == (200, ["media_id"])
+    assert (response.status_code, list(response.json())) == (200, ["media_id"])
 
 
 def test_wechatpayv3_reads_notifications(wechatpayv3):
@@ -140,16 +140,21 @@ def test_wechatpayv3_reads_notifications(wechatpayv3):
 
 
 def test_wechatpayv3_fetches_certificates(sandbox, monkeypatch):
-    """Its constructor downloads them, decrypts them, and verifies later answers with them."""
+    """Its constructor downloads and decrypts them, and later responses are verified with them."""
     from wechatpayv3.core import Core
 
     gate_way = property(lambda core: sandbox.base_url.rstrip("/"), lambda core, value: None)
     monkeypatch.setattr(Core, "_gate_way", gate_way, raising=False)
-    known = sandbox.credentials
+    credentials = sandbox.credentials
     client = WeChatPay(
-        wechatpay_type=WeChatPayType.NATIVE, mchid=known["mchid"], private_key=known["private_key"],
-        cert_serial_no=known["serial"], appid="wx", apiv3_key=known["apiv3_key"], notify_url="https://weixin.qq.com/",
-    )  # fmt: skip
+        wechatpay_type=WeChatPayType.NATIVE,
+        mchid=credentials["mchid"],
+        private_key=credentials["private_key"],
+        cert_serial_no=credentials["serial"],
+        appid="wx",
+        apiv3_key=credentials["apiv3_key"],
+        notify_url="https://weixin.qq.com/",
+    )
     assert client.pay(description="x", out_trade_no=secrets.token_hex(8), amount={"total": 1})[0] == 200
 
 
@@ -160,26 +165,26 @@ def node_modules(tmp_path_factory):
         pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("node")
     command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), AXIOS_PLUGIN]
-    installed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if installed.returncode:
-        pytest.skip(f"npm does not reach a registry that has {AXIOS_PLUGIN}")
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if process.returncode:
+        pytest.skip(f"npm cannot install {AXIOS_PLUGIN} from its registry")
     return folder
 
 
 @pytest.mark.parametrize("sign_with", ["certificate", "public-key", None])
-def test_wechatpay_axios_plugin(node_modules, tmp_path, sign_with):
+def test_wechatpay_axios_plugin_makes_every_kind_of_call(node_modules, tmp_path, sign_with):
     script = shutil.copy(Path(__file__).parent / "peers" / "orders.js", node_modules / "orders.js")
     with Sandbox(sign_with=sign_with) as sandbox:
         (tmp_path / "merchant.json").write_text(json.dumps(sandbox.credentials))
-        run = subprocess.run(
+        process = subprocess.run(
             ["node", str(script), str(tmp_path / "merchant.json")],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-    assert run.returncode == 0, run.stderr
-    result = json.loads(run.stdout)
+    assert process.returncode == 0, process.stderr
+    result = json.loads(process.stdout)
     assert result["native"]["code_url"].startswith("weixin://")
     assert result["jsapi"]["prepay_id"].startswith("wx")
     assert result["order"]["trade_state"] == "NOTPAY"

@@ -1,7 +1,7 @@
-"""What other people's SDKs were seen to get wrong, one test for each failure, in the order of the notes on them.
+"""Failures of other SDKs, which ours must not have; one test for each.
 
 The peers: wpv3 is wechatpayv3 2.0.4, axios is wechatpay-axios-plugin 0.9.6, node-v3 is wechatpay-node-v3 2.2.1, Go and
-Java are the official wechatpay-go 0.2.21 and wechatpay-java 0.2.17. Others are known by the number of their CVE alone.
+Java are the official wechatpay-go 0.2.21 and wechatpay-java 0.2.17. Others are named by their CVE only.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def authority(service, wire) -> Authority:
 
 @pytest.fixture
 def fetching(service, wire, authority) -> Iterator[Client]:
-    """A client that has the APIv3 key alone, and fetches what it verifies with."""
+    """A client that has only the APIv3 key, and fetches the certificates that it verifies with."""
     with Client(**{**service.settings(wire.base_url), "certs": {}}, apiv3_key=APIV3_KEY) as client:
         yield client
 
 
 @pytest.fixture(params=["sync", "async"])
 def parse(request):
-    """Reads a notification in either mode: parse(client, headers, body)."""
+    """Parses a notification in either mode: parse(client, headers, body)."""
 
     def blocking(client, headers, body):
         return client.notifications.parse(headers, body)
@@ -78,12 +78,12 @@ def parse(request):
 
 @pytest.fixture
 def a_minute_later(monkeypatch) -> Callable[[], None]:
-    """When it is called, a minute passes, after which certificates may be asked for again."""
+    """Moves the clock by a minute when it is called, so that certificates may be fetched again."""
     clock = time.monotonic
     return lambda: monkeypatch.setattr(time, "monotonic", lambda: clock() + 61)
 
 
-def refused(call, *arguments, **options) -> Reason:
+def refusal_reason(call, *arguments, **options) -> Reason:
     with pytest.raises(SignatureError) as caught:
         call(*arguments, **options)
     return caught.value.reason
@@ -97,7 +97,7 @@ def test_a_response_24_hours_old_is_refused(client, wire, service, send):
     wire.respond = lambda received: service.signed(PAID)
     assert send(client.v3.x, "get").content == PAID
     wire.respond = lambda received: service.signed(PAID, timestamp=int(time.time()) - DAY)
-    assert refused(send, client.v3.x, "get") is Reason.CLOCK_SKEW
+    assert refusal_reason(send, client.v3.x, "get") is Reason.CLOCK_SKEW
 
 
 def test_a_notification_30_days_old_is_refused(client, service, parse):
@@ -105,14 +105,14 @@ def test_a_notification_30_days_old_is_refused(client, service, parse):
     body = envelope()
     assert parse(client, service.signature(body), body).resource == RESOURCE
     old = service.signature(body, timestamp=int(time.time()) - 30 * DAY)
-    assert refused(parse, client, old, body) is Reason.CLOCK_SKEW
+    assert refusal_reason(parse, client, old, body) is Reason.CLOCK_SKEW
 
 
 # The signed path is the sent path
 
 
-def closed(client, wire, service, send, number: str) -> str:
-    """The path in which an order number arrives, which must be the signed one."""
+def close_order(client, wire, service, send, number: str) -> str:
+    """Closes an order, and returns the path that arrived, which must be the signed one."""
     order = client.v3.pay.transactions.out_trade_no._out_trade_no_
     send(order.close, "post", out_trade_no=number, json={"mchid": MCHID})
     (received,) = wire.received
@@ -121,31 +121,31 @@ def closed(client, wire, service, send, number: str) -> str:
 
 
 def test_a_space_in_an_order_number_is_signed_as_it_is_sent(client, wire, service, send):
-    """wpv3 signs the bare space and sends %20, which is answered 401."""
-    assert closed(client, wire, service, send, "no 7") == "/v3/pay/transactions/out-trade-no/no%207/close"
+    """wpv3 signs the bare space and sends %20; the response is 401."""
+    assert close_order(client, wire, service, send, "no 7") == "/v3/pay/transactions/out-trade-no/no%207/close"
 
 
 def test_a_bar_in_an_order_number_is_signed_as_it_is_sent(client, wire, service, send):
-    """wpv3 signs `|` and sends %7C, which is answered 401."""
-    assert closed(client, wire, service, send, "no|7") == "/v3/pay/transactions/out-trade-no/no%7C7/close"
+    """wpv3 signs `|` and sends %7C; the response is 401."""
+    assert close_order(client, wire, service, send, "no|7") == "/v3/pay/transactions/out-trade-no/no%7C7/close"
 
 
 def test_chinese_in_an_order_number_is_signed_as_it_is_sent(client, wire, service, send):
-    """wpv3 signs the characters and sends their octets escaped, which is answered 401."""
-    assert closed(client, wire, service, send, "单7") == "/v3/pay/transactions/out-trade-no/%E5%8D%957/close"
+    """wpv3 signs the characters and sends them percent-encoded; the response is 401."""
+    assert close_order(client, wire, service, send, "单7") == "/v3/pay/transactions/out-trade-no/%E5%8D%957/close"
 
 
-def test_a_slash_in_a_value_makes_no_segment(client, wire, service, send):
+def test_a_slash_in_a_value_does_not_split_the_path(client, wire, service, send):
     """axios puts `a/b` into the path unescaped, which changes the URL."""
-    assert closed(client, wire, service, send, "a/b") == "/v3/pay/transactions/out-trade-no/a%2Fb/close"
+    assert close_order(client, wire, service, send, "a/b") == "/v3/pay/transactions/out-trade-no/a%2Fb/close"
 
 
-def test_a_question_mark_in_a_value_begins_no_query(client, wire, service, send):
+def test_a_question_mark_in_a_value_does_not_begin_a_query(client, wire, service, send):
     """axios puts `a?b` into the path unescaped, which changes the URL."""
-    assert closed(client, wire, service, send, "a?b") == "/v3/pay/transactions/out-trade-no/a%3Fb/close"
+    assert close_order(client, wire, service, send, "a?b") == "/v3/pay/transactions/out-trade-no/a%3Fb/close"
 
 
-def test_a_missing_variable_is_not_sent(client, wire, send):
+def test_a_call_with_a_missing_variable_is_not_sent(client, wire, send):
     """axios sends `%7Bid%7D`."""
     for given in ({}, {"other": "7"}):
         with pytest.raises(PathVariableError, match="transaction_id is missing"):
@@ -156,7 +156,7 @@ def test_a_missing_variable_is_not_sent(client, wire, send):
 # The signed body is the sent body
 
 
-def test_an_empty_object_is_signed_as_such(client, wire, service, send):
+def test_an_empty_object_is_signed_as_it_is_sent(client, wire, service, send):
     """wpv3 sends `{}` and signs the empty string."""
     send(client.v3.x, "post", json={})
     (received,) = wire.received
@@ -179,45 +179,45 @@ def test_json_is_signed_with_the_spaces_that_are_sent(client, wire, service, sen
 FORGED = [f"{number:040X}" for number in range(1, 21)]
 
 
-def test_twenty_forged_serials_in_answers_cause_one_download_at_most(client, wire, service, authority, send):
-    """wpv3 makes twenty."""
+def test_twenty_forged_serials_in_responses_cause_at_most_one_download(client, wire, service, authority, send):
+    """wpv3 makes twenty downloads."""
     for serial in FORGED:
         forged = service.signed(PAID, key=service.merchant, serial=serial)
         wire.respond = lambda received, forged=forged: authority(received) if "cert" in received.target else forged
-        assert refused(send, client.v3.x, "get") is Reason.UNKNOWN_SERIAL
+        assert refusal_reason(send, client.v3.x, "get") is Reason.UNKNOWN_SERIAL
     assert authority.downloads <= 1
     wire.respond = lambda received: service.signed(PAID)
     assert send(client.v3.x, "get").content == PAID
 
 
-def test_twenty_forged_serials_in_notifications_cause_one_download_at_most(client, wire, service, authority, parse):
-    """wpv3 makes twenty."""
+def test_twenty_forged_serials_in_notifications_cause_at_most_one_download(client, wire, service, authority, parse):
+    """wpv3 makes twenty downloads."""
     body = envelope()
     for serial in FORGED:
         headers = service.signature(body, key=service.merchant, serial=serial)
-        assert refused(parse, client, headers, body) is Reason.UNKNOWN_SERIAL
+        assert refusal_reason(parse, client, headers, body) is Reason.UNKNOWN_SERIAL
     assert authority.downloads <= 1
     assert parse(client, service.signature(body), body).resource == RESOURCE
 
 
-def test_a_forged_notification_while_the_network_is_down_empties_nothing(
+def test_a_forged_notification_while_the_network_is_down_removes_no_certificate(
     fetching, wire, service, authority, parse, a_minute_later
 ):
-    """wpv3 clears its list before it asks for another."""
+    """wpv3 clears its list of certificates before it fetches another."""
     body = envelope()
-    known = service.signature(body, key=authority.key, serial=authority.serial)
-    assert parse(fetching, known, body).resource == RESOURCE
+    genuine = service.signature(body, key=authority.key, serial=authority.serial)
+    assert parse(fetching, genuine, body).resource == RESOURCE
     a_minute_later()
     wire.respond = lambda received: None
     forged = service.signature(body, key=service.merchant, serial=FORGED[0])
-    assert refused(parse, fetching, forged, body) is Reason.UNKNOWN_SERIAL
+    assert refusal_reason(parse, fetching, forged, body) is Reason.UNKNOWN_SERIAL
     assert [received.target for received in wire.received] == ["/v3/certificates"] * 2, "the second one failed"
-    assert parse(fetching, known, body).resource == RESOURCE
+    assert parse(fetching, genuine, body).resource == RESOURCE
 
 
 @pytest.fixture
 def rotated(fetching, service, authority, a_minute_later) -> Client:
-    """A client that knows the certificate before a rotation, and whose next download takes its time."""
+    """A client that has the certificate from before a rotation, and whose next download is slow."""
 
     def slow(authority: Authority) -> Reply:
         time.sleep(0.2)
@@ -232,7 +232,7 @@ def rotated(fetching, service, authority, a_minute_later) -> Client:
 
 
 def test_32_threads_after_a_rotation_make_one_download(rotated, authority):
-    """wpv3 makes one in each of them."""
+    """wpv3 makes one download in each of them."""
     barrier = threading.Barrier(32)
 
     def call(_: int) -> object:
@@ -245,30 +245,30 @@ def test_32_threads_after_a_rotation_make_one_download(rotated, authority):
 
 
 def test_32_tasks_after_a_rotation_make_one_download(rotated, authority):
-    """wpv3 makes one in each of them."""
+    """wpv3 makes one download in each of them."""
 
     async def main() -> list[object]:
-        answers = await asyncio.gather(*(rotated.v3.x.get_async() for _ in range(32)))
-        return [answer.json() for answer in answers]
+        responses = await asyncio.gather(*(rotated.v3.x.get_async() for _ in range(32)))
+        return [response.json() for response in responses]
 
     assert asyncio.run(main()) == [{"a": 1}] * 32
     assert authority.downloads == 1 + 1
 
 
-# Ids of keys
+# Key ids
 
 
-def test_the_id_of_a_public_key_is_no_hexadecimal_number(client, fetching, wire, service, authority, send, parse):
-    """wpv3, when it has certificates, parses PUB_KEY_ID_… as one: a ValueError."""
+def test_the_id_of_a_public_key_is_not_parsed_as_a_number(client, fetching, wire, service, authority, send, parse):
+    """wpv3, if it has certificates, parses PUB_KEY_ID_… as a number and raises ValueError."""
     body = envelope()
-    named = service.signature(body, serial=PUBLIC_KEY_ID)
-    assert parse(client, named, body).resource == RESOURCE
+    headers = service.signature(body, serial=PUBLIC_KEY_ID)
+    assert parse(client, headers, body).resource == RESOURCE
     send(fetching.v3.x, "get")
-    assert refused(parse, fetching, named, body) is Reason.UNKNOWN_SERIAL
+    assert refusal_reason(parse, fetching, headers, body) is Reason.UNKNOWN_SERIAL
     wire.respond = lambda received: service.signed(PAID, serial=PUBLIC_KEY_ID)
     assert send(client.v3.x, "get").content == PAID
-    assert refused(send, fetching.v3.x, "get") is Reason.UNKNOWN_SERIAL
-    assert authority.downloads == 1, "no list of certificates has a public key"
+    assert refusal_reason(send, fetching.v3.x, "get") is Reason.UNKNOWN_SERIAL
+    assert authority.downloads == 1, "the list of certificates has no public keys"
 
 
 NUMBER = 0x00ABCDEF0123456789ABCDEF0123456789ABCDEF
@@ -295,20 +295,20 @@ def test_the_leading_zeros_of_the_merchants_serial_are_kept(service, wire, send,
     assert wire.received[0].credentials["serial_no"] == ZEROS_KEPT
 
 
-# Verdicts
+# Signatures and decryption
 
 
-def test_a_wrong_signature_raises(client, wire, service, send, parse):
+def test_a_wrong_signature_raises_an_error(client, wire, service, send, parse):
     """wpv3 returns None for the notification, which looks like one without content."""
     body = envelope()
     wrong = service.signature(body, key=service.merchant)
-    assert refused(parse, client, wrong, body) is Reason.BAD_SIGNATURE
+    assert refusal_reason(parse, client, wrong, body) is Reason.BAD_SIGNATURE
     wire.respond = lambda received: Reply(200, wrong, body)
-    assert refused(send, client.v3.x, "get") is Reason.BAD_SIGNATURE
+    assert refusal_reason(send, client.v3.x, "get") is Reason.BAD_SIGNATURE
 
 
 def test_the_signature_type_header_is_not_required(client, wire, service, send, parse):
-    """wpv3 raises where it is absent, which it may be."""
+    """wpv3 raises if it is absent, which is allowed."""
     body = envelope()
     headers = service.signature(body)
     assert "Wechatpay-Signature-Type" not in headers
@@ -317,16 +317,16 @@ def test_the_signature_type_header_is_not_required(client, wire, service, send, 
     assert send(client.v3.x, "get").content == body
 
 
-def test_a_flipped_byte_does_not_decrypt(client, service, parse):
+def test_a_damaged_ciphertext_is_not_decrypted(client, service, parse):
     """node-v3 does not check the tag of AES-GCM."""
     notice = json.loads(envelope())
-    sealed = base64.b64decode(notice["resource"]["ciphertext"])
-    damaged = [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in range(len(sealed))]
-    for octets in (*damaged, sealed[:-16], sealed[:-1], sealed):
+    ciphertext = base64.b64decode(notice["resource"]["ciphertext"])
+    damaged = [ciphertext[:at] + bytes([ciphertext[at] ^ 1]) + ciphertext[at + 1 :] for at in range(len(ciphertext))]
+    for octets in (*damaged, ciphertext[:-16], ciphertext[:-1], ciphertext):
         notice["resource"]["ciphertext"] = base64.b64encode(octets).decode()
         body = json_body(notice)
         headers = service.signature(body)
-        if octets == sealed:
+        if octets == ciphertext:
             assert parse(client, headers, body).resource == RESOURCE
         else:
             with pytest.raises(DecryptionError):
@@ -334,7 +334,7 @@ def test_a_flipped_byte_does_not_decrypt(client, service, parse):
 
 
 def test_responses_are_verified(client, wire, service, send):
-    """node-v3 never verifies one."""
+    """node-v3 never verifies a response."""
     good = service.signed(PAID)
     for verb in ("get", "post"):
         for reply, reason in (
@@ -343,22 +343,22 @@ def test_responses_are_verified(client, wire, service, send):
             (Reply(200, good.headers, b'{"trade_state":"REFUND!"}'), Reason.BAD_SIGNATURE),
         ):
             wire.respond = lambda received, reply=reply: reply
-            assert refused(send, client.v3.x, verb) is reason
+            assert refusal_reason(send, client.v3.x, verb) is reason
 
 
 # Threads
 
 
 def test_threads_do_not_share_headers(client, wire, service, send):
-    """wpv3 has mutable default headers, so that a thread sends the signature of another."""
-    ours = {"Accept-Language": "zh-CN"}
+    """wpv3 has mutable default headers, so that a thread may send the signature of another."""
+    shared = {"Accept-Language": "zh-CN"}
     barrier = threading.Barrier(8)
 
     def call(thread: int) -> None:
         barrier.wait()
         for number in range(thread * 10, thread * 10 + 10):
-            mine = {"Idempotency-Key": str(number)} if number % 2 else ours
-            send(client.v3.orders._n_, "post", n=number, json={"n": number}, headers=mine)
+            headers = {"Idempotency-Key": str(number)} if number % 2 else shared
+            send(client.v3.orders._n_, "post", n=number, json={"n": number}, headers=headers)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(call, range(8)))
@@ -369,13 +369,13 @@ def test_threads_do_not_share_headers(client, wire, service, send):
         assert received.target == f"/v3/orders/{number}"
         assert received.header("Idempotency-Key") == (str(number) if number % 2 else None)
         assert received.header("Accept-Language") == (None if number % 2 else "zh-CN")
-    assert ours == {"Accept-Language": "zh-CN"}
+    assert shared == {"Accept-Language": "zh-CN"}
 
 
-def test_threads_do_not_share_a_signature_under_way(client, service, parse):
-    """Java has one Signature object in all threads, which mixes what they sign and what they verify."""
+def test_threads_do_not_mix_their_signatures(client, service, parse):
+    """Java has one Signature object for all threads, which mixes their messages."""
     body = envelope()
-    proven = [service.signature(body) for _ in range(8)]
+    genuine = [service.signature(body) for _ in range(8)]
     forged = [service.signature(body, key=service.merchant) for _ in range(8)]
     barrier = threading.Barrier(16)
 
@@ -383,9 +383,9 @@ def test_threads_do_not_share_a_signature_under_way(client, service, parse):
         barrier.wait()
         for number in range(10):
             if thread % 2:
-                assert parse(client, proven[thread // 2], body).resource == RESOURCE
+                assert parse(client, genuine[thread // 2], body).resource == RESOURCE
             else:
-                assert refused(parse, client, forged[thread // 2], body) is Reason.BAD_SIGNATURE
+                assert refusal_reason(parse, client, forged[thread // 2], body) is Reason.BAD_SIGNATURE
             signed = client.payment.jsapi("wx1", f"{thread}-{number}")
             lines = (signed["appId"], signed["timeStamp"], signed["nonceStr"], f"prepay_id={thread}-{number}")
             message = "".join(f"{line}\n" for line in lines).encode()
@@ -399,20 +399,20 @@ def test_threads_do_not_share_a_signature_under_way(client, service, parse):
 # The second domain
 
 
-def too_late(received: Received) -> None:
+def respond_too_late(received: Received) -> None:
     time.sleep(1.5)
 
 
 LOST = {
     "the connection is dropped": lambda received: None,
-    "half an answer comes": lambda received: b"HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\n{",
-    "no answer comes in time": too_late,
+    "half a response comes": lambda received: b"HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\n{",
+    "no response comes in time": respond_too_late,
 }
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_what_was_sent_is_not_sent_again_to_the_second_domain(service, wire, send, lost):
-    """Java sends it again after any I/O error."""
+def test_a_call_that_was_sent_is_not_sent_to_the_second_domain(service, wire, send, lost):
+    """Java sends a request again after any I/O error."""
     wire.respond = LOST[lost]
     with Wire(lambda received: service.signed()) as second:
         policy = Retry(backoff=0.01, second_url=second.base_url)
@@ -424,13 +424,13 @@ def test_what_was_sent_is_not_sent_again_to_the_second_domain(service, wire, sen
         assert not second.received
 
 
-def test_what_was_not_sent_is_sent_to_the_second_domain_once(service, wire, send):
-    """The other side of what Java does."""
+def test_a_call_that_was_not_sent_is_sent_to_the_second_domain_once(service, wire, send):
+    """Java sends it there, too; this may be done."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}/"
+        closed_url = f"http://127.0.0.1:{free.getsockname()[1]}/"
         policy = Retry(backoff=0.01, second_url=wire.base_url)
-        with Client(**{**service.settings(nobody), "retry": policy}) as client:
+        with Client(**{**service.settings(closed_url), "retry": policy}) as client:
             assert send(client.v3.refund.domestic.refunds, "post", json={"out_refund_no": "1"}).status_code == 200
     assert len(wire.received) == 1
 
@@ -439,7 +439,7 @@ def test_what_was_not_sent_is_sent_to_the_second_domain_once(service, wire, send
 
 
 def listing_of(authority: Authority, certificate) -> Reply:
-    """A signed list that has this certificate in place of the right one."""
+    """Returns a signed list with this certificate instead of the right one."""
     other = Authority(authority.service)
     other.listed = [certificate]
     return authority.service.signed(other.listing(), key=authority.key, serial=authority.serial)
@@ -449,11 +449,11 @@ def signed_list(authority: Authority, **how) -> Reply:
     return authority.service.signed(authority.listing(), **{"key": authority.key, "serial": authority.serial, **how})
 
 
-UNPROVEN = {
+UNTRUSTED = {
     "unsigned": lambda authority: Reply(200, {}, authority.listing()),
-    "signed by a stranger": lambda authority: signed_list(authority, key=authority.service.merchant),
+    "signed with another key": lambda authority: signed_list(authority, key=authority.service.merchant),
     "24 hours old": lambda authority: signed_list(authority, timestamp=int(time.time()) - DAY),
-    "issued by a stranger": lambda authority: listing_of(
+    "issued by another authority": lambda authority: listing_of(
         authority, any_certificate(authority.key, serial=authority.signer.serial_number)
     ),
     "expired": lambda authority: listing_of(
@@ -462,12 +462,12 @@ UNPROVEN = {
 }
 
 
-@pytest.mark.parametrize("unproven", UNPROVEN)
+@pytest.mark.parametrize("untrusted", UNTRUSTED)
 def test_the_first_certificates_are_checked_before_they_are_trusted(
-    fetching, authority, send, a_minute_later, unproven
+    fetching, authority, send, a_minute_later, untrusted
 ):
-    """wpv3, Go and Java trust whatever can be decrypted."""
-    authority.fault = UNPROVEN[unproven]
+    """wpv3, Go and Java trust every list that they can decrypt."""
+    authority.fault = UNTRUSTED[untrusted]
     for _ in range(2):
         with pytest.raises((TransportError, ConfigurationError)) as caught:
             send(fetching.v3.x, "get")
@@ -478,8 +478,8 @@ def test_the_first_certificates_are_checked_before_they_are_trusted(
     assert send(fetching.v3.x, "get").json() == {"a": 1}
 
 
-def test_the_first_certificates_must_have_been_issued_by_an_anchor(service, wire, authority, send, a_minute_later):
-    """wpv3, Go and Java check nothing; here somebody else has issued it under the right name."""
+def test_the_first_certificates_must_be_issued_by_a_trust_anchor(service, wire, authority, send, a_minute_later):
+    """wpv3, Go and Java check nothing. Here, another authority of the same name issued the certificate."""
     root_key = new_key()
     root = new_certificate(root_key, subject="Tenpay.com Root CA")
     settings = {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
@@ -494,7 +494,7 @@ def test_the_first_certificates_must_have_been_issued_by_an_anchor(service, wire
         assert send(client.v3.x, "get").json() == {"a": 1}
 
 
-# Notices
+# Notifications
 
 
 @pytest.mark.parametrize(
@@ -504,24 +504,24 @@ def test_the_first_certificates_must_have_been_issued_by_an_anchor(service, wire
     ids=str,
 )  # fmt: skip
 def test_a_host_header_does_not_turn_verification_off(client, service, parse, host):
-    """CVE-2026-33661: a PHP library believed whatever came with `Host: localhost`."""
+    """CVE-2026-33661: a PHP library skipped verification for `Host: localhost`."""
     body = envelope()
     assert parse(client, {**host, **service.signature(body)}, body).resource == RESOURCE
-    assert refused(parse, client, host, body) is Reason.MISSING_HEADER
+    assert refusal_reason(parse, client, host, body) is Reason.MISSING_HEADER
     wrong = {**host, **service.signature(body, key=service.merchant)}
-    assert refused(parse, client, wrong, body) is Reason.BAD_SIGNATURE
+    assert refusal_reason(parse, client, wrong, body) is Reason.BAD_SIGNATURE
 
 
-def test_an_answer_of_localhost_is_verified(service, wire, send):
-    """CVE-2026-33661, the other way round."""
+def test_a_response_of_localhost_is_verified(service, wire, send):
+    """CVE-2026-33661, in a response."""
     wire.respond = lambda received: Reply(200, {"Host": "localhost"}, PAID)
     with Client(**service.settings(wire.base_url.replace("127.0.0.1", "localhost"))) as client:
-        assert refused(send, client.v3.x, "get") is Reason.MISSING_HEADER
+        assert refusal_reason(send, client.v3.x, "get") is Reason.MISSING_HEADER
     assert wire.received[0].header("Host").startswith("localhost")
 
 
 class Listener(socketserver.TCPServer):
-    """Counts who connects, and hangs up."""
+    """Counts connections, and closes each at once."""
 
     connections = 0
 
@@ -539,8 +539,8 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest.fixture
-def nothing_is_opened(client, wire, service, parse, listener, tmp_path):
-    """Refuses an XML notice, unsigned and proven; what it names, `FILE` or `URL`, is neither read nor fetched."""
+def check_that_xml_is_refused(client, wire, service, parse, listener, tmp_path):
+    """Checks that XML is refused, signed or not, and that its `FILE` or `URL` is neither read nor fetched."""
     secret = random.randbytes(12).hex()
     (tmp_path / "passwd").write_text(secret)
     port = listener.server_address[1]
@@ -549,41 +549,41 @@ def nothing_is_opened(client, wire, service, parse, listener, tmp_path):
         body = (
             notice.replace("FILE", (tmp_path / "passwd").as_uri()).replace("URL", f"http://127.0.0.1:{port}/x").encode()
         )
-        proven = service.signature(body, key=service.platform, serial=service.platform_serial)
-        for headers, kind in (({}, SignatureError), (proven, DecryptionError)):
+        signed = service.signature(body, key=service.platform, serial=service.platform_serial)
+        for headers, kind in (({}, SignatureError), (signed, DecryptionError)):
             with pytest.raises(kind) as caught:
                 parse(client, headers, body)
             assert secret not in "".join(traceback.format_exception(caught.value))
         assert listener.connections == 0
         assert not wire.received
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as visitor:
-            assert visitor.recv(1) == b""
-        assert listener.connections == 1, "it would have been noticed"
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            assert probe.recv(1) == b""
+        assert listener.connections == 1, "a connection would have been counted"
 
     return check
 
 
-def test_an_entity_of_an_xml_notice_is_not_read_from_a_file(nothing_is_opened):
-    """CVE-2018-13439: XXE in an XML notice."""
-    nothing_is_opened(
+def test_an_entity_of_an_xml_notification_is_not_read_from_a_file(check_that_xml_is_refused):
+    """CVE-2018-13439: XXE in an XML notification."""
+    check_that_xml_is_refused(
         '<?xml version="1.0"?><!DOCTYPE xml [<!ENTITY x SYSTEM "FILE">]><xml><return_code>&x;</return_code></xml>'
     )
 
 
-def test_an_entity_of_an_xml_notice_is_not_fetched(nothing_is_opened):
-    """CVE-2018-20318: XXE in an XML notice."""
-    nothing_is_opened(
+def test_an_entity_of_an_xml_notification_is_not_fetched(check_that_xml_is_refused):
+    """CVE-2018-20318: XXE in an XML notification."""
+    check_that_xml_is_refused(
         '<?xml version="1.0"?><!DOCTYPE xml [<!ENTITY x SYSTEM "URL">]><xml><return_code>&x;</return_code></xml>'
     )
 
 
-def test_the_declarations_of_an_xml_notice_are_not_fetched(nothing_is_opened):
-    """CVE-2018-25082: XXE in an XML notice."""
-    nothing_is_opened('<?xml version="1.0"?><!DOCTYPE xml [<!ENTITY % x SYSTEM "URL"> %x;]><xml></xml>')
+def test_the_declarations_of_an_xml_notification_are_not_fetched(check_that_xml_is_refused):
+    """CVE-2018-25082: XXE in an XML notification."""
+    check_that_xml_is_refused('<?xml version="1.0"?><!DOCTYPE xml [<!ENTITY % x SYSTEM "URL"> %x;]><xml></xml>')
 
 
-def test_version_2_whose_notices_these_are_is_refused_and_nothing_is_sent(client, wire, send):
-    """CVE-2018-13439, CVE-2018-20318, CVE-2018-25082: where no XML is read, none is asked for."""
+def test_a_call_of_version_2_is_refused_and_not_sent(client, wire, send):
+    """CVE-2018-13439, CVE-2018-20318, CVE-2018-25082: version 2, whose notifications are XML, is not called either."""
     for node in (client.v2.pay.unifiedorder, client["/v2/pay/micropay"], client.v2["mmpaymkttransfers/sendredpack"]):
         for verb in ("get", "post"):
             with pytest.raises(UnsupportedError):
@@ -591,14 +591,16 @@ def test_version_2_whose_notices_these_are_is_refused_and_nothing_is_sent(client
     assert not wire.received
 
 
-def test_a_notice_without_a_signature_is_refused(client, service, parse):
-    """A peer verified a notice only if it had a `sign`."""
+def test_a_notification_without_a_signature_is_refused(client, service, parse):
+    """A peer verified a notification only if it had a `sign`."""
     for body in (b"<xml><return_code>SUCCESS</return_code></xml>", b'{"return_code":"SUCCESS"}', envelope()):
-        assert refused(parse, client, {}, body) is Reason.MISSING_HEADER
+        assert refusal_reason(parse, client, {}, body) is Reason.MISSING_HEADER
     good = service.signature(body)
     for name in good:
-        assert refused(parse, client, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
-        assert refused(parse, client, {**good, name: ""}, body) is Reason.MISSING_HEADER
+        assert (
+            refusal_reason(parse, client, {n: v for n, v in good.items() if n != name}, body) is Reason.MISSING_HEADER
+        )
+        assert refusal_reason(parse, client, {**good, name: ""}, body) is Reason.MISSING_HEADER
     assert parse(client, good, body).resource == RESOURCE
 
 
@@ -607,19 +609,19 @@ def test_a_notice_without_a_signature_is_refused(client, service, parse):
 
 @pytest.fixture
 def nonces(client, wire, send) -> Callable[[int], list[str]]:
-    """The nonces of some calls, and of as many payments."""
+    """Makes some calls and as many payments, and returns their nonces: nonces(calls)."""
 
-    def drawn(calls: int) -> list[str]:
+    def draw(calls: int) -> list[str]:
         for _ in range(calls):
             send(client.v3.x, "get")
         sent = [received.credentials["nonce_str"] for received in wire.received[-calls:]]
         return sent + [client.payment.jsapi("wx1", "1")["nonceStr"] for _ in range(calls)]
 
-    return drawn
+    return draw
 
 
-def test_a_seed_tells_no_nonce(nonces):
-    """Peers draw nonces from `mt_rand`, whose seed tells them all."""
+def test_nonces_do_not_depend_on_a_seed(nonces):
+    """Peers draw nonces from `mt_rand`, whose seed determines all of them."""
     state = random.getstate()
     try:
         random.seed(7)
@@ -630,8 +632,8 @@ def test_a_seed_tells_no_nonce(nonces):
         random.setstate(state)
 
 
-def test_a_clock_tells_no_nonce(nonces, monkeypatch):
-    """Peers make nonces with `uniqid`, which is the time of day."""
+def test_nonces_do_not_depend_on_the_clock(nonces, monkeypatch):
+    """Peers make nonces with `uniqid`, which is the time."""
     now, now_ns = time.time(), time.time_ns()
     monkeypatch.setattr(time, "time", lambda: now)
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
@@ -640,7 +642,7 @@ def test_a_clock_tells_no_nonce(nonces, monkeypatch):
     assert len({nonce[:8] for nonce in drawn}) == 10
 
 
-def test_a_nonce_has_more_than_the_bits_of_a_float(nonces):
+def test_a_nonce_has_more_bits_than_a_float(nonces):
     """Peers draw nonces from `Math.random`, which has 52 bits."""
     drawn = nonces(20)
     assert {len(nonce) for nonce in drawn} == {32}
@@ -655,29 +657,29 @@ OPENID = "oUpF8uMuAJO-of-one-user"
 
 @pytest.fixture
 def logged(service, wire, send, caplog) -> str:
-    """All that is logged of calls with an openid that end in every way."""
+    """The log of calls with an openid that end in every possible way."""
     echo = json_body({"openid": OPENID})
     wrong = service.signed(echo, key=service.merchant)
     refusal = Reply(400, {}, json_body({"code": "PARAM_ERROR", "message": OPENID, "detail": {"value": OPENID}}))
-    answers = [service.signed(echo), service.signed(echo, serial=FORGED[0]), wrong, refusal, Reply(500, {}, echo), None]
+    replies = [service.signed(echo), service.signed(echo, serial=FORGED[0]), wrong, refusal, Reply(500, {}, echo), None]
     settings = {**service.settings(wire.base_url), "retry": Retry(attempts=2, backoff=0.01)}
     outcomes = []
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"), Client(**settings, apiv3_key=APIV3_KEY) as client:
-        for answer in answers:
-            wire.respond = lambda received, answer=answer: answer
+        for reply in replies:
+            wire.respond = lambda received, reply=reply: reply
             try:
-                answered = send(
+                outcome = send(
                     client.v3.payscore.users._openid_, "post", openid=OPENID, params={"openid": OPENID},
                     json={"payer": {"openid": OPENID}}, headers={"X-Openid": OPENID}, idempotent=True,
                 )  # fmt: skip
             except (APIError, SignatureError, TransportError) as error:
-                answered = error
-            outcomes.append(type(answered).__name__)
+                outcome = error
+            outcomes.append(type(outcome).__name__)
         body = envelope({"payer": {"openid": OPENID}})
         assert OPENID in str(client.notifications.parse(service.signature(body), body).resource)
     signature, *others = "SignatureError", "BadRequestError", "ServerError", "TransportError"
     assert outcomes == ["Response", signature, signature, *others]
-    assert caplog.text.count("POST v3/payscore/users/{openid}") >= len(answers)
+    assert caplog.text.count("POST v3/payscore/users/{openid}") >= len(replies)
     return caplog.text
 
 
@@ -692,5 +694,5 @@ def test_the_log_holds_no_authorization(logged, wire):
 
 
 def test_the_log_holds_no_openid(logged):
-    """wpv3 logs the URL and the body of each request, each answer, and each notification."""
+    """wpv3 logs the URL and the body of each request, each response, and each notification."""
     assert OPENID not in logged

@@ -1,4 +1,4 @@
-"""What is public: names and signatures that do not change without notice."""
+"""Public names and their signatures do not change by accident."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.public_api import lines
 PINNED = Path(__file__).parent / "data" / "public_api.txt"
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions of Python write some types in another way")
-def test_the_public_names_and_their_signatures():
-    """To change them on purpose: python -m tests.public_api > tests/data/public_api.txt, and a line in CHANGELOG.md."""
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other Python versions print some types differently")
+def test_public_names_and_signatures_are_those_on_file():
+    """To change the API, run python -m tests.public_api > tests/data/public_api.txt and add a line to CHANGELOG.md."""
     assert list(lines()) == PINNED.read_text().splitlines()
 
 
-def test_the_three_lists_of_names_agree():
+def test_lazy_imports_public_names_and_type_imports_agree():
     assert sorted(wechatpay_chain._HOMES) == sorted(set(wechatpay_chain.__all__) - {"__version__"})
     source = Path(wechatpay_chain.__file__).read_text()
     typed = source[source.index("if TYPE_CHECKING:") : source.index("_HOMES = ")]

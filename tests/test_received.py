@@ -1,4 +1,4 @@
-"""Headers of a received request: read in every form that a server has them in, or refused by the name of the form."""
+"""Headers of a received request are read in every form that servers use; an error names any other form."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def notifications(service) -> Notifications:
 
 
 def message(headers, kind=Message):
-    made = kind()
+    filled = kind()
     for name, value in headers.items():
-        made[name] = value
-    return made
+        filled[name] = value
+    return filled
 
 
-def lines(headers, end="\r\n"):
+def text_block(headers, end="\r\n"):
     return "".join(f"{name}: {value}{end}" for name, value in headers.items())
 
 
@@ -90,7 +90,7 @@ def urllib3(headers):
     return HTTPHeaderDict(headers)
 
 
-READ = {
+ACCEPTED = {
     "as sent": lambda headers: headers,
     "lower case": lambda headers: {name.lower(): value for name, value in headers.items()},
     "upper case": lambda headers: {name.upper(): value for name, value in headers.items()},
@@ -105,8 +105,8 @@ READ = {
     "pairs as lists": lambda headers: [list(pair) for pair in headers.items()],
     "generator": lambda headers: ((name, value) for name, value in headers.items()),
     "items": lambda headers: headers.items(),
-    "twice the same": lambda headers: [*headers.items(), *headers.items()],
-    "joined": lambda headers: {n: v if n.endswith("Nonce") else f"{v},{v}" for n, v in headers.items()},
+    "each pair twice": lambda headers: [*headers.items(), *headers.items()],
+    "joined with a comma": lambda headers: {n: v if n.endswith("Nonce") else f"{v},{v}" for n, v in headers.items()},
     "lists": lambda headers: {name: [value] for name, value in headers.items()},
     "lists of bytes": lambda headers: {name: [value.encode()] * 2 for name, value in headers.items()},
     "tuples": lambda headers: {name: (value,) for name, value in headers.items()},
@@ -117,10 +117,10 @@ READ = {
     "float": with_timestamp(float),
     "Decimal": with_timestamp(Decimal),
     "list of int": with_timestamp(lambda text: [int(text)]),
-    "text block": lines,
-    "text block of LF": lambda headers: lines(headers, "\n"),
-    "text block as bytes": lambda headers: lines(headers).encode(),
-    "raw request": lambda headers: f"POST /wechatpay HTTP/1.1\r\nHost: a\r\n{lines(headers)}\r\n{{}}",
+    "text block": text_block,
+    "text block of LF": lambda headers: text_block(headers, "\n"),
+    "text block as bytes": lambda headers: text_block(headers).encode(),
+    "raw request": lambda headers: f"POST /wechatpay HTTP/1.1\r\nHost: a\r\n{text_block(headers)}\r\n{{}}",
     "JSON": json.dumps,
     "JSON as bytes": lambda headers: json.dumps(headers).encode(),
     "JSON of lists": lambda headers: json.dumps({name: [value] for name, value in headers.items()}),
@@ -138,13 +138,13 @@ READ = {
 }
 
 
-@pytest.mark.parametrize("form", READ)
-def test_a_form_that_is_read(service, notifications, form):
+@pytest.mark.parametrize("form", ACCEPTED)
+def test_a_form_of_headers_is_accepted(service, notifications, form):
     body = envelope()
     for signer in ({}, {"key": service.platform, "serial": service.platform_serial}):
         headers = service.signature(body, **signer)
-        assert notifications.parse(READ[form](headers), body).resource == RESOURCE
-        assert asyncio.run(notifications.parse_async(READ[form](headers), body)).resource == RESOURCE
+        assert notifications.parse(ACCEPTED[form](headers), body).resource == RESOURCE
+        assert asyncio.run(notifications.parse_async(ACCEPTED[form](headers), body)).resource == RESOURCE
 
 
 def werkzeug_request(headers):
@@ -156,7 +156,7 @@ def werkzeug_request(headers):
 def starlette_request(headers):
     from starlette.requests import Request
 
-    return Request({"type": "http", "headers": READ["ASGI"](headers)})
+    return Request({"type": "http", "headers": ACCEPTED["ASGI"](headers)})
 
 
 REFUSED = {
@@ -167,20 +167,23 @@ REFUSED = {
     "names": (list, "a list of str"),
     "values": (lambda headers: headers.values(), "a dict_values of str"),
     "names of two letters": (lambda headers: ["ab", "cd"], "a list of str"),
-    "flat": (lambda headers: [one for pair in headers.items() for one in pair], "a list of str"),
-    "list of lines": (lambda headers: lines(headers).splitlines(), "a list of str"),
+    "flat": (lambda headers: [part for pair in headers.items() for part in pair], "a list of str"),
+    "list of lines": (lambda headers: text_block(headers).splitlines(), "a list of str"),
     "triples": (lambda headers: [(*pair, 1) for pair in headers.items()], "a list of tuple"),
     "list of dicts": (lambda headers: [headers], "a list of dict"),
-    "file": (lambda headers: io.BytesIO(lines(headers).encode()), "a BytesIO of bytes"),
-    "prose": (lambda headers: "no headers in here", "a str that is neither"),
-    "repr": (str, "a str that starts like JSON"),
+    "file": (lambda headers: io.BytesIO(text_block(headers).encode()), "a BytesIO of bytes"),
+    "sentence": (lambda headers: "no headers in here", "a str that is neither"),
+    "repr of a dict": (str, "a str that starts like JSON"),
     "JSON number": (lambda headers: "[1]", "a str of int"),
     "deep JSON": (lambda headers: "[" * 100_000, "a str that starts like JSON"),
     "gateway event": (lambda headers: {"headers": headers, "body": ""}, "a dict that contains a dict under 'headers'"),
-    "SCF event": (lambda headers: {"headers": None, "multiValueHeaders": READ["lists"](headers)}, "multivalueheaders"),
+    "SCF event": (
+        lambda headers: {"headers": None, "multiValueHeaders": ACCEPTED["lists"](headers)},
+        "multivalueheaders",
+    ),
     "JSON event": (lambda headers: json.dumps({"headers": headers}), "contains a dict under 'headers'"),
     "ASGI scope": (
-        lambda headers: {"type": "http", "headers": READ["ASGI"](headers)},
+        lambda headers: {"type": "http", "headers": ACCEPTED["ASGI"](headers)},
         "contains a list under 'headers'",
     ),
     "Werkzeug request": (werkzeug_request, "a Request; pass its .headers"),
@@ -191,7 +194,7 @@ REFUSED = {
     "infinity": (with_timestamp(lambda text: float("inf")), "a float as"),
     "complex": (with_timestamp(complex), "a complex as"),
     "bool": (with_timestamp(bool), "a bool as"),
-    "digits without end": (with_timestamp(lambda text: 10**5000), "a int as"),
+    "number with 5,001 digits": (with_timestamp(lambda text: 10**5000), "a int as"),
     "object": (with_timestamp(lambda text: object()), "a object as"),
     "list of objects": (with_timestamp(lambda text: [object()]), "a object as"),
     "dict": (with_timestamp(lambda text: {"a": text}), "a dict as"),
@@ -199,45 +202,45 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("form", REFUSED)
-def test_a_form_that_is_refused_by_its_name(service, notifications, form):
+def test_the_error_names_the_form_that_is_refused(service, notifications, form):
     body = envelope()
-    make, words = REFUSED[form]
+    make_headers, words = REFUSED[form]
     with pytest.raises(TypeError, match="headers: came ") as caught:
-        notifications.parse(make(service.signature(body)), body)
+        notifications.parse(make_headers(service.signature(body)), body)
     assert words in str(caught.value)
     assert "expected" in str(caught.value)
     with pytest.raises(TypeError, match="headers: came "):
-        asyncio.run(notifications.parse_async(make(service.signature(body)), body))
+        asyncio.run(notifications.parse_async(make_headers(service.signature(body)), body))
 
 
-TWICE = {
+DIFFERENT_VALUES = {
     "pairs": lambda headers, name: [*headers.items(), (name, "another")],
     "in two spellings": lambda headers, name: {**headers, name.lower().replace("-", "_"): "another"},
     "list": lambda headers, name: {**headers, name: [headers[name], "another"]},
     "JSON": lambda headers, name: json.dumps({**headers, name: [headers[name], "another"]}),
-    "text block": lambda headers, name: f"{lines(headers)}{name}: another",
+    "text block": lambda headers, name: f"{text_block(headers)}{name}: another",
 }
 
 
-@pytest.mark.parametrize("form", TWICE)
+@pytest.mark.parametrize("form", DIFFERENT_VALUES)
 @pytest.mark.parametrize("name", ["Timestamp", "Nonce", "Signature", "Serial"])
-def test_a_header_that_came_twice(service, notifications, form, name):
+def test_two_different_values_of_a_header_are_refused(service, notifications, form, name):
     body = envelope()
     with pytest.raises(SignatureError, match=f"several different values of Wechatpay-{name}; expected one") as caught:
-        notifications.parse(TWICE[form](service.signature(body), f"Wechatpay-{name}"), body)
+        notifications.parse(DIFFERENT_VALUES[form](service.signature(body), f"Wechatpay-{name}"), body)
     assert caught.value.reason is Reason.MISSING_HEADER
 
 
-def test_a_request_id_that_came_twice_is_no_reason(service, notifications):
+def test_two_different_request_ids_are_accepted(service, notifications):
     body = envelope()
-    twice = [("Request-ID", "1"), ("Request-ID", "2")]
-    assert notifications.parse([*service.signature(body).items(), *twice], body).resource == RESOURCE
+    request_ids = [("Request-ID", "1"), ("Request-ID", "2")]
+    assert notifications.parse([*service.signature(body).items(), *request_ids], body).resource == RESOURCE
     with pytest.raises(SignatureError, match="no Wechatpay-Timestamp header"):
-        notifications.parse(twice, body)
+        notifications.parse(request_ids, body)
 
 
 @pytest.mark.parametrize("name", ["Timestamp", "Signature", "Serial"])
-def test_a_header_that_came_twice_and_was_joined(service, notifications, name):
+def test_two_different_values_joined_with_a_comma_are_refused(service, notifications, name):
     body = envelope()
     headers = service.signature(body)
     headers[f"Wechatpay-{name}"] += ", another"
@@ -246,7 +249,7 @@ def test_a_header_that_came_twice_and_was_joined(service, notifications, name):
 
 
 @pytest.mark.parametrize("headers", [{}, [], "", b"", (), iter(())], ids=lambda value: type(value).__name__)
-def test_no_headers_at_all(notifications, headers):
+def test_empty_headers_are_refused(notifications, headers):
     with pytest.raises(SignatureError, match="headers= is empty"):
         notifications.parse(headers, envelope())
 
@@ -262,19 +265,19 @@ ABSENT = {
 
 
 @pytest.mark.parametrize("form", ABSENT)
-def test_headers_that_a_proxy_may_have_stripped(notifications, form):
+def test_the_error_of_a_missing_header_asks_about_proxies(notifications, form):
     with pytest.raises(SignatureError, match="no Wechatpay-Timestamp header; does a proxy strip it") as caught:
         notifications.parse(ABSENT[form], envelope())
     assert caught.value.reason is Reason.MISSING_HEADER
 
 
-def test_a_value_that_holds_itself(notifications):
+def test_a_value_that_contains_itself_is_refused(notifications):
     value = []
     value.append(value)
     with pytest.raises(TypeError, match="contains itself"):
         notifications.parse({"Wechatpay-Serial": value}, b"{}")
 
 
-def test_a_name_of_a_stranger_is_not_ours(service, notifications):
+def test_a_name_that_only_ends_like_ours_is_ignored(service, notifications):
     body = envelope()
     assert notifications.parse({**service.signature(body), "Http-Wechatpay-Serial": "x"}, body)

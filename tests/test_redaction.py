@@ -1,4 +1,4 @@
-"""What logs, errors, reprs and pickles show: no query's values, no path variables' values, no signature, no foreign line."""
+"""Logs, errors, reprs and pickles show no values of queries and path variables, and no signature."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from wechatpay_chain._chain.call import Call
 from wechatpay_chain._messages.redaction import escape, quote
 
 TOKEN = "dG9rZW4tb2YtYS1maWxl"
-OPENID = "-".join(["oh", "394z", "w7Qx2"])  # not as one text, for a traceback shows the lines that it passed
+OPENID = "-".join(["oh", "394z", "w7Qx2"])  # joined here, because a traceback shows the lines of this file
 
-WITH_A_QUERY = [
+TEMPLATES_WITH_A_TOKEN = [
     f"https://api.mch.weixin.qq.com/v3/billdownload/file?token={TOKEN}",
     f"HTTP://user:{TOKEN}@host/x?{TOKEN}",
     f"v3/https://host/x?token={TOKEN}",
@@ -56,8 +56,8 @@ WITH_A_QUERY = [
 ]
 
 
-@pytest.mark.parametrize("template", WITH_A_QUERY)
-def test_a_query_that_is_written_in_a_template_is_not_shown(client, wire, send, caplog, template):
+@pytest.mark.parametrize("template", TEMPLATES_WITH_A_TOKEN)
+def test_a_token_in_a_template_is_not_shown(client, wire, send, caplog, template):
     node = client[template]
     shown = [repr(node), repr(Call("GET", str(node)))]
     wire.respond = lambda received: Reply(404, {}, b"")
@@ -73,67 +73,68 @@ def test_a_query_that_is_written_in_a_template_is_not_shown(client, wire, send, 
         node.x = 1
     shown += [str(called.value), str(changed.value), caplog.text]
     assert TOKEN not in "".join(shown)
-    assert str(node) == template.lstrip("/"), "the grammar has the template whole"
+    assert str(node) == template.lstrip("/"), "the node itself keeps the template whole"
 
 
-def test_names_of_a_query_are_shown(client):
-    assert repr(client[f"v3/billdownload/file?token={TOKEN}&type=gzip"]) == "<Node v3/billdownload/file?token=…&type=…>"
+def test_names_of_query_parameters_are_shown(client):
+    path = "v3/billdownload/file"
+    assert repr(client[f"{path}?token={TOKEN}&type=gzip"]) == f"<Node {path}?token=…&type=…>"
     assert repr(client["v3/x{?a,b}"]) == "<Node v3/x{?a,b}>"
     assert repr(client["v3/x?ref={+path}{&b}"]) == "<Node v3/x?ref={+path}{&b}>"
     assert repr(client.v3.x._openid_) == "<Node v3/x/{openid}>"
 
 
-def test_a_full_url_is_led_to_the_download(client, wire, send):
+def test_the_error_of_a_full_url_points_to_download(client, wire, send):
     with pytest.raises(PathVariableError) as caught:
         send(client[f"https://api.mch.weixin.qq.com/v3/billdownload/file?token={TOKEN}"], "get")
-    said = str(caught.value)
-    assert "/v3/billdownload/file?token=…" in said
-    assert "a full URL came" in said
-    assert "client.download(url, to)" in said
+    message = str(caught.value)
+    assert "/v3/billdownload/file?token=…" in message
+    assert "a full URL came" in message
+    assert "client.download(url, to)" in message
     assert not wire.received
 
 
-def refusal(received, message: str) -> Reply:
+def refuse_signature(received, message: str) -> Reply:
     information = {"truncated_sign_message": message, "sign_message_length": len(message)}
     detail = {"field": "signature", "issue": "sign not match", "sign_information": information}
     return Reply(401, {}, json_body({"code": "SIGN_ERROR", "message": "错误的签名", "detail": detail}))
 
 
-def as_verified(received) -> str:
+def message_to_verify(received) -> str:
     credentials = received.credentials
     return f"{received.method}\n{received.target}\n{credentials['timestamp']}\n{credentials['nonce_str']}\n\n"
 
 
 FORMS = {
-    "whole": lambda text: text,
+    "verbatim": lambda text: text,
     "escaped": lambda text: text.replace("\n", "\\n"),
     "with spaces": lambda text: text.replace("\n", " "),
     "with CRLF": lambda text: text.replace("\n", "\r\n"),
-    "cut in the value": lambda text: text[: text.index(TOKEN) + 12],
-    "cut in the name": lambda text: text[: text.index("token=") + 3],
-    "of another path": lambda text: text.replace("/v3/", "/other/v3/"),
-    "of the whole URL": lambda text: text.replace("/v3/", "https://host/v3/"),
+    "cut inside the value": lambda text: text[: text.index(TOKEN) + 12],
+    "cut inside the name": lambda text: text[: text.index("token=") + 3],
+    "with another path": lambda text: text.replace("/v3/", "/other/v3/"),
+    "with the full URL": lambda text: text.replace("/v3/", "https://host/v3/"),
     "in quotes": lambda text: repr(text),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_refused_signature_shows_no_values_in_whatever_form(client, wire, send, form):
-    wire.respond = lambda received: refusal(received, FORMS[form](as_verified(received)))
+def test_the_error_of_a_refused_signature_shows_no_values(client, wire, send, form):
+    wire.respond = lambda received: refuse_signature(received, FORMS[form](message_to_verify(received)))
     with pytest.raises(AuthenticationError) as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"appid": "wx8888", "token": TOKEN})
-    said = str(caught.value)
+    text = str(caught.value)
     credentials = wire.received[0].credentials
-    assert "we signed, " in said
-    assert f"'GET\\n/v3/users/{{openid}}?appid=…&token=…\\n{credentials['timestamp']}\\n" in said
-    assert "they verified, " in said
+    assert "we signed, " in text
+    assert f"'GET\\n/v3/users/{{openid}}?appid=…&token=…\\n{credentials['timestamp']}\\n" in text
+    assert "they verified, " in text
     for secret in (TOKEN, OPENID):
-        assert not any(secret[at : at + 5] in said for at in range(len(secret) - 4))
-    assert "wx8888" not in said
+        assert not any(secret[at : at + 5] in text for at in range(len(secret) - 4))
+    assert "wx8888" not in text
 
 
-def test_a_refused_signature_can_be_compared(client, wire, send):
-    wire.respond = lambda received: refusal(received, as_verified(received))
+def test_the_error_of_a_refused_signature_shows_both_messages(client, wire, send):
+    wire.respond = lambda received: refuse_signature(received, message_to_verify(received))
     with pytest.raises(AuthenticationError) as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     ours, theirs = (line.partition(" bytes: ")[2] for line in str(caught.value).splitlines()[1:3])
@@ -145,15 +146,15 @@ def test_a_refused_signature_can_be_compared(client, wire, send):
     ("old", "new", "name"),
     [("token=", "token=9", "path or query"), ("/v3", "/V3", "path or query"), ("GET", "get", "method")],
 )
-def test_a_difference_is_named_also_where_values_are_hidden(client, wire, send, old, new, name):
-    wire.respond = lambda received: refusal(received, as_verified(received).replace(old, new))
+def test_the_error_names_a_difference_in_hidden_values(client, wire, send, old, new, name):
+    wire.respond = lambda received: refuse_signature(received, message_to_verify(received).replace(old, new))
     with pytest.raises(AuthenticationError, match=f"They differ in the {name}") as caught:
         send(client["v3/users/{openid}"], "get", openid=OPENID, params={"token": TOKEN})
     assert TOKEN not in str(caught.value)
     assert "the private key is not" not in str(caught.value)
 
 
-def test_a_long_message_takes_no_time(client, wire, send):
+def test_a_long_message_is_redacted_within_a_second(client, wire, send):
     wire.respond = lambda received: Reply(500, {}, json_body({"code": "X", "message": "a1b2" * 250_000}))
     began = time.monotonic()
     with pytest.raises(APIError):
@@ -162,14 +163,14 @@ def test_a_long_message_takes_no_time(client, wire, send):
 
 
 @pytest.mark.parametrize("length", ["x\n\x1b", [1] * 5000, {"a": TOKEN}, 10**30, -1, True, None])
-def test_a_reported_length_is_a_number(client, wire, send, length):
+def test_a_reported_length_that_is_no_number_is_unknown(client, wire, send, length):
     body = {"detail": {"sign_information": {"truncated_sign_message": "GET", "sign_message_length": length}}}
     wire.respond = lambda received: Reply(401, {}, json_body(body))
     with pytest.raises(AuthenticationError, match="they verified, unknown bytes"):
         send(client.v3.x, "get")
 
 
-def test_a_message_that_repeats_the_call(client, wire, send):
+def test_values_that_the_service_repeats_are_hidden(client, wire, send):
     problem = {
         "code": "X",
         "message": f"用户{OPENID}不存在",
@@ -187,7 +188,7 @@ def test_a_message_that_repeats_the_call(client, wire, send):
 HOSTILE = "\x1b[31m\x85\u2028 x" + "A" * 5000
 
 
-def test_what_the_other_side_writes_is_escaped_and_bounded(client, wire, send, caplog):
+def test_text_of_the_service_is_escaped_and_cut(client, wire, send, caplog):
     foreign = HOSTILE.encode("latin-1", "ignore").decode("latin-1")
     problem = {"code": HOSTILE, "message": HOSTILE, "detail": {"field": HOSTILE, "issue": HOSTILE}}
     for reply in (Reply(404, {"Request-ID": foreign}, json_body(problem)), Reply(200, {"Request-ID": foreign}, b"{}")):
@@ -202,13 +203,13 @@ def test_what_the_other_side_writes_is_escaped_and_bounded(client, wire, send, c
         assert line.isascii()
         assert line.isprintable()
         assert len(line) < 250
-        assert len(line.split(" ")[-3]) == 128, "one word, of 128 characters"
+        assert len(line.split(" ")[-3]) == 128, "one word of 128 characters"
 
 
 @given(st.text(max_size=300))
 @example("\ud800" * 200)
 @example("\U0010ffff" * 200)
-def test_any_text_is_one_bounded_word(text):
+def test_any_text_becomes_one_word_of_bounded_length(text):
     word = escape(text)
     assert word.isascii()
     assert word.isprintable()
@@ -220,15 +221,15 @@ def test_any_text_is_one_bounded_word(text):
     quoted.encode()
 
 
-def test_an_identifier_stays_as_it_is():
+def test_an_identifier_is_not_changed():
     assert escape("08E2-0_a.b/c:+=") == "08E2-0_a.b/c:+="
     assert quote("参数错误, 100%") == "'参数错误, 100%'"
 
 
-# What is pickled
+# Copies and pickles
 
 
-def faults(service):
+def failing_replies(service):
     return {
         "refused": Reply(404, {"Request-ID": "1"}, json_body({"code": "X", "message": "y"})),
         "unsigned": Reply(200, {}, b"{}"),
@@ -236,8 +237,8 @@ def faults(service):
     }
 
 
-def failing(client: Client, wire, service, kind: str) -> WeChatPayError:
-    wire.respond = lambda received: faults(service)[kind]
+def fail(client: Client, wire, service, kind: str) -> WeChatPayError:
+    wire.respond = lambda received: failing_replies(service)[kind]
     with pytest.raises(WeChatPayError) as caught:
         client.v3.x.post(files={"file": ("a.jpg", b"x")}, json={"sha256": None}, params={"a": "b"})
     return caught.value
@@ -251,16 +252,16 @@ def requests_of(value) -> list:
 @pytest.mark.parametrize("kind", ["refused", "unsigned", "broken"])
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickled_error_has_no_signature(client, wire, service, kind, protocol):
-    error = failing(client, wire, service, kind)
+    error = fail(client, wire, service, kind)
     signature = wire.received[0].credentials["signature"]
     pickled = pickle.dumps(error, protocol)
     assert signature.encode() not in pickled
     assert b"WECHATPAY2" not in pickled
-    again = pickle.loads(pickled)
-    assert (type(again), str(again), again.sent) == (type(error), str(error), True)
-    assert again.attempts == error.attempts
-    assert isinstance(again, (APIError, SignatureError, TransportError))
-    for request in requests_of(again):
+    unpickled = pickle.loads(pickled)
+    assert (type(unpickled), str(unpickled), unpickled.sent) == (type(error), str(error), True)
+    assert unpickled.attempts == error.attempts
+    assert isinstance(unpickled, (APIError, SignatureError, TransportError))
+    for request in requests_of(unpickled):
         assert request.target == "/v3/x?a=b"
         assert "Authorization" not in request.headers
         assert request.headers["Content-Type"]
@@ -270,33 +271,33 @@ def test_a_pickled_error_has_no_signature(client, wire, service, kind, protocol)
 def test_a_copy_has_no_signature(client, send, duplicate):
     response = send(client.v3.x, "post", json={"a": 1})
     assert "Authorization" in response.request.headers
-    again = duplicate(response)
-    assert (again.status_code, again.content, again.json()) == (200, response.content, {})
-    for request in (again.request, duplicate(response.request)):
+    copied = duplicate(response)
+    assert (copied.status_code, copied.content, copied.json()) == (200, response.content, {})
+    for request in (copied.request, duplicate(response.request)):
         assert "Authorization" not in request.headers
         assert (request.target, request.body, request.timeout) == ("/v3/x", b'{"a":1}', response.request.timeout)
 
 
-def test_a_copy_of_a_request_is_still_the_whole_request(client, wire, service):
-    def copying(request):
+def test_a_layer_may_send_a_copy_of_the_request(client, wire, service):
+    def send_copy(request):
         response = yield copy.copy(request)
         return response
 
-    client.middleware.insert_after("log", "copy", copying)
+    client.middleware.insert_after("log", "copy", send_copy)
     client.v3.x.post(files={"file": ("a.jpg", b"content")})
     assert b"content" in wire.received[0].body
 
 
-def test_what_a_download_ends_with_is_pickled_without_its_file(client, wire, service):
+def test_the_response_and_the_error_of_a_download_are_pickled_without_the_file(client, wire, service):
     url = f"{wire.base_url}v3/billdownload/file?token={TOKEN}"
     wire.respond = lambda received: Reply(200, {"Content-Type": "text/csv"}, b"abc")
     response = client.download(url, io.BytesIO())
     with pytest.raises(SignatureError) as caught:
         client.download({"download_url": url, "hash_type": "SHA1", "hash_value": "0" * 40}, io.BytesIO())
-    for again in (pickle.loads(pickle.dumps(response)), pickle.loads(pickle.dumps(caught.value)).response):
-        assert again.status_code == 200
-        assert again.request._carried.sink is None
-        assert TOKEN not in repr(again)
+    for unpickled in (pickle.loads(pickle.dumps(response)), pickle.loads(pickle.dumps(caught.value)).response):
+        assert unpickled.status_code == 200
+        assert unpickled.request._carried.sink is None
+        assert TOKEN not in repr(unpickled)
 
 
 def call_in_a_child(settings: dict, base_url: str):
@@ -304,13 +305,13 @@ def call_in_a_child(settings: dict, base_url: str):
         return client.v3.x.get()
 
 
-def test_an_error_comes_home_from_another_process(wire, service):
+def test_errors_and_responses_return_from_another_process(wire, service):
     from tests.service import private_pem
 
     wire.respond = lambda received: Reply(404, {}, json_body({"code": "X", "message": "y"}))
     settings = {**service.settings(""), "private_key": private_pem(service.merchant)}
-    spawning = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawning) as processes:
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as processes:
         with pytest.raises(APIError) as caught:
             processes.submit(call_in_a_child, settings, wire.base_url).result()
         assert caught.value.sent is True

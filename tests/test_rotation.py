@@ -1,4 +1,4 @@
-"""Platform certificates that are fetched by themselves: checked, once for many, and never at the cost of a call."""
+"""Platform certificates are fetched and checked automatically, once for concurrent calls, and never lose a call."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def new_certificate(key, **how):
 
 
 class Authority:
-    """What a service does that rotates its certificates; each can be told to err."""
+    """A service that signs with certificates, lists them, and rotates them.
+
+    `fault`, if it is set, is the response to a download, or a function that returns it.
+    """
 
     def __init__(self, service) -> None:
         self.service = service
@@ -66,7 +69,7 @@ class Authority:
         entries = []
         for certificate in self.listed:
             nonce = crypto.nonce(12)
-            sealed = crypto.aes_gcm_encrypt(certificate_pem(certificate), APIV3_KEY.encode(), nonce, "certificate")
+            ciphertext = crypto.aes_gcm_encrypt(certificate_pem(certificate), APIV3_KEY.encode(), nonce, "certificate")
             entries.append(
                 {
                     "serial_no": f"{certificate.serial_number:040X}",
@@ -76,7 +79,7 @@ class Authority:
                         "algorithm": "AEAD_AES_256_GCM",
                         "nonce": nonce,
                         "associated_data": "certificate",
-                        "ciphertext": sealed,
+                        "ciphertext": ciphertext,
                     },
                 }
             )
@@ -103,39 +106,39 @@ def authority(service, wire):
 
 
 @pytest.fixture
-def alone(service, wire, authority):
-    """Settings of a client that has the APIv3 key and nothing else to verify with."""
+def apiv3_settings(service, wire, authority):
+    """Settings of a client that has only the APIv3 key, and fetches what it verifies with."""
     return {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
 
 
 @pytest.fixture
-def no_pause(monkeypatch):
-    """As if a minute passed between any two downloads."""
+def no_backoff(monkeypatch):
+    """Allows downloads without a minute between them."""
     monkeypatch.setattr(refresh, "BACKOFF", 0)
 
 
-def test_the_first_need_fetches(alone, wire, authority, send):
-    with Client(**alone) as client:
+def test_certificates_are_fetched_before_the_first_call(apiv3_settings, wire, authority, send):
+    with Client(**apiv3_settings) as client:
         assert not wire.received, "not in the constructor"
         assert send(client.v3.x, "post", json={}).json() == {"a": 1}
         assert send(client.v3.y, "post", json={}).json() == {"a": 1}
-    # Before the call, whose answer nothing could prove otherwise.
+    # Before the call, because its response could not be verified otherwise.
     assert [received.target for received in wire.received] == ["/v3/certificates", "/v3/x", "/v3/y"]
     download, first, second = wire.received
     assert first.header("Wechatpay-Serial") is None
-    assert download.header("Wechatpay-Serial") is None, "so that a certificate signs the answer"
+    assert download.header("Wechatpay-Serial") is None, "so that a certificate signs the response"
     assert download.body == b""
     assert second.header("Wechatpay-Serial") == authority.serial
 
 
-def test_an_explicit_download_is_not_made_twice(alone, wire, authority, send):
-    with Client(**alone) as client:
+def test_an_explicit_download_is_not_made_twice(apiv3_settings, wire, authority, send):
+    with Client(**apiv3_settings) as client:
         assert send(client.v3.certificates, "get").json()["data"]
     assert authority.downloads == 1
 
 
-def test_a_rotation_refreshes_once(alone, authority, send, no_pause):
-    with Client(**alone) as client:
+def test_a_rotation_causes_one_download(apiv3_settings, authority, send, no_backoff):
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         authority.rotate()
         assert send(client.v3.x, "get").json() == {"a": 1}
@@ -143,7 +146,7 @@ def test_a_rotation_refreshes_once(alone, authority, send, no_pause):
     assert authority.downloads == 2
 
 
-def test_certificates_given_are_refreshed_too(service, wire, authority, send):
+def test_certificates_from_the_settings_are_refreshed(service, wire, authority, send):
     given = any_certificate(new_key())
     certs = {f"{given.serial_number:040X}": given}
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
@@ -151,14 +154,14 @@ def test_certificates_given_are_refreshed_too(service, wire, authority, send):
     assert authority.downloads == 1
 
 
-def test_certificates_given_are_believed_at_first(service, wire, authority, send):
+def test_certificates_from_the_settings_need_no_download(service, wire, authority, send):
     certs = {authority.serial: authority.signer}
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
         assert send(client.v3.x, "get").json() == {"a": 1}
     assert authority.downloads == 0
 
 
-def test_public_keys_alone_fetch_only_what_a_response_asks_for(service, wire, authority, send):
+def test_a_client_with_public_keys_only_fetches_when_a_certificate_signs(service, wire, authority, send):
     """While a merchant moves to the public key, some responses are still signed by a certificate."""
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
     settings = {**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}
@@ -176,8 +179,8 @@ def test_public_keys_alone_fetch_only_what_a_response_asks_for(service, wire, au
     )
 
 
-def test_public_keys_alone_are_never_refreshed(service, wire, authority, send, monkeypatch):
-    """To go on asking for certificates would keep a merchant from ever being done with them."""
+def test_a_client_with_public_keys_only_never_refreshes(service, wire, authority, send, monkeypatch):
+    """A merchant that has moved to the public key would otherwise depend on certificates forever."""
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
     wire.respond = lambda received: service.signed()
     with Client(**{**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY}) as client:
@@ -188,7 +191,7 @@ def test_public_keys_alone_are_never_refreshed(service, wire, authority, send, m
     assert {received.target for received in wire.received} == {"/v3/x"}
 
 
-def test_certificates_are_never_fetched_where_a_setting_says_so(service, wire, authority, send):
+def test_certificates_are_not_fetched_if_fetch_certificates_is_false(service, wire, authority, send):
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key)}
     settings = {**service.settings(wire.base_url), "certs": certs, "apiv3_key": APIV3_KEY, "fetch_certificates": False}
     with Client(**settings) as client, pytest.raises(SignatureError):
@@ -200,8 +203,8 @@ def test_certificates_are_never_fetched_where_a_setting_says_so(service, wire, a
         Client(**{**settings, "fetch_certificates": 0})
 
 
-def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authority, send):
-    with Client(**alone) as client:
+def test_an_unknown_public_key_id_causes_no_download(apiv3_settings, wire, service, authority, send):
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         wire.respond = lambda received: service.signed(b"{}", serial="PUB_KEY_ID_99")
         with pytest.raises(SignatureError):
@@ -209,8 +212,8 @@ def test_a_key_of_the_other_kind_is_not_downloaded(alone, wire, service, authori
     assert authority.downloads == 1
 
 
-def test_32_threads_make_one_download(alone, authority):
-    with Client(**alone) as client, ThreadPoolExecutor(32) as threads:
+def test_32_threads_make_one_download(apiv3_settings, authority):
+    with Client(**apiv3_settings) as client, ThreadPoolExecutor(32) as threads:
         barrier = threading.Barrier(32)
 
         def call(_: int) -> int:
@@ -221,58 +224,58 @@ def test_32_threads_make_one_download(alone, authority):
     assert authority.downloads == 1
 
 
-def test_32_tasks_make_one_download(alone, authority):
+def test_32_tasks_make_one_download(apiv3_settings, authority):
     async def main() -> list[int]:
-        async with Client(**alone) as client:
-            answers = await asyncio.gather(*(client.v3.x.get_async() for _ in range(32)))
-        return [answer.status_code for answer in answers]
+        async with Client(**apiv3_settings) as client:
+            responses = await asyncio.gather(*(client.v3.x.get_async() for _ in range(32)))
+        return [response.status_code for response in responses]
 
     assert asyncio.run(main()) == [200] * 32
     assert authority.downloads == 1
 
 
-def slow_first(authority, asked: threading.Event, release: threading.Event):
-    """A service whose first download takes its time, and whose others do not."""
+def delay_first_download(authority, started: threading.Event, release: threading.Event):
+    """Makes the first download wait for an event; later ones do not wait."""
 
     def listing(authority):
         if authority.downloads == 1:
-            asked.set()
+            started.set()
             release.wait(10)
         return authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial)
 
     authority.fault = listing
 
 
-def test_a_cancelled_download_is_taken_over_by_one_who_waits(alone, authority):
-    asked, release = threading.Event(), threading.Event()
-    slow_first(authority, asked, release)
+def test_a_waiting_call_takes_over_a_cancelled_download(apiv3_settings, authority):
+    started, release = threading.Event(), threading.Event()
+    delay_first_download(authority, started, release)
 
     async def main() -> None:
-        async with Client(**alone) as client:
+        async with Client(**apiv3_settings) as client:
             first = asyncio.create_task(client.v3.x.get_async())
-            await asyncio.to_thread(asked.wait, 5)
+            await asyncio.to_thread(started.wait, 5)
             waiting = [asyncio.create_task(client.v3.x.get_async()) for _ in range(5)]
             await asyncio.sleep(0.1)
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
-            answers = await asyncio.wait_for(asyncio.gather(*waiting), 5)
-            assert [answer.status_code for answer in answers] == [200] * 5
+            responses = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+            assert [response.status_code for response in responses] == [200] * 5
         release.set()
 
     asyncio.run(main())
     assert authority.downloads == 2
 
 
-def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, authority):
-    """A task of this very loop is at the download; to wait for it would stop it."""
-    asked, release = threading.Event(), threading.Event()
-    slow_first(authority, asked, release)
+def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(apiv3_settings, authority):
+    """A task of the same loop is fetching the certificates; waiting for it would block the loop forever."""
+    started, release = threading.Event(), threading.Event()
+    delay_first_download(authority, started, release)
 
     async def main() -> None:
-        async with Client(**alone) as client:
+        async with Client(**apiv3_settings) as client:
             task = asyncio.create_task(client.v3.x.get_async())
-            await asyncio.to_thread(asked.wait, 5)
+            await asyncio.to_thread(started.wait, 5)
             began = time.monotonic()
             assert client.v3.x.get().status_code == 200
             assert time.monotonic() - began < 3
@@ -282,7 +285,7 @@ def test_a_blocking_call_inside_a_loop_does_not_wait_for_that_loop(alone, author
     asyncio.run(main())
 
 
-def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
+def test_an_abandoned_download_is_taken_over(monkeypatch):
     def fetch(request, retries):
         response = yield request
         return response
@@ -297,29 +300,31 @@ def test_a_download_that_nobody_will_end_is_given_up(monkeypatch):
     later = time.monotonic() + max(refresh.ABANDONED_AFTER, refresh.BACKOFF)
     monkeypatch.setattr(refresh.time, "monotonic", lambda: later)
     second = refreshing.refresh("*", call)
-    assert isinstance(next(second), Request), "somebody else downloads"
-    assert waiting.future.done(), "whoever waits goes on"
+    assert isinstance(next(second), Request), "the next call takes over the download"
+    assert waiting.future.done(), "waiting calls continue"
     abandoned.close()
-    assert isinstance(next(refreshing.refresh("*", call)), Wait), "the end of the first is not that of the second"
+    assert isinstance(next(refreshing.refresh("*", call)), Wait), (
+        "the end of the abandoned download does not end the second"
+    )
 
 
-def test_a_download_has_the_clients_time_not_the_calls(alone, authority, send):
+def test_a_download_has_the_timeout_of_the_client_not_of_the_call(apiv3_settings, authority, send):
     authority.fault = lambda authority: (
         time.sleep(0.4),
         authority.service.signed(authority.listing(), key=authority.key, serial=authority.serial),
     )[1]
-    with Client(**alone) as client:
+    with Client(**apiv3_settings) as client:
         assert send(client.v3.x, "get", timeout=(1, 0.2)).status_code == 200
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_does_not_wait_for_its_parents_download(alone, authority, no_pause):
-    asked, release = threading.Event(), threading.Event()
-    slow_first(authority, asked, release)
-    with Client(**alone) as client, ThreadPoolExecutor(1) as threads:
-        parents = threads.submit(client.v3.x.get)
-        assert asked.wait(5)
+def test_a_child_does_not_wait_for_its_parents_download(apiv3_settings, authority, no_backoff):
+    started, release = threading.Event(), threading.Event()
+    delay_first_download(authority, started, release)
+    with Client(**apiv3_settings) as client, ThreadPoolExecutor(1) as threads:
+        parent_call = threads.submit(client.v3.x.get)
+        assert started.wait(5)
         pid = os.fork()
         if pid == 0:
             began = time.monotonic()
@@ -330,10 +335,10 @@ def test_a_child_does_not_wait_for_its_parents_download(alone, authority, no_pau
         _, status = os.waitpid(pid, 0)
         release.set()
         assert os.waitstatus_to_exitcode(status) == 0
-        assert parents.result(5).status_code == 200
+        assert parent_call.result(5).status_code == 200
 
 
-def test_a_client_goes_when_nobody_holds_it(service):
+def test_a_client_without_references_is_freed_at_once(service):
     client = Client(**service.settings("http://127.0.0.1:9/"))
     gone = weakref.ref(client)
     gc.disable()
@@ -344,18 +349,18 @@ def test_a_client_goes_when_nobody_holds_it(service):
         gc.enable()
 
 
-def test_twenty_forged_serials_make_one_download(alone, wire, service, authority, send):
-    with Client(**alone) as client:
+def test_twenty_forged_serials_make_one_download(apiv3_settings, wire, service, authority, send):
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
-        known = wire.respond
+        genuine = wire.respond
         for number in range(20):
             forged = service.signed(b"{}", serial=f"{number:040X}")
             wire.respond = lambda received, forged=forged: (
-                known(received) if "certificates" in received.target else forged
+                genuine(received) if "certificates" in received.target else forged
             )
             with pytest.raises(SignatureError):
                 send(client.v3.x, "get")
-        wire.respond = known
+        wire.respond = genuine
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 1
 
@@ -365,28 +370,30 @@ FAULTS = {
     "500": Reply(500, {}, b"<html>"),
     "dropped": lambda authority: None,
     "unsigned": lambda authority: Reply(200, {}, authority.listing()),
-    "signed by a stranger": lambda authority: authority.service.signed(
+    "signed with another key": lambda authority: authority.service.signed(
         authority.listing(), key=authority.service.merchant, serial=authority.serial
     ),
-    "old": lambda authority: authority.service.signed(
+    "400 seconds old": lambda authority: authority.service.signed(
         authority.listing(), key=authority.key, serial=authority.serial, timestamp=int(time.time()) - 400
     ),
-    "altered": lambda authority: authority.service.signed(
+    "a damaged ciphertext": lambda authority: authority.service.signed(
         authority.listing().replace(b'"ciphertext": "', b'"ciphertext": "AAAA'),
         key=authority.key,
         serial=authority.serial,
     ),
-    "empty": lambda authority: authority.service.signed(b'{"data":[]}', key=authority.key, serial=authority.serial),
+    "an empty list": lambda authority: authority.service.signed(
+        b'{"data":[]}', key=authority.key, serial=authority.serial
+    ),
     "no list": lambda authority: authority.service.signed(b"[1]", key=authority.key, serial=authority.serial),
     "no JSON": lambda authority: authority.service.signed(b"\xff", key=authority.key, serial=authority.serial),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_download_that_fails_leaves_the_old_set_and_does_not_repeat_the_call(
-    alone, wire, authority, send, no_pause, fault
+def test_a_failed_download_keeps_the_old_certificates_and_does_not_repeat_the_call(
+    apiv3_settings, wire, authority, send, no_backoff, fault
 ):
-    with Client(**alone) as client:
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         old, old_key = authority.signer, authority.key
         authority.rotate()
@@ -399,8 +406,8 @@ def test_a_download_that_fails_leaves_the_old_set_and_does_not_repeat_the_call(
         assert send(client.v3.x, "get").status_code == 200, "the old certificate still verifies"
 
 
-def bad_listing(service, wire, authority, send, alone, **settings) -> str:
-    with Client(**{**alone, **settings}) as client, pytest.raises(ConfigurationError) as caught:
+def listing_error(service, wire, authority, send, apiv3_settings, **settings) -> str:
+    with Client(**{**apiv3_settings, **settings}) as client, pytest.raises(ConfigurationError) as caught:
         send(client.v3.x, "get")
     assert caught.value.sent is False
     assert authority.downloads == 1
@@ -408,64 +415,66 @@ def bad_listing(service, wire, authority, send, alone, **settings) -> str:
     return str(caught.value)
 
 
-def test_each_certificate_is_checked(service, wire, authority, send, alone):
+def test_each_certificate_is_checked(service, wire, authority, send, apiv3_settings):
     key, good = service.platform, authority.listed
     authority.listed = [any_certificate(key)]
-    assert "Tenpay.com Root CA" in bad_listing(service, wire, authority, send, alone)
+    assert "Tenpay.com Root CA" in listing_error(service, wire, authority, send, apiv3_settings)
     authority.downloads, authority.listed = 0, [new_certificate(key, age=90, days=-1)]
-    assert "not valid yet" in bad_listing(service, wire, authority, send, alone)
+    assert "not valid yet" in listing_error(service, wire, authority, send, apiv3_settings)
     authority.downloads, authority.listed = 0, [new_certificate(key, age=-1, days=9)]
-    assert "not valid yet" in bad_listing(service, wire, authority, send, alone)
+    assert "not valid yet" in listing_error(service, wire, authority, send, apiv3_settings)
     authority.downloads, authority.listed = 0, good
-    assert "apiv3_key: the platform certificates cannot be decrypted with it" in bad_listing(
-        service, wire, authority, send, alone, apiv3_key="x" * 32
+    assert "apiv3_key: the platform certificates cannot be decrypted with it" in listing_error(
+        service, wire, authority, send, apiv3_settings, apiv3_key="x" * 32
     )
     listing = authority.listing().replace(authority.serial.encode(), b"A" * 40)
     authority.downloads = 0
     authority.fault = service.signed(listing, key=key, serial=authority.serial)
-    assert "another serial number than its entry says" in bad_listing(service, wire, authority, send, alone)
+    assert "another serial number than its entry says" in listing_error(service, wire, authority, send, apiv3_settings)
     authority.downloads = 0
     authority.fault = service.signed(authority.listing().replace(b"AES_256", b"SM4_"), key=key, serial=authority.serial)
-    assert "not encrypted with AEAD_AES_256_GCM" in bad_listing(service, wire, authority, send, alone)
+    assert "not encrypted with AEAD_AES_256_GCM" in listing_error(service, wire, authority, send, apiv3_settings)
     authority.downloads, authority.fault = 0, None
     authority.listed = [new_certificate(service.merchant)]
     authority.key, authority.signer = service.merchant, authority.listed[0]
-    assert "the merchant's own" in bad_listing(service, wire, authority, send, alone)
+    assert "the merchant's own" in listing_error(service, wire, authority, send, apiv3_settings)
 
 
-def test_what_was_sealed_for_a_notification_is_no_certificate(service, alone):
+def test_a_resource_encrypted_for_a_notification_is_no_certificate(service, apiv3_settings):
     reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     certificate = new_certificate(service.platform)
     serial, pem = f"{certificate.serial_number:040X}", certificate_pem(certificate)
     for text, data in ((pem, "transaction"), (json.dumps({"attach": pem}), "certificate")):
-        sealed = {
+        encrypted = {
             "algorithm": "AEAD_AES_256_GCM",
             "nonce": "0123456789ab",
             "associated_data": data,
             "ciphertext": crypto.aes_gcm_encrypt(text, APIV3_KEY.encode(), "0123456789ab", data),
         }
         with pytest.raises(ConfigurationError, match="certificate"):
-            reader.read(json_body({"data": [{"serial_no": serial, "encrypt_certificate": sealed}]}))
+            reader.read(json_body({"data": [{"serial_no": serial, "encrypt_certificate": encrypted}]}))
 
 
-def test_trust_anchors(service, wire, authority, send, alone):
+def test_certificates_must_be_issued_by_a_trust_anchor(service, wire, authority, send, apiv3_settings):
     root_key = new_key()
     root = new_certificate(root_key)
     with pytest.raises(ConfigurationError, match="trust_anchors"):
-        Client(**alone, trust_anchors=[public_pem(root_key)])
-    for wrong in ("root.pem", 5, ["nothing"]):
+        Client(**apiv3_settings, trust_anchors=[public_pem(root_key)])
+    for invalid in ("root.pem", 5, ["nothing"]):
         with pytest.raises(ConfigurationError, match="trust_anchors"):
-            Client(**alone, trust_anchors=wrong)
-    assert "trust_anchors" in bad_listing(service, wire, authority, send, alone, trust_anchors=[certificate_pem(root)])
+            Client(**apiv3_settings, trust_anchors=invalid)
+    assert "trust_anchors" in listing_error(
+        service, wire, authority, send, apiv3_settings, trust_anchors=[certificate_pem(root)]
+    )
     root = any_certificate(root_key, subject="Tenpay.com Root CA", issuer="Tenpay.com Root CA")
     issued = new_certificate(service.platform, issuer_key=root_key)
     authority.listed, authority.signer, authority.downloads = [issued], issued, 0
-    with Client(**alone, trust_anchors=[certificate_pem(root)]) as client:
+    with Client(**apiv3_settings, trust_anchors=[certificate_pem(root)]) as client:
         assert send(client.v3.x, "get").status_code == 200
 
 
-def test_every_twelve_hours_in_use(alone, authority, send, no_pause, monkeypatch):
-    with Client(**alone) as client:
+def test_certificates_are_refreshed_every_twelve_hours(apiv3_settings, authority, send, no_backoff, monkeypatch):
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         send(client.v3.x, "get")
         assert authority.downloads == 1
@@ -476,21 +485,21 @@ def test_every_twelve_hours_in_use(alone, authority, send, no_pause, monkeypatch
     assert authority.downloads == 2
 
 
-def test_before_a_certificate_ends(alone, service, authority, send, no_pause):
+def test_certificates_are_refreshed_before_one_expires(apiv3_settings, service, authority, send, no_backoff):
     authority.listed = [new_certificate(service.platform, age=300, days=0.5)]
     authority.signer = authority.listed[0]
-    with Client(**alone) as client:
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         send(client.v3.x, "get")
-    assert authority.downloads == 3, "before the first call, and after each answer"
+    assert authority.downloads == 3, "before the first call, and after each response"
 
 
-def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, send, monkeypatch):
-    """An outage of the certificates must not make orders that are then reported as forged."""
+def test_a_call_whose_response_could_not_be_verified_is_not_sent(apiv3_settings, wire, service, send, monkeypatch):
+    """While certificates cannot be fetched, an order must not be placed whose response then fails verification."""
     from wechatpay_chain import Retry, TransportError
 
     wire.respond = lambda received: Reply(503) if received.target == "/v3/certificates" else service.signed()
-    with Client(**{**alone, "retry": Retry(backoff=0.01)}) as client:
+    with Client(**{**apiv3_settings, "retry": Retry(backoff=0.01)}) as client:
         for _ in range(3):
             with pytest.raises(TransportError, match="Nothing was sent") as caught:
                 send(client.v3.pay, "post", json={"out_trade_no": "1"})
@@ -503,56 +512,58 @@ def test_nothing_is_sent_whose_answer_nothing_could_prove(alone, wire, service, 
         assert send(client.v3.pay, "post", json={"out_trade_no": "1"}).status_code == 200
 
 
-def test_a_cache_that_takes_its_time_holds_up_no_loop(alone, authority):
+def test_a_slow_cache_does_not_block_the_loop(apiv3_settings, authority):
     class Slow:
         def load(self):
             time.sleep(0.2)
 
-        def save(self, answer):
+        def save(self, content):
             time.sleep(0.2)
 
     async def main() -> int:
-        async with Client(**alone, certificate_cache=Slow()) as client:
+        async with Client(**apiv3_settings, certificate_cache=Slow()) as client:
             return await wakeups_during(client.v3.x.get_async())
 
     assert asyncio.run(main()) > 20
 
 
-def test_a_cache_spares_the_next_process_the_download(alone, wire, authority, send, tmp_path):
+def test_the_next_process_reads_the_cache_instead_of_a_download(apiv3_settings, wire, authority, send, tmp_path):
     file = tmp_path / "certificates.json"
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         send(client.v3.x, "get")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["certificates.json"]
     assert b"BEGIN" not in file.read_bytes()
-    with Client(**alone, certificate_cache=str(file)) as client:
+    with Client(**apiv3_settings, certificate_cache=str(file)) as client:
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"{}", b'{"data":[{}]}', b"\xff", b"[" * 9000])
-def test_a_cache_that_lies_is_not_believed(alone, authority, send, tmp_path, content):
+def test_a_cache_with_wrong_content_is_ignored_and_replaced(apiv3_settings, authority, send, tmp_path, content):
     file = tmp_path / "certificates.json"
     file.write_bytes(content)
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 1
-    assert json.loads(file.read_bytes())["data"], "and is replaced"
+    assert json.loads(file.read_bytes())["data"], "the cache is replaced"
 
 
-def test_a_cache_that_is_out_of_date_is_replaced(alone, authority, send, no_pause, tmp_path):
+def test_an_outdated_cache_is_replaced(apiv3_settings, authority, send, no_backoff, tmp_path):
     file = tmp_path / "certificates.json"
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         send(client.v3.x, "get")
     authority.rotate()
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         assert send(client.v3.x, "get").status_code == 200
     assert authority.downloads == 2
 
 
-def test_a_cache_does_not_keep_a_withdrawn_certificate(alone, authority, send, no_pause, tmp_path, monkeypatch):
+def test_a_cache_does_not_keep_a_withdrawn_certificate(
+    apiv3_settings, authority, send, no_backoff, tmp_path, monkeypatch
+):
     file = tmp_path / "certificates.json"
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         send(client.v3.x, "get")
         old, old_key = authority.signer, authority.key
         authority.rotate()
@@ -564,13 +575,13 @@ def test_a_cache_does_not_keep_a_withdrawn_certificate(alone, authority, send, n
         authority.signer, authority.key = old, old_key
         with pytest.raises(SignatureError):
             send(client.v3.x, "get")
-    with Client(**alone, certificate_cache=file) as client:
+    with Client(**apiv3_settings, certificate_cache=file) as client:
         authority.signer, authority.key = authority.listed[0], authority.key
         assert client._config.keyring.preferred is None
 
 
-def test_a_list_that_somebody_asked_for_is_taken(alone, authority, send, no_pause):
-    with Client(**alone) as client:
+def test_a_list_that_the_caller_fetches_is_used(apiv3_settings, authority, send, no_backoff):
+    with Client(**apiv3_settings) as client:
         send(client.v3.x, "get")
         authority.rotate()
         send(client.v3.certificates, "get")
@@ -579,8 +590,8 @@ def test_a_list_that_somebody_asked_for_is_taken(alone, authority, send, no_paus
     assert authority.downloads == 2
 
 
-def test_a_list_signed_by_a_key_that_is_known_already_is_taken(service, wire, authority, send, caplog):
-    """A call names the public key, so that the public key signs the list."""
+def test_a_list_signed_with_the_public_key_is_used(service, wire, authority, send, caplog):
+    """The call names the public key, so the service signs the list with it."""
     authority.fault = lambda authority: service.signed(authority.listing())
     given = any_certificate(new_key())
     certs = {PUBLIC_KEY_ID: public_pem(service.public_key), f"{given.serial_number:040X}": given}
@@ -591,36 +602,36 @@ def test_a_list_signed_by_a_key_that_is_known_already_is_taken(service, wire, au
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_a_cache_that_fails_costs_no_call(alone, authority, send, tmp_path):
+def test_a_cache_that_fails_does_not_fail_the_call(apiv3_settings, authority, send, tmp_path):
     class Broken:
         def load(self) -> bytes | None:
             raise KeyError("load")
 
-        def save(self, answer: bytes) -> None:
+        def save(self, content: bytes) -> None:
             raise KeyError("save")
 
     for cache in (Broken(), tmp_path / "no" / "folder", tmp_path):
-        with Client(**alone, certificate_cache=cache) as client:
+        with Client(**apiv3_settings, certificate_cache=cache) as client:
             assert send(client.v3.x, "post", json={}).status_code == 200
 
 
-def test_a_cache_of_ones_own(alone, authority, send):
-    class Shelf:
-        kept: bytes | None = None
+def test_a_cache_of_the_user_is_used(apiv3_settings, authority, send):
+    class MemoryCache:
+        content: bytes | None = None
 
         def load(self) -> bytes | None:
-            return self.kept
+            return self.content
 
-        def save(self, answer: bytes) -> None:
-            self.kept = answer
+        def save(self, content: bytes) -> None:
+            self.content = content
 
-    shelf = Shelf()
+    cache = MemoryCache()
     for _ in range(2):
-        with Client(**alone, certificate_cache=shelf) as client:
+        with Client(**apiv3_settings, certificate_cache=cache) as client:
             send(client.v3.x, "get")
     assert authority.downloads == 1
     with pytest.raises(ConfigurationError, match="certificate_cache"):
-        Client(**alone, certificate_cache=object())
+        Client(**apiv3_settings, certificate_cache=object())
 
 
 @given(
@@ -639,66 +650,73 @@ def test_a_cache_of_ones_own(alone, authority, send):
     )
 )
 @settings(max_examples=150)
-def test_whatever_the_list_holds_only_our_errors_go(service, value):
+def test_any_list_raises_only_our_errors(service, value):
     reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     with pytest.raises(WeChatPayError):
         reader.read(json.dumps({"data": [value]}).encode())
 
 
-def certificates(sandbox, folder, monkeypatch, *more, apiv3_key=None, **options) -> int:
-    known = sandbox.credentials
-    (folder / "key.pem").write_text(known["private_key"])
-    given = {
-        "mchid": known["mchid"],
-        "serial": known["serial"],
+def run_command(sandbox, folder, monkeypatch, *more, apiv3_key=None, **options) -> int:
+    """Runs `wechatpay-chain certificates` with the sandbox's credentials, and returns its exit status."""
+    credentials = sandbox.credentials
+    (folder / "key.pem").write_text(credentials["private_key"])
+    arguments = {
+        "mchid": credentials["mchid"],
+        "serial": credentials["serial"],
         "private-key": folder / "key.pem",
         "output": folder / "out",
     }
-    given |= {"base-url": known["base_url"], **options}
-    monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"] if apiv3_key is None else apiv3_key)
+    arguments |= {"base-url": credentials["base_url"], **options}
+    monkeypatch.setenv("WECHATPAY_APIV3_KEY", credentials["apiv3_key"] if apiv3_key is None else apiv3_key)
     monkeypatch.setenv("NO_PROXY", "*")
-    return main(["certificates", *(part for name, value in given.items() for part in (f"--{name}", str(value))), *more])
+    options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    return main(["certificates", *options, *more])
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_certificates_and_reports_errors(tmp_path, monkeypatch, capsys):
     with Sandbox() as sandbox:
         _, (serial, pem) = sandbox.credentials["certs"].items()
-        assert certificates(sandbox, tmp_path, monkeypatch) == 0
-        said = capsys.readouterr().out
+        assert run_command(sandbox, tmp_path, monkeypatch) == 0
+        output = capsys.readouterr().out
         assert (tmp_path / "out" / f"{serial}.pem").read_text() == pem
-        assert said.startswith(f"{serial} valid from 2")
-        for wrong in ({"apiv3_key": "x" * 32}, {"apiv3_key": ""}, {"serial": "A" * 40}, {"private-key": tmp_path / "no.pem"},
-                      {"output": tmp_path / "key.pem"}):  # fmt: skip
-            assert certificates(sandbox, tmp_path, monkeypatch, **wrong) == 1
+        assert output.startswith(f"{serial} valid from 2")
+        for invalid in (
+            {"apiv3_key": "x" * 32},
+            {"apiv3_key": ""},
+            {"serial": "A" * 40},
+            {"private-key": tmp_path / "no.pem"},
+            {"output": tmp_path / "key.pem"},
+        ):
+            assert run_command(sandbox, tmp_path, monkeypatch, **invalid) == 1
             error = capsys.readouterr().err
             assert error.startswith("certificates: ")
             assert sandbox.credentials["apiv3_key"] not in error
         (tmp_path / "other.pem").write_text(certificate_pem(any_certificate(new_key())))
-        assert certificates(sandbox, tmp_path, monkeypatch, "--trust-anchor", str(tmp_path / "other.pem")) == 1
+        assert run_command(sandbox, tmp_path, monkeypatch, "--trust-anchor", str(tmp_path / "other.pem")) == 1
 
 
-def test_the_sandbox_gives_certificates_to_whoever_has_the_key(send):
+def test_a_client_of_the_sandbox_may_fetch_its_certificates(send):
     with Sandbox() as sandbox, sandbox.client(certs={}) as client:
         assert send(client.v3.security.echo, "post", json={"echo_message": "x"}).status_code == 200
         assert send(client.v3.security.echo, "post", json={"echo_message": "x"}).status_code == 200
 
 
-def test_neither_a_key_nor_a_way_to_one(service):
+def test_a_client_needs_certs_or_an_apiv3_key(service):
     with pytest.raises(ConfigurationError, match="certs: none came, and no apiv3_key"):
         Client(mchid=MCHID, serial=SERIAL, private_key=service.merchant)
 
 
-def test_a_download_within_a_call_is_signed_once(alone, authority, send, no_pause):
-    """And passes once through what a user has put inside."""
+def test_a_download_within_a_call_is_signed_once(apiv3_settings, authority, send, no_backoff):
+    """It passes through a layer of the user once, too."""
     seen = []
 
-    def count(request):
+    def record(request):
         seen.append(request.target)
         response = yield request
         return response
 
-    with Client(**alone) as client:
-        client.middleware.insert_after("sign", "count", count)
+    with Client(**apiv3_settings) as client:
+        client.middleware.insert_after("sign", "record", record)
         send(client.v3.x, "get")
         authority.rotate()
         seen.clear()
@@ -706,9 +724,12 @@ def test_a_download_within_a_call_is_signed_once(alone, authority, send, no_paus
     assert seen == ["/v3/x", "/v3/certificates"]
 
 
-def test_a_set_that_is_adopted_while_the_preferred_key_is_read(service):
+def test_certificates_can_be_replaced_while_the_preferred_key_is_read(service):
     """Another thread may replace all certificates between any two steps."""
-    old, new = (Keyring({f"{one.serial_number:040X}": one}) for one in (new_certificate(new_key()) for _ in range(2)))
+    old, new = (
+        Keyring({f"{certificate.serial_number:040X}": certificate})
+        for certificate in (new_certificate(new_key()) for _ in range(2))
+    )
     ring = Keyring({})
     ring.adopt(old)
     stop = threading.Event()
@@ -732,10 +753,10 @@ def test_a_set_that_is_adopted_while_the_preferred_key_is_read(service):
         sys.setswitchinterval(switch)
 
 
-def test_a_notification_fetches_once(alone, authority, send):
-    """WeChat Pay waits only some seconds for the reply."""
+def test_a_notification_does_not_retry_its_download(apiv3_settings, authority, send):
+    """WeChat Pay waits only a few seconds for the reply, so the download is not retried."""
     authority.fault = authority.service.signed(b"{}", 503)
-    with Client(**alone) as client:
+    with Client(**apiv3_settings) as client:
         headers = authority.service.signature(b"{}") | {"Wechatpay-Serial": "A" * 40}
         began = time.monotonic()
         with pytest.raises(SignatureError):

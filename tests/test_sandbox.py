@@ -54,7 +54,7 @@ def order(client):
     }
 
 
-def test_six_styles(client, send):
+def test_six_styles_of_a_chain_make_the_same_call(client, send):
     tokens = [
         send(node, "post", openid="oh-394z-6CGkNoJrsDLTTUKiAnp4", json=COUPON).json()["token"]
         for node in (
@@ -70,7 +70,7 @@ def test_six_styles(client, send):
     assert other != tokens[0]
 
 
-def test_an_order_from_first_to_last(client, send, order):
+def test_an_order_is_placed_queried_and_closed(client, send, order):
     number, caller = order["out_trade_no"], {"mchid": client.mchid}
     transactions = client.v3.pay.transactions
     code_url = send(transactions.native, "post", json=order).json()["code_url"]
@@ -82,26 +82,26 @@ def test_an_order_from_first_to_last(client, send, order):
     assert found["amount"]["total"] == 100
     by_id = send(transactions.id._transaction_id_, "get", transaction_id=found["transaction_id"], params=caller)
     assert by_id.json() == found
-    with pytest.raises(errors.ForbiddenError) as used:
+    with pytest.raises(errors.ForbiddenError) as number_used:
         send(transactions.native, "post", json={**order, "amount": {"total": 200}})
-    assert used.value.code == "OUT_TRADE_NO_USED"
+    assert number_used.value.code == "OUT_TRADE_NO_USED"
     with pytest.raises(errors.ForbiddenError):
         send(transactions.jsapi, "post", json={**order, "payer": {"openid": "oUpF8"}})
     assert send(by_number.close, "post", out_trade_no=number, json=caller).status_code == 204
     assert send(by_number.close, "post", out_trade_no=number, json=caller).status_code == 204
     assert send(by_number, "get", out_trade_no=number, params=caller).json()["trade_state"] == "CLOSED"
-    with pytest.raises(errors.BadRequestError) as closed:
+    with pytest.raises(errors.BadRequestError) as order_closed:
         send(transactions.native, "post", json=order)
-    assert closed.value.code == "ORDER_CLOSED"
+    assert order_closed.value.code == "ORDER_CLOSED"
 
 
-def test_a_jsapi_order(client, send, order):
+def test_a_jsapi_order_is_placed(client, send, order):
     response = send(client.v3.pay.transactions.jsapi, "post", json={**order, "payer": {"openid": "oUpF8uMuAJO"}})
     assert response.json()["prepay_id"].startswith("wx")
 
 
 @pytest.mark.parametrize("number", ["none", "a b", "a|b", "中文", "a/b", "%2F", "a?b=c"])
-def test_an_order_that_does_not_exist(client, send, number):
+def test_an_order_that_does_not_exist_is_not_found(client, send, number):
     transactions, caller = client.v3.pay.transactions, {"mchid": client.mchid}
     for node, verb, more in (
         (transactions.out_trade_no._number_, "get", {"params": caller}),
@@ -114,12 +114,15 @@ def test_an_order_that_does_not_exist(client, send, number):
         assert "Wechatpay-Signature" in caught.value.response.headers
 
 
-def test_certificates(client, sandbox, send):
+def test_certificates_are_listed_and_can_be_decrypted(client, sandbox, send):
     (listed,) = send(client.v3.certificates, "get", params={"algorithm_type": "RSA"}).json()["data"]
-    sealed = listed["encrypt_certificate"]
-    assert sealed["algorithm"] == "AEAD_AES_256_GCM"
+    encrypted = listed["encrypt_certificate"]
+    assert encrypted["algorithm"] == "AEAD_AES_256_GCM"
     pem = crypto.aes_gcm_decrypt(
-        sealed["ciphertext"], sandbox.credentials["apiv3_key"].encode(), sealed["nonce"], sealed["associated_data"]
+        encrypted["ciphertext"],
+        sandbox.credentials["apiv3_key"].encode(),
+        encrypted["nonce"],
+        encrypted["associated_data"],
     )
     assert crypto.serial_number(pem) == listed["serial_no"]
     assert sandbox.credentials["certs"][listed["serial_no"]] == pem.decode()
@@ -127,37 +130,37 @@ def test_certificates(client, sandbox, send):
         assert listed[name].endswith("+08:00")
 
 
-def test_echo_with_a_secret(client, sandbox, send):
+def test_echo_decrypts_and_encrypts_a_message(client, sandbox, send):
     merchant = crypto.load_private_key(sandbox.credentials["private_key"])
     for key_id, pem in sandbox.credentials["certs"].items():
-        sealed = crypto.encrypt("张三", crypto.load_public_key(pem))
-        body = {"echo_message": "hello", "encrypted_echo_message": sealed}
-        answer = send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": key_id})
-        assert answer.headers["Wechatpay-Serial"] == key_id
-        assert answer.json()["echo_message"] == "hello"
-        assert crypto.decrypt(answer.json()["encrypted_echo_message"], merchant) == "张三"
-    other = next(key_id for key_id in sandbox.credentials["certs"] if key_id != answer.headers["Wechatpay-Serial"])
+        ciphertext = crypto.encrypt("张三", crypto.load_public_key(pem))
+        body = {"echo_message": "hello", "encrypted_echo_message": ciphertext}
+        response = send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": key_id})
+        assert response.headers["Wechatpay-Serial"] == key_id
+        assert response.json()["echo_message"] == "hello"
+        assert crypto.decrypt(response.json()["encrypted_echo_message"], merchant) == "张三"
+    other = next(key_id for key_id in sandbox.credentials["certs"] if key_id != response.headers["Wechatpay-Serial"])
     with pytest.raises(errors.BadRequestError, match="decrypt"):
         send(client.v3.security.echo, "post", json=body, headers={"Wechatpay-Serial": other})
 
 
-def raw(sandbox, method, target, body=b"", headers=None, *, sent_target=None, **credentials):
-    """Sends a request made by hand, so that any part of it can be wrong, and returns status, headers and JSON body."""
-    known = sandbox.credentials
+def send_raw(sandbox, method, target, body=b"", headers=None, *, sent_target=None, **credentials):
+    """Sends a hand-made request, any part of which may be wrong, and returns status, headers and JSON body."""
+    valid = sandbox.credentials
     nonce, timestamp = (
         credentials.pop("nonce_str", secrets.token_hex(16)),
         credentials.pop("timestamp", str(int(time.time()))),
     )
     message = f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
     items = {
-        "mchid": known["mchid"],
+        "mchid": valid["mchid"],
         "nonce_str": nonce,
         "timestamp": timestamp,
-        "serial_no": known["serial"],
-        "signature": rsa_sign(crypto.load_private_key(known["private_key"]), message),
+        "serial_no": valid["serial"],
+        "signature": rsa_sign(crypto.load_private_key(valid["private_key"]), message),
         **credentials,
     }
-    sent = {
+    all_headers = {
         "Accept": "application/json",
         "User-Agent": "by hand",
         "Content-Type": "application/json",
@@ -167,35 +170,37 @@ def raw(sandbox, method, target, body=b"", headers=None, *, sent_target=None, **
     }
     host = sandbox.base_url.split("/")[2]
     connection = http.client.HTTPConnection(host)
-    connection.request(method, sent_target or target, body or None, {k: v for k, v in sent.items() if v is not None})
-    answer = connection.getresponse()
-    content = answer.read()
+    connection.request(
+        method, sent_target or target, body or None, {k: v for k, v in all_headers.items() if v is not None}
+    )
+    response = connection.getresponse()
+    content = response.read()
     connection.close()
-    return answer.status, dict(answer.getheaders()), json.loads(content) if content else None
+    return response.status, dict(response.getheaders()), json.loads(content) if content else None
 
 
-def test_an_answer_is_signed_by_the_key_that_the_call_names(sandbox):
+def test_a_response_is_signed_with_the_key_that_the_call_names(sandbox):
     public_key_id, serial = sandbox.credentials["certs"]
-    assert raw(sandbox, "GET", "/v3/certificates")[1]["Wechatpay-Serial"] == serial
+    assert send_raw(sandbox, "GET", "/v3/certificates")[1]["Wechatpay-Serial"] == serial
     for key_id in (public_key_id, serial):
-        _, headers, _ = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
+        _, headers, _ = send_raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
         assert headers["Wechatpay-Serial"] == key_id
         assert headers["Wechatpay-Signature-Type"] == "WECHATPAY2-SHA256-RSA2048"
         assert headers["Request-ID"].endswith("-0")
-    status, headers, answer = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "A" * 40})
-    assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "header")
-    assert raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "\xff"})[0] == 400
+    status, headers, body = send_raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "A" * 40})
+    assert (status, body["code"], body["detail"]["location"]) == (400, "PARAM_ERROR", "header")
+    assert send_raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": "\xff"})[0] == 400
 
 
 @pytest.mark.parametrize("signer", Signer)
-def test_one_key_may_sign_everything(signer):
+def test_one_key_may_sign_all_responses(signer):
     with Sandbox(sign_with=signer.value) as sandbox:
-        wanted = dict(zip(Signer, sandbox.credentials["certs"], strict=True))[signer]
+        expected = dict(zip(Signer, sandbox.credentials["certs"], strict=True))[signer]
         for key_id in (None, *sandbox.credentials["certs"]):
-            _, headers, _ = raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
-            assert headers["Wechatpay-Serial"] == wanted
+            _, headers, _ = send_raw(sandbox, "GET", "/v3/certificates", headers={"Wechatpay-Serial": key_id})
+            assert headers["Wechatpay-Serial"] == expected
         with sandbox.client() as client:
-            assert client.v3.certificates.get().headers["Wechatpay-Serial"] == wanted
+            assert client.v3.certificates.get().headers["Wechatpay-Serial"] == expected
     with pytest.raises(ConfigurationError, match="public-key or certificate"):
         Sandbox(sign_with="nothing")
 
@@ -204,7 +209,7 @@ ECHO = b'{"echo_message":"x"}'
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("fault", "message"),
     [
         ({"headers": {"Authorization": None}}, "格式错误"),
         ({"headers": {"Authorization": "Bearer x"}}, "认证类型"),
@@ -223,13 +228,13 @@ ECHO = b'{"echo_message":"x"}'
         ({"signature": base64.b64encode(bytes(256)).decode()}, "验签失败"),
     ],
 )
-def test_what_is_not_signed_right(sandbox, wrong, message):
-    status, headers, answer = raw(sandbox, "POST", "/v3/security/echo", ECHO, **wrong)
-    assert (status, answer["code"]) == (401, "SIGN_ERROR")
-    assert message in answer["message"]
+def test_a_request_with_wrong_credentials_is_refused(sandbox, fault, message):
+    status, headers, body = send_raw(sandbox, "POST", "/v3/security/echo", ECHO, **fault)
+    assert (status, body["code"]) == (401, "SIGN_ERROR")
+    assert message in body["message"]
     assert "Wechatpay-Signature" not in headers
     if message == "验签失败":
-        information = answer["detail"]["sign_information"]
+        information = body["detail"]["sign_information"]
         assert (information["method"], information["url"]) == ("POST", "/v3/security/echo")
         shown = information["truncated_sign_message"]
         assert shown.startswith("POST\n/v3/security/echo\n")
@@ -237,28 +242,31 @@ def test_what_is_not_signed_right(sandbox, wrong, message):
         assert information["sign_message_length"] > len(shown)
 
 
-def test_the_body_and_the_query_are_signed(sandbox, client):
-    good = raw(sandbox, "POST", "/v3/security/echo", ECHO)
+def test_the_error_for_another_private_key_says_so(sandbox, client):
+    good = send_raw(sandbox, "POST", "/v3/security/echo", ECHO)
     assert good[0] == 200
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    with sandbox.client(private_key=other) as stranger, pytest.raises(errors.AuthenticationError) as caught:
-        stranger.v3.security.echo.post(json={"echo_message": "x"})
+    with (
+        sandbox.client(private_key=other) as client_with_another_key,
+        pytest.raises(errors.AuthenticationError) as caught,
+    ):
+        client_with_another_key.v3.security.echo.post(json={"echo_message": "x"})
     _, ours, theirs, advice = str(caught.value).splitlines()
     assert ours.partition(": ")[2] == theirs.partition(": ")[2]
     assert "They are the same, so private_key= is not the key" in advice
 
 
 @pytest.mark.parametrize("name", ["Accept", "User-Agent"])
-def test_headers_that_must_be_there(sandbox, name):
-    status, headers, answer = raw(sandbox, "GET", "/v3/certificates", headers={name: ""})
-    assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+def test_accept_and_user_agent_are_required(sandbox, name):
+    status, headers, body = send_raw(sandbox, "GET", "/v3/certificates", headers={name: ""})
+    assert (status, body["code"]) == (400, "INVALID_REQUEST")
     assert "Wechatpay-Signature" not in headers
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_body_must_be_json(sandbox, content_type):
-    status, _, answer = raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": content_type})
-    assert (status, answer["detail"]["location"]) == (400, "header")
+    status, _, body = send_raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": content_type})
+    assert (status, body["detail"]["location"]) == (400, "header")
     deep, emoji = b"[" * 100_000, '{"echo_message":"😀"}'.encode()
     for body in (
         b"",
@@ -274,10 +282,11 @@ def test_a_body_must_be_json(sandbox, content_type):
         '{"echo_message":"x"}'.encode("utf-16"),
         gzip.compress(ECHO),
     ):
-        status, _, answer = raw(sandbox, "POST", "/v3/security/echo", body)
-        assert (status, answer["code"], answer["detail"]["location"]) == (400, "PARAM_ERROR", "body")
+        status, _, refusal = send_raw(sandbox, "POST", "/v3/security/echo", body)
+        assert (status, refusal["code"], refusal["detail"]["location"]) == (400, "PARAM_ERROR", "body")
     assert (
-        raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": "application/json; charset=UTF-8"})[0] == 200
+        send_raw(sandbox, "POST", "/v3/security/echo", ECHO, {"Content-Type": "application/json; charset=UTF-8"})[0]
+        == 200
     )
 
 
@@ -303,24 +312,24 @@ def test_a_body_must_be_json(sandbox, content_type):
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_what_it_does_not_know(sandbox, method, path, status, nearest):
-    got, headers, answer = raw(sandbox, method, path)
-    assert (got, answer["code"]) == (status, {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}[status])
-    asked = path.partition("?")[0]
-    named = asked if len(asked) <= 256 else f"{asked[:256]}…"
-    assert answer["message"].startswith(
-        f"This sandbox does not know {method} {named}. The nearest operation that it knows is "
+def test_the_error_of_an_unknown_operation_names_the_nearest(sandbox, method, path, status, nearest):
+    actual, headers, body = send_raw(sandbox, method, path)
+    assert (actual, body["code"]) == (status, {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}[status])
+    path_alone = path.partition("?")[0]
+    shown = path_alone if len(path_alone) <= 256 else f"{path_alone[:256]}…"
+    assert body["message"].startswith(
+        f"This sandbox does not know {method} {shown}. The nearest operation that it knows is "
     )
-    assert answer["message"].endswith(f" {nearest}." if nearest else ".")
+    assert body["message"].endswith(f" {nearest}." if nearest else ".")
     assert headers.get("Allow") == (nearest.split()[0] if status == 405 else None)
     assert "Wechatpay-Signature" in headers
     assert headers["Request-ID"]
-    got, headers, answer = raw(sandbox, method, path, signature="AAAA")
-    assert (got, answer["code"]) == (401, "SIGN_ERROR")
-    assert "does not know" not in answer["message"]
+    actual, headers, body = send_raw(sandbox, method, path, signature="AAAA")
+    assert (actual, body["code"]) == (401, "SIGN_ERROR")
+    assert "does not know" not in body["message"]
 
 
-def test_a_client_is_told_what_the_sandbox_does_not_know(client, send):
+def test_a_client_shows_the_nearest_operation(client, send):
     with pytest.raises(
         errors.NotFoundError, match="nearest operation that it knows is POST /v3/pay/transactions/native"
     ):
@@ -334,22 +343,22 @@ def test_a_client_is_told_what_the_sandbox_does_not_know(client, send):
         )
 
 
-def test_head_is_no_get(sandbox):
-    status, headers, answer = raw(sandbox, "HEAD", "/v3/certificates")
-    assert (status, headers["Allow"], answer) == (405, "GET", None)
-    assert raw(sandbox, "HEAD", "/v3/nothing")[0] == 404
-    assert raw(sandbox, "HEAD", "/v3/nothing", signature="AAAA")[0] == 401
+def test_head_is_refused(sandbox):
+    status, headers, body = send_raw(sandbox, "HEAD", "/v3/certificates")
+    assert (status, headers["Allow"], body) == (405, "GET", None)
+    assert send_raw(sandbox, "HEAD", "/v3/nothing")[0] == 404
+    assert send_raw(sandbox, "HEAD", "/v3/nothing", signature="AAAA")[0] == 401
 
 
 @pytest.mark.parametrize("origin", ["http://api.mch.weixin.qq.com", "HTTPS://api.mch.weixin.qq.com:443"])
-def test_a_target_may_be_a_url(sandbox, origin):
-    """To a proxy, clients send an absolute URL as the target. They still sign the path and the query only."""
+def test_a_target_may_be_a_full_url(sandbox, origin):
+    """Clients send a full URL as the target if they use a proxy, and sign only the path and the query."""
     target = "/v3/certificates?algorithm_type=RSA"
-    status, _, answer = raw(sandbox, "GET", target, sent_target=origin + target)
-    assert (status, len(answer["data"])) == (200, 1)
-    assert raw(sandbox, "GET", origin + target)[0] == 401
-    assert raw(sandbox, "GET", "/", sent_target=origin)[0] == 404
-    assert raw(sandbox, "GET", "/?a=b", sent_target=f"{origin}?a=b")[0] == 404
+    status, _, body = send_raw(sandbox, "GET", target, sent_target=origin + target)
+    assert (status, len(body["data"])) == (200, 1)
+    assert send_raw(sandbox, "GET", origin + target)[0] == 401
+    assert send_raw(sandbox, "GET", "/", sent_target=origin)[0] == 404
+    assert send_raw(sandbox, "GET", "/?a=b", sent_target=f"{origin}?a=b")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -358,18 +367,18 @@ def test_a_target_may_be_a_url(sandbox, origin):
      b"GET /" + b"a" * 9000 + b" HTTP/1.1"],
     ids=lambda line: line[:20].decode(),
 )  # fmt: skip
-def test_what_is_no_request_is_refused_in_json(sandbox, caplog, request_line):
+def test_a_malformed_request_is_refused_in_json(sandbox, caplog, request_line):
     host, port = sandbox.base_url.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(request_line + b"\r\nHost: x\r\n\r\n")
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        assert (answer.status, json.loads(answer.read())["code"]) == (400, "INVALID_REQUEST")
-        assert answer.headers["Request-ID"]
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())["code"]) == (400, "INVALID_REQUEST")
+        assert response.headers["Request-ID"]
     assert not caplog.records
 
 
-WRONG = [
+WRONG_FIELDS = [
     ("/appid", None, "missing"),
     ("/mchid", None, "missing"),
     ("/description", None, "missing"),
@@ -395,18 +404,18 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("pointer", "value", "issue"), WRONG)
-def test_fields_that_are_wrong(client, send, order, pointer, value, issue):
+@pytest.mark.parametrize(("pointer", "value", "issue"), WRONG_FIELDS)
+def test_a_wrong_field_is_named(client, send, order, pointer, value, issue):
     order["detail"] = {"goods_detail": [{"merchant_goods_id": "a", "quantity": 1, "unit_price": 1}]}
     order["payer"] = {"identity": {"type": "IDCARD", "number": Sensitive("1"), "name": Sensitive("a")}}
-    place = order
+    container = order
     *parents, last = pointer.strip("/").split("/")
     for parent in parents:
-        place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
+        container = container[int(parent)] if isinstance(container, list) else container.setdefault(parent, {})
     if value is None:
-        del place[last]
+        del container[last]
     else:
-        place[last] = value
+        container[last] = value
     with pytest.raises(errors.BadRequestError) as caught:
         send(client.v3.pay.transactions.native, "post", json=order)
     assert caught.value.code == "PARAM_ERROR"
@@ -415,7 +424,7 @@ def test_fields_that_are_wrong(client, send, order, pointer, value, issue):
     assert issue in caught.value.detail["issue"]
 
 
-def test_a_whole_order_is_accepted(client, send, order):
+def test_an_order_with_all_fields_is_accepted(client, send, order):
     order.update(
         time_expire="2026-06-08T10:34:56+08:00",
         attach="自定义数据",
@@ -438,7 +447,7 @@ def test_a_whole_order_is_accepted(client, send, order):
     assert send(client.v3.pay.transactions.native, "post", json=order).status_code == 200
 
 
-def test_query_fields_and_the_merchants_own_number(client, send, order):
+def test_the_merchant_number_and_query_fields_are_checked(client, send, order):
     node = client.v3.pay.transactions.out_trade_no._n_
     with pytest.raises(errors.BadRequestError) as caught:
         send(node, "get", n="123456")
@@ -453,7 +462,7 @@ def test_query_fields_and_the_merchants_own_number(client, send, order):
         send(client.v3.certificates, "get", params={"algorithm_type": "X"})
 
 
-def test_every_operation_answers_both_modes_alike(client, send):
+def test_echo_repeats_the_message(client, send):
     with pytest.raises(APIError):
         send(client.v3.security.echo, "post", json={})
     assert send(client.v3.security.echo, "post", json={"echo_message": "你好"}).json() == {"echo_message": "你好"}
@@ -470,13 +479,13 @@ def test_an_idle_sandbox_stops_at_once():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "localhost"])
-def test_other_addresses(host):
+def test_the_sandbox_listens_at_other_addresses(host):
     with Sandbox(host=host) as sandbox, sandbox.client() as client:
         assert client.v3.certificates.get().status_code == 200
         assert sandbox.base_url in repr(sandbox)
 
 
-def test_two_authorizations_are_none(sandbox):
+def test_two_authorization_headers_are_refused(sandbox):
     host = sandbox.base_url.split("/")[2]
     connection = http.client.HTTPConnection(host)
     connection.putrequest("GET", "/v3/certificates")
@@ -492,7 +501,7 @@ def test_two_authorizations_are_none(sandbox):
     connection.close()
 
 
-def test_a_port_that_is_taken(sandbox):
+def test_a_port_that_is_in_use_is_an_error(sandbox):
     port = int(sandbox.base_url.split(":")[2].strip("/"))
     with pytest.raises(OSError), Sandbox(port=port):
         raise AssertionError
@@ -500,7 +509,7 @@ def test_a_port_that_is_taken(sandbox):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("sign_with", [[], ["--sign-with", "public-key"], ["--sign-with", "certificate"]])
-def test_the_command(tmp_path, number, sign_with):
+def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
     file = tmp_path / "merchant.json"
     command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", str(file), *sign_with]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -514,14 +523,14 @@ def test_the_command(tmp_path, number, sign_with):
         with Client(**credentials, proxies={}) as client:
             response = client.v3.certificates.get()
             kinds = {"public-key": 0, "certificate": 1}
-            wanted = list(credentials["certs"])[kinds[sign_with[1]] if sign_with else 0]
-            assert response.headers["Wechatpay-Serial"] == wanted
+            expected = list(credentials["certs"])[kinds[sign_with[1]] if sign_with else 0]
+            assert response.headers["Wechatpay-Serial"] == expected
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_the_command_without_a_file():
+def test_the_command_without_a_file_names_the_option():
     with subprocess.Popen(
         [sys.executable, "-m", "wechatpay_chain", "sandbox"], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -531,34 +540,36 @@ def test_the_command_without_a_file():
         assert process.wait(timeout=10) == 0
 
 
-def test_the_command_that_cannot(tmp_path, sandbox, capsys):
+def test_the_command_reports_what_it_cannot_do(tmp_path, sandbox, capsys):
     from wechatpay_chain._cli.main import main
 
     port = sandbox.base_url.split(":")[2].strip("/")
     run = [sys.executable, "-m", "wechatpay_chain"]
-    taken = subprocess.run([*run, "sandbox", "--port", port], capture_output=True, text=True, timeout=20, check=False)
-    assert taken.returncode == 1
-    assert taken.stderr.startswith("sandbox: ")
-    nowhere = subprocess.run(
+    port_taken = subprocess.run(
+        [*run, "sandbox", "--port", port], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert port_taken.returncode == 1
+    assert port_taken.stderr.startswith("sandbox: ")
+    no_folder = subprocess.run(
         [*run, "sandbox", "--credentials", str(tmp_path / "no" / "file")],
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
-    assert nowhere.returncode == 1
-    assert "--credentials" in nowhere.stderr
-    assert "Traceback" not in nowhere.stderr
+    assert no_folder.returncode == 1
+    assert "--credentials" in no_folder.stderr
+    assert "Traceback" not in no_folder.stderr
     (tmp_path / "folder").mkdir()
-    in_the_way = subprocess.run(
+    is_folder = subprocess.run(
         [*run, "sandbox", "--credentials", str(tmp_path / "folder")],
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
-    assert in_the_way.returncode == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"], "no half-written file stays"
+    assert is_folder.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"], "no half-written file is left"
     for arguments in (
         [],
         ["nothing"],
@@ -575,7 +586,7 @@ def test_the_command_that_cannot(tmp_path, sandbox, capsys):
     capsys.readouterr()
 
 
-def test_no_key_is_kept_in_the_project():
+def test_no_private_key_is_in_the_repository():
     root = Path(__file__).parents[1]
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Personal data: encrypted once, with the key that the header names, and shown nowhere."""
+"""Personal data is encrypted once, with the key that the header names, and is shown nowhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BODY = {
 }
 
 
-def opened(received: Received, key) -> dict:
+def decrypt_body(received: Received, key) -> dict:
     body = json.loads(received.body)
     return {
         "name": crypto.decrypt(body["name"], key),
@@ -50,45 +50,45 @@ def opened(received: Received, key) -> dict:
     }
 
 
-CLEAR = {"name": "张三", "cards": ["6222000000000000", "x", "plain"], "pair": ["y", 1], "amount": 100}
+PLAINTEXT = {"name": "张三", "cards": ["6222000000000000", "x", "plain"], "pair": ["y", 1], "amount": 100}
 
 
-def test_what_is_sensitive_is_encrypted_wherever_it_is(client, wire, service, send):
+def test_sensitive_values_are_encrypted_at_any_depth(client, wire, service, send):
     send(client.v3.x, "post", json=BODY, params={"name": Sensitive("李四"), "list": [Sensitive("z"), "a"], "b": "c"})
     (received,) = wire.received
     assert received.header("Wechatpay-Serial") == PUBLIC_KEY_ID
-    assert opened(received, service.public_key) == CLEAR
+    assert decrypt_body(received, service.public_key) == PLAINTEXT
     (_, name), (_, first), *rest = parse_qsl(received.target.partition("?")[2])
     assert crypto.decrypt(name, service.public_key) == "李四"
     assert crypto.decrypt(first, service.public_key) == "z"
     assert rest == [("list", "a"), ("b", "c")]
     assert received.is_signed_by(service.merchant)
-    assert repr(BODY["name"]) == "Sensitive(…)", "the caller's value stays as it was"
+    assert repr(BODY["name"]) == "Sensitive(…)", "the caller's value is not changed"
 
 
 @pytest.mark.parametrize("kind", [list, iter, lambda pairs: dict(pairs).items()])
-def test_params_as_pairs(client, wire, service, send, kind):
+def test_sensitive_values_in_pairs_of_params_are_encrypted(client, wire, service, send, kind):
     send(client.v3.x, "post", json={"n": Sensitive("P")}, params=kind([("name", Sensitive("李四")), ("a", 1)]))
     (_, name), rest = parse_qsl(wire.received[0].target.partition("?")[2])
     assert crypto.decrypt(name, service.public_key) == "李四"
     assert rest == ("a", "1")
 
 
-def test_a_set_that_changes_meanwhile_does_not_part_key_and_header(client, wire, service, monkeypatch):
-    """A rotation between the choice of the key and the writing of the header."""
+def test_a_rotation_during_encryption_does_not_separate_key_and_header(client, wire, service, monkeypatch):
+    """A rotation happens after the key is chosen and before the header is written."""
     encrypt = rsa.encrypt
 
-    def rotating(text, key):
+    def rotate_and_encrypt(text, key):
         monkeypatch.setattr(type(client._config.keyring), "preferred", property(lambda ring: ("PUB_KEY_ID_99", key)))
         return encrypt(text, key)
 
-    monkeypatch.setattr(rsa, "encrypt", rotating)
+    monkeypatch.setattr(rsa, "encrypt", rotate_and_encrypt)
     client.v3.x.post(json={"name": Sensitive("张三")})
     assert wire.received[0].header("Wechatpay-Serial") == PUBLIC_KEY_ID
     assert crypto.decrypt(json.loads(wire.received[0].body)["name"], service.public_key) == "张三"
 
 
-def test_a_download_that_fails_is_not_tried_for_each(service, wire, send):
+def test_a_failed_download_is_not_repeated_for_each_call(service, wire, send):
     authority = wire.respond = Authority(service)
     authority.fault = authority.service.signed(b"{}", 404)
     with Client(**{**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}) as client:
@@ -98,7 +98,7 @@ def test_a_download_that_fails_is_not_tried_for_each(service, wire, send):
     assert [received.target for received in wire.received] == ["/v3/certificates"]
 
 
-def test_what_is_nested_too_deeply(client, wire, send):
+def test_json_that_is_nested_too_deeply_is_refused_before_it_is_sent(client, wire, send):
     for depth in (100, 5000):
         wire.received.clear()
         deep: object = Sensitive("x")
@@ -110,16 +110,16 @@ def test_what_is_nested_too_deeply(client, wire, send):
             assert not wire.received
 
 
-def test_a_certificate_encrypts_where_there_is_no_public_key(service, wire, send):
+def test_a_certificate_encrypts_if_there_is_no_public_key(service, wire, send):
     certs = {service.platform_serial: service.certificate}
     wire.respond = lambda received: service.signed(key=service.platform, serial=service.platform_serial)
     with Client(**{**service.settings(wire.base_url), "certs": certs}) as client:
         send(client.v3.x, "post", json=BODY)
     assert wire.received[0].header("Wechatpay-Serial") == service.platform_serial
-    assert opened(wire.received[0], service.platform) == CLEAR
+    assert decrypt_body(wire.received[0], service.platform) == PLAINTEXT
 
 
-def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send):
+def test_a_certificate_is_fetched_before_encryption_if_there_is_none(service, wire, send):
     authority = wire.respond = Authority(service)
     settings = {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
     with Client(**settings) as client:
@@ -127,7 +127,7 @@ def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send)
         send(client.v3.x, "post", json=BODY)
     assert [received.target for received in wire.received] == ["/v3/certificates", "/v3/x", "/v3/x"]
     assert wire.received[1].header("Wechatpay-Serial") == authority.serial
-    assert opened(wire.received[1], service.platform) == CLEAR
+    assert decrypt_body(wire.received[1], service.platform) == PLAINTEXT
     wire.received.clear()
     authority.fault = authority.service.signed(b"{}", 404)
     with Client(**settings) as client, pytest.raises(ConfigurationError, match="GET v3/certificates: 404"):
@@ -135,7 +135,7 @@ def test_a_certificate_is_fetched_first_where_there_is_none(service, wire, send)
     assert [received.target for received in wire.received] == ["/v3/certificates"], "nothing sensitive was sent"
 
 
-def test_a_header_that_contradicts(client, wire, service, send):
+def test_a_header_that_names_another_key_is_refused(client, wire, service, send):
     send(client.v3.x, "post", json=BODY, headers={"wechatpay-serial": PUBLIC_KEY_ID})
     for other in (service.platform_serial, "PUB_KEY_ID_99"):
         with pytest.raises(ArgumentError, match="Wechatpay-Serial"):
@@ -143,7 +143,7 @@ def test_a_header_that_contradicts(client, wire, service, send):
     assert len(wire.received) == 1
 
 
-def test_what_is_too_long(client, wire, send):
+def test_a_plaintext_that_is_too_long_is_refused(client, wire, send):
     send(client.v3.x, "post", json={"name": Sensitive("a" * 214)})
     for text in ("a" * 215, "长" * 72, "\ud800"):
         with pytest.raises(ArgumentError, match="plaintext") as caught:
@@ -152,7 +152,7 @@ def test_what_is_too_long(client, wire, send):
     assert len(wire.received) == 1
 
 
-def test_other_faults_show_before_anything_is_encrypted(client, wire, send):
+def test_other_errors_are_raised_before_encryption(client, wire, send):
     with pytest.raises(PathVariableError):
         send(client.v3.x._a_, "post", json=BODY)
     with pytest.raises(ArgumentError):
@@ -160,44 +160,44 @@ def test_other_faults_show_before_anything_is_encrypted(client, wire, send):
     assert not wire.received
 
 
-def test_it_is_shown_nowhere(client, wire, send, caplog):
+def test_a_sensitive_value_is_shown_nowhere(client, wire, send, caplog):
     with caplog.at_level(logging.DEBUG, "wechatpay_chain"):
         response = send(client.v3.x, "post", json=BODY)
     secret = Sensitive("张三")
     shown = f"{secret} {secret!r} {[secret]} {secret!s:>20} {response!r} {response.request!r} {caplog.text} {BODY}"
     assert "张三" not in shown
     assert "6222000000" not in shown
-    for thing in (None, 5, b"x", secret):
+    for value in (None, 5, b"x", secret):
         with pytest.raises(TypeError, match="Sensitive"):
-            Sensitive(thing)
+            Sensitive(value)
     with pytest.raises(TypeError):
         json.dumps(secret)
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=50))
 @settings(max_examples=30)
-def test_any_text_arrives(client, wire, service, send, text):
+def test_any_text_can_be_encrypted(client, wire, service, send, text):
     wire.received.clear()
     send(client.v3.x, "post", json={"a": Sensitive(text)})
     assert crypto.decrypt(json.loads(wire.received[0].body)["a"], service.public_key) == text
 
 
-def answer(service, value) -> object:
+def respond_with(service, value) -> object:
     return lambda received: service.signed(json_body(value))
 
 
-def to_merchant(service, text: str) -> str:
+def encrypt_for_merchant(service, text: str) -> str:
     return crypto.encrypt(text, service.merchant.public_key())
 
 
-def test_what_comes_back_encrypted(client, wire, service, send):
-    seal = lambda text: to_merchant(service, text)  # noqa: E731
-    wire.respond = answer(
+def test_encrypted_fields_of_a_response_are_decrypted_by_path(client, wire, service, send):
+    encrypt = lambda text: encrypt_for_merchant(service, text)  # noqa: E731
+    wire.respond = respond_with(
         service,
         {
-            "payer": {"name": seal("张三"), "id": seal("1")},
-            "data": [{"name": seal("a")}, {"name": seal("b"), "n": 1}],
-            "tags": [seal("t")],
+            "payer": {"name": encrypt("张三"), "id": encrypt("1")},
+            "data": [{"name": encrypt("a")}, {"name": encrypt("b"), "n": 1}],
+            "tags": [encrypt("t")],
             "none": [],
         },
     )
@@ -215,15 +215,17 @@ def test_what_comes_back_encrypted(client, wire, service, send):
         with pytest.raises((ArgumentError, DecryptionError)):
             response.decrypt(path)
     for value in ("plain", 5, None):
-        wire.respond = answer(service, {"a": value})
+        wire.respond = respond_with(service, {"a": value})
         with pytest.raises(DecryptionError):
             send(client.v3.x, "get").decrypt("a")
     assert "张三" not in repr(response)
 
 
-def test_several_keys_during_a_renewal(service, wire, send):
+def test_former_private_keys_decrypt(service, wire, send):
     former = new_key()
-    wire.respond = answer(service, {"old": crypto.encrypt("a", former.public_key()), "new": to_merchant(service, "b")})
+    wire.respond = respond_with(
+        service, {"old": crypto.encrypt("a", former.public_key()), "new": encrypt_for_merchant(service, "b")}
+    )
     settings = {**service.settings(wire.base_url), "former_private_keys": [private_pem(former)]}
     with Client(**settings) as client:
         response = send(client.v3.x, "get")
@@ -233,13 +235,14 @@ def test_several_keys_during_a_renewal(service, wire, send):
     assert wire.received[0].is_signed_by(service.merchant), "the newest key signs"
 
 
-def test_a_response_that_no_client_gave(client, service):
-    bare = Response(200, Headers({}), json_body({"a": to_merchant(service, "x")}), client.v3)  # type: ignore[arg-type]
+def test_a_response_made_by_hand_cannot_be_decrypted(client, service):
+    body = json_body({"a": encrypt_for_merchant(service, "x")})
+    response = Response(200, Headers({}), body, client.v3)  # type: ignore[arg-type]
     with pytest.raises(DecryptionError, match="client"):
-        bare.decrypt("a")
+        response.decrypt("a")
 
 
-def test_the_sandbox_opens_and_seals(send):
+def test_the_sandbox_decrypts_and_encrypts(send):
     with Sandbox() as sandbox, sandbox.client() as client:
         body = {"echo_message": "hello", "encrypted_echo_message": Sensitive("张三")}
         assert send(client.v3.security.echo, "post", json=body).decrypt("encrypted_echo_message") == {
@@ -248,21 +251,21 @@ def test_the_sandbox_opens_and_seals(send):
         }
 
 
-def test_an_answer_goes_to_another_process_without_the_keys(client, send):
+def test_a_response_is_pickled_without_the_keys(client, send):
     response = send(client.v3.x, "get")
-    again = pickle.loads(pickle.dumps(response))
-    assert (again.status_code, again.headers, again.content) == (200, response.headers, response.content)
-    assert again.request.url == response.request.url
-    assert again._decrypt is None
+    unpickled = pickle.loads(pickle.dumps(response))
+    assert (unpickled.status_code, unpickled.headers, unpickled.content) == (200, response.headers, response.content)
+    assert unpickled.request.url == response.request.url
+    assert unpickled._decrypt is None
 
 
-def test_errors_with_sensitive_requests_survive_a_process_boundary(client, wire, service):
+def test_an_error_of_a_sensitive_request_can_be_pickled(client, wire, service):
     wire.respond = lambda received: service.signed(b'{"code":"X","message":"y"}', 404)
     with pytest.raises(NotFoundError) as caught:
         client.v3.x.post(json={"a": Sensitive("张三")})
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_keys_of_the_settings(service):
+def test_former_private_keys_must_be_private_keys(service):
     with pytest.raises(ValueError, match="private_key"):
         Client(**service.settings("http://127.0.0.1:9/"), former_private_keys=[public_pem(service.merchant)])

@@ -1,4 +1,4 @@
-"""What docs/errors.md says of `sent`, row by row, and that both modes say what went wrong in the same words."""
+"""The value of `sent` is the one in docs/errors.md, row by row, and both modes use the same error messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 
 
 def rows() -> set[tuple[str, bool]]:
-    """The pairs of an error and what its `sent` is."""
-    found = set()
+    """Returns the pairs of an error and its `sent` in the table of the page."""
+    pairs = set()
     for names, sent in re.findall(
         r"^\| (`\w+Error`.*?|`\w+Timeout`) \| `(True|False)` \|", PAGE.read_text("utf-8"), re.MULTILINE
     ):
-        found |= {(name, sent == "True") for name in re.findall(r"`(\w+)`", names)}
-    return found
+        pairs |= {(name, sent == "True") for name in re.findall(r"`(\w+)`", names)}
+    return pairs
 
 
-def answering(reply):
+def respond_with(reply):
     def scenario(service, wire, send):
         wire.respond = lambda received: reply(service) if callable(reply) else reply
         with Client(**service.settings(wire.base_url), timeout=(1, 0.3)) as client:
@@ -38,7 +38,7 @@ def answering(reply):
     return scenario
 
 
-def calling(verb="post", *, url=None, **arguments):
+def call(verb="post", *, url=None, **arguments):
     def scenario(service, wire, send):
         node = arguments.get("node", "v3/pay")
         given = {key: value for key, value in arguments.items() if key not in ("node", "settings")}
@@ -48,13 +48,13 @@ def calling(verb="post", *, url=None, **arguments):
     return scenario
 
 
-def unreachable() -> str:
+def unreachable_url() -> str:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-def first_fetch(status):
+def fetch_first(status):
     def scenario(service, wire, send):
         wire.respond = lambda received: Reply(status)
         with Client(**{**service.settings(wire.base_url), "certs": {}, "apiv3_key": "k" * 32}) as client:
@@ -83,49 +83,59 @@ def no_connection_in_time(service, _wire, send):
                 filler.close()
 
 
-def decrypting(service, wire, send):
+def decrypt_response(service, wire, send):
     wire.respond = lambda received: service.signed(b'{"name": "eA=="}')
     with Client(**service.settings(wire.base_url)) as client:
         send(client.v3.pay, "post", json={}).decrypt("name")
 
 
-def decrypting_alone(service, wire, _send):
+def decrypt_by_client(service, wire, _send):
     Client(**service.settings(wire.base_url)).decrypt("eA==")
 
 
 SCENARIOS = {
     ("ConfigurationError", False): [
         lambda service, wire, send: Client(),
-        first_fetch(404),
-        calling(json={"a": Sensitive("x")}, settings={"verifier": type("V", (), {"verify": lambda *_: True})(), "certs": {}}),
+        fetch_first(404),
+        call(
+            json={"a": Sensitive("x")},
+            settings={"verifier": type("V", (), {"verify": lambda *_: True})(), "certs": {}},
+        ),
     ],
-    ("PathVariableError", False): [calling(node="v3/{a}"), calling(node="v3/{a}", a=".."), calling(node="https://x/y?z=1")],
-    ("ArgumentError", False): [calling(json="a"), calling(json={"a": object()}), calling(params=5), calling(timeout=0)],
-    ("UnsupportedError", False): [calling(node="v2/pay/unifiedorder"), calling(node="pay/unifiedorder")],
-    ("TransportError", False): [calling(url=unreachable()), calling("get", url=unreachable()), first_fetch(503)],
-    ("TransportError", True): [answering(None), answering(b"nonsense"), answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")],
+    ("PathVariableError", False): [call(node="v3/{a}"), call(node="v3/{a}", a=".."), call(node="https://x/y?z=1")],
+    ("ArgumentError", False): [call(json="a"), call(json={"a": object()}), call(params=5), call(timeout=0)],
+    ("UnsupportedError", False): [call(node="v2/pay/unifiedorder"), call(node="pay/unifiedorder")],
+    ("TransportError", False): [call(url=unreachable_url()), call("get", url=unreachable_url()), fetch_first(503)],
+    ("TransportError", True): [
+        respond_with(None),
+        respond_with(b"nonsense"),
+        respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+    ],
     ("TransportTimeout", False): [no_connection_in_time],
-    ("TransportTimeout", True): [answering(lambda service: time.sleep(0.6))],
+    ("TransportTimeout", True): [respond_with(lambda service: time.sleep(0.6))],
     ("ContentError", True): [
-        calling(settings={"max_response_bytes": 1}),
-        lambda service, wire, send: answer_of(service, wire, send, b"\x89PNG").json(),
+        call(settings={"max_response_bytes": 1}),
+        lambda service, wire, send: get_response(service, wire, send, b"\x89PNG").json(),
     ],
-    ("SignatureError", True): [answering(Reply(200, {}, b"{}")), answering(lambda service: service.signed(key=service.merchant))],
-    ("BadRequestError", True): [answering(Reply(400))],
-    ("ForbiddenError", True): [answering(Reply(403))],
-    ("ClientError", True): [answering(Reply(409)), answering(Reply(418))],
-    ("AuthenticationError", True): [answering(Reply(401))],
-    ("AuthenticationError", False): [first_fetch(401)],
-    ("NotFoundError", True): [answering(Reply(404))],
-    ("RateLimitError", True): [answering(Reply(429))],
-    ("ServerError", True): [answering(Reply(500)), answering(Reply(503))],
-    ("RedirectionError", True): [answering(Reply(302, {"Location": "/"}))],
-    ("DecryptionError", False): [decrypting_alone],
-    ("DecryptionError", True): [decrypting],
+    ("SignatureError", True): [
+        respond_with(Reply(200, {}, b"{}")),
+        respond_with(lambda service: service.signed(key=service.merchant)),
+    ],
+    ("BadRequestError", True): [respond_with(Reply(400))],
+    ("ForbiddenError", True): [respond_with(Reply(403))],
+    ("ClientError", True): [respond_with(Reply(409)), respond_with(Reply(418))],
+    ("AuthenticationError", True): [respond_with(Reply(401))],
+    ("AuthenticationError", False): [fetch_first(401)],
+    ("NotFoundError", True): [respond_with(Reply(404))],
+    ("RateLimitError", True): [respond_with(Reply(429))],
+    ("ServerError", True): [respond_with(Reply(500)), respond_with(Reply(503))],
+    ("RedirectionError", True): [respond_with(Reply(302, {"Location": "/"}))],
+    ("DecryptionError", False): [decrypt_by_client],
+    ("DecryptionError", True): [decrypt_response],
 }  # fmt: skip
 
 
-def answer_of(service, wire, send, body):
+def get_response(service, wire, send, body):
     wire.respond = lambda received: service.signed(body)
     with Client(**service.settings(wire.base_url)) as client:
         return send(client.v3.pay, "post", json={})
@@ -142,7 +152,7 @@ def test_the_page_has_every_error():
 
 
 @pytest.mark.parametrize(
-    ("row", "number"), [(row, number) for row, all_ in SCENARIOS.items() for number in range(len(all_))]
+    ("row", "number"), [(row, number) for row, scenarios in SCENARIOS.items() for number in range(len(scenarios))]
 )
 def test_sent_is_what_the_page_says(service, wire, send, row, number):
     name, sent = row
@@ -154,8 +164,8 @@ def test_sent_is_what_the_page_says(service, wire, send, row, number):
         assert caught.value.request.template == "v3/pay"
 
 
-def both(service, base_url, verb="post", **settings) -> tuple[WeChatPayError, WeChatPayError]:
-    """The errors of the same call in both modes."""
+def raise_in_both_modes(service, base_url, verb="post", **settings) -> tuple[WeChatPayError, WeChatPayError]:
+    """Makes the same call in both modes, and returns the two errors."""
     arguments = {"json": {}} if verb == "post" else {}
     with Client(**{**service.settings(base_url), "timeout": (0.4, 0.4), **settings}) as client:
         with pytest.raises(TransportError) as blocking:
@@ -165,8 +175,9 @@ def both(service, base_url, verb="post", **settings) -> tuple[WeChatPayError, We
     return blocking.value, awaited.value
 
 
-def same(service, base_url, verb="post", **settings) -> str:
-    blocking, awaited = both(service, base_url, verb, **settings)
+def message_in_both_modes(service, base_url, verb="post", **settings) -> str:
+    """Checks that the error of a call is the same in both modes, and returns its message."""
+    blocking, awaited = raise_in_both_modes(service, base_url, verb, **settings)
     assert str(blocking) == str(awaited)
     assert type(blocking) is type(awaited)
     assert blocking.sent is awaited.sent
@@ -174,75 +185,80 @@ def same(service, base_url, verb="post", **settings) -> str:
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_both_modes_use_the_same_words(service, wire, verb):
-    url = unreachable()
-    assert same(service, url, verb) == f"{verb.upper()} v3/pay: no connection to {url.rstrip('/')}: Connection refused"
-    assert "name is not found" in same(service, "https://name.invalid/", verb, proxies={})
+def test_both_modes_use_the_same_messages(service, wire, verb):
+    url = unreachable_url()
+    assert (
+        message_in_both_modes(service, url, verb)
+        == f"{verb.upper()} v3/pay: no connection to {url.rstrip('/')}: Connection refused"
+    )
+    assert "name is not found" in message_in_both_modes(service, "https://name.invalid/", verb, proxies={})
     host = wire.base_url.rstrip("/")
-    for answer in (None, b"nonsense", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"):
-        wire.respond = lambda received, answer=answer: answer
-        assert host in same(service, wire.base_url, verb)
+    for reply in (None, b"nonsense", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"):
+        wire.respond = lambda received, reply=reply: reply
+        assert host in message_in_both_modes(service, wire.base_url, verb)
     wire.respond = lambda received: time.sleep(1)
-    said = same(service, wire.base_url, verb)
-    assert said == f"{verb.upper()} v3/pay: nothing came from {host} for 0.4 s (timeout=, read)"
+    message = message_in_both_modes(service, wire.base_url, verb)
+    assert message == f"{verb.upper()} v3/pay: nothing came from {host} for 0.4 s (timeout=, read)"
 
 
-def test_both_modes_use_the_same_words_for_tls(service, authority, tmp_path, monkeypatch):
+def test_both_modes_use_the_same_messages_for_tls(service, authority, tmp_path, monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     with Wire(lambda received: service.signed(), authority[0]) as wire:
-        assert "CERTIFICATE_VERIFY_FAILED" in same(service, wire.base_url)
+        assert "CERTIFICATE_VERIFY_FAILED" in message_in_both_modes(service, wire.base_url)
     with scripted(lambda accepted: accepted.sendall(b"HTTP/1.1 400 plain\r\n\r\n"), head_first=False) as url:
-        assert "SSL: WRONG_VERSION_NUMBER" in same(service, url.replace("http:", "https:"))
+        assert "SSL: WRONG_VERSION_NUMBER" in message_in_both_modes(service, url.replace("http:", "https:"))
 
 
 @pytest.mark.parametrize("status", [407, 403, 502])
-def test_a_proxy_that_refuses_says_that_it_is_one(service, status):
+def test_the_error_of_a_proxy_that_refuses_names_the_proxy(service, status):
     with Wire(lambda received: Reply(status)) as wire:
         proxy = wire.base_url.replace("http://", "http://user:secret@")
-        said = same(service, "https://name.invalid/", proxies={"https": proxy})
-    assert f"the proxy refused to connect to https://name.invalid with status {status}" in said
-    assert f"through the proxy {wire.base_url.rstrip('/')} (set in proxies=)" in said
-    assert "secret" not in said
-    assert ("USER:PASSWORD" in said) is (status == 407)
+        message = message_in_both_modes(service, "https://name.invalid/", proxies={"https": proxy})
+    assert f"the proxy refused to connect to https://name.invalid with status {status}" in message
+    assert f"through the proxy {wire.base_url.rstrip('/')} (set in proxies=)" in message
+    assert "secret" not in message
+    assert ("USER:PASSWORD" in message) is (status == 407)
 
 
-def test_a_proxy_that_is_away_says_where_its_setting_came_from(service, monkeypatch):
+def test_the_error_of_an_unreachable_proxy_says_where_it_is_set(service, monkeypatch):
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", unreachable().replace("http://", "http://user:secret@"))
-    said = same(service, "https://name.invalid/")
-    assert "(set in the environment variable HTTPS_PROXY)" in said
-    assert "Connection refused" in said
-    assert "secret" not in said
+    monkeypatch.setenv("HTTPS_PROXY", unreachable_url().replace("http://", "http://user:secret@"))
+    message = message_in_both_modes(service, "https://name.invalid/")
+    assert "(set in the environment variable HTTPS_PROXY)" in message
+    assert "Connection refused" in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_reached_directly(service, wire, send, monkeypatch, host):
-    monkeypatch.setenv("http_proxy", unreachable())
-    monkeypatch.setenv("all_proxy", unreachable())
+def test_this_machine_is_reached_without_a_proxy(service, wire, send, monkeypatch, host):
+    monkeypatch.setenv("http_proxy", unreachable_url())
+    monkeypatch.setenv("all_proxy", unreachable_url())
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Client(**service.settings(wire.base_url.replace("127.0.0.1", host))) as client:
         assert send(client.v3.x, "get").status_code == 200
 
 
-def test_a_service_behind_a_proxy_that_stays_silent(service, authority):
-    """The time that is over is that of the service, and the message names the proxy all the same."""
+def test_the_read_timeout_of_a_service_behind_a_proxy_names_the_proxy(service, authority):
+    """The read timeout is that of the service, but the message also names the proxy."""
     context, ca_bundle = authority
     with Wire(lambda received: time.sleep(1), context) as wire, Tunnel(wire.port) as tunnel:
-        said = same(service, "https://localhost/", proxies={"https": tunnel.url}, ca_bundle=ca_bundle)
-    assert said.endswith(f"through the proxy {tunnel.url} (set in proxies=) (timeout=, read)")
+        message = message_in_both_modes(
+            service, "https://localhost/", proxies={"https": tunnel.url}, ca_bundle=ca_bundle
+        )
+    assert message.endswith(f"through the proxy {tunnel.url} (set in proxies=) (timeout=, read)")
 
 
 def test_a_get_that_waits_for_tls_was_not_sent(service):
-    """Nothing of it is on the way before the handshake is over."""
+    """Nothing is sent before the handshake has ended."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        said = same(service, f"https://127.0.0.1:{server.getsockname()[1]}/", "get")
-    assert "(timeout=, connect" in said
+        message = message_in_both_modes(service, f"https://127.0.0.1:{server.getsockname()[1]}/", "get")
+    assert "(timeout=, connect" in message
 
 
-def test_an_error_is_raised_where_the_verb_was_called(client, wire, send):
+def test_the_traceback_of_an_error_has_two_frames_of_the_package(client, wire, send):
     wire.respond = lambda received: Reply(404)
     with pytest.raises(WeChatPayError) as caught:
         client.v3.pay.get()
@@ -254,37 +270,39 @@ def test_an_error_is_raised_where_the_verb_was_called(client, wire, send):
     assert caught.value.__cause__ is caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_a_session_of_ones_own_knows_what_was_sent(service):
-    """A GET has no body that could tell; the connection tells."""
+def test_a_session_of_the_user_knows_what_was_sent(service):
+    """A GET has no body that would show that it was sent; the connection shows it."""
     session = requests.Session()
-    with Client(**service.settings(unreachable()), session=session) as client:
+    with Client(**service.settings(unreachable_url()), session=session) as client:
         with pytest.raises(TransportError) as caught:
             client.v3.x.get()
     assert caught.value.sent is False
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/"
         with Client(**service.settings(url), session=session, timeout=(0.3, 0.3)) as client:
-            with pytest.raises(TransportTimeout) as late:
+            with pytest.raises(TransportTimeout) as timed_out:
                 client.v3.x.get()
-    assert (late.value.sent, late.value.setting) == (False, "connect")
+    assert (timed_out.value.sent, timed_out.value.setting) == (False, "connect")
 
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 BEHIND_A_PROXY = {
     "a proxy that is silent": lambda accepted: None,
-    "a proxy that ends": lambda accepted: "close",
-    "a proxy that speaks another language": lambda accepted: accepted.sendall(b"nonsense\r\n\r\n"),
-    "TLS behind it that is silent": lambda accepted: accepted.sendall(ESTABLISHED),
-    "TLS behind it that ends": lambda accepted: accepted.sendall(ESTABLISHED) or "close",
-    "no TLS behind it": pieces(ESTABLISHED, b"HTTP/1.1 400 plain\r\n\r\n"),
+    "a proxy that closes the connection": lambda accepted: "close",
+    "a proxy that sends nonsense": lambda accepted: accepted.sendall(b"nonsense\r\n\r\n"),
+    "a silent TLS server behind it": lambda accepted: accepted.sendall(ESTABLISHED),
+    "a TLS server behind it that closes the connection": lambda accepted: accepted.sendall(ESTABLISHED) or "close",
+    "a server without TLS behind it": pieces(ESTABLISHED, b"HTTP/1.1 400 plain\r\n\r\n"),
 }
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
 @pytest.mark.parametrize("kind", BEHIND_A_PROXY)
-def test_what_fails_before_the_tunnel_stands_was_not_sent(service, kind, verb):
+def test_a_call_that_fails_before_the_tunnel_is_ready_was_not_sent(service, kind, verb):
     with scripted(BEHIND_A_PROXY[kind]) as url:
-        blocking, awaited = both(service, "https://name.invalid/", verb, proxies={"https": url}, timeout=(0.4, 2, 3))
+        blocking, awaited = raise_in_both_modes(
+            service, "https://name.invalid/", verb, proxies={"https": url}, timeout=(0.4, 2, 3)
+        )
     for error in (blocking, awaited):
         assert error.sent is False
         assert f"through the proxy {url.rstrip('/')} (set in proxies=)" in str(error)

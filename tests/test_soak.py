@@ -1,4 +1,4 @@
-"""A short soak; `make soak` runs the long one."""
+"""Runs a short soak; `make soak` runs the long one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.soak import soak
 pytestmark = pytest.mark.slow
 
 
-def test_a_bad_day():
+def test_faults_cause_no_wrong_result():
     report = soak(calls=1200, seed=20260101)
     assert report.wrong == []
     assert report.calls == 1200
-    spoilt = 1 - (report.faults["none"] + report.faults["rotation"]) / sum(report.faults.values())
-    assert 0.25 < spoilt < 0.35
+    failing_share = 1 - (report.faults["none"] + report.faults["rotation"]) / sum(report.faults.values())
+    assert 0.25 < failing_share < 0.35
     assert report.accepted > 400
     assert report.orders > 150
     assert {"SignatureError", "TransportError", "ServerError", "AuthenticationError"} <= set(report.errors)

@@ -33,13 +33,13 @@ def client(service: Service) -> Client:
 
 
 def snake(segment: str) -> str:
-    """A segment as an attribute, an underscore of the service's own escaped."""
+    """Returns a segment in snake case; an underscore of the segment is doubled."""
     name = segment.replace("_", "__").replace("-", "_")
     return f"{name}_" if keyword.iskeyword(name) or name in VERBS else name
 
 
 def plain(segment: str) -> str:
-    """A segment as somebody writes it who does not know about the escape."""
+    """Returns a segment in snake case, without doubling its underscores."""
     name = segment.replace("-", "_")
     return f"{name}_" if keyword.iskeyword(name) or name in VERBS else name
 
@@ -63,7 +63,7 @@ def walk(client: Client, path: str, spell) -> Node:
     return node
 
 
-def test_the_facts_that_the_walk_rests_on():
+def test_the_table_has_the_expected_numbers_of_segments_and_variables():
     assert len(SEGMENTS) + 1 == 738, "the empty segment of a trailing slash is one more"
     assert len(VARIABLES) == 106
 
@@ -71,37 +71,37 @@ def test_the_facts_that_the_walk_rests_on():
 def test_the_operations_are_those_of_the_table():
     table = OPERATIONS.parents[3] / "shared" / "catalogue" / "operations.json"
     if not table.exists():
-        pytest.skip("the table of operations does not lie beside this clone")
+        pytest.skip("the table of operations is not beside this clone")
     assert derive(table.read_bytes()) == OPERATIONS.read_text()
 
 
 @pytest.mark.parametrize("spell", [snake, camel, pascal], ids=lambda spell: spell.__name__)
-def test_every_segment_in_every_spelling(client, spell):
+def test_every_segment_can_be_spelled(client, spell):
     for segment in SEGMENTS:
         if segment.lower() == segment:
             assert str(getattr(client.v3, spell(segment))) == f"v3/{segment}"
         assert str(client.v3[segment]) == f"v3/{segment}"
 
 
-def test_every_variable(client):
+def test_every_variable_can_be_spelled(client):
     for name in VARIABLES:
         node = getattr(client.v3, f"_{name}_")
         assert str(node) == f"v3/{{{name}}}"
         assert node == client.v3[f"{{{name}}}"] == client.v3[f"<{name}>"]
 
 
-# Written by the service in two spellings, of which the plain name is the hyphenated one.
+# The service also spells this segment with a hyphen, and an undoubled underscore means the hyphen.
 TWINS = {"/v3/papay/insurance-sign/policy_periods/plan-id/{plan_id}/out-contract-code/{out_contract_code}"}
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.split("/")[1] in ("v2", "v3", "hk", "global")])
-def test_every_path_in_every_spelling(client, path):
-    written = path.strip("/")
+def test_every_path_can_be_spelled(client, path):
+    stripped = path.strip("/")
     assert str(client[path]) == path.removeprefix("/")
-    if written.lower() != written:
+    if stripped.lower() != stripped:
         return
     for spell in [snake, camel] + ([plain] if path not in TWINS else []):
-        assert str(walk(client, path, spell)) == written
+        assert str(walk(client, path, spell)) == stripped
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_attribute_is_a_segment(client, attribute, segment):
 @pytest.mark.parametrize(
     "attribute", ["_private", "__len__", "__class_getitem__", "_", "__", "___", "_x", "名", "_名_", "a-b", ""]
 )
-def test_an_attribute_that_is_no_segment(client, attribute):
+def test_an_attribute_that_is_no_segment_is_refused(client, attribute):
     with pytest.raises(AttributeError):
         getattr(client.v3, attribute)
 
@@ -150,13 +150,13 @@ def test_an_attribute_that_is_no_segment(client, attribute):
         ("v3/x{?a,b}", "v3/x{?a,b}"),
     ],
 )
-def test_a_path_as_written(client, path, template):
+def test_a_path_is_taken_as_written(client, path, template):
     assert str(client[path]) == template
     assert client[path] == client.chain(path)
     assert str(client.v3["x"][path]) == f"v3/x/{template}"
 
 
-def test_where_chains_begin(client):
+def test_chains_begin_at_the_roots_of_the_client(client):
     roots = {name: str(getattr(client, name)) for name in ("v2", "v3", "hk", "global_", "brand")}
     assert roots == {"v2": "v2", "v3": "v3", "hk": "hk", "global_": "global", "brand": "brand"}
     for name in ("v4", "notifications_", "pay", "V3", "postAsync", "_v3_"):
@@ -170,14 +170,14 @@ def test_a_trailing_slash_is_not_doubled(client):
     assert str(client["v3/a/"].b) == str(client["v3/a/"]["/b"]) == "v3/a/b"
 
 
-def test_public_names(client):
+def test_a_node_has_only_verbs_and_chain(client):
     verbs = {f"{verb}{mode}" for verb in VERBS for mode in ("", "_async")}
     assert set(dir(client.v3)) == {"chain", *verbs}
     public = {name for kind in Node.__mro__[:-1] for name in vars(kind) if not name.startswith("_")}
     assert public == {"chain", *verbs}
 
 
-def test_a_node_is_immutable_hashable_and_its_own_copy(client, service):
+def test_a_node_is_immutable_and_hashable_and_its_own_copy(client, service):
     node = client.v3.pay._x_
     assert node == client["v3/pay/{x}"]
     assert hash(node) == hash(client["v3/pay/<x>"])
@@ -209,12 +209,12 @@ def test_a_node_is_immutable_hashable_and_its_own_copy(client, service):
         (lambda client: client.v3.pre_send_coupon(openid="x"), "post"),
     ],
 )
-def test_a_node_that_is_called(client, call, advice):
+def test_the_error_of_a_called_node_suggests_a_verb(client, call, advice):
     with pytest.raises(TypeError, match=advice):
         call(client)
 
 
-def test_a_path_that_is_no_text(client):
+def test_a_path_that_is_no_text_is_refused(client):
     for path in (1, None, b"v3", ("v3",)):
         with pytest.raises(TypeError, match="is a text such as"):
             client[path]
@@ -222,8 +222,8 @@ def test_a_path_that_is_no_text(client):
         list(client.v3)
 
 
-def raised(client, template, **variables) -> str:
-    """What both modes say of a call that must not be sent; port 9 of this machine would give another error."""
+def refusal(client, template, **variables) -> str:
+    """Returns the error message of a call in both modes. If the call were sent, port 9 would cause another error."""
     with pytest.raises(PathVariableError) as caught:
         client[template].post(**variables)
     with pytest.raises(PathVariableError) as awaited:
@@ -232,16 +232,16 @@ def raised(client, template, **variables) -> str:
     return str(caught.value)
 
 
-def test_variables_that_do_not_fit(client):
-    message = raised(client, "v3/users/{openid}/x/{coupon_code}", open_id="x", coupon_code="c")
+def test_the_error_of_wrong_variables_names_the_right_ones(client):
+    message = refusal(client, "v3/users/{openid}/x/{coupon_code}", open_id="x", coupon_code="c")
     assert "coupon_code, openid" in message
     assert "openid is missing" in message
     assert "did you mean openid=?" in message
-    assert "params" in raised(client, "v3/x", query={"a": 1})
-    assert "json" in raised(client, "v3/x", data={"a": 1})
-    assert "json" in raised(client, "v3/x", jsn={"a": 1})
-    assert "is missing" in raised(client, "v3/{a}")
-    assert "is not one of them" in raised(client, "v3/{a}", a="x", zzzz="y")
+    assert "params" in refusal(client, "v3/x", query={"a": 1})
+    assert "json" in refusal(client, "v3/x", data={"a": 1})
+    assert "json" in refusal(client, "v3/x", jsn={"a": 1})
+    assert "is missing" in refusal(client, "v3/{a}")
+    assert "is not one of them" in refusal(client, "v3/{a}", a="x", zzzz="y")
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_variables_that_do_not_fit(client):
         [None],
     ],
 )
-def test_values_that_are_unsafe(client, value):
-    assert "v3/{a}: a " in raised(client, "v3/{a}", a=value)
+def test_unsafe_values_are_refused(client, value):
+    assert "v3/{a}: a " in refusal(client, "v3/{a}", a=value)
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_values_that_are_unsafe(client, value):
         ("v3/.", {}),
     ],
 )
-def test_segments_that_servers_would_fold(client, template, variables):
-    assert "'.'" in raised(client, template, **variables)
+def test_segments_that_servers_would_normalize_are_refused(client, template, variables):
+    assert "'.'" in refusal(client, template, **variables)
 
 
 @pytest.mark.parametrize(
@@ -294,34 +294,34 @@ def test_segments_that_servers_would_fold(client, template, variables):
     ["v3/{", "v3/}", "v3/{}", "v3/{a", "v3/{{a}}", "v3/{#a}", "v3/{=a}", "v3/{a b}", "v3/#x", "v3/%zz", "v3/a\\b", "v3/a\nb",
      "v3/<a", "v3/\ud800", "https://api.mch.weixin.qq.com/v3/x", "", "/", "v3/{a:0}", "v3/{a=b}"],
 )  # fmt: skip
-def test_templates_that_are_malformed(client, template):
-    assert "is not a template" in raised(client, template)
+def test_malformed_templates_are_refused(client, template):
+    assert "is not a template" in refusal(client, template)
 
 
-def test_names_that_the_verbs_keep_for_themselves(client):
+def test_keywords_of_the_verbs_are_refused_as_variables(client):
     for name in ("json", "params", "headers", "timeout"):
-        assert "is a keyword of the verbs" in raised(client, f"v3/{{{name}}}")
-    assert expanded(client, "v3/{self}", self="x") == "/v3/x"
+        assert "is a keyword of the verbs" in refusal(client, f"v3/{{{name}}}")
+    assert expand_template(client, "v3/{self}", self="x") == "/v3/x"
 
 
-def test_a_number_that_is_too_long(client):
-    assert "too many digits" in raised(client, "v3/{a}", a=10**5000)
+def test_a_number_that_is_too_long_is_refused(client):
+    assert "too many digits" in refusal(client, "v3/{a}", a=10**5000)
 
 
-def expanded(client, template, **variables) -> str:
+def expand_template(client, template, **variables) -> str:
     from wechatpay_chain._chain.template import expand
 
     return expand(str(client[template]), variables)
 
 
-def test_a_trailing_slash_by_the_empty_variable(client):
+def test_the_variable_empty_makes_a_trailing_slash(client):
     for variables in ({}, {"empty": ""}):
-        assert expanded(client, "v3/ecommerce/applyments/{empty}", **variables) == "/v3/ecommerce/applyments/"
+        assert expand_template(client, "v3/ecommerce/applyments/{empty}", **variables) == "/v3/ecommerce/applyments/"
         assert str(client.v3.ecommerce.applyments._empty_) == "v3/ecommerce/applyments/{empty}"
 
 
-# RFC 6570, 1.2 and 3.2, for the operators that a request target can hold, without the values that are refused here.
-RFC = {
+# The examples of RFC 6570, 1.2 and 3.2, without operators that a request target cannot have and values that we refuse.
+RFC_VALUES = {
     "var": "value",
     "hello": "Hello World!",
     "path": "/foo/bar",
@@ -384,21 +384,21 @@ RFC = {
         ("{&var:3}", "&var=val"),
     ],
 )
-def test_rfc_6570(client, template, target):
+def test_templates_expand_as_in_rfc_6570(client, template, target):
     names = set(re.findall(r"[a-z]+(?=[,:*}])", "".join(re.findall(r"\{[^}]*\}", template))))
-    assert expanded(client, f"v3/-{template}", **{name: RFC[name] for name in names}) == f"/v3/-{target}"
+    assert expand_template(client, f"v3/-{template}", **{name: RFC_VALUES[name] for name in names}) == f"/v3/-{target}"
 
 
 def test_query_variables_may_be_left_out(client):
-    assert expanded(client, "v3/x{?a,b}", b=0) == "/v3/x?b=0"
-    assert expanded(client, "v3/x{?a,b}") == "/v3/x"
+    assert expand_template(client, "v3/x{?a,b}", b=0) == "/v3/x?b=0"
+    assert expand_template(client, "v3/x{?a,b}") == "/v3/x"
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"), min_size=1))
-def test_one_segment_in_one_segment_out(client, value):
+def test_a_value_makes_exactly_one_segment(client, value):
     if value in (".", ".."):
         return
-    target = expanded(client, "v3/{a}/z", a=value)
+    target = expand_template(client, "v3/{a}/z", a=value)
     assert target.isascii()
     *before, segment, after = target.split("/")
     assert (before, after) == (["", "v3"], "z")
@@ -411,10 +411,10 @@ def test_one_segment_in_one_segment_out(client, value):
     ),
     prefix=st.sampled_from(["v3/a", "v3/a-b/c_d", "v3/(x),;=:@/y", "v3/x?query=1&z"]),
 )
-def test_the_plain_way_writes_what_the_whole_way_writes(value, prefix):
-    """A list of one is written by the library that knows all of RFC 6570, a text by a format string."""
+def test_a_format_string_expands_like_the_library(value, prefix):
+    """The uritemplate library expands a list of one item, and a format string expands a text."""
     try:
-        whole = expand(f"{prefix}/{{name}}/end", {"name": [value]})
+        by_library = expand(f"{prefix}/{{name}}/end", {"name": [value]})
     except PathVariableError:
         return
-    assert expand(f"{prefix}/{{name}}/end", {"name": value}) == whole
+    assert expand(f"{prefix}/{{name}}/end", {"name": value}) == by_library

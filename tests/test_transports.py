@@ -1,4 +1,4 @@
-"""Transports of the user's own: two small protocols."""
+"""Transports of the user replace HTTP, sync and async."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from wechatpay_chain import (
 HOST = "https://service.example/"
 
 
-class Signed:
-    """Signs what a function makes of each request, as WeChat Pay would."""
+class SigningTransport:
+    """Responds with the body that a function returns for each request, signed as by WeChat Pay."""
 
-    def __init__(self, service, answer):
-        self.service, self.respond, self.sent = service, answer, []
+    def __init__(self, service, respond):
+        self.service, self.respond, self.sent = service, respond, []
 
     def send(self, request):
         self.sent.append(request)
@@ -38,26 +38,28 @@ class Signed:
         return Response(200, reply.headers, body, request)
 
 
-class SignedAsync(Signed):
+class AsyncSigningTransport(SigningTransport):
     async def send(self, request):
         await asyncio.sleep(0)
         return super().send(request)
 
 
 @pytest.fixture
-def through(service, send):
-    """Makes a client whose calls go through transports of the test."""
+def make_client(service, send):
+    """Makes a client whose transports respond with a function: client, sent = make_client(respond)."""
 
-    def make(answer):
-        sync, awaited = Signed(service, answer), SignedAsync(service, answer)
-        client = Client(**service.settings(HOST), transport=sync, async_transport=awaited)
-        return client, lambda: [*sync.sent, *awaited.sent]
+    def make(respond):
+        sync, non_blocking = SigningTransport(service, respond), AsyncSigningTransport(service, respond)
+        client = Client(**service.settings(HOST), transport=sync, async_transport=non_blocking)
+        return client, lambda: [*sync.sent, *non_blocking.sent]
 
     return make
 
 
-def test_a_transport_gets_the_signed_request(through, service, send):
-    client, sent = through(lambda request: json_body({"url": request.url, "body": b"".join(request.stream()).decode()}))
+def test_a_transport_gets_the_signed_request(make_client, service, send):
+    client, sent = make_client(
+        lambda request: json_body({"url": request.url, "body": b"".join(request.stream()).decode()})
+    )
     assert send(client.v3.pay, "post", json={"a": 1}).json() == {"url": f"{HOST}v3/pay", "body": '{"a":1}'}
     (request,) = sent()
     assert request.content_length == 7
@@ -67,8 +69,8 @@ def test_a_transport_gets_the_signed_request(through, service, send):
     assert not request.headers["User-Agent"].endswith(" ")
 
 
-def test_a_transport_in_five_lines(service):
-    """As docs/testing.md shows it."""
+def test_a_short_transport_can_sign_responses(service):
+    """The example of docs/testing.md."""
     key = crypto.load_private_key(private_pem(service.public_key))
 
     class Canned:
@@ -82,17 +84,17 @@ def test_a_transport_in_five_lines(service):
         assert client.v3.pay.transactions.native.post(json={}).json() == {"code_url": "weixin://"}
 
 
-def test_an_upload_is_streamed_by_a_transport(through, send):
+def test_an_upload_is_streamed_by_a_transport(make_client, send):
     received = []
-    client, _ = through(lambda request: received.append(b"".join(request.stream())) or b"{}")
+    client, _ = make_client(lambda request: received.append(b"".join(request.stream())) or b"{}")
     send(client.v3.merchant.media.upload, "post", files={"file": ("a.png", b"picture")})
     assert b"picture" in received[0]
     assert hashlib.sha256(b"picture").hexdigest().encode() in received[0]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_a_download_is_written_by_a_transport(through, mode, tmp_path):
-    client, sent = through(lambda request: b"a,b\n")
+def test_a_download_is_written_by_a_transport(make_client, mode, tmp_path):
+    client, sent = make_client(lambda request: b"a,b\n")
     source = {
         "download_url": f"{HOST}v3/billdownload/file?token=x",
         "hash_type": "SHA1",
@@ -107,7 +109,7 @@ def test_a_download_is_written_by_a_transport(through, mode, tmp_path):
     assert len(sent()) == 1
 
 
-def test_what_a_transport_raises(service):
+def test_a_transport_error_is_retried_only_if_nothing_was_sent(service):
     class Down:
         def __init__(self, error):
             self.error, self.count = error, 0
@@ -124,38 +126,38 @@ def test_what_a_transport_raises(service):
         assert (caught.value.sent, len(caught.value.attempts), down.count) == (sent, attempts, attempts)
 
 
-def test_a_transport_that_returns_nothing(service):
-    class Nothing:
+def test_a_transport_that_returns_nothing_is_an_error(service):
+    class ReturnsNothing:
         def send(self, request):
             return None
 
-    with Client(**service.settings(HOST), transport=Nothing()) as client:
+    with Client(**service.settings(HOST), transport=ReturnsNothing()) as client:
         with pytest.raises(TransportError, match="the transport returned a NoneType; expected a Response") as caught:
             client.v3.pay.post(json={})
     assert caught.value.sent is True
 
 
-def test_transports_that_are_none(service):
-    class Blocking:
+def test_wrong_transports_are_refused(service):
+    class SyncTransport:
         def send(self, request):
             return None
 
-    class Awaited:
+    class AsyncTransport:
         async def send(self, request):
             return None
 
     for settings in (
         {"transport": object()},
-        {"transport": Blocking},
-        {"transport": Awaited()},
-        {"async_transport": Blocking()},
-        {"transport": Blocking(), "session": requests.Session()},
+        {"transport": SyncTransport},
+        {"transport": AsyncTransport()},
+        {"async_transport": SyncTransport()},
+        {"transport": SyncTransport(), "session": requests.Session()},
     ):
         with pytest.raises(ConfigurationError, match="transport"):
             Client(**service.settings(HOST), **settings)
 
 
-def test_a_user_closes_a_transport(service):
+def test_a_client_does_not_close_a_transport_of_the_user(service):
     class Closing:
         closed = False
 
@@ -171,8 +173,8 @@ def test_a_user_closes_a_transport(service):
     assert not transport.closed
 
 
-def test_a_call_with_sensitive_values_is_encoded_once(through, service, send):
-    """Its JSON is written once, and its file is read once for the digest and once to be sent."""
+def test_a_call_with_sensitive_values_is_encoded_once(make_client, service, send):
+    """The JSON is encoded once; the file is read once for the digest and once to be sent."""
 
     class Counting(dict):
         reads = 0
@@ -182,27 +184,27 @@ def test_a_call_with_sensitive_values_is_encoded_once(through, service, send):
             return super().items()
 
     class File:
-        name, content, place, passes = "a.png", b"picture", 0, 0
+        name, content, position, passes = "a.png", b"picture", 0, 0
 
         def seekable(self):
             return True
 
         def tell(self):
-            return self.place
+            return self.position
 
         def seek(self, offset, whence=0):
-            self.place = offset + (len(self.content) if whence == 2 else 0)
-            return self.place
+            self.position = offset + (len(self.content) if whence == 2 else 0)
+            return self.position
 
         def read(self, size=-1):
             if size == 0:
                 return b""
-            File.passes += self.place == 0
-            piece = self.content[self.place :]
-            self.place += len(piece)
-            return piece
+            File.passes += self.position == 0
+            chunk = self.content[self.position :]
+            self.position += len(chunk)
+            return chunk
 
-    client, _ = through(lambda request: b"".join(request.stream()) and b"{}")
+    client, _ = make_client(lambda request: b"".join(request.stream()) and b"{}")
     send(client.v3.pay, "post", json=Counting(name=Sensitive("张三")))
     assert Counting.reads == 1
     send(
@@ -215,8 +217,8 @@ def test_a_call_with_sensitive_values_is_encoded_once(through, service, send):
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError("late")])
-def test_an_error_of_the_system_from_a_transport(service, error):
-    """It may have been sent, so it is not sent again."""
+def test_an_oserror_of_a_transport_counts_as_sent(service, error):
+    """The call may have been sent, so it is not retried."""
 
     class Broken:
         count = 0
@@ -232,28 +234,28 @@ def test_an_error_of_the_system_from_a_transport(service, error):
     assert caught.value.__cause__ is error
 
 
-def test_what_a_transport_cannot_send_is_refused_before_it(through, send):
-    client, sent = through(lambda request: b"{}")
+def test_a_header_that_cannot_be_sent_does_not_reach_the_transport(make_client, send):
+    client, sent = make_client(lambda request: b"{}")
 
-    def bend(request):
+    def add_header(request):
         response = yield request.with_headers({"X-A": "a\r\nHost: evil"})
         return response
 
-    client.middleware.insert_after("sign", "bend", bend)
+    client.middleware.insert_after("sign", "add_header", add_header)
     with pytest.raises(ArgumentError, match="has a character that cannot be sent"):
         send(client.v3.pay, "post", json={})
     assert not sent()
 
 
 @pytest.mark.parametrize("response", [("200", True), (500, False)])
-def test_a_response_that_is_none(service, response):
-    status, is_refused = response
+def test_a_response_with_a_status_that_is_no_int_is_an_error(service, response):
+    status, is_transport_error = response
 
-    class Odd:
+    class WrongStatus:
         def send(self, request):
             return Response(status, {}, b"{}", None)
 
-    with Client(**service.settings(HOST), transport=Odd()) as client, pytest.raises(WeChatPayError) as caught:
+    with Client(**service.settings(HOST), transport=WrongStatus()) as client, pytest.raises(WeChatPayError) as caught:
         client.v3.pay.post(json={})
-    assert isinstance(caught.value, TransportError) is is_refused
+    assert isinstance(caught.value, TransportError) is is_transport_error
     assert caught.value.sent is True

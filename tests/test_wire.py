@@ -1,4 +1,4 @@
-"""What leaves the socket is what was signed, in both modes."""
+"""The request that arrives at the socket is the one that was signed, in both modes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from tests.service import (
 )
 from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError, SignatureError, TransportError
 
-TRAPS = " |%+~*';,:@!$&()=[]{}<>\"^`\\/?#.-_中文😀éÄ"
+SPECIAL_CHARACTERS = " |%+~*';,:@!$&()=[]{}<>\"^`\\/?#.-_中文😀éÄ"
 TEXTS = st.text(
-    alphabet=st.one_of(st.sampled_from(TRAPS), st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"))
+    alphabet=st.one_of(
+        st.sampled_from(SPECIAL_CHARACTERS), st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n")
+    )
 )
 PATH_TEXTS = TEXTS.filter(lambda text: text not in ("", ".", ".."))
 ESCAPES = [
@@ -57,7 +59,7 @@ def examples(test):
 @examples
 @given(PATH_TEXTS)
 @settings(max_examples=60)
-def test_a_path_variable_arrives_whole_and_signed(client, wire, service, send, value):
+def test_a_path_variable_arrives_whole_and_is_signed(client, wire, service, send, value):
     wire.received.clear()
     send(client["v3/orders/{number}/close"], "post", number=value)
     (received,) = wire.received
@@ -71,7 +73,7 @@ def test_a_path_variable_arrives_whole_and_signed(client, wire, service, send, v
 @examples
 @given(TEXTS)
 @settings(max_examples=60)
-def test_query_values_arrive_whole_and_signed(client, wire, service, send, value):
+def test_query_values_arrive_whole_and_are_signed(client, wire, service, send, value):
     wire.received.clear()
     params = [("a", [value, value]), (value, "x"), ("none", None), ("n", 7), ("yes", True), ("object", {"k": value})]
     send(client.v3.list, "get", params=params)
@@ -92,7 +94,7 @@ JSON = st.recursive(
 
 @given(st.lists(JSON, max_size=3) | st.dictionaries(TEXTS, JSON, max_size=3))
 @settings(max_examples=60)
-def test_json_arrives_as_compact_utf8_and_signed(client, wire, service, send, value):
+def test_json_arrives_as_compact_utf8_and_is_signed(client, wire, service, send, value):
     wire.received.clear()
     send(client.v3.x, "post", json=value)
     (received,) = wire.received
@@ -112,8 +114,8 @@ def test_a_proxy_gets_the_same_target(client, wire, service, send, value, query)
     with proxied:
         send(proxied["v3/{x}"], "get", x=value, params={"q": query})
         send(client["v3/{x}"], "get", x=value, params={"q": query})
-    through, direct = wire.received
-    assert through.target == f"http://shop.example:81{direct.target}"
+    via_proxy, direct = wire.received
+    assert via_proxy.target == f"http://shop.example:81{direct.target}"
 
 
 @pytest.mark.parametrize(
@@ -131,14 +133,14 @@ def test_a_proxy_gets_the_same_target(client, wire, service, send, value, query)
         ("v3/a;b;?c=;", "/v3/a;b%3B?c=;"),
     ],
 )
-def test_a_path_as_written_is_sent_as_written(client, wire, service, send, template, target):
+def test_a_path_is_sent_as_written(client, wire, service, send, template, target):
     send(client[template], "get")
     assert wire.received[0].target == target
     assert wire.received[0].is_signed_by(service.merchant)
 
 
 @pytest.mark.parametrize("verb", ["get", "post", "put", "patch", "delete"])
-def test_every_verb_with_and_without_a_body(client, wire, service, send, verb):
+def test_every_verb_may_have_a_body_or_none(client, wire, service, send, verb):
     send(client.v3.x, verb)
     send(client.v3.x, verb, json={})
     bare, empty_object = wire.received
@@ -150,7 +152,7 @@ def test_every_verb_with_and_without_a_body(client, wire, service, send, verb):
     assert empty_object.is_signed_by(service.merchant)
 
 
-def test_the_headers_of_a_request(client, wire, send):
+def test_a_request_has_the_required_headers(client, wire, send):
     send(client.v3.x, "post", json={"a": 1})
     (received,) = wire.received
     assert received.header("Accept") == "application/json"
@@ -167,7 +169,7 @@ def test_the_headers_of_a_request(client, wire, send):
     assert received.credentials["nonce_str"].isalnum()
 
 
-def test_headers_of_a_call_are_added_or_replace(client, wire, service, send):
+def test_headers_of_a_call_are_added_or_replace_others(client, wire, service, send):
     send(
         client.v3.x,
         "get",
@@ -197,7 +199,7 @@ def test_headers_of_a_call_are_added_or_replace(client, wire, service, send):
         5,
     ],
 )
-def test_headers_that_cannot_be_set(client, wire, send, headers):
+def test_headers_that_cannot_be_set_are_refused(client, wire, send, headers):
     with pytest.raises(ArgumentError, match="headers"):
         send(client.v3.x, "get", headers=headers)
     assert not wire.received
@@ -214,13 +216,13 @@ def test_headers_that_cannot_be_set(client, wire, send, headers):
         ({"a": {1, 2}}, "set"),
     ],
 )
-def test_json_that_cannot_be_written(client, wire, send, json, match):
+def test_json_that_cannot_be_encoded_is_refused(client, wire, send, json, match):
     with pytest.raises(ArgumentError, match=match):
         send(client.v3.x, "post", json=json)
     assert not wire.received
 
 
-def test_json_that_holds_itself(client, wire, send):
+def test_json_that_contains_itself_is_refused(client, wire, send):
     loop: list[object] = []
     loop.append(loop)
     with pytest.raises(ArgumentError):
@@ -244,20 +246,20 @@ def test_json_that_holds_itself(client, wire, send):
         {"a": 10**5000},
     ],
 )
-def test_params_that_cannot_be_written(client, wire, send, params):
+def test_params_that_cannot_be_encoded_are_refused(client, wire, send, params):
     with pytest.raises(ArgumentError):
         send(client.v3.x, "get", params=params)
     assert not wire.received
 
 
-def test_params_may_be_pairs_and_empty(client, wire, send):
+def test_params_may_be_pairs_or_empty(client, wire, send):
     send(client.v3.x, "get", params=[("b", 1), ("a", ""), ("b", 0.5)])
     send(client.v3.x, "get", params={"a": None})
     send(client.v3.x, "get", params={})
     assert [received.target for received in wire.received] == ["/v3/x?b=1&a=&b=0.5", "/v3/x", "/v3/x"]
 
 
-def test_a_large_body(client, wire, service, send):
+def test_a_large_body_is_signed(client, wire, service, send):
     send(client.v3.x, "post", json={"a": "x" * 3_000_000})
     assert wire.received[0].is_signed_by(service.merchant)
     assert wire.received[0].header("Content-Length") == str(len(wire.received[0].body))
@@ -268,7 +270,7 @@ def test_a_netrc_entry_does_not_replace_the_signature(client, wire, service, sen
     netrc.write_text("machine 127.0.0.1 login user password secret\nmachine localhost login user password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert requests.utils.get_netrc_auth(wire.base_url) == ("user", "secret"), "the trap is set"
+    assert requests.utils.get_netrc_auth(wire.base_url) == ("user", "secret"), "requests finds the entry"
     send(client.v3.x, "get")
     assert wire.received[0].is_signed_by(service.merchant)
 
@@ -296,7 +298,7 @@ def test_cookies_are_not_kept(client, wire, service):
     assert [received.header("Cookie") for received in wire.received] == [None] * 4
 
 
-def test_connections_are_kept_and_used_again(client, wire):
+def test_connections_are_reused(client, wire):
     client.v3.x.get()
     client.v3.x.post(json={})
     assert len({received.peer for received in wire.received}) == 1
@@ -310,34 +312,34 @@ def test_connections_are_kept_and_used_again(client, wire):
     assert len({received.peer for received in wire.received}) == 1
 
 
-def test_idle_connections_are_kept_shorter_than_by_the_service(service):
-    """The service closes them after about 8 seconds; whoever closes later loses a call now and then."""
-    from wechatpay_chain._transport import aiohttp_pool as aiohttp
+def test_connections_are_kept_for_a_shorter_time_than_by_the_service(service):
+    """The service closes them after about 8 seconds; a client that keeps them longer would lose calls."""
+    from wechatpay_chain._transport import aiohttp_pool
     from wechatpay_chain._transport.route import POOL_SIZE
 
-    assert 5 < aiohttp.KEEPALIVE < 8
+    assert 5 < aiohttp_pool.KEEPALIVE < 8
     assert POOL_SIZE >= 32
 
 
-def test_a_pool_is_kept_for_many_threads(client, wire, service, caplog):
-    """A pool that is too small throws connections away, and says so on every one."""
+def test_a_pool_has_connections_for_many_threads(client, wire, service, caplog):
+    """urllib3 logs a warning for each connection that does not fit into its pool."""
     together = threading.Barrier(20)
 
-    def answer(received):
+    def respond(received):
         if received.target == "/v3/together":
             together.wait(10)
         return service.signed()
 
-    wire.respond = answer
+    wire.respond = respond
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(lambda _: client.v3.together.get(), range(20)))
     assert not [record for record in caplog.records if "pool is full" in record.getMessage()]
 
 
-def test_an_idle_connection_is_closed_before_the_service_would(client, wire, monkeypatch):
-    from wechatpay_chain._transport import aiohttp_pool as aiohttp
+def test_an_idle_connection_is_closed_after_the_keepalive_time(client, wire, monkeypatch):
+    from wechatpay_chain._transport import aiohttp_pool
 
-    monkeypatch.setattr(aiohttp, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(aiohttp_pool, "KEEPALIVE", 0.05)
 
     async def main():
         await client.v3.x.get_async()
@@ -349,7 +351,7 @@ def test_an_idle_connection_is_closed_before_the_service_would(client, wire, mon
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_proxies_of_the_environment(wire, service, send, monkeypatch, name):
+def test_proxies_of_the_environment_are_used(wire, service, send, monkeypatch, name):
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv(name, wire.base_url)
@@ -366,7 +368,7 @@ def test_proxies_of_the_environment(wire, service, send, monkeypatch, name):
     assert len(wire.received) == 1
 
 
-def test_a_proxy_with_a_password(wire, service, send):
+def test_the_password_of_a_proxy_is_sent(wire, service, send):
     proxy = wire.base_url.replace("http://", "http://user:p%40ss@").removesuffix("/")
     with Client(
         **{**service.settings("http://shop.example/"), "allow_http": True, "proxies": {"all": proxy}}
@@ -381,13 +383,13 @@ def tls_wire(authority, service):
         yield wire
 
 
-def without_bundles(monkeypatch):
+def unset_ca_bundles(monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
 
 
 def test_tls_is_verified(tls_wire, service, send, monkeypatch):
-    without_bundles(monkeypatch)
+    unset_ca_bundles(monkeypatch)
     with Client(**service.settings(tls_wire.base_url)) as client, pytest.raises(TransportError) as caught:
         send(client.v3.x, "post", json={})
     assert caught.value.sent is False
@@ -395,8 +397,8 @@ def test_tls_is_verified(tls_wire, service, send, monkeypatch):
     assert not tls_wire.received
 
 
-def test_an_authority_of_ones_own(tls_wire, service, authority, send, monkeypatch):
-    without_bundles(monkeypatch)
+def test_a_certificate_authority_of_the_user_is_trusted(tls_wire, service, authority, send, monkeypatch):
+    unset_ca_bundles(monkeypatch)
     with Client(**service.settings(tls_wire.base_url), ca_bundle=authority[1]) as client:
         assert send(client.v3.x, "get").status_code == 200
     with Client(
@@ -406,8 +408,8 @@ def test_an_authority_of_ones_own(tls_wire, service, authority, send, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_an_authority_from_the_environment(tls_wire, service, authority, send, monkeypatch, name):
-    without_bundles(monkeypatch)
+def test_a_certificate_authority_of_the_environment_is_trusted(tls_wire, service, authority, send, monkeypatch, name):
+    unset_ca_bundles(monkeypatch)
     monkeypatch.setenv(name, str(authority[1]))
     with Client(**service.settings(tls_wire.base_url)) as client:
         assert send(client.v3.x, "get").status_code == 200
@@ -416,7 +418,7 @@ def test_an_authority_from_the_environment(tls_wire, service, authority, send, m
         Client(**service.settings(tls_wire.base_url))
 
 
-def test_a_bundle_that_is_none(tls_wire, service, tmp_path, send):
+def test_a_wrong_ca_bundle_is_refused(tls_wire, service, tmp_path, send):
     empty = tmp_path / "empty.pem"
     empty.write_text("nothing")
     for bundle in (tmp_path / "none.pem", empty, "", 5, True, b"x", "a\0b"):
@@ -430,7 +432,7 @@ def test_a_bundle_that_is_none(tls_wire, service, tmp_path, send):
     assert not tls_wire.received
 
 
-def test_a_folder_of_authorities(tls_wire, service, tmp_path, send):
+def test_a_ca_bundle_may_be_a_folder(tls_wire, service, tmp_path, send):
     with (
         Client(**service.settings(tls_wire.base_url), ca_bundle=tmp_path) as client,
         pytest.raises(TransportError) as caught,
@@ -439,51 +441,53 @@ def test_a_folder_of_authorities(tls_wire, service, tmp_path, send):
     assert caught.value.sent is False
 
 
-def test_a_compressed_answer_is_verified_as_text(client, wire, service, send):
+def test_a_compressed_response_is_verified_after_decompression(client, wire, service, send):
     import gzip
 
     body = '{"a":"中"}'.encode()
-    packed = gzip.compress(body)
-    wire.respond = lambda received: Reply(200, {**service.signature(body), "Content-Encoding": "gzip"}, packed)
+    compressed = gzip.compress(body)
+    wire.respond = lambda received: Reply(200, {**service.signature(body), "Content-Encoding": "gzip"}, compressed)
     assert send(client.v3.x, "get", headers={"Accept-Encoding": "gzip"}).json() == {"a": "中"}
     assert wire.received[0].header("Accept-Encoding") == "gzip"
-    wire.respond = lambda received: Reply(200, {**service.signature(packed), "Content-Encoding": "gzip"}, packed)
+    wire.respond = lambda received: Reply(
+        200, {**service.signature(compressed), "Content-Encoding": "gzip"}, compressed
+    )
     with pytest.raises(SignatureError):
         send(client.v3.x, "get")
     assert wire.received[1].header("Accept-Encoding") == "identity"
 
 
-@pytest.mark.parametrize("surplus", ["answer", "interim", "timeout"])
-def test_what_nobody_asked_for_is_no_answer_to_the_next(service, wire, surplus):
-    """No signature tells which request an answer belongs to, so that a kept connection must be clean."""
+@pytest.mark.parametrize("surplus", ["response", "interim", "timeout"])
+def test_a_surplus_response_is_not_taken_for_the_next(service, wire, surplus):
+    """A signature does not name its request, so a kept connection must have no unread response."""
 
-    strays = {
-        "answer": service.signed(b'{"answers":"stray"}').octets,
+    surplus_responses = {
+        "response": service.signed(b'{"target":"surplus"}').octets,
         "timeout": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
     }
 
-    def answer(received):
-        named = service.signed(json_body({"answers": received.target})).octets
+    def respond(received):
+        genuine = service.signed(json_body({"target": received.target})).octets
         if received.target != "/v3/first":
-            return Kept(named)
+            return Kept(genuine)
         if surplus == "interim":
-            return Kept(b"HTTP/1.1 101 Switching\r\n\r\n").then(named)
-        return Kept(named).then(strays[surplus])
+            return Kept(b"HTTP/1.1 101 Switching\r\n\r\n").then(genuine)
+        return Kept(genuine).then(surplus_responses[surplus])
 
-    wire.respond = answer
+    wire.respond = respond
 
     async def main() -> None:
         async with Client(**service.settings(wire.base_url)) as client:
             try:
                 first = await client.v3.first.post_async(json={})
-                assert first.json() == {"answers": "/v3/first"}
+                assert first.json() == {"target": "/v3/first"}
             except TransportError:
                 assert surplus == "interim"
             assert await asyncio.to_thread(wire.followed.wait, 10)
             await asyncio.sleep(0.05)
             for name in ("second", "third"):
                 node = client.v3[name]
-                assert (await node.post_async(json={})).json() == {"answers": f"/v3/{name}"}
+                assert (await node.post_async(json={})).json() == {"target": f"/v3/{name}"}
 
     asyncio.run(main())
     assert [received.target for received in wire.received] == ["/v3/first", "/v3/second", "/v3/third"]

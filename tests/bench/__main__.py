@@ -1,7 +1,7 @@
-"""Measures in one run what is written down in docs/performance.md: `python -m tests.bench [quick]`.
+"""Measures everything that docs/performance.md reports: `python -m tests.bench [quick]`.
 
-Server and client have a core each where the system can pin them. Contenders take rounds in shuffled order; a ratio is taken
-within its round, and of the ratios the median is shown, with the least and the greatest.
+Server and client run on one core each, if the system can pin processes. The contenders take rounds in random order.
+Each ratio compares two contenders of the same round; the table shows the median, the minimum and the maximum.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.bill import bill
-from tests.bench.calls import many_at_once, one_after_another, two_cores
-from tests.bench.processes import long_time, merchants, starting
-from tests.bench.run import Run, row
+from tests.bench.bill import measure_bill
+from tests.bench.calls import measure_concurrent_calls, measure_sequential_calls, measure_two_cores
+from tests.bench.processes import measure_memory, measure_merchants, measure_start
+from tests.bench.run import Run, print_row
 
-# Gross regressions only: a machine that others use too makes even ratios waver.
+# These limits find only gross regressions, because even ratios vary on a machine that others use too.
 LEAST_SYNC, LEAST_ASYNC, LONGEST_WAIT = 1.0, 0.65, 0.8
 
 
-def parts(run: Run) -> None:
-    """What a call takes of our own CPU, and where."""
-    for what, microseconds, aim in json.loads(run.output("-m", "tests.bench.parts", core=0)):
-        row(what, f"{microseconds:.1f} µs", aim)
+def measure_parts(run: Run) -> None:
+    """Measures the CPU time that a call spends in our own code, and in each layer."""
+    for label, microseconds, aim in json.loads(run.output("-m", "tests.bench.parts", core=0)):
+        print_row(label, f"{microseconds:.1f} µs", aim)
 
 
 def main() -> int:
@@ -31,23 +31,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), quick=quick)
         try:
-            row("what", "measured", "aim")
-            row("---", "---", "---")
-            sync = one_after_another(run)
-            awaited, wait = many_at_once(run)
-            parts(run)
+            print_row("what", "measured", "aim")
+            print_row("---", "---", "---")
+            sync = measure_sequential_calls(run)
+            awaited, wait = measure_concurrent_calls(run)
+            measure_parts(run)
             if not quick:
-                two_cores(run)
-                starting(run)
-                merchants(run)
-                bill(run)
-                long_time(run)
+                measure_two_cores(run)
+                measure_start(run)
+                measure_merchants(run)
+                measure_bill(run)
+                measure_memory(run)
         finally:
             run.close()
     worse = sync.median < LEAST_SYNC or awaited.median < LEAST_ASYNC or wait.median > LONGEST_WAIT
     if worse:
         print(
-            f"expected at least {LEAST_SYNC} and {LEAST_ASYNC} ×, and waits of {LONGEST_WAIT} × at the most",
+            f"expected at least {LEAST_SYNC} and {LEAST_ASYNC} ×, and waits of at most {LONGEST_WAIT} ×",
             file=sys.stderr,
         )
     return int(worse)

@@ -1,8 +1,9 @@
-"""The contenders: each makes the same order, signs it and verifies its answer as the protocol demands.
+"""The contenders: each places the same order, signs it and verifies the response as the protocol requires.
 
     python -m tests.bench.clients NAME URL FOLDER
 
-It reads a line for each round, `calls concurrency`, and prints seconds, CPU seconds and the longest waits of another task.
+For each line that it reads, `calls concurrency`, it runs a round and prints the seconds, the CPU seconds, and how long
+another task waited.
 """
 
 from __future__ import annotations
@@ -19,30 +20,30 @@ from typing import Any
 TARGET = "/v3/pay/transactions/native"
 
 
-class Known:
-    """What a contender knows of the run."""
+class Setup:
+    """The server, the keys and the order of a run, as a contender gets them."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder, self.bundle = url, folder, folder / "bundle.pem"
         self.merchant = json.loads((folder / "merchant.json").read_text())
         self.order = json.loads((folder / "order.json").read_text())
-        self.loading: dict[str, bool] = {}
-        self.closing: list[Callable[[], Awaitable[object]]] = []
+        self.key_options: dict[str, bool] = {}
+        self.closers: list[Callable[[], Awaitable[object]]] = []
 
 
-def by_hand(known: Known) -> tuple[Callable[[], tuple[bytes, dict[str, str]]], Callable[[object, bytes], None]]:
-    """Signing and verifying, as somebody writes it who preloads his keys."""
+def by_hand(setup: Setup) -> tuple[Callable[[], tuple[bytes, dict[str, str]]], Callable[[object, bytes], None]]:
+    """Returns functions that sign and verify with preloaded keys, as users write them by hand."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    merchant, order = known.merchant, known.order
-    key = serialization.load_pem_private_key(merchant["private_key"].encode(), None, **known.loading)
+    merchant, order = setup.merchant, setup.order
+    key = serialization.load_pem_private_key(merchant["private_key"].encode(), None, **setup.key_options)
     certs = {
         serial: x509.load_pem_x509_certificate(pem.encode()).public_key() for serial, pem in merchant["certs"].items()
     }
 
-    def signed() -> tuple[bytes, dict[str, str]]:
+    def sign_order() -> tuple[bytes, dict[str, str]]:
         body = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
         message = f"POST\n{TARGET}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
@@ -63,131 +64,131 @@ def by_hand(known: Known) -> tuple[Callable[[], tuple[bytes, dict[str, str]]], C
         signature = base64.b64decode(headers["Wechatpay-Signature"])
         certs[headers["Wechatpay-Serial"]].verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
 
-    return signed, verify
+    return sign_order, verify
 
 
-def requests_by_hand(known: Known) -> Callable[[], object]:
+def requests_by_hand(setup: Setup) -> Callable[[], object]:
     import requests
 
-    signed, verify = by_hand(known)
+    sign_order, verify = by_hand(setup)
     session = requests.Session()
-    session.verify = str(known.bundle)
+    session.verify = str(setup.bundle)
 
     def call() -> object:
-        body, headers = signed()
-        answer = session.post(known.url + TARGET, data=body, headers=headers, timeout=(5, 30))
-        answer.raise_for_status()
-        verify(answer.headers, answer.content)
-        return answer.json()["code_url"]
+        body, headers = sign_order()
+        response = session.post(setup.url + TARGET, data=body, headers=headers, timeout=(5, 30))
+        response.raise_for_status()
+        verify(response.headers, response.content)
+        return response.json()["code_url"]
 
     return call
 
 
-def ours(known: Known) -> Callable[[], object]:
-    ours = client(known)
+def ours(setup: Setup) -> Callable[[], object]:
+    ours = client(setup)
 
     def call() -> object:
-        return ours.v3.pay.transactions.native.post(json=known.order).json()["code_url"]
+        return ours.v3.pay.transactions.native.post(json=setup.order).json()["code_url"]
 
     return call
 
 
-def client(known: Known):
-    """One of ours."""
+def client(setup: Setup):
+    """Returns a client of this package."""
     from wechatpay_chain import Client
 
-    merchant = known.merchant
+    merchant = setup.merchant
     return Client(
         mchid=merchant["mchid"],
         serial=merchant["serial"],
         private_key=merchant["private_key"],
         certs=merchant["certs"],
-        base_url=known.url,
-        ca_bundle=known.bundle,
+        base_url=setup.url,
+        ca_bundle=setup.bundle,
         proxies={},
     )
 
 
-def _wechatpayv3_settings(known: Known) -> dict[str, str]:
-    merchant = known.merchant
+def _wechatpayv3_settings(setup: Setup) -> dict[str, str]:
+    merchant = setup.merchant
     return {
         "mchid": merchant["mchid"],
         "private_key": merchant["private_key"],
         "cert_serial_no": merchant["serial"],
-        "appid": known.order["appid"],
+        "appid": setup.order["appid"],
         "apiv3_key": merchant["apiv3_key"],
-        "notify_url": known.order["notify_url"],
-        "cert_dir": str(known.folder / "certs"),
+        "notify_url": setup.order["notify_url"],
+        "cert_dir": str(setup.folder / "certs"),
     }
 
 
-def wechatpayv3(known: Known) -> Callable[[], object]:
+def wechatpayv3(setup: Setup) -> Callable[[], object]:
     from wechatpayv3 import WeChatPay, WeChatPayType
 
-    client = WeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=(5, 30), **_wechatpayv3_settings(known))
-    client._core._gate_way = known.url
+    client = WeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=(5, 30), **_wechatpayv3_settings(setup))
+    client._core._gate_way = setup.url
 
     def call() -> object:
-        status, text = client.pay(**{name: known.order[name] for name in ("description", "out_trade_no", "amount")})
+        status, text = client.pay(**{name: setup.order[name] for name in ("description", "out_trade_no", "amount")})
         assert status == 200, text
         return json.loads(text)["code_url"]
 
     return call
 
 
-def aiohttp_by_hand(known: Known) -> Callable[[], Awaitable[object]]:
+def aiohttp_by_hand(setup: Setup) -> Callable[[], Awaitable[object]]:
     import ssl
 
     import aiohttp
 
-    signed, verify = by_hand(known)
-    opened: list[aiohttp.ClientSession] = []
+    sign_order, verify = by_hand(setup)
+    sessions: list[aiohttp.ClientSession] = []
 
     async def call() -> object:
-        if not opened:
-            context = ssl.create_default_context(cafile=known.bundle)
-            opened.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
-            known.closing.append(opened[0].close)
-        body, headers = signed()
-        async with opened[0].post(known.url + TARGET, data=body, headers=headers) as answer:
-            answer.raise_for_status()
-            content = await answer.read()
-            verify(answer.headers, content)
+        if not sessions:
+            context = ssl.create_default_context(cafile=setup.bundle)
+            sessions.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
+            setup.closers.append(sessions[0].close)
+        body, headers = sign_order()
+        async with sessions[0].post(setup.url + TARGET, data=body, headers=headers) as response:
+            response.raise_for_status()
+            content = await response.read()
+            verify(response.headers, content)
             return json.loads(content)["code_url"]
 
     return call
 
 
-def ours_async(known: Known) -> Callable[[], Awaitable[object]]:
-    ours = client(known)
+def ours_async(setup: Setup) -> Callable[[], Awaitable[object]]:
+    ours = client(setup)
 
     async def call() -> object:
-        return (await ours.v3.pay.transactions.native.post_async(json=known.order)).json()["code_url"]
+        return (await ours.v3.pay.transactions.native.post_async(json=setup.order)).json()["code_url"]
 
     return call
 
 
-def without_scheduler(known: Known) -> Callable[[], Awaitable[object]]:
-    """Ours, with all signatures that wait made at a stretch."""
+def without_scheduler(setup: Setup) -> Callable[[], Awaitable[object]]:
+    """Returns our async call without the scheduler: signatures never yield to the event loop."""
     from wechatpay_chain._pipeline import cpu_scheduler
 
     cpu_scheduler.SLICE = 1.0
-    return ours_async(known)
+    return ours_async(setup)
 
 
-def wechatpayv3_async(known: Known) -> Callable[[], Awaitable[object]]:
+def wechatpayv3_async(setup: Setup) -> Callable[[], Awaitable[object]]:
     from wechatpayv3.async_ import AsyncWeChatPay, WeChatPayType
 
-    client = AsyncWeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=30, **_wechatpayv3_settings(known))
-    client._core._gate_way = known.url
+    client = AsyncWeChatPay(wechatpay_type=WeChatPayType.NATIVE, timeout=30, **_wechatpayv3_settings(setup))
+    client._core._gate_way = setup.url
     entered: list[object] = []
 
     async def call() -> object:
         if not entered:
             entered.append(await client.__aenter__())
-            known.closing.append(lambda: client.__aexit__(None, None, None))
+            setup.closers.append(lambda: client.__aexit__(None, None, None))
         status, text = await client.pay(
-            **{name: known.order[name] for name in ("description", "out_trade_no", "amount")}
+            **{name: setup.order[name] for name in ("description", "out_trade_no", "amount")}
         )
         assert status == 200, text
         return json.loads(text)["code_url"]
@@ -204,8 +205,8 @@ ASYNC = {
 }
 
 
-def blocking_rounds(call: Callable[[], object]) -> None:
-    """Answers each line with a round."""
+def run_blocking_rounds(call: Callable[[], object]) -> None:
+    """Runs a round for each line of the standard input."""
     from concurrent.futures import ThreadPoolExecutor
 
     for line in sys.stdin:
@@ -216,13 +217,13 @@ def blocking_rounds(call: Callable[[], object]) -> None:
                 for _ in range(calls):
                     call()
             else:
-                for done in [threads.submit(call) for _ in range(calls)]:
-                    done.result()
+                for future in [threads.submit(call) for _ in range(calls)]:
+                    future.result()
             print(json.dumps([time.perf_counter() - began, time.process_time() - cpu, []]), flush=True)
 
 
-async def awaited_rounds(call: Callable[[], Awaitable[object]]) -> None:
-    """The same on an event loop, on which another task asks for a turn each millisecond."""
+async def run_async_rounds(call: Callable[[], Awaitable[object]]) -> None:
+    """Runs the rounds on an event loop, on which another task sleeps for a millisecond at a time."""
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -234,39 +235,39 @@ async def awaited_rounds(call: Callable[[], Awaitable[object]]) -> None:
             for _ in left:
                 await call()
 
-        async def beat(waits=waits) -> None:
+        async def measure_waits(waits=waits) -> None:
             while True:
                 began = loop.time()
                 await asyncio.sleep(0.001)
                 waits.append(loop.time() - began - 0.001)
 
-        beating = asyncio.create_task(beat()) if concurrency > 1 else None
+        measuring = asyncio.create_task(measure_waits()) if concurrency > 1 else None
         began, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(work() for _ in range(concurrency)))
         took = time.perf_counter() - began, time.process_time() - cpu
-        if beating is not None:
-            beating.cancel()
+        if measuring is not None:
+            measuring.cancel()
         print(json.dumps([*took, sorted(waits)]), flush=True)
 
 
-async def closed(known: Known, doing: Awaitable[Any]) -> None:
-    """Closes what was opened meanwhile."""
+async def run_and_close(setup: Setup, calls: Awaitable[Any]) -> None:
+    """Runs calls, and then closes the sessions that they opened."""
     try:
-        await doing
+        await calls
     finally:
-        for close in known.closing:
+        for close in setup.closers:
             await close()
 
 
 def main() -> None:
     name, url, folder = sys.argv[1:]
-    known = Known(url, Path(folder))
+    setup = Setup(url, Path(folder))
     if name in SYNC:
-        blocking_rounds(SYNC[name](known))
+        run_blocking_rounds(SYNC[name](setup))
     else:
         import asyncio
 
-        asyncio.run(closed(known, awaited_rounds(ASYNC[name](known))))
+        asyncio.run(run_and_close(setup, run_async_rounds(ASYNC[name](setup))))
 
 
 if __name__ == "__main__":

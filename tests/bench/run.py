@@ -1,4 +1,4 @@
-"""One run of the bench: a folder of keys, a server on one core, contenders on the other, and the table that comes of it."""
+"""A run of the benchmark: a folder of keys, a server on one core, contenders on the other, and a table of results."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tests.bench.keys import write_keys
 ROOT = Path(__file__).parents[2]
 CAN_PIN = shutil.which("taskset") is not None and len(os.sched_getaffinity(0)) > 1
 BOTH = None
-"""In the place of a core: all that the machine has."""
+"""Given instead of a core, it means all cores of the machine."""
 
 
 class Round(NamedTuple):
-    """What came of a round of calls."""
+    """The results of a round of calls."""
 
     rate: float
-    """Calls a second."""
+    """Calls per second."""
     cpu: float
-    """µs of CPU a call, in the contender's process."""
-    late: float
-    """ms that another task of the event loop waited longer than it had asked to, at the 99th percentile."""
+    """µs of CPU per call, in the contender's process."""
+    wait: float
+    """The 99th percentile, in ms, of how much longer than it asked for another task of the event loop sleeps."""
 
 
 class Run:
     """Keys, a server, and the contenders' processes.
 
     Args:
-        folder: for keys and files.
-        quick: whether a minute has to do.
+        folder: where keys and files are written.
+        quick: makes fewer calls, and leaves out the slow measurements.
     """
 
     def __init__(self, folder: Path, *, quick: bool) -> None:
@@ -49,27 +49,27 @@ class Run:
         (folder / "certs").mkdir()
         serial = (folder / "serial.txt").read_text()
         shutil.copy(folder / f"{serial}.pem", folder / "certs")
-        # What everybody trusts who calls the real service, and the server of this run: loading it is part of the cost.
+        # The authorities that a client of the real service loads, too: loading them is part of the cost.
         bundle = folder / "bundle.pem"
         bundle.write_text(Path(certifi.where()).read_text() + (folder / "tls.pem").read_text())
-        trusted = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-        self.environment = {**os.environ, **dict.fromkeys(trusted, str(bundle))}
-        # What is installed lies there compiled.
+        variables = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+        self.environment = {**os.environ, **dict.fromkeys(variables, str(bundle))}
+        # As in production, bytecode is cached; and no proxy stands between the contenders and the server.
         for name in ("PYTHONDONTWRITEBYTECODE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
             self.environment.pop(name, None)
-        self.server = self._begun([sys.executable, "-m", "tests.bench.server", str(folder)], core=1)
+        self.server = self._start([sys.executable, "-m", "tests.bench.server", str(folder)], core=1)
         self.url = f"https://127.0.0.1:{int(self.server.stdout.readline())}"
         self.contenders: dict[tuple[str, int | None], subprocess.Popen[str]] = {}
 
     def command(self, name: str) -> list[str]:
-        """What begins a contender."""
+        """Returns the command that starts a contender."""
         if name == "wechatpay-axios-plugin":
             return ["node", str(self.folder / "node" / "axios.js"), self.url, str(self.folder)]
         return [sys.executable, "-m", "tests.bench.clients", name, self.url, str(self.folder)]
 
-    def _begun(self, command: list[str], core: int | None) -> subprocess.Popen[str]:
+    def _start(self, command: list[str], core: int | None) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            pinned(command, core),
+            pin(command, core),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,20 +78,20 @@ class Run:
         )
 
     def output(self, *arguments: str, core: int | None = BOTH) -> str:
-        """What a Python program of its own prints."""
-        command = pinned([sys.executable, *arguments], core)
+        """Runs Python in a process of its own, and returns what it prints."""
+        command = pin([sys.executable, *arguments], core)
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=self.environment)
         return done.stdout
 
     def _contender(self, name: str, concurrency: int, core: int | None) -> subprocess.Popen[str]:
         contender = self.contenders.get((name, core))
         if contender is None:
-            contender = self.contenders[name, core] = self._begun(self.command(name), core)
+            contender = self.contenders[name, core] = self._start(self.command(name), core)
             self.round(name, 8 * concurrency, concurrency, core)
         return contender
 
     def round(self, name: str, calls: int, concurrency: int, core: int | None = 0) -> Round:
-        """Some calls of a contender, in its own process, on one core."""
+        """Runs a round of a contender in its own process, on one core."""
         contender = self._contender(name, concurrency, core)
         contender.stdin.write(f"{calls} {concurrency}\n")
         contender.stdin.flush()
@@ -99,7 +99,7 @@ class Run:
         return Round(calls / seconds, cpu / calls * 1e6, waits[int(len(waits) * 0.99)] * 1e3 if waits else 0.0)
 
     def rates_together(self, name: str, calls: int, concurrency: int, cores: tuple[int, ...]) -> float:
-        """Calls a second of several processes of a contender at once, each on a core of its own."""
+        """Returns the calls per second of a contender's processes together, each of which runs on a core of its own."""
         contenders = [self._contender(name, concurrency, core) for core in cores]
         for contender in contenders:
             contender.stdin.write(f"{calls} {concurrency}\n")
@@ -107,15 +107,15 @@ class Run:
         return sum(calls / json.loads(contender.stdout.readline())[0] for contender in contenders)
 
     def rounds(self, calls: dict[str, int], concurrency: int, rounds: int) -> dict[str, list[Round]]:
-        """Rounds in shuffled order, by contender; so many calls of each."""
-        found: dict[str, list[Round]] = {name: [] for name in calls}
+        """Runs rounds in random order, and returns those of each contender. `calls` is by contender, for one round."""
+        results: dict[str, list[Round]] = {name: [] for name in calls}
         for _ in range(rounds):
             for name in random.sample(list(calls), len(calls)):
-                found[name].append(self.round(name, calls[name], concurrency))
-        return found
+                results[name].append(self.round(name, calls[name], concurrency))
+        return results
 
     def server_cpu(self) -> float:
-        """Seconds of CPU that the server has taken."""
+        """Returns the seconds of CPU that the server has used."""
         fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -126,39 +126,39 @@ class Run:
             process.wait(20)
 
 
-def pinned(command: list[str], core: int | None) -> list[str]:
-    """A command that runs on one core, where the system can do that."""
+def pin(command: list[str], core: int | None) -> list[str]:
+    """Returns a command that runs on one core, if the system can pin processes."""
     return ["taskset", "-c", str(core), *command] if CAN_PIN and core is not None else command
 
 
 class Ratio(NamedTuple):
-    """Ratios of the same rounds: the one in the middle, the least, the greatest."""
+    """The median, the minimum and the maximum of ratios, each of which compares the same round."""
 
     median: float
-    least: float
-    greatest: float
+    minimum: float
+    maximum: float
 
     @classmethod
     def of(cls, ours: Iterable[float], theirs: Iterable[float]) -> Ratio:
-        """Ours to theirs."""
-        each = [one / other for one, other in zip(ours, theirs, strict=True)]
-        return cls(statistics.median(each), min(each), max(each))
+        """Returns the ratio of ours to theirs."""
+        ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
+        return cls(statistics.median(ratios), min(ratios), max(ratios))
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} × ({self.least:.2f} to {self.greatest:.2f})"
+        return f"{self.median:.2f} × ({self.minimum:.2f} to {self.maximum:.2f})"
 
 
 def best(call: Callable[[], object], times: int) -> float:
-    """Microseconds of a call, the best of some repeats."""
-    found = float("inf")
+    """Returns the microseconds of a call: the best of seven means, each of so many calls."""
+    seconds = float("inf")
     for _ in range(7):
         began = time.perf_counter()
         for _ in range(times):
             call()
-        found = min(found, (time.perf_counter() - began) / times)
-    return found * 1e6
+        seconds = min(seconds, (time.perf_counter() - began) / times)
+    return seconds * 1e6
 
 
-def row(what: object, measured: object, aim: str = "") -> None:
-    """A line of the table, as Markdown has it."""
-    print(f"| {what!s:68} | {measured!s:40} | {aim:7} |", flush=True)
+def print_row(label: object, measured: object, aim: str = "") -> None:
+    """Prints a row of the table in Markdown."""
+    print(f"| {label!s:68} | {measured!s:40} | {aim:7} |", flush=True)

@@ -1,9 +1,9 @@
-"""A service that costs next to nothing: HTTPS, keep-alive, answers that were signed beforehand.
+"""A server that needs little CPU: HTTPS, keep-alive, and responses that were signed beforehand.
 
     python -m tests.bench.server FOLDER
 
-It prints its port, and ends when its standard input does. What it signs is fresh for the window of five minutes: it signs
-anew every 20 seconds.
+It prints its port, and ends when its standard input does. It signs a new response every 20 seconds, so that the
+timestamp stays within five minutes.
 """
 
 from __future__ import annotations
@@ -19,64 +19,64 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-FRESH = 20.0
+SIGN_EVERY = 20.0
 BODY = json.dumps({"code_url": "weixin://wxpay/bizpayurl?pr=p4lpSuKzz", "note": "公仔"}, ensure_ascii=False).encode()
-PIECE = bytes(range(256)) * 4096
+CHUNK = bytes(range(256)) * 4096
 
 
 class Connection(asyncio.Protocol):
-    """One connection; a request ends with its head and the bytes that the head announces."""
+    """A connection; a request is its head and as many bytes as its Content-Length says."""
 
     key = None
     serial = ""
-    answer, signed_at = b"", float("-inf")
+    response, signed_at = b"", float("-inf")
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport, self.came = transport, b""
-        self.flowing = asyncio.Event()
-        self.flowing.set()
+        self.transport, self.received = transport, b""
+        self.writable = asyncio.Event()
+        self.writable.set()
 
     def pause_writing(self) -> None:
-        self.flowing.clear()
+        self.writable.clear()
 
     def resume_writing(self) -> None:
-        self.flowing.set()
+        self.writable.set()
 
     def data_received(self, octets: bytes) -> None:
-        self.came += octets
-        while (end := self.came.find(b"\r\n\r\n")) >= 0:
-            head = self.came[:end].lower()
+        self.received += octets
+        while (end := self.received.find(b"\r\n\r\n")) >= 0:
+            head = self.received[:end].lower()
             at = head.find(b"\r\ncontent-length:")
             length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self.came) < end + 4 + length:
+            if len(self.received) < end + 4 + length:
                 return
-            target = self.came[: self.came.index(b"\r\n")].split(b" ")[1]
-            self.came = self.came[end + 4 + length :]
+            target = self.received[: self.received.index(b"\r\n")].split(b" ")[1]
+            self.received = self.received[end + 4 + length :]
             if target.startswith(b"/v3/billdownload/"):
-                self.pouring = asyncio.ensure_future(self.pour(int(target.rpartition(b"=")[2])))
+                self.download = asyncio.ensure_future(self.send_download(int(target.rpartition(b"=")[2])))
             else:
-                self.transport.write(self.signed())
+                self.transport.write(self.signed_response())
 
-    async def pour(self, size: int) -> None:
+    async def send_download(self, size: int) -> None:
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-        for _ in range(size // len(PIECE)):
-            self.transport.write(PIECE)
-            await self.flowing.wait()
+        for _ in range(size // len(CHUNK)):
+            self.transport.write(CHUNK)
+            await self.writable.wait()
 
     @classmethod
-    def signed(cls) -> bytes:
-        if time.monotonic() - cls.signed_at > FRESH:
+    def signed_response(cls) -> bytes:
+        if time.monotonic() - cls.signed_at > SIGN_EVERY:
             cls.signed_at = time.monotonic()
             timestamp, nonce = str(int(time.time())), "0123456789abcdef0123456789abcdef"
             message = f"{timestamp}\n{nonce}\n".encode() + BODY + b"\n"
             signature = base64.b64encode(cls.key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
-            cls.answer = (
+            cls.response = (
                 "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: application/json; charset=utf-8\r\n"
                 f"Content-Length: {len(BODY)}\r\nConnection: keep-alive\r\nRequest-ID: 08F78BB5AA0610D302-0\r\n"
                 f"Wechatpay-Nonce: {nonce}\r\nWechatpay-Timestamp: {timestamp}\r\nWechatpay-Serial: {cls.serial}\r\n"
                 f"Wechatpay-Signature: {signature}\r\nWechatpay-Signature-Type: WECHATPAY2-SHA256-RSA2048\r\n\r\n"
             ).encode() + BODY
-        return cls.answer
+        return cls.response
 
 
 async def main(folder: Path) -> None:

@@ -97,17 +97,17 @@ with Sandbox(sign_with="certificate") as sandbox, sandbox.client(timeout=1) as t
     assert_type(tester, Client)
 
 
-class Vault:
+class Signer:
     def sign(self, message: bytes) -> str:
         return message.hex()
 
 
-class AwaitedVault:
+class AsyncSigner:
     async def sign(self, message: bytes) -> str:
         return message.hex()
 
 
-class Judge:
+class Verifier:
     def verify(self, message: bytes, signature: str, serial: str) -> bool:
         return bool(message and signature and serial)
 
@@ -117,7 +117,7 @@ class Nonces:
         return bool(nonce) and seconds > 0
 
 
-class AwaitedNonces:
+class AsyncNonces:
     async def add(self, nonce: str, seconds: float) -> bool:
         return bool(nonce) and seconds > 0
 
@@ -126,39 +126,39 @@ class Cache:
     def load(self) -> bytes | None:
         return None
 
-    def save(self, answer: bytes) -> None:
-        answer.hex()
+    def save(self, content: bytes) -> None:
+        content.hex()
 
 
-class AwaitedCache:
+class AsyncCache:
     async def load(self) -> bytes | None:
         return None
 
-    async def save(self, answer: bytes) -> None:
-        answer.hex()
+    async def save(self, content: bytes) -> None:
+        content.hex()
 
 
 Client(seen=SeenNonces(), certificate_cache="certificates.json")
 Client(seen=Nonces(), certificate_cache=Cache())
-Client(seen=AwaitedNonces(), certificate_cache=AwaitedCache())
-Notifications({}, "k", seen=AwaitedNonces())
+Client(seen=AsyncNonces(), certificate_cache=AsyncCache())
+Notifications({}, "k", seen=AsyncNonces())
 
 
-def received(mapping: dict[str, str], message: Message, environ: dict[str, Any], scope: dict[str, Any]) -> None:
+def parse_headers(mapping: dict[str, str], message: Message, environ: dict[str, Any], scope: dict[str, Any]) -> None:
     for headers in (mapping, {b"a": [b"b"]}, environ, scope["headers"], [(b"a", b"b")], "a: b", b"{}", message):
         assert_type(client.notifications.parse(headers, b""), Notification)
     client.notifications.parse(message, b"", received_at=datetime.now(timezone.utc))
 
 
-def count(request: Request) -> Flow:
+def pass_on(request: Request) -> Flow:
     response: Response = yield request
     return response
 
 
-for vault in (Vault(), AwaitedVault()):
-    Client(signer=vault, verifier=Judge(), retry=Retry(attempts=2, second_url="https://a.example"))
+for signer in (Signer(), AsyncSigner()):
+    Client(signer=signer, verifier=Verifier(), retry=Retry(attempts=2, second_url="https://a.example"))
 Client(retry=None)
-client.middleware.insert_before("sign", "count", count)
+client.middleware.insert_before("sign", "pass_on", pass_on)
 assert_type(list(client.middleware), list[str])
 client.v3.x.post(files={"file": Path("a.jpg")}, json={"a": 1}, idempotent=True)
 client.v3.x.post(files={"file": ("a.jpg", b"abc")})
@@ -167,6 +167,6 @@ assert_type(client.download(client.v3.x.get(), "bill.csv", gunzip=True, progress
 assert_type(client.notifications.signed_reply({"code": "SUCCESS"}), Reply)
 
 
-async def awaited() -> None:
+async def async_calls() -> None:
     assert_type(await client.download_async({"download_url": "https://a.example"}, io.BytesIO()), Response)
     assert_type(await client.payment.jsapi_async("wx", "p"), dict[str, str])

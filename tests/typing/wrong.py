@@ -1,4 +1,4 @@
-"""Programs that a type checker must refuse. Where one is accepted, the comment that expects its error is an error."""
+"""Programs that a type checker must refuse. If it accepts one, it reports the unused `type: ignore` comment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ client.notifications.parse({}, b"", received_at=1.0)  # type: ignore[arg-type]
 client.notifications.parse(5, b"")  # type: ignore[arg-type]
 crypto.sign("text", crypto.load_private_key("k"))  # type: ignore[arg-type]
 crypto.verify(b"m", "s", crypto.load_private_key("k"))  # type: ignore[arg-type]
-crypto.aes_gcm_decrypt("c", "a text", "n")  # type: ignore[arg-type]
+crypto.aes_gcm_decrypt("c", "text", "n")  # type: ignore[arg-type]
 
 
 async def main() -> None:
