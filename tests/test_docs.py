@@ -20,7 +20,7 @@ from wechatpay_chain._catalogue import file_operations
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "en").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "docs").rglob("*.py"))
 PACKAGE = Path(wechatpay_chain.__file__).parent
 PUBLIC = {
@@ -83,7 +83,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
-        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # for orders.py
+        monkeypatch.syspath_prepend(ROOT / "docs" / "examples")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
         # The pages fetch the bills of yesterday, which are ready at 10:00.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
@@ -97,7 +97,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
 
 def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, client, send):
     """The pages say that nothing binds a response to its request, and how callers compare the two."""
-    (piece,) = (piece for piece in pieces(ROOT / "docs" / "getting-started.md") if "def is_about" in piece)
+    (piece,) = (piece for piece in pieces(ROOT / "docs" / "en" / "getting-started.md") if "def is_about" in piece)
     scope = {}
     exec(piece.partition("\n\n\nnumber")[0], scope)
     is_about = scope["is_about"]
@@ -117,14 +117,14 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, c
 
 @pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
 def test_a_page_shows_a_file_as_it_is(name):
-    program = (ROOT / "docs" / "notifications" / name).read_text(encoding="utf-8")
-    assert program in pieces(ROOT / "docs" / "notifications.md")
+    program = (ROOT / "docs" / "examples" / name).read_text(encoding="utf-8")
+    assert program in pieces(ROOT / "docs" / "en" / "notifications.md")
 
 
 def test_a_page_shows_the_statement_of_the_example_for_both_databases():
-    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "en" / "notifications.md").read_text(encoding="utf-8")
     sqlite, postgresql = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert sqlite in (ROOT / "docs" / "notifications" / "orders.py").read_text(encoding="utf-8")
+    assert sqlite in (ROOT / "docs" / "examples" / "orders.py").read_text(encoding="utf-8")
     assert re.sub(r":(\w+)", r"%(\1)s", sqlite) == postgresql
 
 
@@ -173,11 +173,11 @@ def test_the_reference_has_every_public_name():
         documented.add(id(getattr(wechatpay_chain, attribute)))
     assert set(directives) >= PUBLIC - {"wechatpay_chain"}
     missing = [name for name in wechatpay_chain.__all__ if id(getattr(wechatpay_chain, name)) not in documented]
-    assert missing == ["__version__"], "add `::: wechatpay_chain.NAME` to docs/api.md"
+    assert missing == ["__version__"], "add `::: wechatpay_chain.NAME` to docs/en/api.md"
 
 
 def test_the_page_of_errors_lists_the_unsigned_downloads():
-    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "en" / "errors.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+) (v3/[^`]+)` \|$", page, re.MULTILINE)
     assert {(method, "/" + re.sub(r"\{\w+\}", "{}", path)) for method, path in listed} == set(file_operations._UNSIGNED)
 

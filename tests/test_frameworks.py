@@ -1,4 +1,4 @@
-"""The examples of docs/notifications: each starts as it says, and receives real posts."""
+"""The programs of docs/examples: each starts as it says, and receives real posts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import pytest
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "docs" / "notifications"
+EXAMPLES = ROOT / "docs" / "examples"
 SCRIPTS = Path(sys.executable).parent
 
 COMMANDS = {

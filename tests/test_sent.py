@@ -1,4 +1,4 @@
-"""What docs/errors.md says of `sent`, row by row, and that both modes say what went wrong in the same words."""
+"""What docs/en/errors.md says of `sent`, row by row, and that both modes say what went wrong in the same words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.service import Reply, Tunnel, Wire
 from tests.test_endings import pieces, scripted
 from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError
 
-PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
+PAGE = Path(__file__).parent.parent / "docs" / "en" / "errors.md"
 
 
 def rows() -> set[tuple[str, bool]]:

@@ -68,7 +68,7 @@ def test_a_transport_gets_the_signed_request(through, service, send):
 
 
 def test_a_transport_in_five_lines(service):
-    """As docs/testing.md shows it."""
+    """As docs/en/testing.md shows it."""
     key = crypto.load_private_key(private_pem(service.public_key))
 
     class Canned:

@@ -1,4 +1,4 @@
-"""Measures in one run what is written down in docs/performance.md: `python -m tests.bench [quick]`.
+"""Measures in one run what is written down in docs/en/performance.md: `python -m tests.bench [quick]`.
 
 Server and client have a core each where the system can pin them. Contenders take rounds in shuffled order; a ratio is taken
 within its round, and of the ratios the median is shown, with the least and the greatest.
