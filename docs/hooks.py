@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
@@ -15,5 +16,14 @@ def on_files(files, config):
     return files
 
 
-def on_page_markdown(markdown, **_):
-    return markdown.replace("](../examples/", "](examples/")
+def on_page_markdown(markdown, page, config, **_):
+    root = "../" * (
+        page.url.count("/") + (Path(config.docs_dir).name == "en")
+    )  # from the page to the root of the site, which is Chinese
+
+    def lead(link):
+        language, name = link.groups()
+        return "](" + (root + ("en/" if language == "en" else "") + ("" if name == "index" else f"{name}/") or "./")
+
+    markdown = markdown.replace("](../examples/", "](examples/")
+    return re.sub(r"\]\(\.\./(en|zh)/([\w-]+)\.md", lead, markdown)
