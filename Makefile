@@ -42,6 +42,7 @@ types: $(VENV)/types
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict --quiet --config-file mkdocs.en.yml
 
 # Compares the public API with that of the last release, once there is one.
 api: $(VENV)/docs

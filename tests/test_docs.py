@@ -1,4 +1,4 @@
-"""Every code block of the README and of docs/ runs against a sandbox, and uses public names only."""
+"""Every code block of the README and of docs/ runs against a sandbox, and uses public names only; both languages say the same."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,11 @@ from wechatpay_chain._catalogue import file_operations
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXAMPLES = sorted((ROOT / "docs").rglob("*.py"))
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(DOCS.glob("*/*.md"))]
+EXAMPLES = sorted(DOCS.rglob("*.py"))
+GUIDES = sorted(page.name for page in (DOCS / "en").glob("*.md") if not page.name.startswith("api"))
+LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
 PACKAGE = Path(wechatpay_chain.__file__).parent
 PUBLIC = {
     "wechatpay_chain",
@@ -43,6 +47,44 @@ def pieces(page: Path, language: str = "python") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_chinese(text: str) -> bool:
+    return re.search(r"[\u4e00-\u9fff]", text) is not None
+
+
+def syntax_of(english: str, chinese: str) -> tuple[str, str]:
+    """Returns the syntax trees of a block in both languages, without comments; strings that are translated are the same."""
+    trees = ast.parse(english), ast.parse(chinese)
+    for ours, theirs in zip(*map(strings_of, trees), strict=False):  # if there is one too many, the trees differ
+        if is_chinese(theirs.value) and not is_chinese(ours.value):
+            ours.value = theirs.value
+    return ast.dump(trees[0]), ast.dump(trees[1])
+
+
+def strings_of(tree: ast.AST) -> list[ast.Constant]:
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    for string in strings:
+        string.value = re.sub(r" *-- .*", "", string.value)  # a comment in SQL
+    return strings
+
+
+def text_of(source: str) -> list[str]:
+    """Returns the lines of a source in another language, without comments."""
+    return [re.sub(r"\s*# .*", "", line) for line in source.splitlines()]
+
+
+def outline(text: str) -> list[tuple[str, list[str]]]:
+    """Returns the headings, table rows and list items of a page: their marks, and the numbers of a row."""
+    return [
+        (re.sub(r"[^|]", "", line), sorted(re.findall(r"\d+", line))) if line[0] == "|" else (line.split()[0], [])
+        for line in text.splitlines()
+        if re.match(r"#+ |\||- |\d+\. ", line)
+    ]
+
+
 def private_imports(source: str) -> list[str]:
     """Returns the names that a source imports from this package and that are not public."""
     found = []
@@ -60,7 +102,7 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] == "wechatpay_chain"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if pieces(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if pieces(page)], ids=name_of)
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     with Sandbox() as sandbox, sandbox.client() as client:
         known = sandbox.credentials
@@ -83,7 +125,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
-        monkeypatch.syspath_prepend(ROOT / "docs" / "notifications")  # for orders.py
+        monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
         # The pages fetch the bills of yesterday, which are ready at 10:00.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
@@ -95,9 +137,10 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)  # a page shows how to turn it on
 
 
-def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, client, send):
+@LANGUAGES
+def test_a_response_to_another_query_verifies_and_is_told_apart(language, service, wire, client, send):
     """The pages say that nothing binds a response to its request, and how callers compare the two."""
-    (piece,) = (piece for piece in pieces(ROOT / "docs" / "getting-started.md") if "def is_about" in piece)
+    (piece,) = (piece for piece in pieces(DOCS / language / "getting-started.md") if "def is_about" in piece)
     scope = {}
     exec(piece.partition("\n\n\nnumber")[0], scope)
     is_about = scope["is_about"]
@@ -117,18 +160,18 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(service, wire, c
 
 @pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
 def test_a_page_shows_a_file_as_it_is(name):
-    program = (ROOT / "docs" / "notifications" / name).read_text(encoding="utf-8")
-    assert program in pieces(ROOT / "docs" / "notifications.md")
+    program = (DOCS / "examples" / name).read_text(encoding="utf-8")
+    assert program in pieces(DOCS / "en" / "notifications.md")  # the Chinese page differs from it in comments only
 
 
-def test_a_page_shows_the_statement_of_the_example_for_both_databases():
-    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
-    sqlite, postgresql = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert sqlite in (ROOT / "docs" / "notifications" / "orders.py").read_text(encoding="utf-8")
+@LANGUAGES
+def test_a_page_shows_the_statement_of_the_example_for_both_databases(language):
+    sqlite, postgresql = pieces(DOCS / language / "notifications.md", "sql")
+    assert sqlite in (DOCS / "examples" / "orders.py").read_text(encoding="utf-8")
     assert re.sub(r":(\w+)", r"%(\1)s", sqlite) == postgresql
 
 
-@pytest.mark.parametrize("source", [*PAGES, *EXAMPLES], ids=lambda path: path.name)
+@pytest.mark.parametrize("source", [*PAGES, *EXAMPLES], ids=name_of)
 def test_pages_and_examples_import_public_names_only(source):
     text = source.read_text(encoding="utf-8")
     blocks = [text] if source.suffix == ".py" else [*pieces(source), *pieces(source, "py")]
@@ -151,9 +194,7 @@ def test_a_private_import_is_found(source):
     assert len(private_imports(source)) == 1
 
 
-@pytest.mark.parametrize(
-    "source", [*PAGES, *EXAMPLES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("source", [*PAGES, *EXAMPLES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"], ids=name_of)
 def test_no_page_names_a_private_module(source):
     text = source.read_text(encoding="utf-8")
     assert "_pipeline" in PRIVATE
@@ -173,11 +214,12 @@ def test_the_reference_has_every_public_name():
         documented.add(id(getattr(wechatpay_chain, attribute)))
     assert set(directives) >= PUBLIC - {"wechatpay_chain"}
     missing = [name for name in wechatpay_chain.__all__ if id(getattr(wechatpay_chain, name)) not in documented]
-    assert missing == ["__version__"], "add `::: wechatpay_chain.NAME` to docs/api.md"
+    assert missing == ["__version__"], "add `::: wechatpay_chain.NAME` to docs/en/api.md"
 
 
-def test_the_page_of_errors_lists_the_unsigned_downloads():
-    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+@LANGUAGES
+def test_the_page_of_errors_lists_the_unsigned_downloads(language):
+    page = (DOCS / language / "errors.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+) (v3/[^`]+)` \|$", page, re.MULTILINE)
     assert {(method, "/" + re.sub(r"\{\w+\}", "{}", path)) for method, path in listed} == set(file_operations._UNSIGNED)
 
@@ -186,16 +228,60 @@ def test_there_are_pieces_to_run():
     assert sum(len(pieces(page)) for page in PAGES) > 15
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
-def test_the_demo():
-    run = subprocess.run(
-        [sys.executable, ROOT / "docs" / "demo.py"], capture_output=True, text=True, timeout=60, check=False
+def test_both_languages_have_the_same_pages():
+    assert sorted(page.name for page in (DOCS / "zh").glob("*.md")) == GUIDES
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_both_languages_have_the_same_code(name):
+    pages = [(DOCS / language / name).read_text(encoding="utf-8") for language in ("en", "zh")]
+    english, chinese = (re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for page in pages)
+    assert [language for language, _ in english] == [language for language, _ in chinese]
+    for (language, ours), (_, theirs) in zip(english, chinese, strict=True):
+        if language in ("python", "py"):
+            ours, theirs = syntax_of(ours, theirs)
+            assert ours == theirs
+        else:
+            lines = zip(text_of(ours), text_of(theirs), strict=True)
+            assert [line for line in lines if line[0] != line[1] and not is_chinese(line[1])] == []
+
+
+@pytest.mark.parametrize(
+    "chinese",
+    [
+        'say("你好", 2)',
+        'say("你好", "你")',
+        'say("hello", 1)',
+        'tell("你好", 1)',
+        'say("你好", x=1)',
+        'say("你好", 1, "你")',
+    ],
+)
+def test_other_code_is_found(chinese):
+    same = syntax_of('say("hi", 1)', 'say("你好", 1)  # 问候')
+    other = syntax_of('say("hi", 1)', chinese)
+    assert same[0] == same[1]
+    assert other[0] != other[1]
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_both_languages_have_the_same_outline_and_the_same_names(name):
+    english, chinese = (
+        re.sub(r"^```.*?^```", "", (DOCS / language / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for language in ("en", "zh")
     )
+    assert outline(english) == outline(chinese)
+    assert Counter(re.findall(r"`[^`\n]+`", english)) == Counter(re.findall(r"`[^`\n]+`", chinese))
+
+
+def test_the_demo():
+    run = subprocess.run([sys.executable, DOCS / "demo.py"], capture_output=True, text=True, timeout=60, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert (
         run.stdout.count("POST /v3/marketing/partner/product-coupon/users/oh-394z-6CGkNoJrsDLTTUKiAnp4/pre-send-coupon")

@@ -1,4 +1,4 @@
-"""Each example of docs/notifications starts with the command that it names, and receives real posts."""
+"""Each example of docs/examples starts with the command that it names, and receives real posts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import pytest
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "docs" / "notifications"
+EXAMPLES = ROOT / "docs" / "examples"
 SCRIPTS = Path(sys.executable).parent
 
 COMMANDS = {

@@ -1,4 +1,4 @@
-"""The value of `sent` is the one in docs/errors.md, row by row, and both modes use the same error messages."""
+"""The value of `sent` is the one in docs/en/errors.md, row by row, and both modes use the same error messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.service import Reply, Tunnel, Wire
 from tests.test_endings import pieces, scripted
 from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError
 
-PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
+PAGE = Path(__file__).parent.parent / "docs" / "en" / "errors.md"
 
 
 def rows() -> set[tuple[str, bool]]:

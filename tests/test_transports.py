@@ -70,7 +70,7 @@ def test_a_transport_gets_the_signed_request(make_client, service, send):
 
 
 def test_a_short_transport_can_sign_responses(service):
-    """The example of docs/testing.md."""
+    """The example of docs/en/testing.md."""
     key = crypto.load_private_key(private_pem(service.public_key))
 
     class Canned:

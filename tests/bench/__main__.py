@@ -1,4 +1,4 @@
-"""Measures everything that docs/performance.md reports: `python -m tests.bench [quick]`.
+"""Measures everything that docs/en/performance.md reports: `python -m tests.bench [quick]`.
 
 Server and client run on one core each, if the system can pin processes. The contenders take rounds in random order.
 Each ratio compares two contenders of the same round; the table shows the median, the minimum and the maximum.

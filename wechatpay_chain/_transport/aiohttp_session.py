@@ -26,7 +26,7 @@ LARGE = 1 << 20
 
 
 def is_patched() -> bool:
-    """Tells whether a test or a tracer has replaced the method that ClientSession sends with; see docs/testing.md.
+    """Tells whether a test or a tracer has replaced the method that ClientSession sends with; see docs/en/testing.md.
 
     Such calls go through a session, so that the replacement sees them.
     """

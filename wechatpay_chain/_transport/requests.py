@@ -183,7 +183,7 @@ class RequestsTransport:
 
 
 def _is_patched() -> bool:
-    """Tells whether a test or a tracer has replaced a method that requests sends with; see docs/testing.md.
+    """Tells whether a test or a tracer has replaced a method that requests sends with; see docs/en/testing.md.
 
     Such calls go through a session, so that the replacement sees them. It takes 0.4 µs.
     """

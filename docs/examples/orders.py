@@ -1,6 +1,6 @@
 """Keeps orders, and the work to do for paid orders, in one SQLite database.
 
-The statements are the same for PostgreSQL; ../notifications.md shows them side by side.
+The statements are the same for PostgreSQL; ../en/notifications.md shows them side by side.
 """
 
 from __future__ import annotations
