@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test coverage test-slow soak bench bench-quick lint types docs api clean
+.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs api clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -31,7 +31,13 @@ bench: $(VENV)/test
 bench-quick: $(VENV)/test
 	$(BIN)/python -m tests.bench quick
 
+# FACTS=folder: reads operations.json and notifications.json there first, when there are newer facts.
+catalogue: $(VENV)/demo
+	$(if $(FACTS),$(BIN)/python -m tools.catalogue --facts $(FACTS))
+	$(BIN)/python -m tools.catalogue
+
 lint: $(VENV)/lint
+	$(BIN)/python -m tools.catalogue --check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports

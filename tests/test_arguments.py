@@ -13,10 +13,8 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.data.derive_v2_segments import derive
-from tests.test_template import OPERATIONS
+from tests.test_template import PATHS
 from wechatpay_chain import ArgumentError, PathVariableError, Sensitive, UnsupportedError
-from wechatpay_chain._catalogue import v2_segments
 
 SECRET = "6222000000000000"
 
@@ -218,22 +216,7 @@ def test_an_enum_that_is_a_str_or_an_int_is_written_as_its_value(client, wire, s
 # Chains of APIv2
 
 
-def test_the_segments_of_apiv2_are_those_of_its_operations():
-    assert _derive_segments() == v2_segments.V2_SEGMENTS
-    assert not v2_segments.V2_SEGMENTS & {"v3", "hk", "global", "brand"}
-
-
-def _derive_segments() -> frozenset[str]:
-    module: dict[str, frozenset[str]] = {}
-    exec(derive(OPERATIONS.read_text()), module)
-    return module["V2_SEGMENTS"]
-
-
-V2_PATHS = sorted(
-    path.removeprefix("/v2/")
-    for path in {line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")}
-    if path.startswith("/v2/")
-)
+V2_PATHS = sorted(path.removeprefix("/v2/") for path in PATHS if path.startswith("/v2/"))
 
 
 def test_every_documented_path_of_apiv2_is_refused(client, wire):

@@ -7,20 +7,18 @@ import copy
 import keyword
 import pickle
 import re
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.derive_operations import derive
 from tests.service import Service
 from wechatpay_chain import Client, Node, PathVariableError
+from wechatpay_chain._catalogue.operations import find_operation, list_operations
 from wechatpay_chain._chain.template import expand
 
-OPERATIONS = Path(__file__).parent / "data" / "operations.txt"
-PATHS = sorted({line.split(" ")[1] for line in OPERATIONS.read_text().splitlines() if not line.startswith("#")})
+PATHS = sorted({f"/{operation.template}" for key in list_operations() if (operation := find_operation(*key))})
 PARTS = {part for path in PATHS for part in path.strip("/").split("/")}
 VARIABLES = sorted(part[1:-1] for part in PARTS if part.startswith("{"))
 SEGMENTS = sorted(part for part in PARTS if not part.startswith("{") and part != "v2")
@@ -66,13 +64,6 @@ def walk(client: Client, path: str, spell) -> Node:
 def test_the_table_has_the_expected_numbers_of_segments_and_variables():
     assert len(SEGMENTS) + 1 == 738, "the empty segment of a trailing slash is one more"
     assert len(VARIABLES) == 106
-
-
-def test_the_operations_are_those_of_the_table():
-    table = OPERATIONS.parents[3] / "shared" / "catalogue" / "operations.json"
-    if not table.exists():
-        pytest.skip("the table of operations is not beside this clone")
-    assert derive(table.read_bytes()) == OPERATIONS.read_text()
 
 
 @pytest.mark.parametrize("spell", [snake, camel, pascal], ids=lambda spell: spell.__name__)

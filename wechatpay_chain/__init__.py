@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
-    from wechatpay_chain._chain.node import Node
+    from wechatpay_chain._chain.node import Chain, Node
     from wechatpay_chain._chain.template import Params, PathValue
     from wechatpay_chain._client import Client
     from wechatpay_chain._files.source import Files
@@ -69,6 +69,7 @@ _HOMES = {
     "AuthenticationError": "errors",
     "BadRequestError": "errors",
     "CertificateCache": "_messages.protocols",
+    "Chain": "_chain.node",
     "Client": "_client",
     "ClientError": "errors",
     "ConfigurationError": "errors",
@@ -117,6 +118,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "CertificateCache",
+    "Chain",
     "Client",
     "ClientError",
     "ConfigurationError",

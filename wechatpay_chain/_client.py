@@ -45,13 +45,18 @@ if TYPE_CHECKING:
     from wechatpay_chain._files.announcement import Source
     from wechatpay_chain._files.download import Progress
     from wechatpay_chain._files.output import Target
+    from wechatpay_chain._nodes import V2, V3, Global, Hk
+    from wechatpay_chain._nodes.brackets import Brackets
     from wechatpay_chain._notifications.notifications import Notifications
     from wechatpay_chain._payment import Payment
+
+else:
+    Brackets = object  # its overloads of `client["…"]` are for type checkers
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(Brackets):
     """Client for every operation of WeChat Pay: requests are signed, and responses are verified.
 
     The constructor makes no connection and starts no thread. One client serves any number of threads and event loops,
@@ -105,7 +110,11 @@ class Client:
         ConfigurationError: a setting is missing or wrong. The message names it, and never shows a secret.
     """
 
-    v2, v3, hk, global_, brand = Root("v2"), Root("v3"), Root("hk"), Root("global"), Root("brand")
+    v2: Root[V2] = Root("v2")
+    v3: Root[V3] = Root("v3")
+    hk: Root[Hk] = Root("hk")
+    global_: Root[Global] = Root("global")
+    brand: Root[Node] = Root("brand")
 
     # Defaults of "" and {} mean "missing", so that a missing setting gets an error as clear as a wrong one.
     @shielded
@@ -170,9 +179,8 @@ class Client:
         """Returns the node of a path as written; `<name>` is another spelling of the variable `{name}`."""
         return Node(self._dispatch, "").chain(path)
 
-    __getitem__ = chain
-
-    if not TYPE_CHECKING:  # a type checker reports a misspelt attribute by itself
+    if not TYPE_CHECKING:  # a type checker knows the paths in brackets, and reports a misspelt attribute by itself
+        __getitem__ = chain
 
         def __getattr__(self, attribute: str) -> object:
             raise no_such_root(type(self), attribute)

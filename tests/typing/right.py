@@ -44,9 +44,9 @@ client = Client(
     ca_bundle=Path("ca.pem"),
 )
 assert_type(client.v3.pay.transactions._id_, Node)
-assert_type(client["v3/certificates"], Node)
+assert_type(client["v3/unknown"], Node)
 assert_type(client.chain("v3/{a}").chain("b")["c"], Node)
-response = client.v3.pay.get(
+response = client.v3.unknown.get(
     params={"a": [1, "b"], "c": None}, headers={"Accept-Language": "zh-CN"}, timeout=3, a="x", b=1
 )
 assert_type(response, Response)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 from wechatpay_chain._chain.template import Params, hide_query
 from wechatpay_chain._messages.json_body import check_body
+from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.sensitive import Sensitive, contains_sensitive, encrypt_all
 from wechatpay_chain.errors import ArgumentError, UnsupportedError
 
 if TYPE_CHECKING:
     from wechatpay_chain._files.source import Files
 
-__all__ = ["Call", "Fields", "Seconds"]
+__all__ = ["Call", "Fields", "Seconds", "Sender"]
 
 Seconds = float | tuple[float, float] | tuple[float, float, float] | None
 """A timeout: seconds to connect, to wait for bytes, and in total; None for the client's. See `Client`."""
@@ -26,7 +27,10 @@ Fields = Mapping[str, str] | None
 
 
 class Call(NamedTuple):
-    """One use of a verb, with what was passed to it; `Node` says what each argument is."""
+    """One use of a verb, with what was passed to it; `Node` says what each argument is.
+
+    The fields are in the order of the parameters of a verb, which passes them by position.
+    """
 
     method: str
     template: str
@@ -87,6 +91,18 @@ class Call(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<Call {self.method} {hide_query(self.template)}>"
+
+
+class Sender(Protocol):
+    """Sends the calls of a node."""
+
+    def send(self, call: Call) -> Response:
+        """Sends a call and returns its verified response."""
+        ...
+
+    async def send_async(self, call: Call) -> Response:
+        """Sends a call for callers that await."""
+        ...
 
 
 @lru_cache(maxsize=4096)

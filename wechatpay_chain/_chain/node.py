@@ -1,22 +1,96 @@
-"""The node of a chain: a path template with the verbs that send calls."""
+"""The chain: a path template that grows by attributes, and the verbs that send calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from wechatpay_chain._chain.call import Call, Fields, Seconds
-from wechatpay_chain._chain.chain import Chain
-from wechatpay_chain._chain.template import Params, PathValue
+from wechatpay_chain._chain.call import Call, Fields, Seconds, Sender
+from wechatpay_chain._chain.template import Params, PathValue, extend, hide_query, literal
 from wechatpay_chain._messages.response import Response
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from wechatpay_chain._files.source import Files
 
-__all__ = ["Node"]
+__all__ = ["VERBS", "Chain", "Node"]
+
+VERBS = tuple(f"{verb}{mode}" for verb in ("get", "post", "put", "patch", "delete") for mode in ("", "_async"))
+_PUBLIC = ("chain", *VERBS)
+
+
+class Chain:
+    """A path template that grows by attributes. Annotate a parameter that takes any part of a chain with it.
+
+    `chain.pre_send_coupon` adds a segment, `chain._openid_` a path variable, `chain["a/{b}"]` a path as written. Chains are
+    immutable; equal templates of one client are equal chains. `str(chain)` is the whole template as it was written; `repr`
+    hides the values of its query, which can be a token.
+    """
+
+    __slots__ = ("_sender", "_template")
+
+    _sender: Sender
+    _template: str
+
+    def __init__(self, sender: Sender, template: str) -> None:
+        object.__setattr__(self, "_sender", sender)
+        object.__setattr__(self, "_template", template)
+
+    def __getattr__(self, attribute: str) -> Node:
+        return Node(self._sender, extend(self._template, attribute))
+
+    def __getitem__(self, path: str) -> Node:
+        return self.chain(path)
+
+    def chain(self, path: str) -> Node:
+        """Adds a path as written; `<name>` is another spelling of the variable `{name}`."""
+        if not isinstance(path, str):
+            raise TypeError(f"a path in brackets is a text such as 'a/b/{{c}}'; came one of type {type(path).__name__}")
+        return Node(self._sender, literal(self._template, path))
+
+    if not TYPE_CHECKING:  # a type checker is to report a node that is called
+
+        def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+            """Raises a TypeError that names the verb that was probably meant."""
+            import difflib
+
+            segment = self._template.rpartition("/")[2].replace("-", "_")
+            meant = next(iter(difflib.get_close_matches(segment, _PUBLIC, cutoff=0.6)), None)
+            advice = f"did you mean .{meant}(…)?" if meant else f"end the chain with one of {', '.join(VERBS)}"
+            raise TypeError(f"{self!r} is a path, not a verb: {advice}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} is immutable; {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self!r} is immutable; {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Chain):
+            return NotImplemented
+        return self._sender is other._sender and self._template == other._template
+
+    def __hash__(self) -> int:
+        return hash((id(self._sender), self._template))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __str__(self) -> str:
+        return self._template
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {hide_query(self._template)}>"
+
+    def __dir__(self) -> list[str]:
+        return list(_PUBLIC)
 
 
 class Node(Chain):
-    """A chain whose path can be called with a verb.
+    """A chain whose path can be called with any verb.
 
     Every verb encodes `json` itself, and writes a date, and a datetime with a time zone, in ISO 8601. With `files`, `json` is the
     meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
@@ -54,18 +128,7 @@ class Node(Chain):
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             **variables: the path variables: text, int or date.
         """
-        return self._sender.send(
-            Call(
-                method="GET",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=True,
-            )
-        )
+        return self._sender.send(Call("GET", self._template, variables, json, params, headers, timeout, True))
 
     async def get_async(
         self,
@@ -87,16 +150,7 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call(
-                method="GET",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=True,
-            )
+            Call("GET", self._template, variables, json, params, headers, timeout, True)
         )
 
     def post(
@@ -123,17 +177,7 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
-            Call(
-                method="POST",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-                files=files,
-            )
+            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
         )
 
     async def post_async(
@@ -160,17 +204,7 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call(
-                method="POST",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-                files=files,
-            )
+            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
         )
 
     def put(
@@ -194,18 +228,7 @@ class Node(Chain):
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
-        return self._sender.send(
-            Call(
-                method="PUT",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
-        )
+        return self._sender.send(Call("PUT", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def put_async(
         self,
@@ -229,16 +252,7 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call(
-                method="PUT",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
+            Call("PUT", self._template, variables, json, params, headers, timeout, idempotent)
         )
 
     def patch(
@@ -262,18 +276,7 @@ class Node(Chain):
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
-        return self._sender.send(
-            Call(
-                method="PATCH",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
-        )
+        return self._sender.send(Call("PATCH", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def patch_async(
         self,
@@ -297,16 +300,7 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call(
-                method="PATCH",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
+            Call("PATCH", self._template, variables, json, params, headers, timeout, idempotent)
         )
 
     def delete(
@@ -330,18 +324,7 @@ class Node(Chain):
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             **variables: the path variables: text, int or date.
         """
-        return self._sender.send(
-            Call(
-                method="DELETE",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
-        )
+        return self._sender.send(Call("DELETE", self._template, variables, json, params, headers, timeout, idempotent))
 
     async def delete_async(
         self,
@@ -365,14 +348,5 @@ class Node(Chain):
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call(
-                method="DELETE",
-                template=self._template,
-                variables=variables,
-                json=json,
-                params=params,
-                headers=headers,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
+            Call("DELETE", self._template, variables, json, params, headers, timeout, idempotent)
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Protocol, overload
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, overload
 
-from wechatpay_chain._chain.chain import Sender
-from wechatpay_chain._chain.node import Node
+from wechatpay_chain._chain.call import Sender
+from wechatpay_chain._chain.node import Chain, Node
 
 __all__ = ["Root", "no_such_root"]
+
+
+C = TypeVar("C", bound=Chain)
 
 
 class _HasSender(Protocol):
     _dispatch: Any
 
 
-class Root:
-    """An attribute of a client at which a chain starts.
+class Root(Generic[C]):
+    """An attribute of a client at which a chain starts. At run time it is a `Node`; type checkers know what the chain has.
 
     Args:
         segment: the first segment of its paths.
@@ -25,14 +28,14 @@ class Root:
         self._segment = segment
 
     @overload
-    def __get__(self, client: None, owner: type) -> Root: ...
+    def __get__(self, client: None, owner: type) -> Root[C]: ...
     @overload
-    def __get__(self, client: _HasSender, owner: type) -> Node: ...
-    def __get__(self, client: _HasSender | None, owner: type) -> Node | Root:
+    def __get__(self, client: _HasSender, owner: type) -> C: ...
+    def __get__(self, client: _HasSender | None, owner: type) -> C | Root[C]:
         if client is None:
             return self
         sender: Sender = client._dispatch
-        return Node(sender, self._segment)
+        return Node(sender, self._segment)  # type: ignore[return-value]
 
     def __set__(self, client: object, value: object) -> NoReturn:
         raise AttributeError(f"a client's chains are read-only; {self._segment} cannot be set")

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from wechatpay_chain._catalogue.underscored import UNDERSCORED
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._messages.redaction import HIDDEN, escape_unprintable
@@ -42,27 +43,8 @@ OPTIONS = ("json", "params", "headers", "timeout", "idempotent", "files")
 # What users of other libraries write for one of our keywords.
 _ALIASES = {"query": "params", "data": "json", "body": "json", "content": "json", "header": "headers", "file": "files"}
 
-# The places where the service itself writes an underscore and has no hyphenated twin. The plain name works there too.
-# `{}` stands for any variable. Found among the operations that the package iwechatpay/openapi describes.
-_UNDERSCORED = {
-    place.replace("_", "-"): place.rpartition("/")[2]
-    for place in (
-        "v2/face/get_wxpayface_authinfo",
-        "v2/mmpaymkttransfers/query_coupon_stock",
-        "v2/mmpaymkttransfers/send_coupon",
-        "v2/mmpaysptrans/pay_bank",
-        "v2/mmpaysptrans/query_bank",
-        "v3/aggracct-bc/wb-channel/account/mch_archives",
-        "v3/aggracct-bc/wb-channel/account/mch_media",
-        "v3/apply4sub/sub_merchants",
-        "v3/applyment4sub/applyment/applyment_id",
-        "v3/applyment4sub/applyment/business_code",
-        "v3/businesscircle/users/{}/points/commit_status",
-        "v3/funds-to-oversea/transactions/{}/available_abroad_amounts",
-        "v3/mch_operate",
-        "v3/merchant/media/video_upload",
-    )
-}
+# The plain name works too where the service itself writes an underscore.
+_UNDERSCORED = {place.replace("_", "-"): place.rpartition("/")[2] for place in UNDERSCORED}
 
 _VARIABLE = re.compile(r"_([A-Za-z0-9](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")

@@ -2,7 +2,7 @@
 
 Only the meta is signed; it contains the digest of the file. Sources:
 https://pay.weixin.qq.com/doc/v3/merchant/4012760432 for images, and the pages of the operations in
-`_catalogue.uploads`.
+`_catalogue.upload_rules`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from wechatpay_chain._catalogue.uploads import RULES, Rule
+from wechatpay_chain._catalogue.upload_rule import Rule
+from wechatpay_chain._catalogue.upload_rules import RULES
 from wechatpay_chain._files.source import File
 from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._messages.request import Upload

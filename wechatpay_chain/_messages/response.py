@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from wechatpay_chain._messages.faults import ContentError, DecryptionError, WeChatPayError
 from wechatpay_chain._messages.headers import Headers
@@ -14,12 +14,23 @@ from wechatpay_chain._messages.redaction import escape
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.sensitive import decrypt_at
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    J = TypeVar("J", covariant=True, default=Any)
+else:
+    from typing import TypeVar  # which has no default before Python 3.13
+
+    J = TypeVar("J", covariant=True)
+
 __all__ = ["Response"]
 
 
 @dataclass(frozen=True)
-class Response:
+class Response(Generic[J]):
     """A response, the same for sync and async calls. The signature of a response that a verb returns has been verified.
+
+    `Response[T]` is one whose `json()` is a T, for type checkers; `Response` alone is one of any JSON value.
 
     Attributes:
         status_code: the HTTP status.
@@ -48,7 +59,7 @@ class Response:
         """The body as text. It is decoded as UTF-8, which the service uses; invalid bytes become U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
-    def json(self) -> Any:
+    def json(self) -> J:
         """Parses the body as JSON.
 
         Returns:
@@ -59,9 +70,10 @@ class Response:
                 is also a `ValueError`.
         """
         if not self.content and self.ok:
-            return None
+            return None  # type: ignore[return-value]
         try:
-            return json.loads(self.content)
+            value: J = json.loads(self.content)
+            return value
         except (json.JSONDecodeError, UnicodeDecodeError):
             fault = "is not JSON"
         except RecursionError:
@@ -70,7 +82,7 @@ class Response:
             fault = "contains a number with too many digits"
         raise self._content_error(fault)
 
-    def decrypt(self, *paths: str) -> Any:
+    def decrypt(self, *paths: str) -> J:
         """Parses the body as JSON and decrypts fields that the service encrypted with the merchant's public key.
 
         Args:

@@ -36,6 +36,13 @@ class Sensitive:
     def __repr__(self) -> str:
         return "Sensitive(…)"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any:
+        """Lets pydantic validate the types of operations: it takes an instance as it is, and makes none of a text."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls)
+
 
 def contains_sensitive(value: object) -> bool:
     """Tells whether a JSON value or query parameters contain a `Sensitive` value.

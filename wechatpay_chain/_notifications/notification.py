@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._notifications.posted import EMPTY_BODY
 from wechatpay_chain._schemes.aead import aes_gcm_decrypt
 from wechatpay_chain.errors import DecryptionError
 
+if TYPE_CHECKING:
+    from wechatpay_chain._nodes.resources import Resources
+else:
+    Resources = object  # its overloads are for type checkers
+
 __all__ = ["Decrypt", "Notification", "bind_key", "read_notification"]
 
 
 @dataclass(frozen=True)
-class Notification:
+class Notification(Resources):
     """A verified and decrypted notification. Its repr does not show the resource.
 
     WeChat Pay adds event types over time. One event type can be sent for several kinds of resource, so check
@@ -40,6 +45,23 @@ class Notification:
     original_type: str
     resource: Any = field(repr=False)
     raw: bytes = field(repr=False)
+
+    if not TYPE_CHECKING:
+
+        def resource_for(self, event_type: str, original_type: str | None = None) -> Any:
+            """Returns the resource if the notification is of an event, else None.
+
+            Type checkers and editors know the resource of each documented event: `wechatpay_chain.types.notifications`.
+
+                if refund := notification.resource_for("REFUND.SUCCESS"):
+                    print(refund["out_refund_no"])
+
+            Args:
+                event_type: the event.
+                original_type: the kind of the resource, for an event that has several; None for any.
+            """
+            matches = self.event_type == event_type and original_type in (None, self.original_type)
+            return self.resource if matches else None
 
 
 Decrypt = Callable[[str, str, str], bytes | None]

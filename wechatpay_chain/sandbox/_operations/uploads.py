@@ -6,7 +6,8 @@ import mimetypes
 import secrets
 from collections.abc import Callable
 
-from wechatpay_chain._catalogue.uploads import RULES, Rule
+from wechatpay_chain._catalogue.upload_rule import Rule
+from wechatpay_chain._catalogue.upload_rules import RULES
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.sandbox._operations.account import Account, Refusal, StoredFile
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result

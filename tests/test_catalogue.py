@@ -1,0 +1,130 @@
+"""The table of operations: it is what the facts say, the generated files are what it says, and nobody pays for it unasked."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.catalogue.__main__ import PACKAGE, differing, small_modules, surplus, types_and_nodes
+from tools.catalogue.facts import read_facts
+from tools.catalogue.table import write_table
+from wechatpay_chain._catalogue.operations import find_event, find_operation, list_events, list_operations
+
+FACTS = Path(__file__).parents[2] / "shared" / "catalogue"
+
+
+def every_schema(schema):
+    yield schema
+    for member in schema.get("properties", {}).values():
+        yield from every_schema(member)
+    if "items" in schema:
+        yield from every_schema(schema["items"])
+
+
+def schemas_of(operation):
+    for part in ("variables", "query", "headers", "form", "body", "response"):
+        if schema := getattr(operation, part):
+            yield from every_schema(schema)
+
+
+OPERATIONS = [find_operation(method, path) for method, path in list_operations()]
+
+
+def test_the_table_is_what_the_facts_say():
+    if not FACTS.exists():
+        pytest.skip("the facts are not beside this clone")
+    assert write_table(*read_facts(FACTS)) == (PACKAGE / "_catalogue" / "table.txt").read_text(encoding="utf-8")
+
+
+def test_the_generated_files_are_what_the_table_says():
+    files = types_and_nodes()
+    assert [*differing(small_modules()), *differing(files), *surplus(files)] == []
+
+
+def test_a_file_that_has_drifted_is_named():
+    assert differing({"_catalogue/v2_segments.py": "", "types/v3/none.py": ""}) == [
+        "_catalogue/v2_segments.py",
+        "types/v3/none.py",
+    ]
+    files = types_and_nodes()
+    del files["types/v3/pay.py"], files["_nodes/v3.pyi"]
+    assert surplus(files) == ["_nodes/v3.pyi", "types/v3/pay.py"]
+
+
+def test_the_numbers_of_operations_and_events():
+    assert len(OPERATIONS) == 1153
+    assert sum(operation.api == "v2" for operation in OPERATIONS) == 136
+    assert sum(operation.client_certificate for operation in OPERATIONS) == 57
+    assert sum(operation.deprecated for operation in OPERATIONS) == 32
+    assert sum(bool(operation.host) for operation in OPERATIONS) == 6
+    assert len(list_events()) == 105
+
+
+def test_every_schema_is_of_a_known_form():
+    types = {"object", "array", "string", "integer", "number", "boolean", "any", "file"}
+    for operation in OPERATIONS:
+        for schema in schemas_of(operation):
+            assert schema["type"] in types
+            if "enum" in schema and "example" in schema:
+                assert schema["example"] in schema["enum"], (operation.path, schema)
+            if schema["type"] == "object":
+                assert set(schema["required"]) <= set(schema["properties"])
+
+
+def test_the_variables_are_those_of_the_path():
+    for operation in OPERATIONS:
+        variables = operation.variables["required"] if operation.variables else []
+        assert variables == re.findall(r"\{(\w+)\}", operation.path), operation.path
+
+
+def test_encrypted_fields():
+    directions = {"body": 0, "response": 0}
+    for operation in OPERATIONS:
+        for part in directions:
+            if schema := getattr(operation, part):
+                directions[part] += sum(bool(each.get("encrypted")) for each in every_schema(schema))
+    assert directions == {"body": 279, "response": 79}
+    transfer = find_operation("POST", "/v3/fund-app/mch-transfer/transfer-bills")
+    assert transfer.body["properties"]["user_name"]["encrypted"] is True
+
+
+def test_a_corrected_query_has_the_members_of_a_query():
+    for number in ("id/{transaction_id}", "out-trade-no/{out_trade_no}"):
+        order = find_operation("GET", f"/v3/pay/transactions/{number}").response
+        assert {"payer", "promotion_detail", "success_time"} <= order["properties"].keys()
+        assert not {"description", "notify_url", "time_expire"} & order["properties"].keys()
+        assert "trade_state" in order["required"]
+
+
+def test_a_payment_and_a_profit_sharing_have_resources_of_their_own():
+    event = find_event("TRANSACTION.SUCCESS")
+    kinds = {resource.original_type: resource.schema for resource in event.resources}
+    assert "order_id" not in kinds["transaction"]["properties"]
+    assert "order_id" in kinds["profitsharing"]["required"]
+
+
+def test_what_is_not_documented_is_not_found():
+    assert find_operation("DELETE", "/v3/pay/transactions/native") is None
+    assert find_operation("POST", "/v3/unknown") is None
+    assert find_event("AN.EVENT.OF.TOMORROW") is None
+
+
+def test_neither_importing_nor_a_call_reads_the_table(service, wire):
+    code = f"""
+import sys
+from wechatpay_chain import Client
+from tests.service import Service
+settings = Service().settings({wire.base_url!r})
+with Client(**settings) as client:
+    try:
+        client.v3.pay.transactions.native.post(json={{"a": 1}})
+    except Exception as error:
+        print(type(error).__name__)
+    print([name for name in sys.modules if name.startswith(("wechatpay_chain.types", "wechatpay_chain._catalogue.operations"))])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "SignatureError\n[]\n"  # another service's keys: its response is not verified

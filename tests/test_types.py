@@ -1,0 +1,183 @@
+"""The types of operations and notifications, at run time: they import, their hints resolve, and they are what the catalogue says."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import keyword
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+import typing_extensions
+from pydantic import TypeAdapter, ValidationError
+
+import wechatpay_chain.types
+from tests.service import Service
+from tools.catalogue.events import Events
+from tools.catalogue.modules import products
+from tools.catalogue.tree import grow
+from wechatpay_chain import Client, Sensitive
+from wechatpay_chain._catalogue.operations import list_operations
+from wechatpay_chain.types import notifications, v3
+from wechatpay_chain.types.v3 import pay
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(wechatpay_chain.types.__path__, "wechatpay_chain.types.")
+    if not module.ispkg and not module.name.rpartition(".")[2].startswith("_")
+)
+ROOTS = grow()
+PLACES = [place for root in ROOTS.values() for place in root.walk()]
+
+
+def typed_dicts(namespace, prefix=""):
+    """Yields the name and the class of every TypedDict of a module."""
+    for name, value in vars(namespace).items():
+        if inspect.isclass(value) and value.__module__ == getattr(namespace, "__module__", namespace.__name__):
+            if typing_extensions.is_typeddict(value):
+                yield f"{prefix}{name}", value
+            else:
+                yield from typed_dicts(value, f"{prefix}{name}.")
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Client:
+    return Client(**service.settings("http://127.0.0.1:9/"))
+
+
+@pytest.fixture(scope="module")
+def definitions():
+    """The definitions of the generator, by module and name."""
+    found = {f"wechatpay_chain.types.{product.root}.{product.name}": product.definitions for product in products(ROOTS)}
+    return {**found, "wechatpay_chain.types.notifications": Events().definitions}
+
+
+def test_the_numbers_of_modules_and_types(definitions):
+    assert len(MODULES) == 105
+    assert sum(len(of_module) for of_module in definitions.values()) > 4600
+    assert definitions.keys() == set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_hint_resolves_and_every_key_is_as_defined(name, definitions):
+    module = importlib.import_module(name)
+    found = dict(typed_dicts(module))
+    assert found.keys() == definitions[name].keys()
+    for qualified, typed in found.items():
+        members = {member.name: member for member in definitions[name][qualified].members}
+        hints = typing_extensions.get_type_hints(typed)
+        assert hints.keys() == members.keys()
+        assert typed.__required_keys__ == {member.name for member in members.values() if member.required}
+        assert not any(isinstance(hint, (str, typing_extensions.ForwardRef)) for hint in hints.values())
+
+
+@pytest.mark.parametrize(
+    "typed", [pay.transactions.native.PostBody, v3.refund.domestic.refunds.PostBody, notifications.RefundSuccess]
+)
+def test_the_hints_of_the_standard_library_resolve_too(typed):
+    import typing
+
+    assert typing.get_type_hints(typed).keys() == typed.__annotations__.keys()
+
+
+def test_pydantic_validates_with_them():
+    order = TypeAdapter(v3.pay.transactions.native.PostBody)
+    body = {
+        "appid": "wx",
+        "mchid": "1",
+        "description": "d",
+        "out_trade_no": "1",
+        "notify_url": "https://a.example",
+        "amount": {"total": 1},
+    }
+    assert order.validate_python(body) == body
+    with pytest.raises(ValidationError, match=r"amount\.total"):
+        order.validate_python({**body, "amount": {}})
+    refund = TypeAdapter(v3.refund.domestic.refunds.PostBody)
+    with pytest.raises(ValidationError, match=r"amount\.from"):
+        refund.validate_python(
+            {"out_refund_no": "1", "amount": {"refund": 1, "total": 1, "currency": "CNY", "from": "AVAILABLE"}}
+        )
+
+
+def test_pydantic_takes_a_text_that_is_to_be_encrypted():
+    transfer = TypeAdapter(v3.fund_app.mch_transfer.transfer_bills.PostBody)
+    body = {
+        "appid": "wx",
+        "out_bill_no": "1",
+        "transfer_scene_id": "1000",
+        "openid": "o",
+        "transfer_amount": 1,
+        "transfer_remark": "r",
+        "transfer_scene_report_infos": [],
+        "user_name": (name := Sensitive("张三")),
+    }
+    assert transfer.validate_python(body)["user_name"] is name
+    with pytest.raises(ValidationError, match="user_name"):
+        transfer.validate_python({**body, "user_name": 5})
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_pydantic_takes_every_type(name):
+    for _, typed in typed_dicts(importlib.import_module(name)):
+        TypeAdapter(typed)
+
+
+def test_every_attribute_goes_through_the_chain_to_its_path_and_back(client):
+    by_brackets = []
+    for place in PLACES:
+        if not all(each.attribute for each in place.line):
+            by_brackets.append(place.template)
+            continue
+        node = client
+        for each in place.line:
+            assert each.attribute.isidentifier()
+            assert not keyword.iskeyword(each.attribute)
+            node = getattr(node, each.attribute)
+        assert str(node).replace("{empty}", "") == place.template  # `_empty_` is a trailing slash
+        assert place.template.endswith("/") or client[place.template] == node
+    assert by_brackets == [f"v2/secapi/mch/{what}Institutionsub" for what in ("add", "modify", "query")]
+    assert sum(len(place.operations) for place in PLACES) == len(list_operations()) == 1153
+
+
+def test_a_type_is_found_by_the_name_of_its_chain():
+    for place in PLACES:
+        if not place.operations or len(place.line) < 3:
+            continue
+        root, product, *names = (each.name for each in place.line)
+        found = importlib.import_module(f"wechatpay_chain.types.{root}.{product}")
+        for name in names:
+            found = getattr(found, name, None)
+            if found is None:
+                break
+        if found is not None:
+            for name in vars(found):
+                if re.match(r"(Get|Post|Put|Patch|Delete)(Body|Query|Result)$", name):
+                    assert name[: re.match("[A-Z][a-z]+", name).end()].lower() in place.operations
+
+
+def test_modules_are_imported_when_they_are_used():
+    code = """
+import sys
+import wechatpay_chain.types
+from wechatpay_chain.types import v3
+before = {name for name in sys.modules if name.startswith("wechatpay_chain.types.v3.")}
+v3.pay.transactions.native.PostBody
+after = {name for name in sys.modules if name.startswith("wechatpay_chain.types.v3.")}
+print(sorted(before), sorted(after))
+print("cryptography" in sys.modules, "requests" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "[] ['wechatpay_chain.types.v3.pay']\nFalse False\n"
+
+
+@pytest.mark.parametrize("package", [wechatpay_chain.types, v3])
+def test_an_unknown_name_is_an_attribute_error(package):
+    assert "pay" in dir(v3)
+    with pytest.raises(AttributeError, match="no attribute 'natve'"):
+        package.natve  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute '_pay'"):
+        package._pay  # noqa: B018
