@@ -45,6 +45,10 @@ lint: $(VENV)/lint
 types: $(VENV)/types
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m tests.typing.programs $(VENV)/programs
+	$(BIN)/mypy $(VENV)/programs
+	$(BIN)/pyright --pythonpath $(BIN)/python $(VENV)/programs/*.py
+	$(BIN)/python -m tests.typing.editor
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet

@@ -20,11 +20,45 @@ _PUBLIC = ("chain", *VERBS)
 
 
 class Chain:
-    """A path template that grows by attributes. Annotate a parameter that takes any part of a chain with it.
+    """Any part of a chain: a path template that grows by attributes. Annotate a parameter that takes any part with it.
 
     `chain.pre_send_coupon` adds a segment, `chain._openid_` a path variable, `chain["a/{b}"]` a path as written. Chains are
     immutable; equal templates of one client are equal chains. `str(chain)` is the whole template as it was written; `repr`
     hides the values of its query, which can be a token.
+
+    At run time every part is a `Node`. For a type checker, a part that the catalogue knows has the segments and the verbs that exist
+    there, and any other segment leads to a `Node`.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, attribute: str) -> Node: ...
+
+        def __getitem__(self, path: str) -> Node: ...
+
+        def chain(self, path: str) -> Node:
+            """Adds a path as written; `<name>` is another spelling of the variable `{name}`."""
+            ...
+
+
+class Node(Chain):
+    """A chain whose path can be called with any verb.
+
+    Every verb encodes `json` itself, and writes a date, and a datetime with a time zone, in ISO 8601. With `files`, `json` is the
+    meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
+
+    - PathVariableError, ArgumentError, UnsupportedError: before anything is sent.
+    - ConfigurationError: before anything is sent; a key or a certificate is missing.
+    - TransportError: there is no whole response; a TransportTimeout if it took too long.
+    - ContentError: the response is too large to be read into memory.
+    - SignatureError: the signature of the response is not verified.
+    - APIError: the service responded with a status other than 2xx; see its subclasses.
+
+    `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, except an
+    OSError of a file of your own, a TypeError or an AttributeError if the call is written wrongly, what your own layers and
+    callbacks raise, and cancellation.
     """
 
     __slots__ = ("_sender", "_template")
@@ -66,7 +100,7 @@ class Chain:
         raise AttributeError(f"{self!r} is immutable; {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Chain):
+        if not isinstance(other, Node):
             return NotImplemented
         return self._sender is other._sender and self._template == other._template
 
@@ -87,27 +121,6 @@ class Chain:
 
     def __dir__(self) -> list[str]:
         return list(_PUBLIC)
-
-
-class Node(Chain):
-    """A chain whose path can be called with any verb.
-
-    Every verb encodes `json` itself, and writes a date, and a datetime with a time zone, in ISO 8601. With `files`, `json` is the
-    meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
-
-    - PathVariableError, ArgumentError, UnsupportedError: before anything is sent.
-    - ConfigurationError: before anything is sent; a key or a certificate is missing.
-    - TransportError: there is no whole response; a TransportTimeout if it took too long.
-    - ContentError: the response is too large to be read into memory.
-    - SignatureError: the signature of the response is not verified.
-    - APIError: the service responded with a status other than 2xx; see its subclasses.
-
-    `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, except an
-    OSError of a file of your own, a TypeError or an AttributeError if the call is written wrongly, what your own layers and
-    callbacks raise, and cancellation.
-    """
-
-    __slots__ = ()
 
     def get(
         self,
