@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wechatpay_chain._catalogue.operations import Operation, find_operation, list_operations
-from wechatpay_chain._chain.node import VERBS
-from wechatpay_chain._chain.template import extend
+from wechatpay_chain._chain.spelling import spell_segment
 
 __all__ = ["Place", "grow"]
-
-_TAKEN = frozenset({"chain", *VERBS})
 
 
 @dataclass(eq=False)
@@ -71,7 +67,7 @@ def grow() -> dict[str, Place]:
         for segment in segments:
             if segment not in place.children:
                 template = f"{place.template}/{segment}"
-                place.children[segment] = Place(template, _attribute(place.template, segment), place)
+                place.children[segment] = Place(template, spell_segment(place.template, segment), place)
             place = place.children[segment]
         place.operations[method.lower()] = operation
     for root in roots.values():
@@ -80,19 +76,3 @@ def grow() -> dict[str, Place]:
             if len(set(names)) < len(names):
                 raise ValueError(f"{place.template}: two places have one name: {sorted(names)}")
     return roots
-
-
-def _attribute(parent: str, segment: str) -> str:
-    """Returns the attribute that the chain turns into a segment, or an empty text."""
-    if variable := re.fullmatch(r"\{(\w+)\}", segment):
-        return f"_{variable[1]}_"
-    if not segment:
-        return "_empty_"
-    plain = segment.replace("-", "_")
-    spelt = segment.replace("_", "__").replace("-", "_")
-    return next((name for name in (plain, f"{plain}_", spelt, f"{spelt}_") if _leads(parent, name, segment)), "")
-
-
-def _leads(parent: str, name: str, segment: str) -> bool:
-    usable = name.isidentifier() and not keyword.iskeyword(name) and name not in _TAKEN
-    return usable and extend(parent, name) == f"{parent}/{segment}"

@@ -20,7 +20,7 @@ from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline.stack import Stack, run
 from wechatpay_chain._schemes import rsa
-from wechatpay_chain.errors import ArgumentError, WeChatPayError
+from wechatpay_chain.errors import APIError, ArgumentError, PathVariableError, WeChatPayError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -58,8 +58,15 @@ class Flows(NamedTuple):
             call: what the caller wants.
             library: the HTTP library that sends it, for the User-Agent header.
         """
-        request = yield from self._prepare(call.checked(), library)
-        return (yield from _run(self.stack.layers, request))
+        try:
+            request = yield from self._prepare(call.checked(), library)
+            return (yield from _run(self.stack.layers, request))
+        except (APIError, PathVariableError) as error:
+            with no_fork:
+                from wechatpay_chain._chain.advice import advise
+
+            advise(error, call)
+            raise
 
     def _prepare(self, call: Call, library: str) -> Steps[Request]:
         encode, file = self.encoder.encode, None
