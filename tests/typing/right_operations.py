@@ -97,8 +97,7 @@ if found["trade_state"] == "SUCCESS":
     print(found.get("success_time"))
 elif found["trade_state"] == "A_STATE_OF_TOMORROW":
     print(found["trade_state_desc"])
-if "amount" in found:
-    assert_type(found["amount"]["total"], int)
+assert_type(found["amount"]["total"], int)
 
 client.v3.refund.domestic.refunds.post(
     json={

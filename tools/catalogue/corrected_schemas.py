@@ -126,12 +126,13 @@ _PARKING = _object(
 _QUERY = "it has the members of the request that made the order, and not those of a query [SK QueryByOutTradeNo, CAP]"
 _MIXED = "one schema for a payment, a parking fee, a combined order and a profit sharing [SK, CAP]"
 
+# A code payment whose user is entering the password has nothing but `trade_state`; every other order has what is required here.
 SCHEMAS: dict[tuple[str, str], tuple[str, Schema]] = {
     **{
         (f"GET /v3/pay/transactions/{number}", "response"): (
             _QUERY,
             _object(
-                "appid mchid out_trade_no trade_state trade_state_desc",
+                "appid mchid out_trade_no trade_state trade_state_desc amount",
                 **_MERCHANT,
                 **_ORDER,
                 payer=_object("openid", openid=_OPENID),
@@ -143,7 +144,7 @@ SCHEMAS: dict[tuple[str, str], tuple[str, Schema]] = {
         (f"GET /v3/pay/partner/transactions/{number}", "response"): (
             _QUERY,
             _object(
-                "sp_appid sp_mchid sub_mchid out_trade_no trade_state trade_state_desc",
+                "sp_appid sp_mchid sub_mchid out_trade_no trade_state trade_state_desc amount",
                 **_PARTNER,
                 **_ORDER,
                 payer=_object("sp_openid", sp_openid=_OPENID, sub_openid=_OPENID),

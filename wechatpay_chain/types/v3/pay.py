@@ -328,7 +328,7 @@ class partner:
                     sp_mchid: str
                     sub_mchid: str
                 class GetResult(TypedDict):
-                    amount: NotRequired["partner.transactions.id.transaction_id.GetResultAmount"]
+                    amount: "partner.transactions.id.transaction_id.GetResultAmount"
                     attach: NotRequired[str]
                     bank_type: NotRequired[str]
                     out_trade_no: str
@@ -597,7 +597,7 @@ class partner:
                     sp_mchid: str
                     sub_mchid: str
                 class GetResult(TypedDict):
-                    amount: NotRequired["partner.transactions.out_trade_no.out_trade_no.GetResultAmount"]
+                    amount: "partner.transactions.out_trade_no.out_trade_no.GetResultAmount"
                     attach: NotRequired[str]
                     bank_type: NotRequired[str]
                     out_trade_no: str
@@ -962,7 +962,7 @@ class transactions:
             class GetQuery(TypedDict):
                 mchid: str
             class GetResult(TypedDict):
-                amount: NotRequired["transactions.id.transaction_id.GetResultAmount"]
+                amount: "transactions.id.transaction_id.GetResultAmount"
                 appid: str
                 attach: NotRequired[str]
                 bank_type: NotRequired[str]
@@ -1172,7 +1172,7 @@ class transactions:
             class GetQuery(TypedDict):
                 mchid: str
             class GetResult(TypedDict):
-                amount: NotRequired["transactions.out_trade_no.out_trade_no.GetResultAmount"]
+                amount: "transactions.out_trade_no.out_trade_no.GetResultAmount"
                 appid: str
                 attach: NotRequired[str]
                 bank_type: NotRequired[str]
