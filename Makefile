@@ -68,9 +68,9 @@ $(BIN)/python:
 	$(PIP) install --upgrade "pip>=25.1"
 
 $(VENV)/demo: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable .
+	$(PIP) install --editable ".[sandbox]"
 	@touch $@
 
 $(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable . --group $(@F)
+	$(PIP) install --editable ".[sandbox]" --group $(@F)
 	@touch $@

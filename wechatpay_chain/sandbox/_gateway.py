@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from wechatpay_chain import crypto
 from wechatpay_chain._schemes.canonical import (
@@ -40,9 +39,10 @@ from wechatpay_chain.sandbox._parsing import (
     make_param_error,
     parse_json,
     parse_json_body,
+    parse_query,
     parse_upload,
 )
-from wechatpay_chain.sandbox._routing import find_operation, parse_path_variables, to_origin_form
+from wechatpay_chain.sandbox._routing import find_operation, to_origin_form
 from wechatpay_chain.sandbox._schema import InvalidField
 
 __all__ = ["Gateway"]
@@ -155,13 +155,13 @@ class Gateway:
     def _respond(self, request: SandboxRequest) -> SandboxResponse:
         """Returns the correct response. Like the service's, it is signed only if the request's signature has been verified."""
         request = request._replace(target=to_origin_form(request.target))
-        operation = find_operation(request)
+        operation, variables = find_operation(request)
         headers, is_authenticated = {"Request-ID": make_request_id(REFUSED)}, False
         try:
             parts = parse_upload(request) if operation.upload else []
             self._authenticate(request, parts[0].content if parts else request.body)
             is_authenticated = True
-            status, result = operation.handle(self.account, self._check(request, operation, parts))
+            status, result = operation.handle(self.account, self._check(request, operation, variables, parts))
         except Refusal as refusal:
             status, result = refusal.status, refusal.body
             headers.update(refusal.headers)
@@ -208,12 +208,15 @@ class Gateway:
         if not crypto.verify(message, credentials["signature"], self._public_key):
             raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败", _describe_message(request, message, signed))
 
-    def _check(self, request: SandboxRequest, operation: Operation, parts: list[Part]) -> CheckedRequest:
+    def _check(
+        self, request: SandboxRequest, operation: Operation, variables: Mapping[str, str], parts: list[Part]
+    ) -> CheckedRequest:
         """Checks the fields of a request and decrypts those that are encrypted.
 
         Args:
             request: the request.
             operation: its operation.
+            variables: its path variables.
             parts: the meta and the file of an upload; empty if it is no upload.
 
         Raises:
@@ -230,17 +233,18 @@ class Gateway:
             except DecryptionError:
                 return None
 
-        query = dict(parse_qsl(request.target.partition("?")[2], keep_blank_values=True))
+        query = parse_query(request.target, operation.query)
         if parts:
             meta, file = parts
             body = parse_json(meta.content)
-            uploaded = UploadedFile(file.name, file.file_name, file.content)
+            uploaded, checked = UploadedFile(file.name, file.file_name, file.content), operation.body
         else:
-            body, uploaded = parse_json_body(request) if operation.body else {}, None
+            checked = operation.body if request.body or operation.body_required else None
+            body, uploaded = parse_json_body(request) if checked else {}, None
         return CheckedRequest(
-            parse_path_variables(operation, request.target),
-            check_fields(query, operation.query, decrypt, "query"),
-            check_fields(body, operation.body, decrypt, "body") if operation.body else {},
+            variables,
+            check_fields(query, operation.query, decrypt, "query") if operation.query else query,
+            check_fields(body, checked, decrypt, "body") if checked else {},
             uploaded,
             request.headers.get("Host", ""),
         )

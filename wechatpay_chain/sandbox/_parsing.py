@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import Part, parse_multipart
 from wechatpay_chain.sandbox._operations.account import Refusal
-from wechatpay_chain.sandbox._schema import InvalidField, Schema, check
+from wechatpay_chain.sandbox._schema import Checker, InvalidField
 
-__all__ = ["check_fields", "is_upload", "make_param_error", "parse_json", "parse_json_body", "parse_upload"]
+__all__ = [
+    "check_fields",
+    "is_upload",
+    "make_param_error",
+    "parse_json",
+    "parse_json_body",
+    "parse_query",
+    "parse_upload",
+]
 
 
 def parse_upload(request: SandboxRequest) -> list[Part]:
@@ -77,12 +87,35 @@ def parse_json(text: bytes) -> Any:
     return value
 
 
-def check_fields(value: Any, schema: Schema, decrypt: Callable[[str], str | None], location: str) -> Any:
+def parse_query(target: str, checker: Checker | None) -> dict[str, Any]:
+    """Returns the query parameters of a request target, each of the type that its schema has.
+
+    Args:
+        target: the request target in origin form.
+        checker: checks them; None if the operation has none.
+    """
+    query: dict[str, Any] = {}
+    for name, value in parse_qsl(target.partition("?")[2], keep_blank_values=True):
+        kind = checker.type_of(name) if checker else "string"
+        if kind == "array":
+            query.setdefault(name, []).append(value)
+        else:
+            query[name] = _typed(value, kind)
+    return query
+
+
+def _typed(text: str, kind: str) -> str | int | bool:
+    if kind == "integer" and re.fullmatch("-?[0-9]{1,18}", text):
+        return int(text)
+    return text == "true" if kind == "boolean" and text in ("true", "false") else text
+
+
+def check_fields(value: Any, checker: Checker, decrypt: Callable[[str], str | None], location: str) -> Any:
     """Checks a value against its schema and returns it with its encrypted fields decrypted.
 
     Args:
         value: the value.
-        schema: its schema.
+        checker: checks it.
         decrypt: decrypts one field, or returns None if that fails.
         location: "body" or "query".
 
@@ -90,7 +123,7 @@ def check_fields(value: Any, schema: Schema, decrypt: Callable[[str], str | None
         Refusal: the value does not conform to the schema.
     """
     try:
-        return check(value, schema, decrypt)
+        return checker.check(value, decrypt)
     except InvalidField as error:
         raise make_param_error(error, location) from None
 

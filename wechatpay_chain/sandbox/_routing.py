@@ -1,4 +1,4 @@
-"""Finds the operation of a request, or the nearest one if the sandbox does not support it."""
+"""Finds the operation of a request, or the nearest one if there is none."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from difflib import SequenceMatcher
 from functools import cache
 from itertools import zip_longest
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import parse_multipart
+from wechatpay_chain.sandbox._operations import registry
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation
-from wechatpay_chain.sandbox._operations.registry import OPERATIONS
 from wechatpay_chain.sandbox._parsing import is_upload
 
-__all__ = ["find_operation", "parse_path_variables", "to_origin_form"]
+__all__ = ["find_operation", "to_origin_form"]
 
 MAX_SHOWN_PATH = 256
 """Characters of an unknown path that are compared with the known paths, and shown in the message."""
@@ -34,48 +34,73 @@ def to_origin_form(target: str) -> str:
     return rest if rest and not rest.startswith("?") else f"/{rest}"
 
 
-def find_operation(request: SandboxRequest) -> Operation:
-    """Returns the operation of a request.
+def find_operation(request: SandboxRequest) -> tuple[Operation, dict[str, str]]:
+    """Returns the operation of a request, and its path variables, percent-decoded.
 
     Args:
         request: the request, its target in origin form.
 
     Returns:
-        The operation; if the sandbox does not support it, an operation that refuses the request with 404 or 405.
+        The operation; if there is none, an operation that refuses the request with 404 or 405.
     """
     path = request.target.partition("?")[0]
-    at_path = [operation for operation in OPERATIONS if _compile_pattern(operation.path).fullmatch(path)]
-    return next((operation for operation in at_path if operation.method == request.method), None) or _make_unsupported(
-        request, path, at_path
-    )
+    template, values = _match(path.split("/")[1:], _tree()) or ("", [])
+    if request.method in registry.list_paths().get(template, ()):
+        names = re.findall(r"\{(\w+)\}", template)
+        variables = dict(zip(names, map(unquote, values), strict=True))
+        return registry.find_operation(request.method, template), variables
+    return _make_unsupported(request, path, template), {}
 
 
-def _make_unsupported(request: SandboxRequest, path: str, at_path: list[Operation]) -> Operation:
-    """Returns an operation that refuses its request and names the nearest supported operation.
+@cache
+def _tree() -> dict[str, Any]:
+    """Returns the paths as a tree by segment; `{}` leads to what is behind a variable, and `` to the template itself."""
+    root: dict[str, Any] = {}
+    for template in registry.list_paths():
+        place = root
+        for segment in template.split("/")[1:]:
+            place = place.setdefault("{}" if segment.startswith("{") else f"={segment}", {})
+        # The names of a variable can differ between templates; a template is found by its end.
+        place[""] = template
+    return root
+
+
+def _match(segments: list[str], place: dict[str, Any]) -> tuple[str, list[str]] | None:
+    """Returns the template of a path and the values of its variables. A name goes before a variable."""
+    if not segments:
+        return (place[""], []) if "" in place else None
+    first, rest = segments[0], segments[1:]
+    if (named := place.get(f"={first}")) is not None and (found := _match(rest, named)):
+        return found
+    if first and (variable := place.get("{}")) is not None and (found := _match(rest, variable)):
+        template, values = found
+        return template, [first, *values]
+    return None
+
+
+def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Operation:
+    """Returns an operation that refuses its request and names the nearest operation.
 
     Args:
         request: a request that no operation matches.
         path: the path of the request.
-        at_path: the operations of that path, with other methods.
+        template: the template of that path, which has other methods; empty if the path is unknown.
     """
     shown = path if len(path) <= MAX_SHOWN_PATH else f"{path[:MAX_SHOWN_PATH]}…"
 
-    def measure_similarity(operation: Operation) -> float:
+    def measure_similarity(known: str) -> float:
         # The value of a path variable does not count.
-        pairs = zip_longest(shown.split("/"), operation.path.split("/"), fillvalue="")
-        requested, known = zip(*(pair for pair in pairs if not pair[1].startswith("{")), strict=True)
-        template = f"{operation.method} {'/'.join(known)}"
-        return SequenceMatcher(None, f"{request.method} {'/'.join(requested)}", template, autojunk=False).ratio()
+        pairs = zip_longest(shown.split("/"), known.split("/"), fillvalue="")
+        requested, fixed = zip(*(pair for pair in pairs if not pair[1].startswith("{")), strict=True)
+        return SequenceMatcher(None, "/".join(requested), "/".join(fixed), autojunk=False).ratio()
 
     def refuse(_account: Account, _request: CheckedRequest) -> NoReturn:
-        nearest = max(at_path or OPERATIONS, key=measure_similarity)
-        message = (
-            f"This sandbox does not know {request.method} {shown}. The nearest operation that it knows is "
-            f"{nearest.method} {nearest.path}."
-        )
-        if at_path:
-            allowed = ", ".join(operation.method for operation in at_path)
-            raise Refusal(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": allowed})
+        nearest = template or max(_alike(shown), key=measure_similarity)
+        methods = registry.list_paths()[nearest]
+        method = request.method if request.method in methods else methods[0]
+        message = f"This sandbox does not know {request.method} {shown}. The nearest operation is {method} {nearest}."
+        if template:
+            raise Refusal(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(methods)})
         raise Refusal(404, "NOT_FOUND", message)
 
     # Only the meta of an upload is signed, so the signature can be verified only if an upload is recognized.
@@ -83,17 +108,10 @@ def _make_unsupported(request: SandboxRequest, path: str, at_path: list[Operatio
     return Operation(request.method, path, refuse, upload=is_upload(parts))
 
 
-def parse_path_variables(operation: Operation, target: str) -> dict[str, str]:
-    """Returns the path variables of a request by name, percent-decoded.
-
-    Args:
-        operation: the operation of the request.
-        target: the request target in origin form.
-    """
-    found = _compile_pattern(operation.path).fullmatch(target.partition("?")[0])
-    return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
-
-
-@cache
-def _compile_pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template)))
+def _alike(path: str) -> list[str]:
+    """Returns the paths that have the most words in common with a path."""
+    words = set(re.split("[/_-]", path))
+    by_words = sorted(
+        registry.list_paths(), key=lambda known: len(words.intersection(re.split("[/_-]", known))), reverse=True
+    )
+    return by_words[:30]

@@ -1,4 +1,7 @@
-"""Checks the fields of a request against a schema, and reports an invalid field as the service does."""
+"""Checks the fields of a request against the schema of its operation, and names an invalid field as the service does.
+
+The checks are those of the library jsonschema; this module translates the schemas of the catalogue, and the errors.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,24 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = [
-    "MCHID",
-    "NOTIFY_URL",
-    "InvalidField",
-    "Schema",
-    "array",
-    "check",
-    "choice",
-    "integer",
-    "obj",
-    "secret",
-    "text",
-]
+from wechatpay_chain._catalogue.operations import Schema
+from wechatpay_chain.errors import ConfigurationError
 
-Schema = Mapping[str, Any]
-"""A schema: a small part of JSON Schema, and `encrypted` for a string that is encrypted."""
+try:
+    from jsonschema import Draft202012Validator, ValidationError
+except ImportError:
+    raise ConfigurationError("the sandbox needs jsonschema: pip install 'wechatpay-chain[sandbox]'") from None
+
+__all__ = ["Checker", "InvalidField"]
 
 Decrypt = Callable[[str], str | None]
 """Decrypts a field of the merchant, or returns None if that fails."""
+
+_KEPT = ("enum", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "pattern")
+_PATTERNS = {
+    "rfc3339": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$",
+    "date": r"^\d{4}-\d\d-\d\d$",
+}
 
 
 class InvalidField(Exception):
@@ -41,100 +43,106 @@ class InvalidField(Exception):
         self.field, self.value, self.issue = field, value, issue
 
 
-def text(most: int = 1 << 16, least: int = 1, pattern: str = "") -> Schema:
-    """Returns the schema of a string.
+class Checker:
+    """Checks values against one schema.
 
     Args:
-        most: the largest length in characters.
-        least: the smallest length in characters.
-        pattern: a regular expression that the whole string must match; empty for none.
+        schema: a schema of the catalogue.
     """
-    return {"type": "string", "maxLength": most, "minLength": least, "pattern": pattern}
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._validator = Draft202012Validator(_translate(schema))
+
+    def accepts(self, value: Any) -> bool:
+        """Tells whether a value, its encrypted fields in any form, conforms to the schema."""
+        return bool(self._validator.is_valid(value))
+
+    def type_of(self, name: str) -> str:
+        """Returns the type of a member; that of an unknown one is "any"."""
+        kind: str = self._schema["properties"].get(name, {"type": "any"})["type"]
+        return kind
+
+    def check(self, value: Any, decrypt: Decrypt) -> Any:
+        """Returns a value with its encrypted fields decrypted.
+
+        Args:
+            value: the value.
+            decrypt: decrypts one field.
+
+        Raises:
+            InvalidField: the value does not conform to the schema.
+        """
+        for error in self._validator.iter_errors(value):
+            raise _describe(error)
+        return _decrypt(value, self._schema, decrypt, "")
 
 
-def secret() -> Schema:
-    """Returns the schema of an encrypted string."""
-    return {"type": "string", "encrypted": True}
+def _translate(schema: Schema) -> dict[str, Any]:
+    """Returns a schema of the catalogue in JSON Schema. What is required comes first, so that it is reported first."""
+    kind = schema["type"]
+    if kind == "object":
+        properties = {name: _translate(member) for name, member in schema["properties"].items()}
+        return {"type": "object", "required": list(schema["required"]), "properties": properties}
+    if kind == "array":
+        return {"type": "array", **_limits(schema), "items": _translate(schema["items"])}
+    if kind in ("any", "file"):
+        return {}
+    if schema.get("encrypted"):  # the limits are those of the plain text
+        return {"type": "string"}
+    return {"type": kind, **_limits(schema)}
 
 
-def choice(*values: str) -> Schema:
-    """Returns the schema of a string that is one of some values."""
-    return {"type": "string", "enum": values}
+def _limits(schema: Schema) -> dict[str, Any]:
+    limits = {name: schema[name] for name in _KEPT if name in schema}
+    if "pattern" not in limits and (pattern := _PATTERNS.get(schema.get("format", ""))):
+        limits["pattern"] = pattern
+    return limits
 
 
-def integer(least: int = 0) -> Schema:
-    """Returns the schema of an integer that is not below `least`."""
-    return {"type": "integer", "minimum": least}
+def _describe(error: ValidationError) -> InvalidField:
+    field = "".join(f"/{part}" for part in error.absolute_path)
+    limits, limit = error.schema, error.validator_value
+    match error.validator:
+        case "required":
+            missing = next(name for name in limit if name not in error.instance)
+            return InvalidField(f"{field}/{missing}", None, "is required and missing")
+        case "type":
+            issue = f"must be of type {limit}"
+        case "enum":
+            issue = f"must be one of {', '.join(map(str, limit))}"
+        case "minLength" | "maxLength":
+            most = f" to {limits['maxLength']}" if "maxLength" in limits else ""
+            issue = f"must have {limits.get('minLength', 0)}{most} characters"
+        case "minItems" | "maxItems":
+            issue = f"must have {limits.get('minItems', 0)} to {limits.get('maxItems', 'any number of')} items"
+        case "minimum":
+            issue = f"must be at least {limit}"
+        case "maximum":
+            issue = f"must be at most {limit}"
+        case _:
+            issue = f"must match {limit}"
+    return InvalidField(field, error.instance, issue)
 
 
-def array(items: Schema) -> Schema:
-    """Returns the schema of an array whose items all have one schema."""
-    return {"type": "array", "items": items}
-
-
-def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """Returns the schema of an object. Unknown members are accepted, as the service does.
-
-    Args:
-        required: the schemas of the members that must be there.
-        optional: the schemas of the members that may be there.
-    """
-    return {"type": "object", "properties": {**required, **(optional or {})}, "required": tuple(required)}
-
-
-MCHID = text(32, pattern="[0-9]+")
-NOTIFY_URL = text(255, pattern=r"https?://[^?#]+")
-
-
-def check(value: Any, schema: Schema, decrypt: Decrypt, field: str = "") -> Any:
-    """Checks a value and decrypts its encrypted fields.
-
-    Args:
-        value: the value, as JSON was parsed.
-        schema: the schema of the value.
-        decrypt: decrypts one field.
-        field: the JSON Pointer of the value.
-
-    Returns:
-        The value with its fields decrypted.
-
-    Raises:
-        InvalidField: the value does not conform to the schema.
-    """
-    kind: str = schema["type"]
-    match kind, value:
+def _decrypt(value: Any, schema: Schema, decrypt: Decrypt, field: str) -> Any:
+    match schema["type"], value:
         case "object", dict():
-            for name in schema["required"]:
-                if name not in value:
-                    raise InvalidField(f"{field}/{name}", None, "is required and missing")
-            described = schema["properties"]
+            known: Mapping[str, Schema] = schema["properties"]
             return {
-                name: check(member, described[name], decrypt, f"{field}/{name}") if name in described else member
+                name: _decrypt(member, known[name], decrypt, f"{field}/{name}") if name in known else member
                 for name, member in value.items()
             }
         case "array", list():
-            return [check(item, schema["items"], decrypt, f"{field}/{index}") for index, item in enumerate(value)]
+            return [_decrypt(item, schema["items"], decrypt, f"{field}/{index}") for index, item in enumerate(value)]
         case "string", str() if schema.get("encrypted"):
             decrypted = decrypt(value)
             if decrypted is None:
                 raise InvalidField(field, value, "cannot be decrypted with the key that Wechatpay-Serial names")
+            most = schema.get("maxLength", 0)
+            if most and len(decrypted) > most:
+                raise InvalidField(field, value, f"must have at most {most} characters")
+            if (pattern := schema.get("pattern")) and not re.search(pattern, decrypted):
+                raise InvalidField(field, value, f"must match {pattern}")
             return decrypted
-        case "string", str():
-            _check_text(value, schema, field)
-        case "boolean", bool():
-            pass
-        case "integer", int() if not isinstance(value, bool):
-            if value < schema["minimum"]:
-                raise InvalidField(field, value, f"must be at least {schema['minimum']}")
-        case _:
-            raise InvalidField(field, value, f"must be of type {kind}")
     return value
-
-
-def _check_text(value: str, schema: Schema, field: str) -> None:
-    if "enum" in schema and value not in schema["enum"]:
-        raise InvalidField(field, value, f"must be one of {', '.join(schema['enum'])}")
-    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
-        raise InvalidField(field, value, f"must have {schema['minLength']} to {schema['maxLength']} characters")
-    if (pattern := schema.get("pattern")) and not re.fullmatch(pattern, value):
-        raise InvalidField(field, value, f"must match {pattern}")

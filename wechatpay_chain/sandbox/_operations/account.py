@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
 CHINA = timezone(timedelta(hours=8))
 """The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
+
+MOST_KNOWN = 50_000
+"""How many numbers are remembered."""
 
 
 class Refusal(Exception):
@@ -54,12 +58,32 @@ class Account:
         orders: the orders by out_trade_no. Each has `placed`, the parameters of the order; `prepay_id`; `state`, the body
             of a query's response; and `time`, when it was placed.
         files: the files that can be downloaded, by media ID or token.
+        seed: makes the numbers that the service assigns repeatable.
     """
 
     keys: Keys
     calendar: Callable[[], float]
+    seed: int = 0
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
+
+    def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
+        """Stores what is known under each of some numbers; the oldest are forgotten.
+
+        Args:
+            numbers: names and values that identify it.
+            known: what was sent and answered.
+        """
+        for number in numbers:
+            self._known[number] = known
+            self._known.move_to_end(number)
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def recall(self, name: str, value: object) -> Mapping[str, Any]:
+        """Returns what is known under a number; nothing if it was not given before."""
+        return self._known.get((name, str(value)), {})
 
     def now(self) -> datetime:
         """Returns the calendar's time in China's time zone."""

@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal, StoredFile
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
-from wechatpay_chain.sandbox._schema import MCHID, choice, obj, text
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
-__all__ = ["BILL_OPERATIONS"]
+__all__ = ["BILL_HANDLERS"]
 
 BILL_READY = time(10)
 """The time of the next day, in China, from which a day's bills are available.
@@ -171,16 +170,11 @@ def _download_bill(account: Account, request: CheckedRequest) -> Result:
     return 200, account.find_file(request.query["token"])
 
 
-_DAY = text(10, pattern=r"\d{4}-\d\d-\d\d")
-_BILL = obj({"bill_date": _DAY}, {"tar_type": choice("GZIP"), "sub_mchid": MCHID})
-_ENCRYPTED_BILL = obj({"bill_date": _DAY, "algorithm": choice("AEAD_AES_256_GCM")}, {"tar_type": choice("GZIP")})
-_TOKEN = obj({"token": text()})
-
-BILL_OPERATIONS = (
-    Operation("GET", "/v3/bill/tradebill", _make_bill(_write_trade_bill), query=_BILL),
-    Operation("GET", "/v3/bill/fundflowbill", _make_bill(_write_fund_bill), query=_BILL),
-    Operation("GET", "/v3/bill/sub-merchant-fundflowbill", _request_encrypted_bill, query=_ENCRYPTED_BILL),
-    Operation("GET", "/v3/ecommerce/bill/fundflowbill", _request_encrypted_bill, query=_ENCRYPTED_BILL),
-    Operation("GET", "/v3/billdownload/file", _download_bill, query=_TOKEN),
-    Operation("GET", "/v3/bill/downloadurl", _download_bill, query=_TOKEN),
-)
+BILL_HANDLERS: dict[tuple[str, str], Handler] = {
+    ("GET", "/v3/bill/tradebill"): _make_bill(_write_trade_bill),
+    ("GET", "/v3/bill/fundflowbill"): _make_bill(_write_fund_bill),
+    ("GET", "/v3/bill/sub-merchant-fundflowbill"): _request_encrypted_bill,
+    ("GET", "/v3/ecommerce/bill/fundflowbill"): _request_encrypted_bill,
+    ("GET", "/v3/billdownload/file"): _download_bill,
+    ("GET", "/v3/bill/downloadurl"): _download_bill,
+}

@@ -7,10 +7,9 @@ import hashlib
 import json
 
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
-from wechatpay_chain.sandbox._schema import obj, text
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
-__all__ = ["COUPON_OPERATIONS"]
+__all__ = ["COUPON_HANDLERS"]
 
 
 def _pre_send_coupon(_account: Account, request: CheckedRequest) -> Result:
@@ -20,20 +19,6 @@ def _pre_send_coupon(_account: Account, request: CheckedRequest) -> Result:
     return 200, {"token": token}
 
 
-COUPON_OPERATIONS = (
-    Operation(
-        "POST",
-        "/v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon",
-        _pre_send_coupon,
-        body=obj(
-            {
-                "brand_id": text(),
-                "product_coupon_id": text(),
-                "stock_id": text(),
-                "appid": text(),
-                "send_request_no": text(128),
-            },
-            {"coupon_code": text(), "attach": text(least=0)},
-        ),
-    ),
-)
+COUPON_HANDLERS: dict[tuple[str, str], Handler] = {
+    ("POST", "/v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon"): _pre_send_coupon,
+}

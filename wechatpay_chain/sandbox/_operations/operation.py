@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wechatpay_chain.sandbox._operations.account import Account, StoredFile
-from wechatpay_chain.sandbox._schema import Schema, obj
+from wechatpay_chain.sandbox._schema import Checker
 
-__all__ = ["CheckedRequest", "Operation", "Result", "UploadedFile"]
+__all__ = ["CheckedRequest", "Handler", "Operation", "Result", "UploadedFile"]
 
 
 class UploadedFile(NamedTuple):
@@ -38,7 +37,7 @@ class CheckedRequest(NamedTuple):
     """
 
     path: Mapping[str, str]
-    query: Mapping[str, str]
+    query: Mapping[str, Any]
     body: Mapping[str, Any]
     file: UploadedFile | None
     host: str
@@ -47,23 +46,27 @@ class CheckedRequest(NamedTuple):
 Result = tuple[int, Mapping[str, Any] | StoredFile | None]
 """The status, and a JSON body, a file, or None for no body."""
 
+Handler = Callable[[Account, CheckedRequest], Result]
+"""Carries out an operation. It raises a Refusal for an error response."""
 
-@dataclass(frozen=True)
-class Operation:
+
+class Operation(NamedTuple):
     """One operation.
 
     Attributes:
         method: the HTTP method.
         path: the URI template, such as /v3/pay/transactions/id/{transaction_id}.
-        handle: carries out the operation. It raises a Refusal for an error response.
-        query: the schema of the query parameters.
-        body: the schema of the JSON body, or of the meta of an upload; None if the operation takes no body.
+        handle: carries out the operation.
+        query: checks the query parameters; None if there are none.
+        body: checks the JSON body, or the meta of an upload; None if the operation takes no body.
+        body_required: whether a request must have a body.
         upload: True for multipart/form-data with a meta and a file.
     """
 
     method: str
     path: str
-    handle: Callable[[Account, CheckedRequest], Result]
-    query: Schema = field(default_factory=lambda: obj({}))
-    body: Schema | None = None
+    handle: Handler
+    query: Checker | None = None
+    body: Checker | None = None
+    body_required: bool = True
     upload: bool = False

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
-from wechatpay_chain.sandbox._schema import MCHID, NOTIFY_URL, Schema, array, choice, integer, obj, secret, text
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
-__all__ = ["ORDER_OPERATIONS"]
+__all__ = ["ORDER_HANDLERS"]
 
 
 def _place_order(account: Account, order: Mapping[str, Any], trade_type: str) -> dict[str, Any]:
@@ -70,61 +69,12 @@ def _close_order(account: Account, request: CheckedRequest) -> Result:
     return 204, None
 
 
-_REQUIRED = {
-    "appid": text(32),
-    "mchid": MCHID,
-    "description": text(127),
-    "out_trade_no": text(32, 6, r"[0-9A-Za-z_\-|*@]+"),
-    "notify_url": NOTIFY_URL,
-    "amount": obj({"total": integer(1)}, {"currency": choice("CNY")}),
-}
-_BOOLEAN: Schema = {"type": "boolean"}
-_IDENTITY = obj({"type": text(), "number": secret(), "name": secret()})
-_OPTIONAL = {
-    "time_expire": text(64, pattern=r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)"),
-    "attach": text(127, 0),
-    "goods_tag": text(32),
-    "support_fapiao": _BOOLEAN,
-    "detail": obj(
-        {},
-        {
-            "cost_price": integer(),
-            "invoice_id": text(32),
-            "goods_detail": array(
-                obj(
-                    {"merchant_goods_id": text(32), "quantity": integer(1), "unit_price": integer()},
-                    {"wechatpay_goods_id": text(32), "goods_name": text(256)},
-                )
-            ),
-        },
-    ),
-    "scene_info": obj(
-        {},
-        {
-            "payer_client_ip": text(45),
-            "device_id": text(32),
-            "store_info": obj({"id": text(32)}, {"name": text(256), "area_code": text(32), "address": text(512)}),
-        },
-    ),
-    "settle_info": obj({}, {"profit_sharing": _BOOLEAN}),
-}
-_MCHID_ONLY = obj({"mchid": MCHID})
 _TRANSACTIONS = "/v3/pay/transactions"
 
-ORDER_OPERATIONS = (
-    Operation(
-        "POST",
-        f"{_TRANSACTIONS}/native",
-        _place_native,
-        body=obj(_REQUIRED, {**_OPTIONAL, "payer": obj({}, {"identity": _IDENTITY})}),
-    ),
-    Operation(
-        "POST",
-        f"{_TRANSACTIONS}/jsapi",
-        _place_jsapi,
-        body=obj({**_REQUIRED, "payer": obj({"openid": text(128)}, {"identity": _IDENTITY})}, _OPTIONAL),
-    ),
-    Operation("GET", f"{_TRANSACTIONS}/id/{{transaction_id}}", _query_by_transaction_id, query=_MCHID_ONLY),
-    Operation("GET", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}", _query_by_out_trade_no, query=_MCHID_ONLY),
-    Operation("POST", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}/close", _close_order, body=_MCHID_ONLY),
-)
+ORDER_HANDLERS: dict[tuple[str, str], Handler] = {
+    ("POST", f"{_TRANSACTIONS}/native"): _place_native,
+    ("POST", f"{_TRANSACTIONS}/jsapi"): _place_jsapi,
+    ("GET", f"{_TRANSACTIONS}/id/{{transaction_id}}"): _query_by_transaction_id,
+    ("GET", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}"): _query_by_out_trade_no,
+    ("POST", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}/close"): _close_order,
+}

@@ -1,13 +1,66 @@
-"""The registry of all operations that the sandbox supports."""
+"""All operations: those of the catalogue, each with its flow if it has one, and the few that the catalogue lacks."""
 
 from __future__ import annotations
 
-from wechatpay_chain.sandbox._operations.bills import BILL_OPERATIONS
-from wechatpay_chain.sandbox._operations.coupons import COUPON_OPERATIONS
-from wechatpay_chain.sandbox._operations.orders import ORDER_OPERATIONS
-from wechatpay_chain.sandbox._operations.security import SECURITY_OPERATIONS
-from wechatpay_chain.sandbox._operations.uploads import UPLOAD_OPERATIONS
+from functools import cache
 
-__all__ = ["OPERATIONS"]
+from wechatpay_chain._catalogue import operations as catalogue
+from wechatpay_chain._catalogue.operations import Schema
+from wechatpay_chain.sandbox._operations.answers import answer_by_schema
+from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
+from wechatpay_chain.sandbox._operations.coupons import COUPON_HANDLERS
+from wechatpay_chain.sandbox._operations.limits import limit
+from wechatpay_chain.sandbox._operations.operation import Handler, Operation
+from wechatpay_chain.sandbox._operations.orders import ORDER_HANDLERS
+from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
+from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
+from wechatpay_chain.sandbox._schema import Checker
 
-OPERATIONS = (*UPLOAD_OPERATIONS, *BILL_OPERATIONS, *SECURITY_OPERATIONS, *ORDER_OPERATIONS, *COUPON_OPERATIONS)
+__all__ = ["UNDOCUMENTED", "find_operation", "list_paths"]
+
+_HANDLERS: dict[tuple[str, str], Handler] = {
+    **UPLOAD_HANDLERS,
+    **BILL_HANDLERS,
+    **SECURITY_HANDLERS,
+    **ORDER_HANDLERS,
+    **COUPON_HANDLERS,
+}
+
+_TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
+UNDOCUMENTED = {("GET", "/v3/bill/downloadurl"): _TOKEN}
+"""Operations that exist and that the catalogue lacks, with the schemas of their queries."""
+
+
+@cache
+def list_paths() -> dict[str, tuple[str, ...]]:
+    """Returns the methods of every path template of APIv3."""
+    found: dict[str, tuple[str, ...]] = {}
+    for method, path in (*catalogue.list_operations(), *UNDOCUMENTED):
+        if path.startswith(("/v3/", "/hk/", "/global/")):
+            found[path] = (*found.get(path, ()), method)
+    return found
+
+
+@cache
+def find_operation(method: str, path: str) -> Operation:
+    """Returns an operation by its method and its path template.
+
+    Raises:
+        KeyError: there is no such operation.
+    """
+    handler = _HANDLERS.get((method, path))
+    if query := UNDOCUMENTED.get((method, path)):
+        return Operation(method, path, _HANDLERS[method, path], Checker(query))
+    known = catalogue.find_operation(method, path)
+    if known is None:
+        raise KeyError(path)
+    body = meta_schema(path) if known.form else known.body
+    return Operation(
+        method,
+        path,
+        handler or answer_by_schema(known),
+        Checker(limit(path, known.query)) if known.query else None,
+        Checker(limit(path, body)) if body else None,
+        known.body_required or bool(known.form),
+        bool(known.form),
+    )

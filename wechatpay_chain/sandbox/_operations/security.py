@@ -10,10 +10,9 @@ from cryptography import x509
 from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._keys import Keys, certificate_pem
 from wechatpay_chain.sandbox._operations.account import CHINA, Account
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
-from wechatpay_chain.sandbox._schema import NOTIFY_URL, choice, obj, secret, text
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
-__all__ = ["SECURITY_OPERATIONS"]
+__all__ = ["SECURITY_HANDLERS"]
 
 
 def _list_certificates(account: Account, _request: CheckedRequest) -> Result:
@@ -48,14 +47,7 @@ def _echo(account: Account, request: CheckedRequest) -> Result:
     return 200, body
 
 
-SECURITY_OPERATIONS = (
-    Operation(
-        "GET", "/v3/certificates", _list_certificates, query=obj({}, {"algorithm_type": choice("RSA", "SM2", "ALL")})
-    ),
-    Operation(
-        "POST",
-        "/v3/security/echo",
-        _echo,
-        body=obj({"echo_message": text()}, {"encrypted_echo_message": secret(), "notify_url": NOTIFY_URL}),
-    ),
-)
+SECURITY_HANDLERS: dict[tuple[str, str], Handler] = {
+    ("GET", "/v3/certificates"): _list_certificates,
+    ("POST", "/v3/security/echo"): _echo,
+}

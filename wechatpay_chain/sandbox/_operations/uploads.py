@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import secrets
 from collections.abc import Callable
 
+from wechatpay_chain._catalogue.operations import Schema, list_operations
 from wechatpay_chain._catalogue.upload_rule import Rule
 from wechatpay_chain._catalogue.upload_rules import RULES
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.sandbox._operations.account import Account, Refusal, StoredFile
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, Result
-from wechatpay_chain.sandbox._schema import obj, text
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
-__all__ = ["UPLOAD_OPERATIONS"]
+__all__ = ["UPLOAD_HANDLERS", "meta_schema"]
 
 
 def _make_upload(rule: Rule, member: str) -> Callable[[Account, CheckedRequest], Result]:
@@ -66,19 +67,30 @@ _MEMBERS = {
     "/v3/taxi-invoice/cards/upload-file": "fapiao_media_id",
     "/v3/new-tax-control-fapiao/fapiao-applications/upload-fapiao-file": "fapiao_media_id",
 }
-_UPLOADS = tuple(
-    Operation(
-        "POST",
-        path.replace("*", "{id}"),
-        _make_upload(rule, _MEMBERS.get(path, "media_id")),
-        body=obj({name: text() for name in (rule.digest, rule.name, rule.file_type, *rule.more) if name}),
-        upload=True,
-    )
-    for path, rule in RULES.items()
-    if path.startswith("/v3/")
-)
 
-UPLOAD_OPERATIONS = (
-    *_UPLOADS,
-    Operation("GET", "/v3/merchant-service/images/{media_id}", _download_image),
-)
+
+def _rule(path: str) -> Rule:
+    """Returns the rule of an upload by its path template."""
+    return RULES[re.sub(r"\{\w+\}", "*", path)]
+
+
+def meta_schema(path: str) -> Schema:
+    """Returns the schema of the meta of an upload.
+
+    Args:
+        path: the path template of the operation.
+    """
+    rule = _rule(path)
+    names = [name for name in (rule.digest, rule.name, rule.file_type, *rule.more) if name]
+    text = {"type": "string", "minLength": 1}
+    return {"type": "object", "properties": dict.fromkeys(names, text), "required": names}
+
+
+UPLOAD_HANDLERS: dict[tuple[str, str], Handler] = {
+    **{
+        (method, path): _make_upload(_rule(path), _MEMBERS.get(re.sub(r"\{\w+\}", "*", path), "media_id"))
+        for method, path in list_operations()
+        if re.sub(r"\{\w+\}", "*", path) in RULES
+    },
+    ("GET", "/v3/merchant-service/images/{media_id}"): _download_image,
+}

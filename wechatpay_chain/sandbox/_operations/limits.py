@@ -1,0 +1,76 @@
+"""Limits of fields that the catalogue lacks, from the pages of the operations at pay.weixin.qq.com."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wechatpay_chain._catalogue.operations import Schema
+
+__all__ = ["limit"]
+
+_MCHID = {"pattern": r"^[0-9]{8,10}$"}
+_NOTIFY_URL = {"maxLength": 255, "pattern": r"^https?://[^\s?#]+$"}
+_ORDER_NO = {"minLength": 6, "maxLength": 32, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+_REFUND_NO = {"minLength": 1, "maxLength": 64, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+
+_ORDER = {
+    "appid": {"minLength": 1, "maxLength": 32},
+    "mchid": _MCHID,
+    "sp_mchid": _MCHID,
+    "sub_mchid": _MCHID,
+    "combine_mchid": _MCHID,
+    "description": {"minLength": 1, "maxLength": 127},
+    "out_trade_no": _ORDER_NO,
+    "combine_out_trade_no": _ORDER_NO,
+    "notify_url": _NOTIFY_URL,
+    "attach": {"maxLength": 128},
+    "goods_tag": {"maxLength": 32},
+    "total": {"minimum": 1},
+    "total_amount": {"minimum": 1},
+    "currency": {"enum": ["CNY"]},
+    "quantity": {"minimum": 1},
+    "openid": {"minLength": 1, "maxLength": 128},
+}
+_REFUND = {
+    "out_refund_no": _REFUND_NO,
+    "refund": {"minimum": 1},
+    "total": {"minimum": 1},
+    "currency": {"enum": ["CNY"]},
+    "reason": {"maxLength": 80},
+    "notify_url": _NOTIFY_URL,
+}
+# By the beginning of the path: the limits of members with these names, at any depth of the body and of the query.
+_LIMITS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "/v3/pay/transactions": _ORDER,
+    "/v3/pay/partner/transactions": _ORDER,
+    "/v3/combine-transactions": _ORDER,
+    "/v3/refund/domestic": _REFUND,
+    "/v3/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}, "sub_mchid": _MCHID},
+    "/v3/security/echo": {"notify_url": _NOTIFY_URL},
+}
+
+
+def limit(path: str, schema: Schema) -> Schema:
+    """Returns the schema of a body or a query with the limits of its operation.
+
+    Args:
+        path: the path template of the operation.
+        schema: the schema of the catalogue.
+    """
+    limits = next((limits for start, limits in _LIMITS.items() if path.startswith(start)), None)
+    return _limit(schema, limits) if limits else schema
+
+
+def _limit(schema: Schema, limits: Mapping[str, Mapping[str, Any]]) -> Schema:
+    if schema["type"] == "array":
+        return {**schema, "items": _limit(schema["items"], limits)}
+    if schema["type"] != "object":
+        return schema
+    properties = {
+        name: {**member, **limits[name]}
+        if name in limits and member["type"] in ("string", "integer")
+        else _limit(member, limits)
+        for name, member in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
