@@ -14,6 +14,7 @@ from wechatpay_chain._transport import aiohttp_direct, aiohttp_pool, aiohttp_ses
 @pytest.fixture
 def paths(monkeypatch):
     """Yields a list that records which path each call takes: "direct" or "session"."""
+    monkeypatch.delenv("WECHATPAY_CHAIN_AIOHTTP_DIRECT", raising=False)  # a lane of .ci/run sets it
     aiohttp_direct.is_available.cache_clear()
     taken = []
 
