@@ -85,6 +85,17 @@ CORRECTIONS = (
         "a slip",
         rename="payer_currency",
     ),
+    *(
+        Correction(
+            f"POST /v3/pay/{payee}transactions/{kind}",
+            "body.scene_info.store_info",
+            "a store has an id, and the rest is optional [SK, the class StoreInfo]",
+            optional=("name", "area_code", "address"),
+            required=("id",),
+        )
+        for payee in ("", "partner/")
+        for kind in ("app", "h5", "jsapi", "native")
+    ),
     # Refunds. A refund of a merchant has `mchid`, that of a partner `sp_mchid` and `sub_mchid`.
     *(
         Correction(
