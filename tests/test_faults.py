@@ -533,7 +533,7 @@ def test_a_bill_can_be_downloaded(client, send, tmp_path, day, kind, compression
 
 @pytest.mark.parametrize("path", ["v3/ecommerce/bill/fundflowbill", "v3/bill/sub-merchant-fundflowbill"])
 def test_a_bill_of_a_sub_merchant_can_be_downloaded(client, send, tmp_path, day, path):
-    params = {"bill_date": day, "algorithm": "AEAD_AES_256_GCM", "tar_type": "GZIP"}
+    params = {"bill_date": day, "tar_type": "GZIP", **BILLS[path]}
     bill = send(client[path], "get", params=params)
     client.download(bill, tmp_path / "bill", gunzip=True)
     assert (tmp_path / "bill").read_bytes().startswith("\ufeff记账时间".encode())
@@ -561,8 +561,12 @@ def test_the_clock_shows_the_time_of_china(sandbox):
 BILLS = {
     "v3/bill/tradebill": {},
     "v3/bill/fundflowbill": {},
-    "v3/bill/sub-merchant-fundflowbill": {"algorithm": "AEAD_AES_256_GCM"},
-    "v3/ecommerce/bill/fundflowbill": {"algorithm": "AEAD_AES_256_GCM"},
+    "v3/bill/sub-merchant-fundflowbill": {
+        "algorithm": "AEAD_AES_256_GCM",
+        "account_type": "BASIC",
+        "sub_mchid": "1900000109",
+    },
+    "v3/ecommerce/bill/fundflowbill": {"algorithm": "AEAD_AES_256_GCM", "account_type": "ALL"},
 }
 
 

@@ -458,7 +458,7 @@ def test_the_merchant_number_and_query_fields_are_checked(client, send, order):
     ):
         with pytest.raises(errors.BadRequestError, match="mchid"):
             call()
-    with pytest.raises(errors.BadRequestError, match="must be one of RSA"):
+    with pytest.raises(errors.BadRequestError, match="must be one of SM2, RSA"):
         send(client.v3.certificates, "get", params={"algorithm_type": "X"})
 
 

@@ -10,12 +10,10 @@ import binascii
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher, get_close_matches
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation, list_operations
-from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
+from wechatpay_chain._catalogue.nearest import find_path, nearest_path
+from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.spelling import spell
 from wechatpay_chain.errors import APIError, WeChatPayError
@@ -25,14 +23,8 @@ __all__ = ["advise"]
 _MOST = 3
 """How many members one note names."""
 
-_COMPARED = 30
-"""How many paths are compared letter by letter: those with the most words in common with the call's, and about its length."""
-
 _SIMILAR = 0.75
 """How similar a path must be to be named, from 0 to 1."""
-
-_LONGEST = 300
-"""How many characters of a path are compared."""
 
 
 def advise(error: WeChatPayError, call: Call) -> None:
@@ -51,10 +43,11 @@ def advise(error: WeChatPayError, call: Call) -> None:
 
 
 def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
-    path = re.split(r"[?#]|\{[?&]", call.template)[0][:_LONGEST]
-    known = _find(path)
+    path = re.split(r"[?#]|\{[?&]", call.template)[0]
+    known = find_path(path)
     if known is None:
-        if meant := _nearest(path):
+        score, meant = nearest_path(path)
+        if score >= _SIMILAR:
             method = call.method if call.method in meant.methods else next(iter(meant.methods))
             yield f"the catalogue has no such path; did you mean client{spell(meant.template)}.{method.lower()}(…)?"
     elif call.method not in known.methods:
@@ -64,90 +57,6 @@ def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
         operation = find_operation(call.method, known.methods[call.method])
         assert operation is not None
         yield from _faults(operation, call)
-
-
-class _Path(NamedTuple):
-    """A path of the catalogue.
-
-    Attributes:
-        template: the template, with the names of its variables.
-        segments: its segments; `{}` stands for each variable.
-        words: the words in it.
-        methods: by method, the path as the catalogue has it.
-    """
-
-    template: str
-    segments: tuple[str, ...]
-    words: frozenset[str]
-    methods: dict[str, str]
-
-
-@cache
-def _paths() -> Mapping[str, _Path]:
-    """Returns every path by its template with `{}` for each variable."""
-    found: dict[str, _Path] = {}
-    for method, path in list_operations():
-        template = f"v2{path}" if path.split("/")[1] in V2_SEGMENTS else path[1:]
-        normal = _normal(template)
-        known = found.setdefault(normal, _Path(template, tuple(normal.split("/")), _words(normal), {}))
-        known.methods[method] = path
-    return found
-
-
-def _normal(template: str) -> str:
-    return re.sub(r"\{[^{}]*\}", "{}", template)
-
-
-def _words(template: str) -> frozenset[str]:
-    return frozenset(re.split("[/_-]", template))
-
-
-def _find(path: str) -> _Path | None:
-    """Returns what the catalogue has at a path, whose variables may have values already."""
-    normal = _normal(path)
-    segments = normal.split("/")
-    return _paths().get(normal) or next((known for known in _paths().values() if _fits(segments, known)), None)
-
-
-def _fits(segments: list[str], known: _Path) -> bool:
-    return len(segments) == len(known.segments) and all(
-        here == there or (there == "{}" and _is_value(segments, index))
-        for index, (here, there) in enumerate(zip(segments, known.segments, strict=True))
-    )
-
-
-def _is_value(segments: list[str], index: int) -> bool:
-    """Tells whether a segment is the value of a variable, and not a misspelt or a forgotten name."""
-    if any(map(str.isdigit, segments[index])):
-        return True
-    before = tuple(segments[:index])
-    names = {
-        known.template.split("/")[index].strip("{}")
-        for known in _paths().values()
-        if known.segments[:index] == before and len(known.segments) > index
-    }
-    return not get_close_matches(segments[index], names, cutoff=_SIMILAR)
-
-
-def _nearest(path: str) -> _Path | None:
-    """Returns the most similar path, or None if none is similar."""
-    normal = _normal(path)
-    words = _words(normal)
-
-    def likeness(item: tuple[str, _Path]) -> tuple[int, int]:
-        template, known = item
-        return len(known.words & words), -abs(len(template) - len(normal))
-
-    candidates = sorted(_paths().items(), key=likeness, reverse=True)[:_COMPARED]
-    score, template = max((_similarity(normal, words, template, known), template) for template, known in candidates)
-    return _paths()[template] if score >= _SIMILAR else None
-
-
-def _similarity(normal: str, words: frozenset[str], template: str, known: _Path) -> float:
-    """Returns how similar two paths are, from 0 to 1: by their letters, and by their words, which may be in another order."""
-    letters = SequenceMatcher(None, normal, template, autojunk=False).ratio()
-    shared = 2 * len(words & known.words) / (len(words) + len(known.words))
-    return max((letters + shared) / 2, 0.85 * letters)
 
 
 def _faults(operation: Operation, call: Call) -> Iterator[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from functools import cache
-from itertools import zip_longest
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
+from wechatpay_chain._catalogue.nearest import nearest_path
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import parse_multipart
 from wechatpay_chain.sandbox._operations import registry
@@ -88,17 +87,14 @@ def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Oper
     """
     shown = path if len(path) <= MAX_SHOWN_PATH else f"{path[:MAX_SHOWN_PATH]}…"
 
-    def measure_similarity(known: str) -> float:
-        # The value of a path variable does not count.
-        pairs = zip_longest(shown.split("/"), known.split("/"), fillvalue="")
-        requested, fixed = zip(*(pair for pair in pairs if not pair[1].startswith("{")), strict=True)
-        return SequenceMatcher(None, "/".join(requested), "/".join(fixed), autojunk=False).ratio()
-
     def refuse(_account: Account, _request: CheckedRequest) -> NoReturn:
-        nearest = template or max(_alike(shown), key=measure_similarity)
+        nearest = template or "/" + nearest_path(shown.strip("/"))[1].template
         methods = registry.list_paths()[nearest]
         method = request.method if request.method in methods else methods[0]
-        message = f"This sandbox does not know {request.method} {shown}. The nearest operation is {method} {nearest}."
+        message = (
+            f"This sandbox does not know {request.method} {shown}. The nearest operation that it knows is "
+            f"{method} {nearest}."
+        )
         if template:
             raise Refusal(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(methods)})
         raise Refusal(404, "NOT_FOUND", message)
@@ -106,12 +102,3 @@ def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Oper
     # Only the meta of an upload is signed, so the signature can be verified only if an upload is recognized.
     parts = parse_multipart(request.headers.get("Content-Type", ""), request.body)
     return Operation(request.method, path, refuse, upload=is_upload(parts))
-
-
-def _alike(path: str) -> list[str]:
-    """Returns the paths that have the most words in common with a path."""
-    words = set(re.split("[/_-]", path))
-    by_words = sorted(
-        registry.list_paths(), key=lambda known: len(words.intersection(re.split("[/_-]", known))), reverse=True
-    )
-    return by_words[:30]

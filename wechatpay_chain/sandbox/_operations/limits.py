@@ -46,6 +46,7 @@ _LIMITS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "/v3/pay/partner/transactions": _ORDER,
     "/v3/combine-transactions": _ORDER,
     "/v3/refund/domestic": _REFUND,
+    "/v3/ecommerce/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}},
     "/v3/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}, "sub_mchid": _MCHID},
     "/v3/security/echo": {"notify_url": _NOTIFY_URL},
 }
