@@ -1,6 +1,6 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `TYPES` names types. `corrected_schemas.py` replaces whole schemas. A correction that corrects
+`CORRECTIONS` change one place each; `PATTERNS` and `TYPES` translate what each of them says. `corrected_schemas.py` replaces whole schemas. A correction that corrects
 nothing stops the generator, so that this file never outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["CORRECTIONS", "TYPES", "Correction"]
+__all__ = ["CORRECTIONS", "PATTERNS", "TYPES", "Correction"]
 
 
 class Correction(NamedTuple):
@@ -337,6 +337,15 @@ CORRECTIONS = (
         {"example": "FEN_DAY"},
     ),
 )
+
+PATTERNS = {
+    "/[0-9]{6}/": "^[0-9]{6}$",
+    r"/[a-zA-Z0-9\|\*_-]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",
+    r"/[a-zA-Z0-9\|-_\*]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",  # a hyphen within a class is a range
+    r"/\d{8}|\d{14}/": "^(?:[0-9]{8}|[0-9]{14})$",
+    r"/\d{8}|\d{14}|OnAccept/": "^(?:[0-9]{8}|[0-9]{14}|OnAccept)$",
+}
+"""Regular expressions between slashes, and what they say of the whole text."""
 
 TYPES = {
     "int": "integer",
