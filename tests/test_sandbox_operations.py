@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from copy import deepcopy
-from pathlib import Path
-
 import pytest
-from jsonschema import Draft202012Validator
 
 from wechatpay_chain import Sensitive
-from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._catalogue.operations import find_operation, list_operations
-from wechatpay_chain.errors import BadRequestError
 from wechatpay_chain.sandbox import Sandbox
 from wechatpay_chain.sandbox._operations.limits import limit
 
-OPERATIONS = [
-    operation for key in list_operations() if (operation := find_operation(*key)) and operation.api == "v3"
-]
+OPERATIONS = [operation for key in list_operations() if (operation := find_operation(*key)) and operation.api == "v3"]
 NUMBERS = {"mchid", "sp_mchid", "combine_mchid"}
 
 
@@ -54,7 +45,9 @@ def text(schema, name):
         return "2026-06-08"
     if "pattern" in schema and "mchid" in name:
         return "1900000109"
-    example = schema.get("example", "https://a.example/x" if name.endswith("url") else "x" * max(schema.get("minLength", 1), 6))
+    example = schema.get(
+        "example", "https://a.example/x" if name.endswith("url") else "x" * max(schema.get("minLength", 1), 6)
+    )
     return example[: schema.get("maxLength", len(example))]
 
 
@@ -65,7 +58,10 @@ def arguments(operation, mchid, *, everything):
         found[name] = sample(schema, mchid, name, everything=everything)
     if operation.form:
         (part,) = (name for name, schema in operation.form["properties"].items() if schema["type"] == "file")
-        found["files"] = {part: ("a.png", b"picture")}
+        suffix = {"/v3/merchant/media/video_upload": "mp4"}.get(
+            operation.path, "pdf" if "fapiao" in operation.path else "png"
+        )
+        found["files"] = {part: (f"a.{suffix}", b"content")}
     elif operation.body:
         found["json"] = sample(limit(operation.path, operation.body), mchid, everything=everything)
     if operation.query:

@@ -42,7 +42,7 @@ from wechatpay_chain.sandbox._parsing import (
     parse_query,
     parse_upload,
 )
-from wechatpay_chain.sandbox._routing import find_operation, to_origin_form
+from wechatpay_chain.sandbox._routing import Routes, to_origin_form
 from wechatpay_chain.sandbox._schema import InvalidField
 
 __all__ = ["Gateway"]
@@ -67,6 +67,7 @@ class Gateway:
             certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
         clock: returns the Unix time in seconds for signatures.
         calendar: returns the Unix time in seconds by which orders are placed and bills are made.
+        seed: makes the numbers that the service assigns repeatable.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Gateway:
         sign_with: Signer | None = None,
         clock: Callable[[], float] = time.time,
         calendar: Callable[[], float] = time.time,
+        seed: int = 0,
     ) -> None:
         self._keys = keys
         self.sign_with = sign_with
         self._clock = clock
         self._public_key = keys.merchant.public_key()
-        self.account = Account(keys, calendar)
+        self.account = Account(keys, calendar, seed)
+        self.routes = Routes()
 
     def respond(self, request: SandboxRequest, fault: Fault | None = None) -> SandboxResponse:
         """Returns the response to a request.
@@ -155,7 +158,7 @@ class Gateway:
     def _respond(self, request: SandboxRequest) -> SandboxResponse:
         """Returns the correct response. Like the service's, it is signed only if the request's signature has been verified."""
         request = request._replace(target=to_origin_form(request.target))
-        operation, variables = find_operation(request)
+        operation, variables = self.routes.find_operation(request)
         headers, is_authenticated = {"Request-ID": make_request_id(REFUSED)}, False
         try:
             parts = parse_upload(request) if operation.upload else []

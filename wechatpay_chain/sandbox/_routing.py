@@ -15,7 +15,7 @@ from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation
 from wechatpay_chain.sandbox._parsing import is_upload
 
-__all__ = ["find_operation", "to_origin_form"]
+__all__ = ["Routes", "to_origin_form"]
 
 MAX_SHOWN_PATH = 256
 """Characters of an unknown path that are compared with the known paths, and shown in the message."""
@@ -33,35 +33,62 @@ def to_origin_form(target: str) -> str:
     return rest if rest and not rest.startswith("?") else f"/{rest}"
 
 
-def find_operation(request: SandboxRequest) -> tuple[Operation, dict[str, str]]:
-    """Returns the operation of a request, and its path variables, percent-decoded.
+class Routes:
+    """Finds operations: those that a user has added, then those of the catalogue."""
 
-    Args:
-        request: the request, its target in origin form.
+    def __init__(self) -> None:
+        self._added: dict[str, Any] = {}
+        self._operations: dict[tuple[str, str], Operation] = {}
 
-    Returns:
-        The operation; if there is none, an operation that refuses the request with 404 or 405.
-    """
-    path = request.target.partition("?")[0]
-    template, values = _match(path.split("/")[1:], _tree()) or ("", [])
-    if request.method in registry.list_paths().get(template, ()):
-        names = re.findall(r"\{(\w+)\}", template)
-        variables = dict(zip(names, map(unquote, values), strict=True))
-        return registry.find_operation(request.method, template), variables
-    return _make_unsupported(request, path, template), {}
+    def add(self, operation: Operation) -> None:
+        """Adds an operation, or replaces the one of the same method and path."""
+        _plant(self._added, operation.path)
+        self._operations[operation.method, operation.path] = operation
+
+    def clear(self) -> None:
+        """Removes what was added."""
+        self._added.clear()
+        self._operations.clear()
+
+    def find_operation(self, request: SandboxRequest) -> tuple[Operation, dict[str, str]]:
+        """Returns the operation of a request, and its path variables, percent-decoded.
+
+        Args:
+            request: the request, its target in origin form.
+
+        Returns:
+            The operation; if there is none, an operation that refuses the request with 404 or 405.
+        """
+        path = request.target.partition("?")[0]
+        segments = path.split("/")[1:]
+        template, values = _match(segments, self._added) or ("", [])
+        if added := self._operations.get((request.method, template)):
+            return added, _name(template, values)
+        template, values = _match(segments, _tree()) or ("", [])
+        if request.method in registry.list_paths().get(template, ()):
+            return registry.find_operation(request.method, template), _name(template, values)
+        return _make_unsupported(request, path, template), {}
+
+
+def _name(template: str, values: list[str]) -> dict[str, str]:
+    return dict(zip(re.findall(r"\{(\w+)\}", template), map(unquote, values), strict=True))
 
 
 @cache
 def _tree() -> dict[str, Any]:
-    """Returns the paths as a tree by segment; `{}` leads to what is behind a variable, and `` to the template itself."""
+    """Returns the paths of the catalogue as a tree."""
     root: dict[str, Any] = {}
     for template in registry.list_paths():
-        place = root
-        for segment in template.split("/")[1:]:
-            place = place.setdefault("{}" if segment.startswith("{") else f"={segment}", {})
-        # The names of a variable can differ between templates; a template is found by its end.
-        place[""] = template
+        _plant(root, template)
     return root
+
+
+def _plant(root: dict[str, Any], template: str) -> None:
+    """Adds a path to a tree by its segments; `{}` leads to what is behind a variable, and `` to the template itself."""
+    place = root
+    for segment in template.split("/")[1:]:
+        place = place.setdefault("{}" if segment.startswith("{") else f"={segment}", {})
+    place[""] = template
 
 
 def _match(segments: list[str], place: dict[str, Any]) -> tuple[str, list[str]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,6 +22,9 @@ from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_malformed_response
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
+from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
+from wechatpay_chain.sandbox._operations.registry import describe_operation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,6 +36,10 @@ KEEPALIVE = 8.0
 
 _LOOPBACK: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """The address at which this machine reaches a server that listens on all addresses."""
+
+
+Respond = Callable[[CheckedRequest], Any]
+"""The function of an operation that a user adds."""
 
 
 class Seen(NamedTuple):
@@ -65,7 +73,7 @@ class Sandbox:
         port: the port to listen on; 0 for a free port.
         sign_with: the key that signs every response: "public-key" or "certificate". None signs with the key that the request
             names in Wechatpay-Serial, or with the certificate.
-        seed: makes the random choice of faults repeatable; None does not.
+        seed: makes the random choice of faults, and the numbers that the service assigns, repeatable; None does not.
         slowness: seconds by which the fault SLOW delays a response.
 
     Attributes:
@@ -88,7 +96,8 @@ class Sandbox:
         self._host, self._port = host, port
         self._keys = Keys()
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
-        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now)
+        numbers = secrets.randbits(64) if seed is None else seed
+        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()
@@ -149,6 +158,38 @@ class Sandbox:
     def now(self) -> datetime:
         """The time on the sandbox's clock, which `advance` advances, in China's time zone."""
         return self._gateway.account.now()
+
+    def operation(self, method: str, path: str) -> Callable[[Respond], Respond]:
+        """Returns a decorator that adds an operation, or replaces one.
+
+            @sandbox.operation("POST", "/v3/new/things/{thing_id}")
+            def make(request):
+                return {"thing_id": request.path["thing_id"], "state": "MADE"}
+
+        The function gets the checked request: its `path` variables, its `query` and its `body`, decrypted. It returns the JSON
+        of a 200, or a pair of a status and the JSON, None for no body; or it raises a `Refusal`.
+
+        Args:
+            method: the HTTP method in upper case.
+            path: the path template, with its leading slash.
+        """
+
+        def add(respond: Respond) -> Respond:
+            def handle(_account: Account, request: CheckedRequest) -> Result:
+                result = respond(request)
+                return result if isinstance(result, tuple) else (200, result)
+
+            self._gateway.routes.add(describe_operation(method, path, handle))
+            return respond
+
+        return add
+
+    def reset(self) -> None:
+        """Forgets all orders and files, faults, added operations and the history. Keys, the clock and notifications stay."""
+        self._gateway.account.reset()
+        self._gateway.routes.clear()
+        self._faults.clear()
+        self._history.clear()
 
     def rotate(self) -> None:
         """Makes a new platform certificate, which signs from now on. The old ones stay in the list."""

@@ -68,6 +68,12 @@ class Account:
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
 
+    def reset(self) -> None:
+        """Forgets everything but the keys."""
+        self.orders.clear()
+        self.files.clear()
+        self._known.clear()
+
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.
 

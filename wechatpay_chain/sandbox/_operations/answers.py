@@ -15,6 +15,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Operation as Documented
 from wechatpay_chain._catalogue.operations import Schema
@@ -22,7 +24,7 @@ from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._schema import Checker
 
-__all__ = ["answer_by_schema", "make_value"]
+__all__ = ["answer_by_schema", "encrypted", "make_value"]
 
 _NUMBER = re.compile(r"(_id|_no|_code|_number|_sn|token)$")
 """The names of members that identify something."""
@@ -42,11 +44,10 @@ def answer_by_schema(operation: Documented) -> Handler:
         if operation.response is None:
             account.remember(_numbers(given), given)
             return operation.status, None
-        request_digest = _digest(account.seed, operation.method, operation.path, given)
-        body = make_value(operation.response, given, request_digest, account)
+        body = make_value(operation.response, given, _digest(account.seed, operation.path, given), account.now())
         known = {**given, **(body if isinstance(body, dict) else {})}
         account.remember(_numbers(known), known)
-        return operation.status, body
+        return operation.status, encrypted(operation.response, body, account.keys.merchant.public_key())
 
     return handle
 
@@ -60,36 +61,44 @@ def _digest(*parts: object) -> bytes:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
 
 
-def make_value(schema: Schema, given: Any, digest: bytes, account: Account, name: str = "") -> Any:
-    """Returns a value that fits a schema.
+def make_value(schema: Schema, given: Any, digest: bytes, now: datetime, name: str = "") -> Any:
+    """Returns a value that fits a schema, with plain text where it is to be encrypted.
 
     Args:
         schema: the schema.
         given: what was sent at this place: a mapping for an object, a list for a list.
         digest: makes the assigned numbers.
-        account: encrypts what is encrypted to the merchant, and tells the time.
+        now: the time of the service.
         name: the name of the member.
     """
     match schema["type"]:
         case "object":
             known = given if isinstance(given, Mapping) else {}
             return {
-                member: make_value(each, known.get(member), _digest(digest.hex(), member), account, member)
+                member: make_value(each, known.get(member), _digest(digest.hex(), member), now, member)
                 for member, each in schema["properties"].items()
             }
         case "array":
             items = given if isinstance(given, list) and given else [None]
             return [
-                make_value(schema["items"], item, _digest(digest.hex(), index), account, name)
+                make_value(schema["items"], item, _digest(digest.hex(), index), now, name)
                 for index, item in enumerate(items[: schema.get("maxItems", len(items))])
             ]
         case "any" | "file":
             return given
-    if schema.get("encrypted"):
-        return crypto.encrypt(given if isinstance(given, str) else "张三", account.keys.merchant.public_key())
     if given is not None and _checker(_key(schema)).accepts(given):
         return given
-    return _scalar(schema, digest, account.now(), name)
+    return "张三" if schema.get("encrypted") else _scalar(schema, digest, now, name)
+
+
+def encrypted(schema: Schema, value: Any, key: RSAPublicKey) -> Any:
+    """Returns a value whose sensitive texts are encrypted to the merchant."""
+    match schema["type"], value:
+        case "object", dict():
+            return {name: encrypted(schema["properties"][name], member, key) for name, member in value.items()}
+        case "array", list():
+            return [encrypted(schema["items"], item, key) for item in value]
+    return crypto.encrypt(value, key) if schema.get("encrypted") else value
 
 
 def _key(schema: Schema) -> str:
@@ -102,27 +111,29 @@ def _checker(key: str) -> Checker:
 
 
 def _scalar(schema: Schema, digest: bytes, now: datetime, name: str) -> Any:
-    if "example" in schema:
-        example = schema["example"]
-        if isinstance(example, str) and _NUMBER.search(name) and "enum" not in schema:
-            return _reshape(example, digest)
-        if _checker(_key(schema)).accepts(example):
-            return example
     if "enum" in schema:
-        return schema["enum"][0]
+        return schema["example"] if "example" in schema else schema["enum"][0]
     match schema["type"]:
         case "integer" | "number":
-            return max(schema.get("minimum", 1), 1)
+            return schema.get("example", max(schema.get("minimum", 1), 1))
         case "boolean":
-            return False
-    if schema.get("format") == "rfc3339":
-        return now.isoformat(timespec="seconds")
-    if schema.get("format") == "date":
-        return now.date().isoformat()
-    if schema.get("json"):
-        return "{}"
+            return schema.get("example", False)
+    example = schema.get("example")
+    candidates = [
+        *([_reshape(example, digest)] if example and _NUMBER.search(name) else []),
+        *([example] if example else []),
+        now.isoformat(timespec="seconds"),
+        now.strftime("%Y%m%d%H%M%S"),
+        now.date().isoformat(),
+        now.strftime("%H%M%S"),
+        "{}",
+    ]
     length = min(schema.get("maxLength", 16), 16)
-    return digest.hex()[: max(length, schema.get("minLength", 0))]
+    plain = digest.hex()[: max(length, schema.get("minLength", 0))]
+    if not example and not schema.get("pattern") and not schema.get("format") and not schema.get("json"):
+        return plain
+    accepts = _checker(_key(schema)).accepts
+    return next((candidate for candidate in candidates if accepts(candidate)), plain)
 
 
 def _reshape(example: str, digest: bytes) -> str:

@@ -16,7 +16,7 @@ from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
 from wechatpay_chain.sandbox._schema import Checker
 
-__all__ = ["UNDOCUMENTED", "find_operation", "list_paths"]
+__all__ = ["UNDOCUMENTED", "describe_operation", "find_operation", "list_paths"]
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
     **UPLOAD_HANDLERS,
@@ -27,6 +27,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 _TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
+_ANYTHING: Schema = {"type": "object", "properties": {}, "required": []}
 UNDOCUMENTED = {("GET", "/v3/bill/downloadurl"): _TOKEN}
 """Operations that exist and that the catalogue lacks, with the schemas of their queries."""
 
@@ -48,12 +49,26 @@ def find_operation(method: str, path: str) -> Operation:
     Raises:
         KeyError: there is no such operation.
     """
-    handler = _HANDLERS.get((method, path))
-    if query := UNDOCUMENTED.get((method, path)):
-        return Operation(method, path, _HANDLERS[method, path], Checker(query))
+    return describe_operation(method, path, _HANDLERS.get((method, path)))
+
+
+def describe_operation(method: str, path: str, handler: Handler | None) -> Operation:
+    """Returns an operation with the checks of the catalogue; one that the catalogue lacks has none.
+
+    Args:
+        method: the HTTP method.
+        path: the path template.
+        handler: carries it out; None answers with what fits the schema of the response.
+
+    Raises:
+        KeyError: it has neither a handler nor an entry in the catalogue.
+    """
     known = catalogue.find_operation(method, path)
     if known is None:
-        raise KeyError(path)
+        if handler is None:
+            raise KeyError(f"{method} {path}")
+        query = UNDOCUMENTED.get((method, path))
+        return Operation(method, path, handler, Checker(query) if query else None, Checker(_ANYTHING), False)
     body = meta_schema(path) if known.form else known.body
     return Operation(
         method,

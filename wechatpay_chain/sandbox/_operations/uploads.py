@@ -5,24 +5,26 @@ from __future__ import annotations
 import mimetypes
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from wechatpay_chain._catalogue.operations import Schema, list_operations
+from wechatpay_chain._catalogue.operations import Schema, find_operation, list_operations
 from wechatpay_chain._catalogue.upload_rule import Rule
 from wechatpay_chain._catalogue.upload_rules import RULES
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.sandbox._operations.account import Account, Refusal, StoredFile
+from wechatpay_chain.sandbox._operations.answers import make_value
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
 __all__ = ["UPLOAD_HANDLERS", "meta_schema"]
 
 
-def _make_upload(rule: Rule, member: str) -> Callable[[Account, CheckedRequest], Result]:
+def _make_upload(rule: Rule, member: str, response: Schema) -> Handler:
     """Returns a handler that stores the file of an upload if it conforms to its meta and to the rule.
 
     Args:
         rule: the requirements of the operation.
         member: the member of the response that contains the media ID.
+        response: the schema of the response.
     """
 
     def upload(account: Account, request: CheckedRequest) -> Result:
@@ -44,7 +46,8 @@ def _make_upload(rule: Rule, member: str) -> Callable[[Account, CheckedRequest],
         media_id = secrets.token_urlsafe(48)
         content_type = mimetypes.guess_type(f"a.{suffix}")[0] or "application/octet-stream"
         account.files[media_id] = StoredFile(content_type, file.content)
-        return 200, {member: media_id}
+        known = {**meta, member: media_id}
+        return 200, make_value(response, known, digest.hexdigest().encode(), account.now())
 
     return upload
 
@@ -69,28 +72,27 @@ _MEMBERS = {
 }
 
 
-def _rule(path: str) -> Rule:
-    """Returns the rule of an upload by its path template."""
-    return RULES[re.sub(r"\{\w+\}", "*", path)]
-
-
 def meta_schema(path: str) -> Schema:
     """Returns the schema of the meta of an upload.
 
     Args:
         path: the path template of the operation.
     """
-    rule = _rule(path)
+    rule = RULES[re.sub(r"\{\w+\}", "*", path)]
     names = [name for name in (rule.digest, rule.name, rule.file_type, *rule.more) if name]
     text = {"type": "string", "minLength": 1}
     return {"type": "object", "properties": dict.fromkeys(names, text), "required": names}
 
 
+def _uploads() -> Iterator[tuple[tuple[str, str], Handler]]:
+    for key in list_operations():
+        operation = find_operation(*key)
+        if operation and operation.form and operation.response and operation.api == "v3":
+            path = re.sub(r"\{\w+\}", "*", operation.path)
+            yield key, _make_upload(RULES[path], _MEMBERS.get(path, "media_id"), operation.response)
+
+
 UPLOAD_HANDLERS: dict[tuple[str, str], Handler] = {
-    **{
-        (method, path): _make_upload(_rule(path), _MEMBERS.get(re.sub(r"\{\w+\}", "*", path), "media_id"))
-        for method, path in list_operations()
-        if re.sub(r"\{\w+\}", "*", path) in RULES
-    },
+    **dict(_uploads()),
     ("GET", "/v3/merchant-service/images/{media_id}"): _download_image,
 }
