@@ -9,6 +9,8 @@ For programs in any language: `python -m wechatpay_chain sandbox --credentials F
 from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
+from wechatpay_chain.sandbox._operations.account import Refusal
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
-__all__ = ["Fault", "Notice", "Posted", "Sandbox", "Seen", "Signer"]
+__all__ = ["CheckedRequest", "Fault", "Notice", "Posted", "Refusal", "Sandbox", "Seen", "Signer"]

@@ -158,14 +158,39 @@ class Notifier:
         Returns:
             The notification, after its first post.
         """
+        notice = self._make(event_type, resource, url, original_type, "沙箱通知")
+        self._post(notice, self.now(), sign_first)
+        return notice
+
+    def announce(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
+        """Posts a notification as soon as it can, in another thread: the service does not wait for a receiver.
+
+        Args:
+            event_type: the event type, such as TRANSACTION.SUCCESS.
+            resource: the resource to encrypt, a JSON value.
+            url: the URL to post to.
+            original_type: the type of the resource, such as transaction.
+            summary: a short description in Chinese.
+
+        Returns:
+            The notification. Its posts are added to it.
+        """
+        notice = self._make(event_type, resource, url, original_type, summary)
+        with self._changed:
+            notice.next_at = self.now()
+            self._waiting.append(notice)
+            self._wake_worker()
+        return notice
+
+    def _make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
         notice_id, nonce = crypto.nonce(32), crypto.nonce(12)
         plaintext = json.dumps(resource, ensure_ascii=False)
         envelope = {
             "id": notice_id,
-            "create_time": datetime.now(CHINA).isoformat(timespec="seconds"),
+            "create_time": datetime.fromtimestamp(self.now(), CHINA).isoformat(timespec="seconds"),
             "resource_type": "encrypt-resource",
             "event_type": event_type,
-            "summary": "沙箱通知",
+            "summary": summary,
             "resource": {
                 "original_type": original_type,
                 "algorithm": "AEAD_AES_256_GCM",
@@ -174,10 +199,7 @@ class Notifier:
                 "nonce": nonce,
             },
         }
-        body = json.dumps(envelope, ensure_ascii=False).encode()
-        notice = Notice(notice_id, url, event_type, body)
-        self._post(notice, self.now(), sign_first)
-        return notice
+        return Notice(notice_id, url, event_type, json.dumps(envelope, ensure_ascii=False).encode())
 
     def close(self) -> None:
         """Stops posting. A post that has begun is not interrupted."""

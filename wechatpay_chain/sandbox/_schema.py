@@ -102,10 +102,12 @@ def _limits(schema: Schema) -> dict[str, Any]:
 
 def _describe(error: ValidationError) -> InvalidField:
     field = "".join(f"/{part}" for part in error.absolute_path)
-    limits, limit = error.schema, error.validator_value
+    limits: Any = error.schema
+    limit: Any = error.validator_value
     match error.validator:
         case "required":
-            missing = next(name for name in limit if name not in error.instance)
+            sent: Any = error.instance
+            missing = next(name for name in limit if name not in sent)
             return InvalidField(f"{field}/{missing}", None, "is required and missing")
         case "type":
             issue = f"must be of type {limit}"

@@ -98,6 +98,7 @@ class Sandbox:
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
         numbers = secrets.randbits(64) if seed is None else seed
         self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
+        self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
         self._listening: Future[tuple[str, Callable[[], object]]] = Future()

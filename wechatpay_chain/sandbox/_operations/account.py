@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
 CHINA = timezone(timedelta(hours=8))
 """The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
+
+Announce = Callable[[str, Mapping[str, Any], str, str, str], object]
 
 MOST_KNOWN = 50_000
 """How many numbers are remembered."""
@@ -59,11 +63,13 @@ class Account:
             of a query's response; and `time`, when it was placed.
         files: the files that can be downloaded, by media ID or token.
         seed: makes the numbers that the service assigns repeatable.
+        announce: posts a notification: event type, resource, URL, original type, summary.
     """
 
     keys: Keys
     calendar: Callable[[], float]
     seed: int = 0
+    announce: Announce = lambda *_: None
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
@@ -90,6 +96,16 @@ class Account:
     def recall(self, name: str, value: object) -> Mapping[str, Any]:
         """Returns what is known under a number; nothing if it was not given before."""
         return self._known.get((name, str(value)), {})
+
+    def number(self, *parts: object, digits: int) -> str:
+        """Returns a number that the service assigns: digits that depend on the seed and on these parts only.
+
+        Args:
+            *parts: what the number is assigned to, such as an order number.
+            digits: how many digits it has.
+        """
+        text = json.dumps([self.seed, *parts], sort_keys=True, default=str).encode()
+        return f"{int(hashlib.sha256(text).hexdigest(), 16) % 10**digits:0{digits}}"
 
     def now(self) -> datetime:
         """Returns the calendar's time in China's time zone."""

@@ -9,12 +9,14 @@ from wechatpay_chain._catalogue.operations import Schema
 
 __all__ = ["limit"]
 
-_MCHID = {"pattern": r"^[0-9]{8,10}$"}
-_NOTIFY_URL = {"maxLength": 255, "pattern": r"^https?://[^\s?#]+$"}
-_ORDER_NO = {"minLength": 6, "maxLength": 32, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
-_REFUND_NO = {"minLength": 1, "maxLength": 64, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+_Limits = Mapping[str, Any]
 
-_ORDER = {
+_MCHID: _Limits = {"pattern": r"^[0-9]{8,10}$"}
+_NOTIFY_URL: _Limits = {"maxLength": 255, "pattern": r"^https?://[^\s?#]+$"}
+_ORDER_NO: _Limits = {"minLength": 6, "maxLength": 32, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+_REFUND_NO: _Limits = {"minLength": 1, "maxLength": 64, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+
+_ORDER: Mapping[str, _Limits] = {
     "appid": {"minLength": 1, "maxLength": 32},
     "mchid": _MCHID,
     "sp_mchid": _MCHID,
@@ -32,7 +34,7 @@ _ORDER = {
     "quantity": {"minimum": 1},
     "openid": {"minLength": 1, "maxLength": 128},
 }
-_REFUND = {
+_REFUND: Mapping[str, _Limits] = {
     "out_refund_no": _REFUND_NO,
     "refund": {"minimum": 1},
     "total": {"minimum": 1},
@@ -41,7 +43,7 @@ _REFUND = {
     "notify_url": _NOTIFY_URL,
 }
 # By the beginning of the path: the limits of members with these names, at any depth of the body and of the query.
-_LIMITS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+_LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/transactions": _ORDER,
     "/v3/pay/partner/transactions": _ORDER,
     "/v3/combine-transactions": _ORDER,
@@ -63,7 +65,7 @@ def limit(path: str, schema: Schema) -> Schema:
     return _limit(schema, limits) if limits else schema
 
 
-def _limit(schema: Schema, limits: Mapping[str, Mapping[str, Any]]) -> Schema:
+def _limit(schema: Schema, limits: Mapping[str, _Limits]) -> Schema:
     if schema["type"] == "array":
         return {**schema, "items": _limit(schema["items"], limits)}
     if schema["type"] != "object":

@@ -49,5 +49,7 @@ def _echo(account: Account, request: CheckedRequest) -> Result:
 
 SECURITY_HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/v3/certificates"): _list_certificates,
+    ("GET", "/v3/global/certificates"): _list_certificates,
+    ("GET", "/hk/v3/certificates"): _list_certificates,
     ("POST", "/v3/security/echo"): _echo,
 }
