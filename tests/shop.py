@@ -7,9 +7,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from jsonschema import Draft202012Validator
-
-from tests.test_sandbox_operations import to_json_schema
+from tests.documented import assert_documented
 from wechatpay_chain._catalogue.operations import find_event
 
 
@@ -27,9 +25,7 @@ class Shop:
         """Returns the next notification as its event type and resource, which fits the catalogue's schema."""
         notice = self._received.get(timeout=10)
         (documented,) = find_event(notice.event_type).resources
-        fits = Draft202012Validator(to_json_schema(documented.schema))
-        assert [error.message for error in fits.iter_errors(notice.resource)] == []
-        assert notice.resource.keys() <= documented.schema["properties"].keys()
+        assert_documented(documented.schema, notice.resource)
         assert notice.original_type == documented.original_type
         return notice.event_type, notice.resource
 

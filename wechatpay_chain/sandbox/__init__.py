@@ -10,7 +10,8 @@ from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
+from wechatpay_chain.sandbox._operations.complaints import Complaint
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
-__all__ = ["CheckedRequest", "Fault", "Notice", "Posted", "Refusal", "Sandbox", "Seen", "Signer"]
+__all__ = ["CheckedRequest", "Complaint", "Fault", "Notice", "Posted", "Refusal", "Sandbox", "Seen", "Signer"]

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
@@ -23,6 +23,7 @@ from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 
@@ -149,6 +150,34 @@ class Sandbox:
     def orders(self) -> dict[str, dict[str, Any]]:
         """The orders by out_trade_no, each as the body of a query's response."""
         return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
+
+    @property
+    def complaints(self) -> dict[str, Complaint]:
+        """The complaints by complaint_id."""
+        return self._gateway.account.complaints
+
+    def complain(
+        self,
+        out_trade_no: str,
+        detail: str = "商品与描述不符",
+        *,
+        problem_type: str = "OTHERS",
+        refund: int | None = None,
+        images: Sequence[bytes] = (),
+    ) -> Complaint:
+        """Makes a payer's complaint about an order, and posts COMPLAINT.CREATE.
+
+        Args:
+            out_trade_no: the merchant's number of the order.
+            detail: what the payer writes.
+            problem_type: REFUND, SERVICE_NOT_WORK or OTHERS.
+            refund: the refund that the payer asks for, in fen; None for none.
+            images: the pictures that they add.
+
+        Raises:
+            ConfigurationError: the order does not exist or has a complaint, or the problem_type or refund is not possible.
+        """
+        return open_complaint(self._gateway.account, out_trade_no, detail, problem_type, refund, images)
 
     @property
     def history(self) -> list[Seen]:

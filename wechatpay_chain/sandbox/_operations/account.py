@@ -8,16 +8,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.complaints import Complaint
 
 __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
 CHINA = timezone(timedelta(hours=8))
 """The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
 
-Announce = Callable[[str, Mapping[str, Any], str, str, str], object]
+Announce = Callable[[str, Mapping[str, Any], str, str, str], "Notice | None"]
 
 MOST_KNOWN = 50_000
 """How many numbers are remembered."""
@@ -63,6 +67,8 @@ class Account:
             of a query's response; and `time`, when it was placed.
         files: the files that can be downloaded, by media ID or token.
         seed: makes the numbers that the service assigns repeatable.
+        complaints: the complaints by complaint_id.
+        complaint_url: where notifications of complaints are posted to; empty for nowhere.
         announce: posts a notification: event type, resource, URL, original type, summary.
     """
 
@@ -70,6 +76,8 @@ class Account:
     calendar: Callable[[], float]
     seed: int = 0
     announce: Announce = lambda *_: None
+    complaint_url: str = ""
+    complaints: dict[str, Complaint] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
@@ -78,6 +86,8 @@ class Account:
         """Forgets everything but the keys."""
         self.orders.clear()
         self.files.clear()
+        self.complaints.clear()
+        self.complaint_url = ""
         self._known.clear()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:

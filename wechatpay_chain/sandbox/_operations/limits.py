@@ -42,6 +42,18 @@ _REFUND: Mapping[str, _Limits] = {
     "reason": {"maxLength": 80},
     "notify_url": _NOTIFY_URL,
 }
+_COMPLAINT: Mapping[str, _Limits] = {
+    "begin_date": {"pattern": r"^\d{4}-\d\d-\d\d$"},
+    "end_date": {"pattern": r"^\d{4}-\d\d-\d\d$"},
+    "limit": {"minimum": 1, "maximum": 50},
+    "offset": {"minimum": 0},
+    "response_content": {"minLength": 1, "maxLength": 200},
+    "response_images": {"maxItems": 4},
+    "launch_refund_day": {"minimum": 0},
+    "reject_reason": {"maxLength": 200},
+    "reject_media_list": {"maxItems": 4},
+    "remark": {"maxLength": 200},
+}
 # By the beginning of the path: the limits of members with these names, at any depth of the body and of the query.
 _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/transactions": _ORDER,
@@ -50,6 +62,9 @@ _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/refund/domestic": _REFUND,
     "/v3/ecommerce/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}},
     "/v3/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}, "sub_mchid": _MCHID},
+    "/v3/merchant-service/complaint-notifications": {"url": _NOTIFY_URL},
+    "/v3/merchant-service/complaints-v2/": {**_COMPLAINT, "limit": {"minimum": 1, "maximum": 300}},
+    "/v3/merchant-service/complaints-v2": _COMPLAINT,
     "/v3/security/echo": {"notify_url": _NOTIFY_URL},
 }
 
@@ -72,7 +87,7 @@ def _limit(schema: Schema, limits: Mapping[str, _Limits]) -> Schema:
         return schema
     properties = {
         name: {**member, **limits[name]}
-        if name in limits and member["type"] in ("string", "integer")
+        if name in limits and member["type"] in ("string", "integer", "array")
         else _limit(member, limits)
         for name, member in schema["properties"].items()
     }

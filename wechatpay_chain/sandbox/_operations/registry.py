@@ -8,6 +8,7 @@ from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
+from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
 from wechatpay_chain.sandbox._operations.coupons import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
@@ -23,6 +24,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **BILL_HANDLERS,
     **SECURITY_HANDLERS,
     **ORDER_HANDLERS,
+    **COMPLAINT_HANDLERS,
     **COUPON_HANDLERS,
 }
 
