@@ -11,7 +11,22 @@ from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
 from wechatpay_chain.sandbox._operations.complaints import Complaint
+from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
+from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
-__all__ = ["CheckedRequest", "Complaint", "Fault", "Notice", "Posted", "Refusal", "Sandbox", "Seen", "Signer"]
+__all__ = [
+    "CheckedRequest",
+    "Complaint",
+    "Coupon",
+    "CouponStock",
+    "Fault",
+    "Notice",
+    "Posted",
+    "ProductCoupon",
+    "Refusal",
+    "Sandbox",
+    "Seen",
+    "Signer",
+]

@@ -9,7 +9,7 @@ from collections import deque
 
 from wechatpay_chain.errors import ConfigurationError
 
-__all__ = ["Delivery", "Fault", "Faults"]
+__all__ = ["SIGNATURE_FAULTS", "Delivery", "Fault", "Faults"]
 
 MAX_TIMES = 100_000
 """The largest number of responses that one call can add a fault to."""
@@ -59,6 +59,17 @@ class Fault(str, enum.Enum):
     """A correct response, delayed."""
     CUT_BODY = "cut-body"
     """A correct response, and the connection is closed after half of the body."""
+
+
+SIGNATURE_FAULTS = (
+    Fault.WRONG_SIGNATURE,
+    Fault.SIGNTEST,
+    Fault.OLD_CLOCK,
+    Fault.FUTURE_CLOCK,
+    Fault.UNKNOWN_SERIAL,
+    Fault.MISSING_HEADER,
+)
+"""The faults of the signature, which a notification can also have."""
 
 
 class Delivery(enum.Enum):

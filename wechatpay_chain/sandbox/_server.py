@@ -17,14 +17,16 @@ from aiohttp import web
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
+from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Delivery, Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_malformed_response
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
+from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
+from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 
 if TYPE_CHECKING:
@@ -156,6 +158,16 @@ class Sandbox:
         """The complaints by complaint_id."""
         return self._gateway.account.complaints
 
+    @property
+    def product_coupons(self) -> dict[str, ProductCoupon]:
+        """The product coupons by product_coupon_id, each with its stocks."""
+        return self._gateway.account.product_coupons
+
+    @property
+    def coupons(self) -> dict[str, Coupon]:
+        """The product coupons that were pre-sent or sent to users, by send_request_no."""
+        return self._gateway.account.coupons
+
     def complain(
         self,
         out_trade_no: str,
@@ -266,8 +278,8 @@ class Sandbox:
         Raises:
             ConfigurationError: the fault is not one of signatures.
         """
-        if fault is not None and fault not in _SIGNATURE_FAULTS:
-            raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(_SIGNATURE_FAULTS)}")
+        if fault is not None and fault not in SIGNATURE_FAULTS:
+            raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(SIGNATURE_FAULTS)}")
         kind = original_type or event_type.partition(".")[0].lower()
         first_fault = None if fault is None else Fault(fault)
 
@@ -363,16 +375,6 @@ class _Protocol(web.RequestHandler):
         response = web.Response(status=status, headers=malformed.headers, body=malformed.body)
         response.force_close()
         return response
-
-
-_SIGNATURE_FAULTS = (
-    Fault.WRONG_SIGNATURE,
-    Fault.SIGNTEST,
-    Fault.OLD_CLOCK,
-    Fault.FUTURE_CLOCK,
-    Fault.UNKNOWN_SERIAL,
-    Fault.MISSING_HEADER,
-)
 
 
 def _parse_signer(sign_with: Signer | str | None) -> Signer | None:

@@ -15,6 +15,8 @@ from wechatpay_chain.sandbox._keys import Keys
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.complaints import Complaint
+    from wechatpay_chain.sandbox._operations.coupons import Coupon
+    from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 
 __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
@@ -69,6 +71,9 @@ class Account:
         seed: makes the numbers that the service assigns repeatable.
         complaints: the complaints by complaint_id.
         complaint_url: where notifications of complaints are posted to; empty for nowhere.
+        product_coupons: the product coupons by product_coupon_id.
+        coupons: the product coupons of users by send_request_no.
+        coupon_url: where notifications of product coupons are posted to, and since when; empty for nowhere.
         announce: posts a notification: event type, resource, URL, original type, summary.
     """
 
@@ -78,6 +83,10 @@ class Account:
     announce: Announce = lambda *_: None
     complaint_url: str = ""
     complaints: dict[str, Complaint] = field(default_factory=dict)
+    coupon_url: str = ""
+    coupon_url_time: datetime = field(default_factory=lambda: datetime.now(CHINA))
+    product_coupons: dict[str, ProductCoupon] = field(default_factory=dict)
+    coupons: dict[str, Coupon] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
@@ -86,8 +95,9 @@ class Account:
         """Forgets everything but the keys."""
         self.orders.clear()
         self.files.clear()
-        self.complaints.clear()
-        self.complaint_url = ""
+        for flow in (self.complaints, self.product_coupons, self.coupons):
+            flow.clear()
+        self.complaint_url = self.coupon_url = ""
         self._known.clear()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:

@@ -1,24 +1,198 @@
-"""The operation that pre-issues a product coupon."""
+"""The product coupons of users: what the user does with them, and their states.
+
+Source: https://pay.weixin.qq.com/doc/v3/partner/4015781575
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.product_coupons import CouponStock
 
-__all__ = ["COUPON_HANDLERS"]
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+
+__all__ = ["Coupon"]
+
+TOKEN_LIFE = timedelta(minutes=5)
+"""How long the token of a pre-sent coupon is valid."""
 
 
-def _pre_send_coupon(_account: Account, request: CheckedRequest) -> Result:
-    # The service returns the same token for the same parameters, even after the user has taken the coupon.
-    parameters = json.dumps([request.path, request.body], sort_keys=True).encode()
-    token = base64.urlsafe_b64encode(hashlib.sha256(parameters).digest()[:24]).decode()
-    return 200, {"token": token}
+@dataclass
+class Coupon:
+    """A coupon that was pre-sent or sent to a user.
+
+    Attributes:
+        send_request_no: the merchant's number.
+        openid: the user.
+        stock: the stock that it is of.
+        parameters: the body of the request that sent it.
+        pre_sent: when it was pre-sent last; None if it was sent.
+        coupon_code: its code; empty until the user has received it.
+        send_channel: RECEIVE_COMPONENT if the user took it, API if it was sent; empty until then.
+        receive_time: when the user received it; None until then.
+        valid_begin_time, valid_end_time: when it is valid; None until then.
+        confirmation: confirm_request_no and confirm_time; empty until it is confirmed.
+        uses: use_request_no, use_time and more of each use, in their order; after a return also return_request_no and
+            return_time.
+        deactivation: deactivate_request_no, deactivate_time and deactivate_reason; empty if it is not deactivated.
+        is_deleted: True if the user has deleted it.
+    """
+
+    send_request_no: str
+    openid: str
+    stock: CouponStock = field(repr=False)
+    parameters: dict[str, Any]
+    _account: Account = field(repr=False, compare=False)
+    pre_sent: datetime | None = None
+    coupon_code: str = ""
+    send_channel: str = ""
+    receive_time: datetime | None = None
+    valid_begin_time: datetime | None = None
+    valid_end_time: datetime | None = None
+    confirmation: dict[str, str] = field(default_factory=dict)
+    uses: list[dict[str, Any]] = field(default_factory=list)
+    deactivation: dict[str, str] = field(default_factory=dict)
+    is_deleted: bool = False
+
+    @property
+    def used_count(self) -> int:
+        """How many times it has been used; a use that was returned does not count."""
+        return sum("return_time" not in use for use in self.uses)
+
+    @property
+    def state(self) -> str:
+        """CONFIRMING, PENDING (not valid yet), EFFECTIVE, USED, EXPIRED, DELETED or DEACTIVATED; empty if not received."""
+        if self.valid_begin_time is None or self.valid_end_time is None:
+            return ""
+        if self.deactivation or self.is_deleted:
+            return "DEACTIVATED" if self.deactivation else "DELETED"
+        if self.used_count == self.stock.product.usage_count:
+            return "USED"
+        now = self._account.now()
+        if now >= self.valid_end_time:
+            return "EXPIRED"
+        if not self.confirmation:
+            return "CONFIRMING"
+        return "PENDING" if now < self.valid_begin_time else "EFFECTIVE"
+
+    def take(self) -> Notice | None:
+        """The user takes the pre-sent coupon in the component; it is CONFIRMING.
+
+        Returns:
+            The notification PRODUCT_COUPON_SP.SEND; None if no URL was set with notify-configs.
+
+        Raises:
+            ConfigurationError: the user has it already, or it was pre-sent more than five minutes ago.
+            Refusal: the stock gives no coupon to this user any more.
+        """
+        if self.state or self.pre_sent is None:
+            raise ConfigurationError(f"coupon {self.send_request_no}: came {self.state}; expected one not received yet")
+        if self._account.now() >= self.pre_sent + TOKEN_LIFE:
+            raise ConfigurationError(f"coupon {self.send_request_no}: came an expired token; pre-send the coupon again")
+        self._require_sendable()
+        return self._receive("RECEIVE_COMPONENT")
+
+    def delete(self) -> None:
+        """The user deletes the coupon in the wallet. There is no notification of this.
+
+        Raises:
+            ConfigurationError: the user does not have it.
+        """
+        if self.state in ("", "DELETED", "DEACTIVATED"):
+            raise ConfigurationError(
+                f"coupon {self.send_request_no}: came {self.state or 'not received'}; expected one that the user has"
+            )
+        self.is_deleted = True
+
+    def _require_sendable(self) -> None:
+        self.stock.require_sendable(self.openid, self.parameters.get("coupon_code"))
+
+    def _receive(self, channel: str) -> Notice | None:
+        """Gives the coupon to the user, and announces it.
+
+        Args:
+            channel: the send_channel.
+        """
+        account, period, now = self._account, self.stock.period, self._account.now()
+        self.coupon_code, self.send_channel, self.receive_time = self._draw_code(), channel, now
+        self.valid_begin_time, self.valid_end_time = period.apply(now)
+        self.stock.coupons[self.coupon_code] = self
+        if not account.coupon_url:
+            return None
+        sent = ("brand_id", "product_coupon_id", "stock_id", "appid", "attach")
+        resource = {
+            **{name: self.parameters[name] for name in sent if name in self.parameters},
+            "openid": self.openid,
+            "unionid": f"o{account.number('unionid', self.openid, digits=27)}",
+            **self._describe_receipt(),
+        }
+        return account.announce(
+            "PRODUCT_COUPON_SP.SEND", resource, account.coupon_url, "product_coupon", "商品券发放成功"
+        )
+
+    def _draw_code(self) -> str:
+        """Returns the code of the coupon: the merchant's, one of the uploaded ones, or a new one."""
+        if code := self.parameters.get("coupon_code"):
+            return str(code)
+        number = self._account.number("coupon", self.send_request_no, digits=16)
+        if self.stock.members["coupon_code_mode"] == "UPLOAD":
+            return self.stock.codes.pop(int(number) % len(self.stock.codes))
+        return number
+
+    def _describe_receipt(self) -> dict[str, str]:
+        return {
+            "coupon_code": self.coupon_code,
+            "send_request_no": self.send_request_no,
+            "send_channel": self.send_channel,
+            "receive_time": _format_time(self.receive_time),
+            "valid_begin_time": _format_time(self.valid_begin_time),
+            "valid_end_time": _format_time(self.valid_end_time),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Returns it as a query has it."""
+        described = {
+            **self._describe_receipt(),
+            "brand_id": self.parameters["brand_id"],
+            "coupon_state": self.state,
+            "product_coupon": self.stock.product.describe(),
+            "stock": self.stock.describe(),
+            **({"attach": self.parameters["attach"]} if "attach" in self.parameters else {}),
+            **self.confirmation,
+            **self.deactivation,
+        }
+        if self.stock.product.members["usage_mode"] == "SEQUENTIAL":
+            count = self.stock.product.usage_count
+            described["sequential_usage_detail"] = {
+                "total_count": count,
+                "used_count": self.used_count,
+                "detail_item_list": [self._describe_use(index) for index in range(count)],
+            }
+        elif self.uses:
+            described["single_usage_detail"] = self.uses[0]
+        return described
+
+    def _describe_use(self, index: int) -> dict[str, Any]:
+        """Returns one of several uses; those after the next one are PENDING."""
+        use = self.uses[index] if index < len(self.uses) else {}
+        if use and "return_time" not in use:
+            state = "USED"
+        elif index > self.used_count or self.state == "CONFIRMING":
+            state = "PENDING"
+        else:
+            state = self.state
+        receipt = self._describe_receipt()
+        return {
+            "detail_state": state,
+            **{name: receipt[name] for name in ("valid_begin_time", "valid_end_time")},
+            **use,
+        }
 
 
-COUPON_HANDLERS: dict[tuple[str, str], Handler] = {
-    ("POST", "/v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon"): _pre_send_coupon,
-}
+def _format_time(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""

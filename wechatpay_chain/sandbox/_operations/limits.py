@@ -54,6 +54,21 @@ _COMPLAINT: Mapping[str, _Limits] = {
     "reject_media_list": {"maxItems": 4},
     "remark": {"maxLength": 200},
 }
+_COUPON_NO: _Limits = {"minLength": 6, "maxLength": 40, "pattern": r"^[0-9A-Za-z_\-]+$"}
+_COUPON: Mapping[str, _Limits] = {
+    "send_request_no": _COUPON_NO,
+    "out_request_no": _COUPON_NO,
+    "notify_url": _NOTIFY_URL,
+    "deactivate_reason": {"minLength": 1, "maxLength": 150},
+    "code_list": {"minItems": 1, "maxItems": 200},
+    "page_size": {"minimum": 1, "maximum": 50},
+    "max_count": {"minimum": 1},
+    "max_count_per_day": {"minimum": 1},
+    "max_count_per_user": {"minimum": 1},
+    "available_days": {"minimum": 1, "maximum": 3650},
+    "available_seconds": {"minimum": 1, "maximum": 10**8},
+    "wait_days_after_receive": {"minimum": 0, "maximum": 3650},
+}
 # By the beginning of the path: the limits of members with these names, at any depth of the body and of the query.
 _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/transactions": _ORDER,
@@ -65,6 +80,7 @@ _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/merchant-service/complaint-notifications": {"url": _NOTIFY_URL},
     "/v3/merchant-service/complaints-v2/": {**_COMPLAINT, "limit": {"minimum": 1, "maximum": 300}},
     "/v3/merchant-service/complaints-v2": _COMPLAINT,
+    "/v3/marketing/partner/product-coupon": _COUPON,
     "/v3/security/echo": {"notify_url": _NOTIFY_URL},
 }
 

@@ -9,7 +9,8 @@ from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
-from wechatpay_chain.sandbox._operations.coupons import COUPON_HANDLERS
+from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
+from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
 from wechatpay_chain.sandbox._operations.orders import ORDER_HANDLERS
@@ -25,6 +26,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **SECURITY_HANDLERS,
     **ORDER_HANDLERS,
     **COMPLAINT_HANDLERS,
+    **COUPON_STOCK_HANDLERS,
     **COUPON_HANDLERS,
 }
 
