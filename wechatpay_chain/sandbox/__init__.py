@@ -10,6 +10,7 @@ from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
+from wechatpay_chain.sandbox._operations.applyments import Applyment
 from wechatpay_chain.sandbox._operations.complaints import Complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
@@ -17,6 +18,7 @@ from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, Pro
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = [
+    "Applyment",
     "CheckedRequest",
     "Complaint",
     "Coupon",

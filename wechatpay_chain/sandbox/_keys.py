@@ -13,8 +13,9 @@ from cryptography.x509.oid import NameOID
 
 from wechatpay_chain import crypto
 from wechatpay_chain._keys.certificate_list import ISSUER
+from wechatpay_chain.errors import ConfigurationError
 
-__all__ = ["Keys", "Signer", "certificate_pem"]
+__all__ = ["Keys", "Signer", "certificate_pem", "parse_signer"]
 
 
 class Signer(str, enum.Enum):
@@ -24,6 +25,20 @@ class Signer(str, enum.Enum):
 
     PUBLIC_KEY = "public-key"
     CERTIFICATE = "certificate"
+
+
+def parse_signer(sign_with: Signer | str | None) -> Signer | None:
+    """Returns the Signer of a value that a user gave; None stays None.
+
+    Args:
+        sign_with: a Signer, or its text.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if sign_with is not None and sign_with not in tuple(Signer):
+        raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
+    return None if sign_with is None else Signer(sign_with)
 
 
 class Keys:

@@ -20,9 +20,10 @@ from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Delivery, Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_malformed_response
-from wechatpay_chain.sandbox._keys import Keys, Signer
+from wechatpay_chain.sandbox._keys import Keys, Signer, parse_signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.applyments import Applyment
 from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
@@ -100,7 +101,7 @@ class Sandbox:
         self._keys = Keys()
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
         numbers = secrets.randbits(64) if seed is None else seed
-        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
+        self._gateway = Gateway(self._keys, parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
@@ -146,7 +147,7 @@ class Sandbox:
 
     @sign_with.setter
     def sign_with(self, signer: Signer | str | None) -> None:
-        self._gateway.sign_with = _parse_signer(signer)
+        self._gateway.sign_with = parse_signer(signer)
 
     @property
     def orders(self) -> dict[str, dict[str, Any]]:
@@ -167,6 +168,11 @@ class Sandbox:
     def coupons(self) -> dict[str, Coupon]:
         """The product coupons that were pre-sent or sent to users, by send_request_no."""
         return self._gateway.account.coupons
+
+    @property
+    def applyments(self) -> dict[str, Applyment]:
+        """The applyments by business_code or out_request_no."""
+        return self._gateway.account.applyments
 
     def complain(
         self,
@@ -375,12 +381,6 @@ class _Protocol(web.RequestHandler):
         response = web.Response(status=status, headers=malformed.headers, body=malformed.body)
         response.force_close()
         return response
-
-
-def _parse_signer(sign_with: Signer | str | None) -> Signer | None:
-    if sign_with is not None and sign_with not in tuple(Signer):
-        raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
-    return None if sign_with is None else Signer(sign_with)
 
 
 async def _break_connection(received: web.BaseRequest, response: SandboxResponse) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from wechatpay_chain.sandbox._keys import Keys
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.applyments import Applyment
     from wechatpay_chain.sandbox._operations.complaints import Complaint
     from wechatpay_chain.sandbox._operations.coupons import Coupon
     from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
@@ -74,6 +75,7 @@ class Account:
         product_coupons: the product coupons by product_coupon_id.
         coupons: the product coupons of users by send_request_no.
         coupon_url: where notifications of product coupons are posted to, and since when; empty for nowhere.
+        applyments: the applyments by business_code or out_request_no.
         announce: posts a notification: event type, resource, URL, original type, summary.
     """
 
@@ -87,6 +89,7 @@ class Account:
     coupon_url_time: datetime = field(default_factory=lambda: datetime.now(CHINA))
     product_coupons: dict[str, ProductCoupon] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
+    applyments: dict[str, Applyment] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
@@ -95,7 +98,7 @@ class Account:
         """Forgets everything but the keys."""
         self.orders.clear()
         self.files.clear()
-        for flow in (self.complaints, self.product_coupons, self.coupons):
+        for flow in (self.complaints, self.product_coupons, self.coupons, self.applyments):
             flow.clear()
         self.complaint_url = self.coupon_url = ""
         self._known.clear()

@@ -1,6 +1,7 @@
 """The operations of a merchant about complaints: the URL of notifications, queries, responses, completion and refunds.
 
-Source: https://pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter10_2_15.shtml and the pages beside it. They do not say which requests
+Source: https://pay.weixin.qq.com/docs/merchant/apis/consumer-complaint/complaints/complete-complaint-v2.html and the pages beside it.
+They do not say which requests
 a state refuses: as assumed here, those that would change nothing.
 """
 

@@ -2,7 +2,7 @@
 
 A complaint is PENDING until the merchant's first response, then PROCESSING until it is completed, its refund is rejected, or its
 approved refund has arrived. Then it is PROCESSED, until the payer repeats it.
-Source: https://pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter10_2_15.shtml and the pages beside it.
+Source: https://pay.weixin.qq.com/docs/merchant/apis/consumer-complaint/complaints/complete-complaint-v2.html and the pages beside it.
 """
 
 from __future__ import annotations

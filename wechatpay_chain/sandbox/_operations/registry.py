@@ -7,6 +7,7 @@ from functools import cache
 from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
+from wechatpay_chain.sandbox._operations.applyments import APPLYMENT_HANDLERS
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
@@ -28,6 +29,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **COMPLAINT_HANDLERS,
     **COUPON_STOCK_HANDLERS,
     **COUPON_HANDLERS,
+    **APPLYMENT_HANDLERS,
 }
 
 _TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
