@@ -450,7 +450,14 @@ def test_a_use_names_one_order(brand):
 
 def test_a_sequential_coupon_is_used_in_its_order(sandbox, client):
     info = {"count": 3, "type": "EQUAL", "available_days": 20}
-    brand = Brand(sandbox, client, product={"usage_mode": "SEQUENTIAL", "sequential_usage_info": info})
+    now = sandbox.now
+    times = {"available_begin_time": now.isoformat(), "available_end_time": (now + timedelta(days=90)).isoformat()}
+    brand = Brand(
+        sandbox,
+        client,
+        product={"usage_mode": "SEQUENTIAL", "sequential_usage_info": info},
+        sequential_usage_rule={"coupon_available_period": times},
+    )
     coupon = brand.send()
     client[f"{COUPON[1:]}/confirm"].post(
         openid=OPENID,
@@ -471,6 +478,10 @@ def test_a_sequential_coupon_is_used_in_its_order(sandbox, client):
     assert returned["sequential_usage_detail"]["used_count"] == 1
     brand.use(coupon, "use-0003")
     assert brand.use(coupon, "use-0004")["coupon_state"] == "USED"
+    other = brand.send("send-02")
+    assert states(brand.query(other)) == ["PENDING"] * 3
+    sandbox.advance(20 * 86400)
+    assert states(brand.query(other)) == ["EXPIRED"] * 3
 
 
 def test_the_code_of_the_merchant_is_used_once(sandbox, client):

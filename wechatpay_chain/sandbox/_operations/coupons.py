@@ -178,14 +178,13 @@ class Coupon:
         return described
 
     def _describe_use(self, index: int) -> dict[str, Any]:
-        """Returns one of several uses; those after the next one are PENDING."""
+        """Returns one of several uses; those after the next one, and all of a coupon not confirmed yet, are PENDING."""
         use = self.uses[index] if index < len(self.uses) else {}
+        state = self.state
         if use and "return_time" not in use:
             state = "USED"
-        elif index > self.used_count or self.state == "CONFIRMING":
+        elif state == "CONFIRMING" or (state == "EFFECTIVE" and index > self.used_count):
             state = "PENDING"
-        else:
-            state = self.state
         receipt = self._describe_receipt()
         return {
             "detail_state": state,

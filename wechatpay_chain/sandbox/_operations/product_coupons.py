@@ -125,7 +125,7 @@ def parse_period(product: ProductCoupon, stock: Mapping[str, Any], field_name: s
             field = f"{field_name}/{rule}/coupon_available_period/{name}"
             raise make_param_error(InvalidField(field, period[name], "is not a time"), "body") from None
 
-    days = product.members.get("sequential_usage_info", period).get("available_days")
+    days = (product.members.get("sequential_usage_info", {}) if is_sequential else period).get("available_days")
     seconds = period.get("available_seconds", 0)
     return Period(
         parse("available_begin_time"),
