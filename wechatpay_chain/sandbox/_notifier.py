@@ -201,6 +201,12 @@ class Notifier:
         }
         return Notice(notice_id, url, event_type, json.dumps(envelope, ensure_ascii=False).encode())
 
+    def reset(self) -> None:
+        """Forgets the notifications that wait, and sets the clock to the real time."""
+        with self._changed:
+            self._waiting.clear()
+            self._offset = 0.0
+
     def close(self) -> None:
         """Stops posting. A post that has begun is not interrupted."""
         with self._changed:

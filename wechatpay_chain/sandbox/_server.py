@@ -96,8 +96,9 @@ class Sandbox:
         self._host, self._port = host, port
         self._keys = Keys()
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
+        self._sign_with = _parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
-        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
+        self._gateway = Gateway(self._keys, self._sign_with, calendar=self._notifier.now, seed=numbers)
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
@@ -186,8 +187,10 @@ class Sandbox:
         return add
 
     def reset(self) -> None:
-        """Forgets all orders and files, faults, added operations and the history. Keys, the clock and notifications stay."""
+        """Forgets everything but the keys: orders, files, faults, added operations, waiting notifications, and the clock."""
         self._gateway.account.reset()
+        self._gateway.sign_with = self._sign_with
+        self._notifier.reset()
         self._gateway.routes.clear()
         self._faults.clear()
         self._history.clear()
