@@ -27,7 +27,7 @@ def test_each_test_begins_anew(wechatpay_sandbox, wechatpay_client, run):
     place(wechatpay_client)
     assert list(wechatpay_sandbox.orders) == ["order-1"]
     wechatpay_sandbox.advance(3600)
-    wechatpay_sandbox.fault("system-error")
+    wechatpay_sandbox.fault("500")
     wechatpay_sandbox.operation("GET", "/v3/certificates")(lambda request: {"data": []})
 
 
