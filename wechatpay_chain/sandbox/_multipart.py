@@ -87,7 +87,8 @@ def _part(segment: MultipartSegment, content: bytes) -> Part:
     if segment.disposition != "form-data" or not segment.name:
         raise MultipartError("a part has no name")
     header = dict(segment.headerlist).get("Content-Disposition", "")
-    file_name = segment.filename
+    # The parser decodes what browsers encode; some clients encode a backslash too.
+    file_name = segment.filename.replace("%5C", "\\") if segment.filename is not None else None
     if extended := _EXTENDED.search(header):
         file_name = unquote(extended[1])
     return Part(segment.name, file_name, segment.content_type or "", content)

@@ -37,8 +37,7 @@ def _make_upload(rule: Rule, member: str, response: Schema) -> Handler:
         most = rule.most.get(suffix, 0 if rule.most and name else max(rule.most.values(), default=len(file.content)))
         if not 0 < len(file.content) <= most:
             raise _param_error(rule.part, "unsuitable suffix or size")
-        # Some clients write a backslash in a quoted name twice, as HTTP has it, some once, as browsers do.
-        if rule.name and file.name and name not in (file.name, re.sub(r"\\(.)", r"\1", file.name)):
+        if rule.name and file.name and file.name != name:
             raise _param_error(rule.name, "is not the name of the file")
         digest = new_digest(rule.algorithm)
         digest.update(file.content)
