@@ -249,7 +249,7 @@ class Gateway:
             check_fields(query, operation.query, decrypt, "query") if operation.query else query,
             check_fields(body, checked, decrypt, "body") if checked else {},
             uploaded,
-            request.headers.get("Host", ""),
+            request.origin,
         )
 
 
