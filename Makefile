@@ -49,6 +49,7 @@ types: $(VENV)/types
 	$(BIN)/mypy $(VENV)/programs
 	$(BIN)/pyright --pythonpath $(BIN)/python $(VENV)/programs/*.py
 	$(BIN)/python -m tests.typing.editor
+	$(BIN)/python -m tests.typing.budgets
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet
