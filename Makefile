@@ -53,6 +53,7 @@ types: $(VENV)/types
 	$(BIN)/mypy build/pages
 	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py
 	$(BIN)/python -m tests.typing.editor
+	$(BIN)/python -m tests.typing.budgets
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet

@@ -1,6 +1,6 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `TYPES` names types. `corrected_schemas.py` replaces whole schemas. A correction that corrects
+`CORRECTIONS` change one place each; `PATTERNS` and `TYPES` translate what each of them says. `corrected_schemas.py` replaces whole schemas. A correction that corrects
 nothing stops the generator, so that this file never outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["CORRECTIONS", "TYPES", "Correction"]
+__all__ = ["CORRECTIONS", "PATTERNS", "TYPES", "Correction"]
 
 
 class Correction(NamedTuple):
@@ -84,6 +84,17 @@ CORRECTIONS = (
         "response.amount.payer _currency",
         "a slip",
         rename="payer_currency",
+    ),
+    *(
+        Correction(
+            f"POST /v3/pay/{payee}transactions/{kind}",
+            "body.scene_info.store_info",
+            "a store has an id, and the rest is optional [SK, the class StoreInfo]",
+            optional=("name", "area_code", "address"),
+            required=("id",),
+        )
+        for payee in ("", "partner/")
+        for kind in ("app", "h5", "jsapi", "native")
     ),
     # Refunds. A refund of a merchant has `mchid`, that of a partner `sp_mchid` and `sub_mchid`.
     *(
@@ -326,6 +337,15 @@ CORRECTIONS = (
         {"example": "FEN_DAY"},
     ),
 )
+
+PATTERNS = {
+    "/[0-9]{6}/": "^[0-9]{6}$",
+    r"/[a-zA-Z0-9\|\*_-]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",
+    r"/[a-zA-Z0-9\|-_\*]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",  # a hyphen within a class is a range
+    r"/\d{8}|\d{14}/": "^(?:[0-9]{8}|[0-9]{14})$",
+    r"/\d{8}|\d{14}|OnAccept/": "^(?:[0-9]{8}|[0-9]{14}|OnAccept)$",
+}
+"""Regular expressions between slashes, and what they say of the whole text."""
 
 TYPES = {
     "int": "integer",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.catalogue.corrected_schemas import SCHEMAS
-from tools.catalogue.corrections import CORRECTIONS, TYPES, Correction
+from tools.catalogue.corrections import CORRECTIONS, PATTERNS, TYPES, Correction
 
 __all__ = ["read_facts"]
 
@@ -163,6 +163,8 @@ def _schema(source: Schema) -> Schema:
     if source.get("encrypted"):
         schema["encrypted"] = True
     schema |= {limit: source[limit] for limit in _LIMITS if source.get(limit) is not None}
+    if pattern := schema.get("pattern"):
+        schema["pattern"] = PATTERNS[pattern]
     match kind:
         case "object":
             return _object_schema(source)
