@@ -28,7 +28,7 @@ _MOST = 3
 _COMPARED = 30
 """How many paths are compared letter by letter: those with the most words in common with the call's, and about its length."""
 
-_SIMILAR = 0.75
+_SIMILAR = 0.8
 """How similar a path must be to be named, from 0 to 1."""
 
 _LONGEST = 300
