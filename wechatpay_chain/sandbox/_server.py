@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
+from wechatpay_chain._catalogue.operations import find_event
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
-from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse
+from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, SandboxResponse, make_request_id
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._listener import Listener
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.answers import fill
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
@@ -256,6 +258,31 @@ class Sandbox:
             return self._gateway.break_signature(self._sign_notification(body), body, first_fault)
 
         return self._notifier.notify(event_type, resource, url, kind, sign_first)
+
+    def notification(
+        self, event_type: str, resource: Mapping[str, Any] = {}, *, original_type: str = ""
+    ) -> tuple[dict[str, str], bytes]:
+        """Returns the headers and the body of a notification, for a test client that has no URL.
+
+            headers, body = sandbox.notification("REFUND.SUCCESS", {"out_refund_no": "…"})
+            app.test_client().post("/notify", headers=headers, data=body)
+
+        Args:
+            event_type: the event type.
+            resource: members of the resource. The required members that it lacks are filled in, if the event is documented.
+            original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
+        """
+        known = find_event(event_type)
+        kinds = {each.original_type: each.schema for each in known.resources} if known else {}
+        first = next(iter(kinds), "")
+        kind = original_type or first or event_type.partition(".")[0].lower()
+        if schema := kinds.get(original_type or first):
+            account = self._gateway.account
+            digest = account.number(event_type, resource, digits=40).encode()
+            resource = fill(schema, {**account.identity(schema), **resource}, digest, account.now())
+        body = self._notifier.make(event_type, resource, "", kind, "沙箱通知").body
+        headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
+        return {**headers, **self._sign_notification(body)}, body
 
     def advance(self, seconds: float) -> None:
         """Advances the sandbox's clock. The notifications that are due by then have been posted when this returns.

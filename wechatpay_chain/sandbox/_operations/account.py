@@ -97,6 +97,10 @@ class Account:
         """Returns what is known under a number; nothing if it was not given before."""
         return self._known.get((name, str(value)), {})
 
+    def identity(self, schema: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the merchant's own numbers that a schema requires."""
+        return {name: self.keys.mchid for name in ("mchid", "sp_mchid") if name in schema["required"]}
+
     def number(self, *parts: object, digits: int) -> str:
         """Returns a number that the service assigns: digits that depend on the seed and on these parts only.
 
