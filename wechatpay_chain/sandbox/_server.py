@@ -16,6 +16,7 @@ from wechatpay_chain._catalogue.operations import find_event
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._control import PREFIX, Control
 from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, SandboxResponse, make_request_id
@@ -109,6 +110,7 @@ class Sandbox:
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
+        self._control = Control(self)
         self._listener = Listener(self._handle, host, port, context, proxy)
         self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
         self._authority_file = AuthorityFile(self.authority)
@@ -311,6 +313,8 @@ class Sandbox:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
         # `received.read()` is limited to one megabyte, and files may be larger.
         body = await received.content.read()
+        if received.path.startswith(PREFIX):
+            return await self._control.respond(received, body)
         request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
         fault = self._faults.draw()
         response = self._gateway.respond(request, fault)
