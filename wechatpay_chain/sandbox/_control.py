@@ -11,9 +11,9 @@ import asyncio
 import dataclasses
 import ipaddress
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
@@ -27,54 +27,18 @@ PREFIX = "/_sandbox/"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-class Steered(Protocol):
-    """The part of a sandbox that can be steered from outside."""
-
-    base_url: str
-    fault: Callable[..., Any]
-    heal: Callable[..., Any]
-    rotate: Callable[..., Any]
-    advance: Callable[..., Any]
-    reset: Callable[..., Any]
-    notify: Callable[..., Any]
-
-    @property
-    def credentials(self) -> Mapping[str, Any]:
-        """The credentials of the merchant."""
-        ...
-
-    @property
-    def now(self) -> datetime:
-        """The time on the sandbox's clock."""
-        ...
-
-    @property
-    def orders(self) -> Mapping[str, Any]:
-        """The orders by number."""
-        ...
-
-    @property
-    def history(self) -> Sequence[Any]:
-        """The requests so far."""
-        ...
-
-
 class Control:
     """Carries out what is asked for below `/_sandbox/`.
 
     Args:
-        sandbox: the sandbox that is steered.
+        actions: the methods of the sandbox by name, which a POST calls.
+        state: returns the state of the sandbox, for a GET of `state`.
     """
 
-    def __init__(self, sandbox: Steered) -> None:
+    def __init__(self, actions: Iterable[Callable[..., Any]], state: Callable[[], Mapping[str, Any]]) -> None:
         self._actions: dict[tuple[str, str], Callable[..., Any]] = {
-            ("GET", "state"): lambda: describe(sandbox),
-            ("POST", "fault"): sandbox.fault,
-            ("POST", "heal"): sandbox.heal,
-            ("POST", "rotate"): sandbox.rotate,
-            ("POST", "advance"): sandbox.advance,
-            ("POST", "reset"): sandbox.reset,
-            ("POST", "notify"): sandbox.notify,
+            ("GET", "state"): state,
+            **{("POST", action.__name__): action for action in actions},
         }
 
     async def respond(self, received: web.BaseRequest, body: bytes) -> web.Response:
@@ -96,17 +60,6 @@ class Control:
         except (ConfigurationError, TypeError, ValueError, KeyError) as error:
             return _error(400, str(error))
         return web.json_response({"result": _plain(result)}, dumps=_dumps)
-
-
-def describe(sandbox: Steered) -> dict[str, Any]:
-    """Returns the state of a sandbox as JSON values, without its keys."""
-    return {
-        "base_url": sandbox.base_url,
-        "mchid": sandbox.credentials["mchid"],
-        "now": sandbox.now.isoformat(timespec="seconds"),
-        "orders": sandbox.orders,
-        "requests": len(sandbox.history),
-    }
 
 
 def _is_own(received: web.BaseRequest) -> bool:

@@ -110,7 +110,8 @@ class Sandbox:
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
-        self._control = Control(self)
+        actions = (self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
+        self._control = Control(actions, self._state)
         self._listener = Listener(self._handle, host, port, context, proxy)
         self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
         self._authority_file = AuthorityFile(self.authority)
@@ -324,6 +325,15 @@ class Sandbox:
         if response.delivery in (Delivery.NONE, Delivery.HALF):
             return await _break_connection(received, response)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "base_url": self.base_url,
+            "mchid": self._keys.mchid,
+            "now": self.now,
+            "orders": self.orders,
+            "requests": len(self._history),
+        }
 
     def _origin(self, headers: Mapping[str, str]) -> str:
         if self._public_url:
