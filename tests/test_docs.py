@@ -127,6 +127,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
         monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
+        sandbox.pay(ORDER["out_trade_no"], notify=False)
         # The pages fetch the bills of yesterday, which are ready at 10:00.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
         scope = {"client": client, "sandbox": sandbox, "__name__": "page"}

@@ -23,7 +23,10 @@ from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 
 if TYPE_CHECKING:
@@ -146,9 +149,19 @@ class Sandbox:
         self._gateway.sign_with = _parse_signer(signer)
 
     @property
-    def orders(self) -> dict[str, dict[str, Any]]:
-        """The orders by out_trade_no, each as the body of a query's response."""
-        return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
+    def orders(self) -> dict[str, Order]:
+        """The orders by out_trade_no, also code payments and the sub-orders of combined orders."""
+        return self._gateway.account.orders
+
+    @property
+    def combined_orders(self) -> dict[str, CombinedOrder]:
+        """The combined orders by combine_out_trade_no."""
+        return self._gateway.account.combined_orders
+
+    @property
+    def refunds(self) -> dict[str, Refund]:
+        """The refunds by out_refund_no."""
+        return self._gateway.account.refunds
 
     @property
     def history(self) -> list[Seen]:
@@ -185,8 +198,25 @@ class Sandbox:
 
         return add
 
+    def pay(self, out_trade_no: str, **details: Any) -> Notice | None:
+        """Pays an order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
+
+        Args:
+            out_trade_no: the number of an order or of a combined order.
+            **details: the arguments of `Order.pay` or `CombinedOrder.pay`, such as openid, or notify=False.
+
+        Returns:
+            The notification, which is posted in another thread; None if none is.
+
+        Raises:
+            KeyError: there is no such order.
+            Refusal: it is paid, closed, or past its deadline.
+        """
+        combined = self.combined_orders.get(out_trade_no)
+        return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
+
     def reset(self) -> None:
-        """Forgets all orders and files, faults, added operations and the history. Keys, the clock and notifications stay."""
+        """Forgets all orders, refunds and files, faults, added operations and the history. Keys, the clock and notifications stay."""
         self._gateway.account.reset()
         self._gateway.routes.clear()
         self._faults.clear()
