@@ -25,7 +25,7 @@ def _pay(account: Account, request: CheckedRequest) -> Result:
     number = placed["out_trade_no"]
     order = account.orders.get(number)
     if order is not None:
-        order.require_payable()
+        order._require_payable()
         require_same((order.placed, order.trade_type) == (placed, "MICROPAY"))
         return 200, _describe_pending(order)
     order = account.orders[number] = Order(placed, "MICROPAY", now, now + UNPAID, _state="USERPAYING", _account=account)

@@ -54,11 +54,11 @@ class CombinedOrder:
         Raises:
             Refusal: the combined order is paid, closed, or past its deadline.
         """
-        self.orders[0].require_payable()
+        self.orders[0]._require_payable()
         payer = openid or self.placed.get("combine_payer_info", {}).get("openid", "")
-        self.orders[0].receive(payer, bank_type, 0)
+        self.orders[0]._receive(payer, bank_type, 0)
         for order in self.orders[1:]:
-            order.receive(self.openid, bank_type, 0)
+            order._receive(self.openid, bank_type, 0)
         url = self.placed.get("notify_url")
         if not notify or not url:
             return None
@@ -76,7 +76,7 @@ class CombinedOrder:
             Refusal: they are paid.
         """
         for order in self.orders:
-            order.shut()
+            order._shut()
 
     @property
     def openid(self) -> str:
@@ -111,7 +111,7 @@ def _describe_sub_order(order: Order) -> dict[str, Any]:
         "attach": order.placed["attach"],
         "success_time": order.payment.success_time.isoformat(timespec="milliseconds"),
         "amount": {**amount, "payer_amount": order.payer_total, "payer_currency": "CNY"},
-        "promotion_detail": order.describe_coupons(),
+        "promotion_detail": order._describe_coupons(),
     }
 
 
@@ -132,7 +132,7 @@ def _place_combined(account: Account, placed: Mapping[str, Any], trade_type: str
         account.combined_orders[number] = combined
         account.orders.update(orders)
     else:
-        combined.orders[0].require_payable()
+        combined.orders[0]._require_payable()
         require_same((combined.placed, combined.trade_type) == (placed, trade_type))
     combined.prepay_id = make_prepay_id(account, number)
     return combined

@@ -155,8 +155,8 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
         """
         self._require_single()
-        self.require_payable()
-        self.receive(openid, bank_type, discount)
+        self._require_payable()
+        self._receive(openid, bank_type, discount)
         url = self.placed.get("notify_url")
         if not notify or not url:
             return None
@@ -169,7 +169,7 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order.
         """
         self._require_single()
-        self.require_payable()
+        self._require_payable()
         if self._state == "USERPAYING":
             self._state = "PAYERROR"
 
@@ -186,7 +186,7 @@ class Order:
         self._require_single()
         if self.trade_type == "MICROPAY":
             raise Refusal(400, "INVALID_REQUEST", "付款码支付的订单只能撤销，不能关闭")
-        self.shut()
+        self._shut()
 
     def reverse(self) -> None:
         """Reverses a code payment, as the operation of that name does; what was paid goes back to the user.
@@ -221,17 +221,17 @@ class Order:
             "success_time": self.payment.success_time.isoformat(timespec="seconds"),
             "payer": self._describe_payer(self.payment.openid),
             "amount": amount,
-            "promotion_detail": self.describe_coupons(),
+            "promotion_detail": self._describe_coupons(),
             **({"scene_info": {"device_id": device}} if device else {}),
         }
 
-    def describe_coupons(self) -> list[dict[str, Any]]:
+    def _describe_coupons(self) -> list[dict[str, Any]]:
         """Returns the coupons that paid a part of the order."""
         if self.payment is None or not self.payment.discount:
             return []
         discount = self.payment.discount
         coupon = {
-            "coupon_id": self.coupon_id,
+            "coupon_id": self._coupon_id,
             "name": "沙箱代金券",
             "scope": "GLOBAL",
             "type": "NOCASH",
@@ -245,23 +245,23 @@ class Order:
         return [coupon]
 
     @property
-    def coupon_id(self) -> str:
+    def _coupon_id(self) -> str:
         """The number of the coupon, if one was used."""
         return self._account.number(self.out_trade_no, "coupon", digits=10)
 
-    def require_payable(self) -> None:
+    def _require_payable(self) -> None:
         """Checks that a user can pay the order.
 
         Raises:
             Refusal: the order is paid, closed, or past its deadline.
         """
-        self.require_unpaid()
+        self._require_unpaid()
         if self.trade_state not in ("NOTPAY", "USERPAYING"):
             raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
         if self.trade_state == "NOTPAY" and self._account.now() >= self.time_expire:
             raise Refusal(400, "ORDER_CLOSED", "订单已过支付截止时间，请更换商户订单号重新下单")
 
-    def require_unpaid(self) -> None:
+    def _require_unpaid(self) -> None:
         """Checks that the order has not been paid.
 
         Raises:
@@ -270,16 +270,16 @@ class Order:
         if self.trade_state in ("SUCCESS", "REFUND"):
             raise Refusal(400, "ORDERPAID", "订单已支付")
 
-    def shut(self) -> None:
+    def _shut(self) -> None:
         """Closes the order, also a sub-order.
 
         Raises:
             Refusal: it has been paid.
         """
-        self.require_unpaid()
+        self._require_unpaid()
         self._state = "CLOSED"
 
-    def receive(self, openid: str, bank_type: str, discount: int) -> None:
+    def _receive(self, openid: str, bank_type: str, discount: int) -> None:
         """Receives the payment of a user; the arguments are those of `pay`.
 
         Raises:

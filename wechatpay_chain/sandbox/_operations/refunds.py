@@ -135,7 +135,7 @@ class Refund:
             **self._describe_success(),
         }
 
-    def retry_abnormal(self, asked: Mapping[str, Any]) -> None:
+    def _retry_abnormal(self, asked: Mapping[str, Any]) -> None:
         """Processes an abnormal refund again, to another account.
 
         Args:
@@ -182,7 +182,7 @@ class Refund:
         if not self.discount:
             return []
         coupon = {
-            "promotion_id": self.order.coupon_id,
+            "promotion_id": self.order._coupon_id,
             "scope": "GLOBAL",
             "type": "DISCOUNT",
             "amount": self.order.total - self.order.payer_total,
@@ -291,7 +291,7 @@ def _apply_abnormal(account: Account, request: CheckedRequest) -> Result:
     refund = next((one for one in account.refunds.values() if one.refund_id == refund_id), None)
     if refund is None:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-    refund.retry_abnormal(request.body)
+    refund._retry_abnormal(request.body)
     return 200, refund.describe()
 
 

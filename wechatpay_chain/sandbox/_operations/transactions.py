@@ -98,7 +98,7 @@ def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -
         deadline = parse_deadline(placed.get("time_expire"), now)
         order = account.orders[number] = Order(placed, trade_type, now, deadline, _account=account)
     else:
-        order.require_payable()
+        order._require_payable()
         require_same((order.placed, order.trade_type) == (placed, trade_type))
     order.prepay_id = make_prepay_id(account, number)
     return order
