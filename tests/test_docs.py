@@ -130,6 +130,13 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
         monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
+        # The bills list payments, of the merchant and of a sub-merchant.
+        merchants = {"sp_appid": ORDER["appid"], "sp_mchid": client.mchid, "sub_mchid": "1900000109"}
+        placed = {name: value for name, value in ORDER.items() if name != "appid"} | {"out_trade_no": "20251231-0001"}
+        client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid, "out_trade_no": "20251231-0000"})
+        client.v3.pay.partner.transactions.native.post(json={**placed, **merchants})
+        sandbox.pay("20251231-0000", notify=False)
+        sandbox.pay("20251231-0001", notify=False)
         # The pages fetch the bills of yesterday, which are ready at 10:00.
         sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
         scope = {"client": client, "sandbox": sandbox, "__name__": "page"}

@@ -10,7 +10,23 @@ from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
+from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
+from wechatpay_chain.sandbox._operations.orders import Order, Payment
+from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
-__all__ = ["CheckedRequest", "Fault", "Notice", "Posted", "Refusal", "Sandbox", "Seen", "Signer"]
+__all__ = [
+    "CheckedRequest",
+    "CombinedOrder",
+    "Fault",
+    "Notice",
+    "Order",
+    "Payment",
+    "Posted",
+    "Refund",
+    "Refusal",
+    "Sandbox",
+    "Seen",
+    "Signer",
+]

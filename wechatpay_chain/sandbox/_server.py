@@ -25,7 +25,10 @@ from wechatpay_chain.sandbox._listener import Listener
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.answers import fill
+from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
 
@@ -110,7 +113,7 @@ class Sandbox:
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
-        actions = (self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
+        actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
         self._control = Control(actions, self._state)
         self._listener = Listener(self._handle, host, port, context, proxy)
         self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
@@ -159,9 +162,19 @@ class Sandbox:
         self._gateway.sign_with = _parse_signer(signer)
 
     @property
-    def orders(self) -> dict[str, dict[str, Any]]:
-        """The orders by out_trade_no, each as the body of a query's response."""
-        return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
+    def orders(self) -> dict[str, Order]:
+        """The orders by out_trade_no, also code payments and the sub-orders of combined orders."""
+        return self._gateway.account.orders
+
+    @property
+    def combined_orders(self) -> dict[str, CombinedOrder]:
+        """The combined orders by combine_out_trade_no."""
+        return self._gateway.account.combined_orders
+
+    @property
+    def refunds(self) -> dict[str, Refund]:
+        """The refunds by out_refund_no."""
+        return self._gateway.account.refunds
 
     @property
     def history(self) -> list[Seen]:
@@ -197,6 +210,23 @@ class Sandbox:
             return respond
 
         return add
+
+    def pay(self, out_trade_no: str, **details: Any) -> Notice | None:
+        """Pays an order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
+
+        Args:
+            out_trade_no: the number of an order or of a combined order.
+            **details: the arguments of `Order.pay` or `CombinedOrder.pay`, such as openid, or notify=False.
+
+        Returns:
+            The notification, which is posted in another thread; None if none is.
+
+        Raises:
+            KeyError: there is no such order.
+            Refusal: it is paid, closed, or past its deadline.
+        """
+        combined = self.combined_orders.get(out_trade_no)
+        return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
 
     def reset(self) -> None:
         """Forgets everything but the keys: orders, files, faults, added operations, waiting notifications, and the clock."""

@@ -1,4 +1,4 @@
-"""The merchant's account: the orders and files that the sandbox remembers, and how a request is refused."""
+"""The merchant's account: the orders, refunds and files that the sandbox remembers, and how a request is refused."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.combined import CombinedOrder
+    from wechatpay_chain.sandbox._operations.orders import Order
+    from wechatpay_chain.sandbox._operations.refunds import Refund
 
 __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
 CHINA = timezone(timedelta(hours=8))
 """The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
 
-Announce = Callable[[str, Mapping[str, Any], str, str, str], object]
+Announce = Callable[[str, Mapping[str, Any], str, str, str], "Notice | None"]
 
 MOST_KNOWN = 50_000
 """How many numbers are remembered."""
@@ -59,8 +65,9 @@ class Account:
     Attributes:
         keys: the keys of the merchant and of the service.
         calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
-        orders: the orders by out_trade_no. Each has `placed`, the parameters of the order; `prepay_id`; `state`, the body
-            of a query's response; and `time`, when it was placed.
+        orders: the orders by out_trade_no, also the sub-orders of combined orders.
+        combined_orders: the combined orders by combine_out_trade_no.
+        refunds: the refunds by out_refund_no.
         files: the files that can be downloaded, by media ID or token.
         seed: makes the numbers that the service assigns repeatable.
         announce: posts a notification: event type, resource, URL, original type, summary.
@@ -70,13 +77,17 @@ class Account:
     calendar: Callable[[], float]
     seed: int = 0
     announce: Announce = lambda *_: None
-    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    combined_orders: dict[str, CombinedOrder] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
         self.orders.clear()
+        self.combined_orders.clear()
+        self.refunds.clear()
         self.files.clear()
         self._known.clear()
 
@@ -114,21 +125,6 @@ class Account:
     def now(self) -> datetime:
         """Returns the calendar's time in China's time zone."""
         return datetime.fromtimestamp(self.calendar(), CHINA)
-
-    def find_order(self, out_trade_no: str, mchid: str) -> dict[str, Any]:
-        """Returns an order of this merchant.
-
-        Args:
-            out_trade_no: the merchant's order number.
-            mchid: the merchant number in the request.
-
-        Raises:
-            Refusal: there is no such order, or the merchant number is another merchant's.
-        """
-        self.require_mchid(mchid)
-        if out_trade_no not in self.orders:
-            raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
-        return self.orders[out_trade_no]
 
     def find_file(self, name: str) -> StoredFile:
         """Returns the file of a media ID or token.

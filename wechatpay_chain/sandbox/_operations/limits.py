@@ -33,6 +33,7 @@ _ORDER: Mapping[str, _Limits] = {
     "currency": {"enum": ["CNY"]},
     "quantity": {"minimum": 1},
     "openid": {"minLength": 1, "maxLength": 128},
+    "sub_orders": {"minItems": 1, "maxItems": 50},
 }
 _REFUND: Mapping[str, _Limits] = {
     "out_refund_no": _REFUND_NO,
@@ -71,9 +72,7 @@ def _limit(schema: Schema, limits: Mapping[str, _Limits]) -> Schema:
     if schema["type"] != "object":
         return schema
     properties = {
-        name: {**member, **limits[name]}
-        if name in limits and member["type"] in ("string", "integer")
-        else _limit(member, limits)
+        name: {**_limit(member, limits), **(limits.get(name, {}) if member["type"] != "object" else {})}
         for name, member in schema["properties"].items()
     }
     return {**schema, "properties": properties}

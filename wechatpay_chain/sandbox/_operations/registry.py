@@ -8,11 +8,14 @@ from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
+from wechatpay_chain.sandbox._operations.codepay import CODEPAY_HANDLERS
+from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.coupons import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
-from wechatpay_chain.sandbox._operations.orders import ORDER_HANDLERS
+from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
+from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
 from wechatpay_chain.sandbox._schema import Checker
 
@@ -22,7 +25,10 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **UPLOAD_HANDLERS,
     **BILL_HANDLERS,
     **SECURITY_HANDLERS,
-    **ORDER_HANDLERS,
+    **TRANSACTION_HANDLERS,
+    **COMBINED_HANDLERS,
+    **CODEPAY_HANDLERS,
+    **REFUND_HANDLERS,
     **COUPON_HANDLERS,
 }
 

@@ -1,4 +1,4 @@
-"""The operations about keys and encryption: the list of platform certificates, and an echo."""
+"""The operations about keys and encryption: the list of platform certificates, and an echo that can post a notification."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from cryptography import x509
 
 from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._keys import Keys, certificate_pem
-from wechatpay_chain.sandbox._operations.account import CHINA, Account
+from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
 __all__ = ["SECURITY_HANDLERS"]
 
 
-def _list_certificates(account: Account, _request: CheckedRequest) -> Result:
+def _list_certificates(account: Account, request: CheckedRequest) -> Result:
+    if request.query.get("algorithm_type") == "SM2":  # the sandbox has certificates of RSA only
+        raise Refusal(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书")
     return 200, {"data": [_describe_certificate(account.keys, *item) for item in account.keys.certificates.items()]}
 
 
@@ -44,6 +46,10 @@ def _echo(account: Account, request: CheckedRequest) -> Result:
     body = {"echo_message": request.body["echo_message"]}
     if (decrypted := request.body.get("encrypted_echo_message")) is not None:
         body["encrypted_echo_message"] = crypto.encrypt(decrypted, account.keys.merchant.public_key())
+    if url := request.body.get("notify_url"):
+        # The notification spells one member in another way than the request and the response.
+        resource = {name.replace("encrypted_", "encrypt_"): value for name, value in body.items()}
+        account.announce("SECURITY_ECHO.SUCCESS", resource, url, "security", "安全测试成功")
     return 200, body
 
 

@@ -1,0 +1,72 @@
+"""A merchant's server: receives the notifications of a sandbox over HTTP, and verifies and decrypts them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from jsonschema import Draft202012Validator
+
+from tests.test_sandbox_operations import to_json_schema
+from wechatpay_chain._catalogue.operations import find_event
+
+
+class Shop:
+    """The notifications that were received.
+
+    Attributes:
+        url: where it listens.
+    """
+
+    def __init__(self, url):
+        self.url, self._received = url, queue.Queue()
+
+    def receive(self, *, is_combined=False):
+        """Returns the next notification as its event type and resource, which fits the catalogue's schema.
+
+        Args:
+            is_combined: whether it is the payment of a combined order, of which the catalogue requires members that only
+                other payments have.
+        """
+        notice = self._received.get(timeout=10)
+        (documented,) = (
+            one for one in find_event(notice.event_type).resources if one.original_type == notice.original_type
+        )
+        schema = {**documented.schema, "required": []} if is_combined else documented.schema
+        fits = Draft202012Validator(to_json_schema(schema))
+        assert [error.message for error in fits.iter_errors(notice.resource)] == []
+        assert notice.resource.keys() <= schema["properties"].keys()
+        return notice.event_type, notice.resource
+
+    def is_empty(self):
+        """Tells whether no notification waits to be read."""
+        return self._received.empty()
+
+
+@contextmanager
+def keep_shop(client):
+    """Runs a merchant's server, which responds with 204 to each notification.
+
+    Args:
+        client: verifies and decrypts them.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            shop._received.put(client.notifications.parse(self.headers.items(), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        shop = Shop(f"http://127.0.0.1:{server.server_address[1]}/notify")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield shop
+        server.shutdown()
+        thread.join()
