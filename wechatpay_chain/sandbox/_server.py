@@ -25,6 +25,7 @@ from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._operations.transfers import Transfer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -151,6 +152,11 @@ class Sandbox:
         return {number: dict(order["state"]) for number, order in list(self._gateway.account.orders.items())}
 
     @property
+    def transfers(self) -> dict[str, Transfer]:
+        """The transfers to users by out_bill_no. They can be confirmed and finished."""
+        return self._gateway.account.transfers
+
+    @property
     def history(self) -> list[Seen]:
         """The last 10,000 requests, in the order in which they were handled."""
         return list(self._history)
@@ -260,6 +266,8 @@ class Sandbox:
             ConfigurationError: seconds is not a number in this range.
         """
         self._notifier.advance(seconds)
+        self._gateway.account.settle()
+        self._notifier.advance(0)  # posts what this has announced
 
     def client(self, **settings: Any) -> Client:
         """Returns a client with the merchant's credentials, which connects without a proxy.

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.transfers import Transfer
 
 __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
 CHINA = timezone(timedelta(hours=8))
 """The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
 
-Announce = Callable[[str, Mapping[str, Any], str, str, str], object]
+Announce = Callable[[str, Mapping[str, Any], str, str, str], "Notice | None"]
 
 MOST_KNOWN = 50_000
 """How many numbers are remembered."""
@@ -62,8 +67,10 @@ class Account:
         orders: the orders by out_trade_no. Each has `placed`, the parameters of the order; `prepay_id`; `state`, the body
             of a query's response; and `time`, when it was placed.
         files: the files that can be downloaded, by media ID or token.
+        transfers: the transfers to users by out_bill_no.
         seed: makes the numbers that the service assigns repeatable.
         announce: posts a notification: event type, resource, URL, original type, summary.
+        lock: is held while a state is read and changed, because users act in other threads than requests.
     """
 
     keys: Keys
@@ -72,13 +79,21 @@ class Account:
     announce: Announce = lambda *_: None
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
         self.orders.clear()
         self.files.clear()
+        self.transfers.clear()
         self._known.clear()
+
+    def settle(self) -> None:
+        """Enters the states that time has brought about, so that they are notified although nobody reads them."""
+        for transfer in list(self.transfers.values()):
+            transfer.settle()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.
