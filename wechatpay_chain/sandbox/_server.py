@@ -25,6 +25,7 @@ from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._operations.sharing import Sharing
 from wechatpay_chain.sandbox._operations.transfers import Transfer
 
 if TYPE_CHECKING:
@@ -155,6 +156,11 @@ class Sandbox:
     def transfers(self) -> dict[str, Transfer]:
         """The transfers to users by out_bill_no. They can be confirmed and finished."""
         return self._gateway.account.transfers
+
+    @property
+    def sharing(self) -> Sharing:
+        """The profit sharing: its receivers, orders and returns, which can be finished, and its settings."""
+        return self._gateway.account.sharing
 
     @property
     def history(self) -> list[Seen]:

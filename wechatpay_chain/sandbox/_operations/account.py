@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+from wechatpay_chain.sandbox._operations.sharing import Sharing
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -68,6 +69,7 @@ class Account:
             of a query's response; and `time`, when it was placed.
         files: the files that can be downloaded, by media ID or token.
         transfers: the transfers to users by out_bill_no.
+        sharing: the profit sharing: receivers, shares and returns.
         seed: makes the numbers that the service assigns repeatable.
         announce: posts a notification: event type, resource, URL, original type, summary.
         lock: is held while a state is read and changed, because users act in other threads than requests.
@@ -80,20 +82,26 @@ class Account:
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
+    sharing: Sharing = field(init=False, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.sharing = Sharing(self)
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
         self.orders.clear()
         self.files.clear()
         self.transfers.clear()
+        self.sharing = Sharing(self)
         self._known.clear()
 
     def settle(self) -> None:
         """Enters the states that time has brought about, so that they are notified although nobody reads them."""
         for transfer in list(self.transfers.values()):
             transfer.settle()
+        self.sharing.settle()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.

@@ -13,6 +13,7 @@ from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
 from wechatpay_chain.sandbox._operations.orders import ORDER_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
+from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
 from wechatpay_chain.sandbox._operations.transfers import TRANSFER_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
 from wechatpay_chain.sandbox._schema import Checker
@@ -26,6 +27,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **ORDER_HANDLERS,
     **COUPON_HANDLERS,
     **TRANSFER_HANDLERS,
+    **SHARING_HANDLERS,
 }
 
 _TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
