@@ -30,6 +30,8 @@ from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._operations.sharing import Sharing
+from wechatpay_chain.sandbox._operations.transfers import Transfer
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
 
 if TYPE_CHECKING:
@@ -175,6 +177,16 @@ class Sandbox:
     def refunds(self) -> dict[str, Refund]:
         """The refunds by out_refund_no."""
         return self._gateway.account.refunds
+
+    @property
+    def transfers(self) -> dict[str, Transfer]:
+        """The transfers to users by out_bill_no. They can be confirmed and finished."""
+        return self._gateway.account.transfers
+
+    @property
+    def sharing(self) -> Sharing:
+        """The profit sharing: its receivers, orders and returns, which can be finished, and its settings."""
+        return self._gateway.account.sharing
 
     @property
     def history(self) -> list[Seen]:
@@ -330,6 +342,8 @@ class Sandbox:
             ConfigurationError: seconds is not a number in this range.
         """
         self._notifier.advance(seconds)
+        self._gateway.account.settle()
+        self._notifier.advance(0)  # posts what this has announced
 
     def client(self, **settings: Any) -> Client:
         """Returns a client with the merchant's credentials, which connects without a proxy.
