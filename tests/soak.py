@@ -134,7 +134,10 @@ class Soak:
                     {"files": {"file": ("图.png", PICTURE)}},
                     "media_id",
                 )
-        # The bills of that day are available at any hour, and list the orders of today.
+        # The bills of that day are available at any hour, and list the payments of today.
+        unpaid = (order for order in list(self.sandbox.orders.values()) if order.trade_state == "NOTPAY")
+        if order := next(unpaid, None):
+            order.pay(notify=False)
         day = (datetime.now(timezone(timedelta(hours=8))) - timedelta(days=2)).date().isoformat()
         arguments = {"params": {"bill_date": day, "tar_type": "GZIP"}}
         return client, client.v3.bill.tradebill, "get", arguments, "download_url"

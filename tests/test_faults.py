@@ -506,12 +506,23 @@ def test_shares_may_add_up_to_1(sandbox):
 # Bills
 
 
+def pay_orders(sandbox, client, name, **more):
+    """Places and pays an order of the merchant and one of its sub-merchant 1900000109."""
+    merchants = {"sp_appid": ORDER["appid"], "sp_mchid": client.mchid, "sub_mchid": "1900000109"}
+    order = {member: ORDER[member] for member in ("description", "notify_url", "amount")} | more
+    transactions, number = client.v3.pay.transactions, f"{name}-0"
+    if number in sandbox.orders:
+        return
+    transactions.native.post(json={**order, "appid": ORDER["appid"], "mchid": client.mchid, "out_trade_no": number})
+    client.v3.pay.partner.transactions.native.post(json={**order, **merchants, "out_trade_no": f"{name}-1"})
+    for index in range(2):
+        sandbox.pay(f"{name}-{index}", notify=False)
+
+
 @pytest.fixture
 def day(sandbox, client):
-    """Returns a day whose bills are available at any hour and contain the orders of today."""
-    for number in range(3):
-        order = {**ORDER, "mchid": client.mchid, "out_trade_no": f"billed-{number}", "description": "一,二"}
-        client.v3.pay.transactions.native.post(json=order)
+    """Returns a day whose bills are available at any hour and contain the payments of today."""
+    pay_orders(sandbox, client, "billed", description="一,二")
     return (sandbox.now - timedelta(days=2)).date().isoformat()
 
 
@@ -583,7 +594,7 @@ def test_a_bill_is_available_at_10_on_the_next_day(noon, send, path):
     yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
     assert outcome(yesterday) == "NO_STATEMENT_EXIST"
     assert outcome(today) == "STATEMENT_CREATING"
-    place_order(client, send, "billed-at-noon")
+    pay_orders(sandbox, client, "billed-at-noon")
     assert outcome(yesterday) == 200
     assert outcome(today) == "STATEMENT_CREATING"
     assert outcome(tomorrow) == "NO_STATEMENT_EXIST"

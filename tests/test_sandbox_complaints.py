@@ -42,11 +42,11 @@ def shop(client):
 
 @pytest.fixture
 def complaint(sandbox, client):
-    place(client)
+    place(sandbox, client)
     return sandbox.complain("ordered-1", problem_type="REFUND", refund=100)
 
 
-def place(client, number="ordered-1"):
+def place(sandbox, client, number="ordered-1", *, is_paid=True):
     order = {
         "appid": "wxd678efh567hg6787",
         "mchid": client.mchid,
@@ -56,6 +56,22 @@ def place(client, number="ordered-1"):
         "amount": {"total": 100},
     }
     client.v3.pay.transactions.native.post(json=order)
+    if is_paid:
+        sandbox.pay(number, notify=False)
+
+
+def apply_refund(client, amount=100):
+    refund = {
+        "out_trade_no": "ordered-1",
+        "out_refund_no": f"refund-{amount}",
+        "amount": {"refund": amount, "total": 100, "currency": "CNY"},
+    }
+    client.v3.refund.domestic.refunds.post(json=refund)
+
+
+def receive_refund(sandbox, client, amount=100):
+    apply_refund(client, amount)
+    sandbox.refunds[f"refund-{amount}"].finish()
 
 
 def node_of(client, complaint):
@@ -99,7 +115,7 @@ def code_of(call, *arguments, **more):
 
 
 def test_a_complaint_can_be_queried(sandbox, client, send):
-    place(client)
+    place(sandbox, client)
     complaint = sandbox.complain("ordered-1", "漏发", problem_type="REFUND", refund=60, images=[PICTURE])
     assert sandbox.complaints == {complaint.complaint_id: complaint}
     assert sandbox.complaints[complaint.complaint_id] is complaint
@@ -107,7 +123,11 @@ def test_a_complaint_can_be_queried(sandbox, client, send):
     assert client.decrypt(found.pop("payer_phone")) == "13800138000"
     assert found.pop("payer_openid")
     assert found["complaint_order_info"] == [
-        {"transaction_id": sandbox.orders["ordered-1"]["transaction_id"], "out_trade_no": "ordered-1", "amount": 100}
+        {
+            "transaction_id": sandbox.orders["ordered-1"].payment.transaction_id,
+            "out_trade_no": "ordered-1",
+            "amount": 100,
+        }
     ]
     assert (found["complaint_id"], found["complaint_state"]) == (complaint.complaint_id, "PENDING")
     assert (found["complaint_detail"], found["problem_type"], found["apply_refund_amount"]) == ("漏发", "REFUND", 60)
@@ -137,19 +157,25 @@ def test_a_complaint_goes_through_its_states(client, complaint, send):
     assert query(client, complaint)["complaint_state"] == "PROCESSED"
 
 
-def test_an_approved_refund_ends_the_complaint_when_it_arrives(client, complaint):
+def test_an_approved_refund_ends_the_complaint_when_it_arrives(sandbox, client, complaint):
     assert update_refund(client, complaint, action="APPROVE", launch_refund_day=0).status_code == 204
     assert query(client, complaint)["complaint_state"] == "PROCESSING"
     assert code_of(update_refund, client, complaint, action="APPROVE") == (400, "INVALID_REQUEST")
-    complaint.receive_refund()
+    apply_refund(client)
+    assert query(client, complaint)["complaint_state"] == "PROCESSING"
+    sandbox.refunds["refund-100"].finish()
     found = query(client, complaint)
     assert (found["complaint_state"], found["complaint_full_refunded"]) == ("PROCESSED", True)
 
 
-def test_a_refund_without_approval_does_not_end_the_complaint(client, complaint):
-    complaint.receive_refund()
-    found = query(client, complaint)
-    assert (found["complaint_state"], found["complaint_full_refunded"]) == ("PENDING", True)
+def test_a_refund_without_approval_does_not_end_the_complaint(sandbox, client, complaint):
+    for amount, is_full in ((40, False), (60, True)):
+        receive_refund(sandbox, client, amount)
+        found = query(client, complaint)
+        assert (found["complaint_state"], found["complaint_full_refunded"]) == ("PENDING", is_full)
+    full, partial, _ = history(client, complaint)["data"]
+    assert full["operate_type"] == "COMPLAINT_FULL_REFUNDED_SYSTEM_MESSAGE"
+    assert partial["operate_type"] == "COMPLAINT_PARTIAL_REFUNDED_SYSTEM_MESSAGE"
     update_refund(client, complaint, action="APPROVE")
     assert query(client, complaint)["complaint_state"] == "PROCESSED"
 
@@ -160,7 +186,7 @@ def test_a_rejected_refund_ends_the_complaint(sandbox, client, complaint):
     (rejected, _) = history(client, complaint)["data"]
     assert (rejected["operate_type"], rejected["operate_details"]) == ("MERCHANT_REFUSE_RERUND", "已使用")
     assert code_of(update_refund, client, complaint, action="REJECT") == (400, "INVALID_REQUEST")
-    place(client, "ordered-2")
+    place(sandbox, client, "ordered-2")
     other = sandbox.complain("ordered-2")
     assert code_of(update_refund, client, other, action="REJECT") == (400, "INVALID_REQUEST")
 
@@ -199,7 +225,7 @@ def test_the_history_contains_what_was_done_newest_first(sandbox, client, compla
 
 def test_complaints_are_listed_by_day_and_merchant(sandbox, client):
     for number in range(3):
-        place(client, f"ordered-{number}")
+        place(sandbox, client, f"ordered-{number}")
         sandbox.complain(f"ordered-{number}")
     today = sandbox.now.date()
     page = list_on(client, today, limit=2)
@@ -263,7 +289,7 @@ def test_an_immediate_response_with_the_same_number_is_one_response(client, comp
 
 
 def test_every_action_is_announced(sandbox, client, shop):
-    place(client)
+    place(sandbox, client)
     complaint = sandbox.complain("ordered-1", problem_type="REFUND")
 
     def received():
@@ -282,7 +308,7 @@ def test_every_action_is_announced(sandbox, client, shop):
         (lambda: complete(client, complaint), "MERCHANT_CONFIRM_COMPLETE"),
         (lambda: complaint.repeat("!"), "CONTINUE_COMPLAINT"),
         (lambda: update_refund(client, complaint, action="APPROVE"), "MERCHANT_APPROVE_REFUND"),
-        (lambda: complaint.receive_refund(), "REFUND_SUCCESS"),
+        (lambda: receive_refund(sandbox, client), "REFUND_SUCCESS"),
         (lambda: complaint.repeat("!"), "CONTINUE_COMPLAINT"),
         (lambda: update_refund(client, complaint, action="REJECT"), "MERCHANT_REJECT_REFUND"),
     ):
@@ -296,7 +322,7 @@ def test_the_url_of_notifications_is_set_replaced_and_deleted(sandbox, client, s
     assert code_of(node.get) == code_of(node.delete) == (404, "RESOURCE_NOT_EXISTS")
     assert code_of(node.put, json=url) == (404, "RESOURCE_NOT_EXISTS")
     assert code_of(node.post, json={"url": "nowhere"}) == (400, "PARAM_ERROR")
-    place(client)
+    place(sandbox, client)
     complaint = sandbox.complain("ordered-1")
     assert complaint.reply("nobody listens") is None
     assert send(node, "post", json=url).json() == {"mchid": client.mchid, **url}
@@ -308,10 +334,18 @@ def test_the_url_of_notifications_is_set_replaced_and_deleted(sandbox, client, s
     assert complaint.reply("nobody listens") is None
 
 
+def test_an_order_that_is_not_paid_has_no_complaint(sandbox, client):
+    place(sandbox, client, is_paid=False)
+    with pytest.raises(ConfigurationError, match="expected the number of an order that is paid"):
+        sandbox.complain("ordered-1")
+
+
 def test_an_impossible_complaint_is_refused(sandbox, client):
-    with pytest.raises(ConfigurationError, match="out_trade_no: came 'unknown'; expected the number of an order"):
+    with pytest.raises(
+        ConfigurationError, match="out_trade_no: came 'unknown'; expected the number of an order that is paid"
+    ):
         sandbox.complain("unknown")
-    place(client)
+    place(sandbox, client)
     with pytest.raises(ConfigurationError, match="problem_type: came 'X'; expected one of REFUND, "):
         sandbox.complain("ordered-1", problem_type="X")
     for refund in (0, 101):
@@ -341,7 +375,6 @@ ACTIONS = {
     "reply": lambda _, complaint: complaint.reply("?"),
     "repeat": lambda _, complaint: complaint.repeat("!"),
     "withdraw": lambda _, complaint: complaint.withdraw(),
-    "refund": lambda _, complaint: complaint.receive_refund(),
 }
 
 
@@ -349,7 +382,7 @@ ACTIONS = {
 def test_what_is_refused_changes_nothing(shared_sandbox, names):
     shared_sandbox.reset()
     with shared_sandbox.client(retry=None) as client:
-        place(client)
+        place(shared_sandbox, client)
         complaint = shared_sandbox.complain("ordered-1", problem_type="REFUND")
         for name in names:
             before = query(client, complaint), len(complaint.history)

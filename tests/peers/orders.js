@@ -17,8 +17,9 @@ const { Wechatpay, Multipart, Hash } = require('wechatpay-axios-plugin');
   })).data;
   const byNumber = client.v3.pay.transactions.outTradeNo._out_trade_no_;
   result.order = (await byNumber.get({ params: { mchid }, out_trade_no })).data;
-  result.byId = (await client.v3.pay.transactions.id['{transaction_id}']
-    .get({ params: { mchid }, transaction_id: result.order.transaction_id })).data;
+  result.unknown = await client.v3.pay.transactions.id['{transaction_id}']
+    .get({ params: { mchid }, transaction_id: '4200001100202401010000000001' })
+    .catch(({ response: { status, data } }) => ({ status, code: data.code }));
   result.close = (await byNumber.close.post({ mchid }, { out_trade_no })).status;
   result.token = (await client.v3.marketing.partner.productCoupon.users._openid_.preSendCoupon.post({
     brand_id: '120344', product_coupon_id: '1000000013', stock_id: '1000000013001', appid: 'wx233544546545989',

@@ -11,22 +11,29 @@ from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
 from wechatpay_chain.sandbox._operations.applyments import Applyment
+from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
+from wechatpay_chain.sandbox._operations.orders import Order, Payment
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
+from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = [
     "Applyment",
     "CheckedRequest",
+    "CombinedOrder",
     "Complaint",
     "Coupon",
     "CouponStock",
     "Fault",
     "Notice",
+    "Order",
+    "Payment",
     "Posted",
     "ProductCoupon",
+    "Refund",
     "Refusal",
     "Sandbox",
     "Seen",

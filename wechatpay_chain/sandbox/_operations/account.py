@@ -1,9 +1,10 @@
-"""The merchant's account: the orders and files that the sandbox remembers, and how a request is refused."""
+"""The merchant's account: the orders, refunds and files that the sandbox remembers, and how a request is refused."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,13 +12,18 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+from wechatpay_chain.sandbox._operations.sharing import Sharing
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.applyments import Applyment
+    from wechatpay_chain.sandbox._operations.combined import CombinedOrder
     from wechatpay_chain.sandbox._operations.complaints import Complaint
     from wechatpay_chain.sandbox._operations.coupons import Coupon
+    from wechatpay_chain.sandbox._operations.orders import Order
     from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
+    from wechatpay_chain.sandbox._operations.refunds import Refund
+    from wechatpay_chain.sandbox._operations.transfers import Transfer
 
 __all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
 
@@ -66,9 +72,12 @@ class Account:
     Attributes:
         keys: the keys of the merchant and of the service.
         calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
-        orders: the orders by out_trade_no. Each has `placed`, the parameters of the order; `prepay_id`; `state`, the body
-            of a query's response; and `time`, when it was placed.
+        orders: the orders by out_trade_no, also the sub-orders of combined orders.
+        combined_orders: the combined orders by combine_out_trade_no.
+        refunds: the refunds by out_refund_no.
         files: the files that can be downloaded, by media ID or token.
+        transfers: the transfers to users by out_bill_no.
+        sharing: the profit sharing: receivers, shares and returns.
         seed: makes the numbers that the service assigns repeatable.
         complaints: the complaints by complaint_id.
         complaint_url: where notifications of complaints are posted to; empty for nowhere.
@@ -77,12 +86,16 @@ class Account:
         coupon_url: where notifications of product coupons are posted to, and since when; empty for nowhere.
         applyments: the applyments by business_code or out_request_no.
         announce: posts a notification: event type, resource, URL, original type, summary.
+        lock: is held while a state is read and changed, because users act in other threads than requests.
     """
 
     keys: Keys
     calendar: Callable[[], float]
     seed: int = 0
     announce: Announce = lambda *_: None
+    orders: dict[str, Order] = field(default_factory=dict)
+    combined_orders: dict[str, CombinedOrder] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
     complaint_url: str = ""
     complaints: dict[str, Complaint] = field(default_factory=dict)
     coupon_url: str = ""
@@ -90,18 +103,33 @@ class Account:
     product_coupons: dict[str, ProductCoupon] = field(default_factory=dict)
     coupons: dict[str, Coupon] = field(default_factory=dict)
     applyments: dict[str, Applyment] = field(default_factory=dict)
-    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    sharing: Sharing = field(init=False, repr=False)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.sharing = Sharing(self)
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
         self.orders.clear()
+        self.combined_orders.clear()
+        self.refunds.clear()
         self.files.clear()
+        self.transfers.clear()
+        self.sharing = Sharing(self)
         for flow in (self.complaints, self.product_coupons, self.coupons, self.applyments):
             flow.clear()
         self.complaint_url = self.coupon_url = ""
         self._known.clear()
+
+    def settle(self) -> None:
+        """Enters the states that time has brought about, so that they are notified although nobody reads them."""
+        for transfer in list(self.transfers.values()):
+            transfer.settle()
+        self.sharing.settle()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.
@@ -120,6 +148,10 @@ class Account:
         """Returns what is known under a number; nothing if it was not given before."""
         return self._known.get((name, str(value)), {})
 
+    def identity(self, schema: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the merchant's own numbers that a schema requires."""
+        return {name: self.keys.mchid for name in ("mchid", "sp_mchid") if name in schema["required"]}
+
     def number(self, *parts: object, digits: int) -> str:
         """Returns a number that the service assigns: digits that depend on the seed and on these parts only.
 
@@ -133,21 +165,6 @@ class Account:
     def now(self) -> datetime:
         """Returns the calendar's time in China's time zone."""
         return datetime.fromtimestamp(self.calendar(), CHINA)
-
-    def find_order(self, out_trade_no: str, mchid: str) -> dict[str, Any]:
-        """Returns an order of this merchant.
-
-        Args:
-            out_trade_no: the merchant's order number.
-            mchid: the merchant number in the request.
-
-        Raises:
-            Refusal: there is no such order, or the merchant number is another merchant's.
-        """
-        self.require_mchid(mchid)
-        if out_trade_no not in self.orders:
-            raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
-        return self.orders[out_trade_no]
 
     def find_file(self, name: str) -> StoredFile:
         """Returns the file of a media ID or token.

@@ -26,7 +26,7 @@ MOST_DAYS = 30
 _MERCHANT = "商家"
 
 
-def _describe(account: Account, complaint: Complaint, host: str) -> dict[str, Any]:
+def _describe(account: Account, complaint: Complaint, origin: str) -> dict[str, Any]:
     """Returns a complaint as a list has it."""
     media = complaint.history[0].get("images")
     return {
@@ -45,23 +45,23 @@ def _describe(account: Account, complaint: Complaint, host: str) -> dict[str, An
         "in_platform_service": complaint.in_platform_service,
         "need_immediate_service": False,
         **({"apply_refund_amount": complaint.refund} if complaint.refund else {}),
-        **({"complaint_media_list": [_describe_media(media, "USER_COMPLAINT_IMAGE", host)]} if media else {}),
+        **({"complaint_media_list": [_describe_media(media, "USER_COMPLAINT_IMAGE", origin)]} if media else {}),
     }
 
 
-def _describe_media(images: Sequence[str], media_type: str, host: str) -> dict[str, Any]:
+def _describe_media(images: Sequence[str], media_type: str, origin: str) -> dict[str, Any]:
     return {
         "media_type": media_type,
-        "media_url": [f"http://{host}/v3/merchant-service/images/{media_id}" for media_id in images],
+        "media_url": [f"{origin}/v3/merchant-service/images/{media_id}" for media_id in images],
     }
 
 
-def _describe_entry(entry: dict[str, Any], host: str) -> dict[str, Any]:
+def _describe_entry(entry: dict[str, Any], origin: str) -> dict[str, Any]:
     """Returns an entry of the history as a query has it."""
     described = {name: value for name, value in entry.items() if name != "images"}
     if images := entry.get("images"):
         media_type = "OPERATION_IMAGE" if entry["operator"] == _MERCHANT else "USER_COMPLAINT_IMAGE"
-        described["complaint_media_list"] = _describe_media(images, media_type, host)
+        described["complaint_media_list"] = _describe_media(images, media_type, origin)
     return described
 
 
@@ -78,7 +78,7 @@ def _list_complaints(account: Account, request: CheckedRequest) -> Result:
         raise Refusal(400, "INVALID_REQUEST", f"查询日期跨度不能超过{MOST_DAYS}天")
     mchid = request.query.get("complainted_mchid")
     found = [
-        _describe(account, complaint, request.host)
+        _describe(account, complaint, request.origin)
         for complaint in list(account.complaints.values())
         if begin <= complaint.time.date() <= end and mchid in (None, complaint.mchid)
     ]
@@ -108,12 +108,12 @@ def _find_complaint(account: Account, request: CheckedRequest) -> Complaint:
 
 def _query_complaint(account: Account, request: CheckedRequest) -> Result:
     complaint = _find_complaint(account, request)
-    return 200, {**_describe(account, complaint, request.host), "payer_openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}
+    return 200, {**_describe(account, complaint, request.origin), "payer_openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}
 
 
 def _query_history(account: Account, request: CheckedRequest) -> Result:
     complaint = _find_complaint(account, request)
-    entries = [_describe_entry(entry, request.host) for entry in list(complaint.history)]
+    entries = [_describe_entry(entry, request.origin) for entry in list(complaint.history)]
     return 200, _paginate(entries, request.query, 100)
 
 

@@ -17,8 +17,9 @@ from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.orders import Order
 
-__all__ = ["PROBLEMS", "Complaint", "open_complaint"]
+__all__ = ["PROBLEMS", "Complaint", "open_complaint", "record_refund"]
 
 PROBLEMS = {"REFUND": "申请退款", "SERVICE_NOT_WORK": "服务权益未生效", "OTHERS": "其他问题"}
 """The description of each type of problem."""
@@ -45,7 +46,6 @@ class Complaint:
         times: how many times the payer has complained.
         has_new_reply: True if the payer has written and the merchant has not responded.
         is_approved: True if the merchant has approved the refund.
-        is_refunded: True if the whole amount has been refunded.
         in_platform_service: True while WeChat Pay helps.
         history: what was done, oldest first, as in the negotiation history; images as media IDs.
     """
@@ -57,14 +57,19 @@ class Complaint:
     problem_type: str
     refund: int | None
     time: datetime
+    _order: Order = field(repr=False, compare=False)
     _account: Account = field(repr=False, compare=False)
     state: str = "PENDING"
     times: int = 1
     has_new_reply: bool = False
     is_approved: bool = False
-    is_refunded: bool = False
     in_platform_service: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_refunded(self) -> bool:
+        """True if the whole amount of the order has been refunded."""
+        return sum(refund.amount for refund in self._order.refunds if refund.status == "SUCCESS") == self._order.total
 
     def reply(self, text: str, images: Sequence[bytes] = ()) -> Notice | None:
         """The payer writes again.
@@ -92,14 +97,6 @@ class Complaint:
         self._require(self.state != "PROCESSED", "PENDING or PROCESSING")
         self.state, self.has_new_reply = "PROCESSED", False
         self._record(_PAYER, "USER_REVOKE_COMPLAINT")
-
-    def receive_refund(self) -> Notice | None:
-        """The whole amount of the order arrives at the payer; if the merchant had approved it, the complaint is PROCESSED."""
-        self._require(not self.is_refunded, "one that is not refunded")
-        self.is_refunded = True
-        if self.is_approved:
-            self.state = "PROCESSED"
-        return self._record("系统", "COMPLAINT_FULL_REFUNDED_SYSTEM_MESSAGE", "REFUND_SUCCESS", "退款已到账")
 
     def apply_platform_service(self, reason: str = "商家响应不及时") -> Notice | None:
         """The payer asks WeChat Pay for help.
@@ -193,30 +190,48 @@ def open_complaint(
         images: the pictures that they add.
 
     Raises:
-        ConfigurationError: there is no such order or no such problem_type, the order has a complaint, or the refund is not from
+        ConfigurationError: the order is not paid or has a complaint, there is no such problem_type, or the refund is not from
             1 to the amount of the order.
     """
-    if out_trade_no not in account.orders:
-        raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected the number of an order in the sandbox")
+    order = account.orders.get(out_trade_no)
+    if order is None or order.payment is None:
+        raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected the number of an order that is paid")
     if any(known.order["out_trade_no"] == out_trade_no for known in account.complaints.values()):
         raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected an order without a complaint")
     if problem_type not in PROBLEMS:
         raise ConfigurationError(f"problem_type: came {problem_type!r}; expected one of {', '.join(PROBLEMS)}")
-    placed, state = account.orders[out_trade_no]["placed"], account.orders[out_trade_no]["state"]
-    amount = placed["amount"]["total"]
-    if refund is not None and not 0 < refund <= amount:
-        raise ConfigurationError(f"refund: came {refund!r}; expected an amount from 1 to {amount}")
+    if refund is not None and not 0 < refund <= order.total:
+        raise ConfigurationError(f"refund: came {refund!r}; expected an amount from 1 to {order.total}")
+    numbers = {"transaction_id": order.payment.transaction_id, "out_trade_no": out_trade_no, "amount": order.total}
     complaint = Complaint(
         # A number of the service begins so, as in its examples.
         f"2002018{account.number('complaint', out_trade_no, digits=20)}",
-        placed.get("sub_mchid") or placed["mchid"],
-        {"transaction_id": state["transaction_id"], "out_trade_no": out_trade_no, "amount": amount},
+        order.payee,
+        numbers,
         detail,
         problem_type,
         refund,
         account.now(),
+        order,
         account,
     )
     account.complaints[complaint.complaint_id] = complaint
     complaint._record(_PAYER, "USER_CREATE_COMPLAINT", "CREATE_COMPLAINT", detail, complaint._store(images))
     return complaint
+
+
+def record_refund(account: Account, order: Order) -> None:
+    """Records in the complaint about an order, if there is one, that a refund has arrived at the payer.
+
+    If the merchant had approved the refund, the complaint is PROCESSED.
+
+    Args:
+        account: the merchant's account.
+        order: the order that was refunded.
+    """
+    for complaint in list(account.complaints.values()):
+        if complaint._order is order:
+            if complaint.is_approved:
+                complaint.state = "PROCESSED"
+            part = "FULL" if complaint.is_refunded else "PARTIAL"
+            complaint._record("系统", f"COMPLAINT_{part}_REFUNDED_SYSTEM_MESSAGE", "REFUND_SUCCESS", "退款已到账")

@@ -1,80 +1,360 @@
-"""The operations that place, query and close an order."""
+"""An order: its states, what a query says of it in each of them, and what its user does.
+
+Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013070354 and the pages of the operations.
+"""
 
 from __future__ import annotations
 
-import secrets
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wechatpay_chain.sandbox._operations.account import Account, Refusal
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal
 
-__all__ = ["ORDER_HANDLERS"]
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.combined import CombinedOrder
+    from wechatpay_chain.sandbox._operations.refunds import Refund
+
+__all__ = ["Order", "Payment", "find_paid_order", "make_prepay_id", "parse_deadline", "require_same"]
+
+UNPAID = timedelta(days=7)
+"""The time after which the service closes an order that is not paid."""
+
+SHORTEST = timedelta(minutes=1)
+"""The least time that a user has to pay; an earlier time_expire is moved."""
+
+_DESCRIPTIONS = {
+    "NOTPAY": "订单未支付",
+    "SUCCESS": "支付成功",
+    "REFUND": "订单发生过退款，退款详情请查询退款单",
+    "CLOSED": "订单已关闭",
+    "USERPAYING": "用户支付中，需要输入密码",
+    "PAYERROR": "支付失败",
+    "REVOKED": "订单已撤销",
+}
 
 
-def _place_order(account: Account, order: Mapping[str, Any], trade_type: str) -> dict[str, Any]:
-    """Returns the order of that number, which is new if the number is.
+class Payment(NamedTuple):
+    """The payment of an order.
+
+    Attributes:
+        transaction_id: the number that the service assigned to it.
+        success_time: when it was made.
+        openid: the user who paid.
+        bank_type: the bank, such as CMB_DEBIT, or OTHERS.
+        discount: the fen that a coupon of the merchant paid.
+    """
+
+    transaction_id: str
+    success_time: datetime
+    openid: str
+    bank_type: str
+    discount: int
+
+
+@dataclass(eq=False, repr=False)
+class Order:
+    """An order as the service knows it. Its methods do what the user does, who is not there in a sandbox.
+
+    Attributes:
+        placed: the parameters of the order, decrypted. Those of a sub-order have the form of an order.
+        trade_type: JSAPI (also for mini programs), APP, MWEB, NATIVE, or MICROPAY for a code payment.
+        placed_at: when it was placed.
+        time_expire: the last moment at which the user can pay. After it, the order stays NOTPAY until it is closed.
+        prepay_id: the last prepay_id; empty for a code payment.
+        payment: its payment; None before it is paid.
+        refunds: its refunds, in the order in which they were accepted.
+        combined: the combined order that it is a sub-order of, or None.
+        reversed_at: when it was reversed, or None.
+    """
+
+    placed: Mapping[str, Any]
+    trade_type: str
+    placed_at: datetime
+    time_expire: datetime
+    prepay_id: str = ""
+    payment: Payment | None = None
+    refunds: list[Refund] = field(default_factory=list)
+    combined: CombinedOrder | None = None
+    reversed_at: datetime | None = None
+    _account: Account = field(kw_only=True)
+    _state: str = field(default="NOTPAY", kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"<Order {self.out_trade_no} {self.trade_state}>"
+
+    @property
+    def out_trade_no(self) -> str:
+        """The merchant's order number."""
+        return str(self.placed["out_trade_no"])
+
+    @property
+    def mchid(self) -> str:
+        """The number of the merchant, or of the partner, who placed it."""
+        return str(self.placed.get("sp_mchid") or self.placed["mchid"])
+
+    @property
+    def sub_mchid(self) -> str | None:
+        """The number of the sub-merchant; None for an order of a merchant."""
+        return self.placed.get("sub_mchid")
+
+    @property
+    def payee(self) -> str:
+        """The number of the merchant who receives the money."""
+        return self.sub_mchid or self.mchid
+
+    @property
+    def total(self) -> int:
+        """The amount of the order in fen."""
+        return int(self.placed["amount"]["total"])
+
+    @property
+    def payer_total(self) -> int:
+        """The fen that the user paid: the total without the coupon."""
+        return self.total - (self.payment.discount if self.payment else 0)
+
+    @property
+    def refundable(self) -> int:
+        """The fen that have been paid and not been refunded. A refund that was closed has not been made."""
+        if self.payment is None or self.reversed_at is not None:
+            return 0
+        return self.total - sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
+
+    @property
+    def fee(self) -> int:
+        """The fee of the service in fen: 0.6% of what the user pays."""
+        return (self.payer_total * 6 + 500) // 1000
+
+    @property
+    def trade_state(self) -> str:
+        """NOTPAY, SUCCESS, REFUND (from the first refund on) or CLOSED; of a code payment also USERPAYING, PAYERROR, REVOKED."""
+        if self._state == "SUCCESS" and self.refunds:
+            return "REFUND"
+        if self._state == "NOTPAY" and self._account.now() >= max(self.placed_at + UNPAID, self.time_expire):
+            return "CLOSED"
+        return self._state
+
+    def pay(
+        self, *, openid: str = "", bank_type: str = "OTHERS", discount: int = 0, notify: bool = True
+    ) -> Notice | None:
+        """Pays the order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
+
+        Args:
+            openid: the user; by default the payer of the order, or a made-up one.
+            bank_type: the bank that pays, such as CMB_DEBIT.
+            discount: the fen that a coupon of the merchant pays, less than the total.
+            notify: False if the notification is lost.
+
+        Returns:
+            The notification, which is posted in another thread; None if it is lost, or if the order has no notify_url.
+
+        Raises:
+            Refusal: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
+        """
+        self._require_single()
+        self._require_payable()
+        self._receive(openid, bank_type, discount)
+        url = self.placed.get("notify_url")
+        if not notify or not url:
+            return None
+        return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
+
+    def fail(self) -> None:
+        """Fails to pay, for lack of money. A code payment becomes PAYERROR; another order stays NOTPAY, and can be paid.
+
+        Raises:
+            Refusal: the order is paid, closed, past its deadline, or a sub-order.
+        """
+        self._require_single()
+        self._require_payable()
+        if self._state == "USERPAYING":
+            self._state = "PAYERROR"
+
+    def expire(self) -> None:
+        """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed."""
+        self.time_expire = self._account.now()
+
+    def close(self) -> None:
+        """Closes the order, as the operation of that name does. One that is closed stays closed.
+
+        Raises:
+            Refusal: the order is paid, or a code payment, which can only be reversed, or a sub-order.
+        """
+        self._require_single()
+        if self.trade_type == "MICROPAY":
+            raise Refusal(400, "INVALID_REQUEST", "付款码支付的订单只能撤销，不能关闭")
+        self._shut()
+
+    def reverse(self) -> None:
+        """Reverses a code payment, as the operation of that name does; what was paid goes back to the user.
+
+        Raises:
+            Refusal: a part of it has been refunded.
+        """
+        if self.refunds:
+            raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
+        if self._state == "SUCCESS":
+            self.reversed_at = self._account.now()
+        self._state = "REVOKED"
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the body of the response to a query: only the members that the state has."""
+        names = ("appid", "mchid", "sp_appid", "sp_mchid", "sub_appid", "sub_mchid", "out_trade_no")
+        body: dict[str, Any] = {name: self.placed[name] for name in names if name in self.placed}
+        if "sp_mchid" in body:  # a partner need not send it for a code payment, and a query shows it
+            body.setdefault("sp_appid", f"wx{self._account.number('sp_appid', digits=16)}")
+        state, device = self.trade_state, self.placed.get("scene_info", {}).get("device_id", "")
+        body.update(trade_state=state, trade_state_desc=_DESCRIPTIONS[state])
+        if self.payment is None:
+            amount = {"total": self.total, "payer_currency": "CNY"}
+            return {**body, "amount": amount, "promotion_detail": [], "scene_info": {"device_id": device}}
+        amount = {"total": self.total, "payer_total": self.payer_total, "currency": "CNY", "payer_currency": "CNY"}
+        return {
+            **body,
+            "transaction_id": self.payment.transaction_id,
+            "trade_type": self.trade_type,
+            "bank_type": self.payment.bank_type,
+            "attach": self.placed.get("attach", ""),
+            "success_time": self.payment.success_time.isoformat(timespec="seconds"),
+            "payer": self._describe_payer(self.payment.openid),
+            "amount": amount,
+            "promotion_detail": self._describe_coupons(),
+            **({"scene_info": {"device_id": device}} if device else {}),
+        }
+
+    def _describe_coupons(self) -> list[dict[str, Any]]:
+        """Returns the coupons that paid a part of the order."""
+        if self.payment is None or not self.payment.discount:
+            return []
+        discount = self.payment.discount
+        coupon = {
+            "coupon_id": self._coupon_id,
+            "name": "沙箱代金券",
+            "scope": "GLOBAL",
+            "type": "NOCASH",
+            "amount": discount,
+            "stock_id": self._account.number("stock", digits=8),
+            "wechatpay_contribute": 0,
+            "merchant_contribute": discount,
+            "other_contribute": 0,
+            "currency": "CNY",
+        }
+        return [coupon]
+
+    @property
+    def _coupon_id(self) -> str:
+        """The number of the coupon, if one was used."""
+        return self._account.number(self.out_trade_no, "coupon", digits=10)
+
+    def _require_payable(self) -> None:
+        """Checks that a user can pay the order.
+
+        Raises:
+            Refusal: the order is paid, closed, or past its deadline.
+        """
+        self._require_unpaid()
+        if self.trade_state not in ("NOTPAY", "USERPAYING"):
+            raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
+        if self.trade_state == "NOTPAY" and self._account.now() >= self.time_expire:
+            raise Refusal(400, "ORDER_CLOSED", "订单已过支付截止时间，请更换商户订单号重新下单")
+
+    def _require_unpaid(self) -> None:
+        """Checks that the order has not been paid.
+
+        Raises:
+            Refusal: it has been.
+        """
+        if self.trade_state in ("SUCCESS", "REFUND"):
+            raise Refusal(400, "ORDERPAID", "订单已支付")
+
+    def _shut(self) -> None:
+        """Closes the order, also a sub-order.
+
+        Raises:
+            Refusal: it has been paid.
+        """
+        self._require_unpaid()
+        self._state = "CLOSED"
+
+    def _receive(self, openid: str, bank_type: str, discount: int) -> None:
+        """Receives the payment of a user; the arguments are those of `pay`.
+
+        Raises:
+            Refusal: the discount is not less than the total.
+        """
+        if not 0 <= discount < self.total:
+            raise Refusal(400, "INVALID_REQUEST", "优惠金额须小于订单金额")
+        now, payer = self._account.now(), self.placed.get("payer", {})
+        digits = self._account.number(self.out_trade_no, "transaction", digits=15)
+        transaction_id = f"42000{digits[:5]}{now:%Y%m%d}{digits[5:]}"
+        made_up = f"o{self._account.number(self.out_trade_no, 'openid', digits=27)}"
+        user = openid or payer.get("openid") or payer.get("sp_openid") or made_up
+        self.payment = Payment(transaction_id, now, user, bank_type, discount)
+        self._state = "SUCCESS"
+
+    def _describe_payer(self, openid: str) -> dict[str, str]:
+        if "sp_mchid" not in self.placed:
+            return {"openid": openid}
+        payer = self.placed.get("payer", {})
+        return {"sp_openid": openid, **({"sub_openid": payer["sub_openid"]} if "sub_openid" in payer else {})}
+
+    def _require_single(self) -> None:
+        if self.combined is not None:
+            raise Refusal(400, "INVALID_REQUEST", "合单支付的子单不能单独操作")
+
+
+def make_prepay_id(account: Account, number: str) -> str:
+    """Returns a new prepay_id.
+
+    Args:
+        account: the merchant's account.
+        number: the number of the order, or of the combined order.
+    """
+    now = account.now()
+    return f"wx{now:%Y%m%d%H%M%S}{account.number(number, now.isoformat(), 'prepay', digits=20)}"
+
+
+def parse_deadline(text: str | None, now: datetime) -> datetime:
+    """Returns the last moment at which a user can pay.
+
+    Args:
+        text: the time_expire of the order, or None.
+        now: the time of the service.
 
     Raises:
-        Refusal: the order is closed, or was placed with other parameters.
+        Refusal: it is not a time.
     """
-    account.require_mchid(order["mchid"])
-    number, placed = order["out_trade_no"], {"trade_type": trade_type, **order}
-    known = account.orders.get(number)
-    if known is None:
-        known = account.orders[number] = {
-            "placed": placed,
-            "prepay_id": f"wx{secrets.token_hex(17)}",
-            "time": account.now(),
-            "state": {
-                **{name: order[name] for name in ("appid", "mchid", "out_trade_no", "attach") if name in order},
-                # The service assigns a transaction ID when the order is paid. Orders in the sandbox are never paid, so
-                # they get it at once; otherwise the query by transaction ID could not be tested.
-                "transaction_id": f"42{secrets.randbelow(10**26):026}",
-                "trade_type": trade_type,
-                "trade_state": "NOTPAY",
-                "trade_state_desc": "订单未支付",
-                "amount": {"currency": "CNY", "payer_currency": "CNY", **order["amount"]},
-            },
-        }
-    elif known["state"]["trade_state"] == "CLOSED":
-        raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
-    elif known["placed"] != placed:
+    if text is None:
+        return now + UNPAID
+    # RFC 3339 has forms that Python 3.10 does not parse: a fraction, a leap second, and Z.
+    plain = re.sub(r":60(?=[+-Z])", ":59", re.sub(r"\.\d+", "", text)).replace("Z", "+00:00")
+    try:
+        deadline = datetime.fromisoformat(plain)
+    except ValueError:
+        detail = {"field": "/time_expire", "value": text, "issue": "must be a time of RFC 3339", "location": "body"}
+        raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
+    return max(deadline.astimezone(CHINA), now + SHORTEST)
+
+
+def require_same(is_same: bool) -> None:
+    """Checks that an order is placed again with the same parameters.
+
+    Raises:
+        Refusal: the parameters are others.
+    """
+    if not is_same:
         raise Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复：同一单号的参数须与首次下单一致")
-    return known
 
 
-def _place_native(account: Account, request: CheckedRequest) -> Result:
-    order = _place_order(account, request.body, "NATIVE")
-    return 200, {"code_url": f"weixin://wxpay/bizpayurl?pr={order['prepay_id'][-9:]}"}
+def find_paid_order(account: Account, transaction_id: str) -> Order | None:
+    """Returns the order of a transaction ID, also a sub-order; None if there is none.
 
-
-def _place_jsapi(account: Account, request: CheckedRequest) -> Result:
-    return 200, {"prepay_id": _place_order(account, request.body, "JSAPI")["prepay_id"]}
-
-
-def _query_by_out_trade_no(account: Account, request: CheckedRequest) -> Result:
-    return 200, account.find_order(request.path["out_trade_no"], request.query["mchid"])["state"]
-
-
-def _query_by_transaction_id(account: Account, request: CheckedRequest) -> Result:
-    states = (order["state"] for order in account.orders.values())
-    number = next((s["out_trade_no"] for s in states if s["transaction_id"] == request.path["transaction_id"]), "")
-    return 200, account.find_order(number, request.query["mchid"])["state"]
-
-
-def _close_order(account: Account, request: CheckedRequest) -> Result:
-    state = account.find_order(request.path["out_trade_no"], request.body["mchid"])["state"]
-    state.update(trade_state="CLOSED", trade_state_desc="订单已关闭")
-    return 204, None
-
-
-_TRANSACTIONS = "/v3/pay/transactions"
-
-ORDER_HANDLERS: dict[tuple[str, str], Handler] = {
-    ("POST", f"{_TRANSACTIONS}/native"): _place_native,
-    ("POST", f"{_TRANSACTIONS}/jsapi"): _place_jsapi,
-    ("GET", f"{_TRANSACTIONS}/id/{{transaction_id}}"): _query_by_transaction_id,
-    ("GET", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}"): _query_by_out_trade_no,
-    ("POST", f"{_TRANSACTIONS}/out-trade-no/{{out_trade_no}}/close"): _close_order,
-}
+    Args:
+        account: the merchant's account.
+        transaction_id: the number that the service assigned to the payment.
+    """
+    orders = list(account.orders.values())
+    return next((one for one in orders if one.payment and one.payment.transaction_id == transaction_id), None)

@@ -9,13 +9,18 @@ from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
 from wechatpay_chain.sandbox._operations.applyments import APPLYMENT_HANDLERS
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
+from wechatpay_chain.sandbox._operations.codepay import CODEPAY_HANDLERS
+from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
-from wechatpay_chain.sandbox._operations.orders import ORDER_HANDLERS
+from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
+from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
+from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS
+from wechatpay_chain.sandbox._operations.transfers import TRANSFER_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
 from wechatpay_chain.sandbox._schema import Checker
 
@@ -25,7 +30,12 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **UPLOAD_HANDLERS,
     **BILL_HANDLERS,
     **SECURITY_HANDLERS,
-    **ORDER_HANDLERS,
+    **TRANSACTION_HANDLERS,
+    **COMBINED_HANDLERS,
+    **CODEPAY_HANDLERS,
+    **REFUND_HANDLERS,
+    **TRANSFER_HANDLERS,
+    **SHARING_HANDLERS,
     **COMPLAINT_HANDLERS,
     **COUPON_STOCK_HANDLERS,
     **COUPON_HANDLERS,
