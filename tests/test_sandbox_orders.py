@@ -248,8 +248,9 @@ def test_a_deadline_in_the_past_is_moved_to_a_minute_from_now(sandbox, client, o
         live.pay()
 
 
-def test_a_deadline_that_is_no_time_is_refused(client, order, send):
-    order["time_expire"] = "2018-13-08T10:34:56+08:00"
+@pytest.mark.parametrize("time_expire", ["2018-13-08T10:34:56+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_deadline_that_is_no_time_is_refused(client, order, send, time_expire):
+    order["time_expire"] = time_expire
     assert code_of(send, client.v3.pay.transactions.native, "post", json=order) == (400, "PARAM_ERROR")
 
 

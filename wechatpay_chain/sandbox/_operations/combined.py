@@ -67,7 +67,7 @@ class CombinedOrder:
     def expire(self) -> None:
         """Moves the deadline to the present: the user can no longer pay."""
         for order in self.orders:
-            order.expire()
+            order.time_expire = self._account.now()
 
     def close(self) -> None:
         """Closes all sub-orders, as the operation of that name does. Those that are closed stay closed.

@@ -174,7 +174,12 @@ class Order:
             self._state = "PAYERROR"
 
     def expire(self) -> None:
-        """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed."""
+        """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed.
+
+        Raises:
+            Refusal: the order is a sub-order.
+        """
+        self._require_single()
         self.time_expire = self._account.now()
 
     def close(self) -> None:
@@ -192,8 +197,10 @@ class Order:
         """Reverses a code payment, as the operation of that name does; what was paid goes back to the user.
 
         Raises:
-            Refusal: a part of it has been refunded.
+            Refusal: it is no code payment, or a part of it has been refunded.
         """
+        if self.trade_type != "MICROPAY":
+            raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
         if self.refunds:
             raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
         if self._state == "SUCCESS":
@@ -332,11 +339,11 @@ def parse_deadline(text: str | None, now: datetime) -> datetime:
     # RFC 3339 has forms that Python 3.10 does not parse: a fraction, a leap second, and Z.
     plain = re.sub(r":60(?=[+-Z])", ":59", re.sub(r"\.\d+", "", text)).replace("Z", "+00:00")
     try:
-        deadline = datetime.fromisoformat(plain)
-    except ValueError:
+        deadline = datetime.fromisoformat(plain).astimezone(CHINA)
+    except (ValueError, OverflowError):
         detail = {"field": "/time_expire", "value": text, "issue": "must be a time of RFC 3339", "location": "body"}
         raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
-    return max(deadline.astimezone(CHINA), now + SHORTEST)
+    return max(deadline, now + SHORTEST)
 
 
 def require_same(is_same: bool) -> None:
