@@ -92,7 +92,13 @@ def to_json_schema(schema):
     return {"type": schema["type"], **({} if schema.get("encrypted") else kept)}
 
 
-FLOWS = {(404, "ORDER_NOT_EXIST"), (404, "RESOURCE_NOT_EXISTS"), (400, "INVALID_REQUEST"), (400, "NO_STATEMENT_EXIST")}
+FLOWS = {
+    (404, "ORDER_NOT_EXIST"),
+    (404, "RESOURCE_NOT_EXISTS"),
+    (404, "NOT_FOUND"),
+    (400, "INVALID_REQUEST"),
+    (400, "NO_STATEMENT_EXIST"),
+}
 """What an operation with a flow may say of a number that it has never seen, or of a day without a bill."""
 
 

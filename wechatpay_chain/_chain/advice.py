@@ -23,7 +23,7 @@ __all__ = ["advise"]
 _MOST = 3
 """How many members one note names."""
 
-_SIMILAR = 0.75
+_SIMILAR = 0.8
 """How similar a path must be to be named, from 0 to 1."""
 
 

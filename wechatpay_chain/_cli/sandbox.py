@@ -34,6 +34,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--credentials", type=Path, metavar="FILE", help="the file to write the merchant's credentials to, as JSON"
     )
     parser.add_argument(
+        "--tls",
+        type=Path,
+        metavar="FILE",
+        help="serve HTTPS, and write the authority that clients have to trust to this file",
+    )
+    parser.add_argument(
+        "--proxy",
+        action="store_true",
+        help="serve a CONNECT proxy too, which leads api.mch.weixin.qq.com to the sandbox; needs --tls",
+    )
+    parser.add_argument("--public-url", default="", metavar="URL", help="the URL of a server in front of the sandbox")
+    parser.add_argument(
         "--sign-with",
         choices=["public-key", "certificate"],
         help="the key that signs every response (default: the key that the request names in Wechatpay-Serial, or the "
@@ -69,12 +81,26 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     try:
-        with Sandbox(host=options.host, port=options.port, sign_with=options.sign_with, seed=options.seed) as sandbox:
+        with Sandbox(
+            host=options.host,
+            port=options.port,
+            sign_with=options.sign_with,
+            seed=options.seed,
+            tls=options.tls is not None,
+            proxy=options.proxy,
+            public_url=options.public_url,
+        ) as sandbox:
             for name, times, share in options.fault:
                 sandbox.fault(name, times=times, share=share)
-            if credentials is not None and not _write_credentials(credentials, sandbox.credentials):
+            known = dict(sandbox.credentials)
+            if options.tls is not None:
+                options.tls.write_text(sandbox.authority, encoding="ascii")
+                known["ca_bundle"] = str(options.tls.absolute())
+            if credentials is not None and not _write_credentials(credentials, known):
                 return 1
             print(f"WeChat Pay sandbox at {sandbox.base_url}, merchant {sandbox.credentials['mchid']}", flush=True)
+            if sandbox.proxy_url:
+                print(f"Its proxy is HTTPS_PROXY={sandbox.proxy_url}, its authority {options.tls}", flush=True)
             if credentials is None:
                 print("Its credentials are in memory only; write them to a file with --credentials FILE.", flush=True)
             interrupted.wait()

@@ -240,7 +240,7 @@ class Gateway:
         if parts:
             meta, file = parts
             body = parse_json(meta.content)
-            uploaded, checked = UploadedFile(file.name, file.file_name, file.content), operation.body
+            uploaded, checked = UploadedFile(file.name, file.file_name or "", file.content), operation.body
         else:
             checked = operation.body if request.body or operation.body_required else None
             body, uploaded = parse_json_body(request) if checked else {}, None
@@ -249,7 +249,7 @@ class Gateway:
             check_fields(query, operation.query, decrypt, "query") if operation.query else query,
             check_fields(body, checked, decrypt, "body") if checked else {},
             uploaded,
-            request.headers.get("Host", ""),
+            request.origin,
         )
 
 

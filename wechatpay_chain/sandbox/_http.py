@@ -36,12 +36,14 @@ class SandboxRequest(NamedTuple):
         target: the request target: path and query, still percent-encoded.
         headers: the headers.
         body: the body.
+        origin: scheme, host and port at which the client reaches the sandbox.
     """
 
     method: str
     target: str
     headers: Headers
     body: bytes
+    origin: str = ""
 
 
 class SandboxResponse(NamedTuple):

@@ -158,7 +158,7 @@ class Notifier:
         Returns:
             The notification, after its first post.
         """
-        notice = self._make(event_type, resource, url, original_type, "沙箱通知")
+        notice = self.make(event_type, resource, url, original_type, "沙箱通知")
         self._post(notice, self.now(), sign_first)
         return notice
 
@@ -175,14 +175,15 @@ class Notifier:
         Returns:
             The notification. Its posts are added to it.
         """
-        notice = self._make(event_type, resource, url, original_type, summary)
+        notice = self.make(event_type, resource, url, original_type, summary)
         with self._changed:
             notice.next_at = self.now()
             self._waiting.append(notice)
             self._wake_worker()
         return notice
 
-    def _make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
+    def make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
+        """Returns a notification that has not been posted; `announce` has the arguments."""
         notice_id, nonce = crypto.nonce(32), crypto.nonce(12)
         plaintext = json.dumps(resource, ensure_ascii=False)
         envelope = {
@@ -200,6 +201,12 @@ class Notifier:
             },
         }
         return Notice(notice_id, url, event_type, json.dumps(envelope, ensure_ascii=False).encode())
+
+    def reset(self) -> None:
+        """Forgets the notifications that wait, and sets the clock to the real time."""
+        with self._changed:
+            self._waiting.clear()
+            self._offset = 0.0
 
     def close(self) -> None:
         """Stops posting. A post that has begun is not interrupted."""

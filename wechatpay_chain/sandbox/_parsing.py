@@ -26,29 +26,34 @@ __all__ = [
 
 
 def parse_upload(request: SandboxRequest) -> list[Part]:
-    """Returns the meta and the file of an upload, in this order.
+    """Returns the meta and the file of an upload, in this order; they may be sent in any order.
 
     Args:
         request: the request of an upload.
 
     Raises:
-        Refusal: the body is not multipart/form-data with these two parts.
+        Refusal: the body is not multipart/form-data with these two parts; the meta has a file name, or the file has no type.
     """
     parts = parse_multipart(request.headers.get("Content-Type", ""), request.body)
     if not is_upload(parts):
         raise make_param_error(
-            InvalidField("", None, "must be multipart/form-data with two parts, of which the first is meta"), "body"
+            InvalidField("", None, "must be multipart/form-data with two parts, of which one is meta"), "body"
         )
-    return parts
+    meta, file = sorted(parts, key=lambda part: part.name != "meta")
+    if meta.file_name is not None:  # the service takes it for a file, and finds nothing that is signed
+        raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败")
+    if not file.content_type:
+        raise make_param_error(InvalidField(f"/{file.name}", None, "must have a Content-Type"), "body")
+    return [meta, file]
 
 
 def is_upload(parts: list[Part]) -> bool:
-    """Tells whether the parts are those of an upload: the meta and a file.
+    """Tells whether the parts are those of an upload: the meta and a file, in any order.
 
     Args:
         parts: the parts of a body.
     """
-    return [part.name == "meta" for part in parts] == [True, False]
+    return len(parts) == 2 and sorted(part.name == "meta" for part in parts) == [False, True]
 
 
 def parse_json_body(request: SandboxRequest) -> Any:

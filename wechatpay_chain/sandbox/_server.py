@@ -1,45 +1,43 @@
-"""Serves the gateway over HTTP, in a thread of its own."""
+"""The sandbox as a user sees it: a gateway that is served over HTTP or HTTPS."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
+from wechatpay_chain._catalogue.operations import find_event
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._control import PREFIX, Control
 from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
-from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse, make_malformed_response
+from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, SandboxResponse, make_request_id
 from wechatpay_chain.sandbox._keys import Keys, Signer
+from wechatpay_chain.sandbox._listener import Listener
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.answers import fill
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._operations.sharing import Sharing
+from wechatpay_chain.sandbox._operations.transfers import Transfer
+from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Sandbox", "Seen"]
-
-KEEPALIVE = 8.0
-"""Seconds after which an idle connection is closed, as the service does."""
-
-_LOOPBACK: dict[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-"""The address at which this machine reaches a server that listens on all addresses."""
-
 
 Respond = Callable[[CheckedRequest], Any]
 """The function of an operation that a user adds."""
@@ -78,9 +76,16 @@ class Sandbox:
             names in Wechatpay-Serial, or with the certificate.
         seed: makes the random choice of faults, and the numbers that the service assigns, repeatable; None does not.
         slowness: seconds by which the fault SLOW delays a response.
+        tls: True serves HTTPS, with a certificate that is made at startup; `authority` is what a client has to trust.
+        proxy: True serves a CONNECT proxy too, which leads api.mch.weixin.qq.com and the other hosts of the service here, for
+            programs that have these hosts built in. It needs `tls`.
+        public_url: the URL at which clients reach the sandbox, if a server in front of it has another one. Without it, the
+            X-Forwarded-Proto and X-Forwarded-Host headers of such a server decide what the URLs of bills begin with.
 
     Attributes:
         base_url: the URL for clients on this machine; empty before the `with` block.
+        authority: the certificate of the authority as PEM; empty without `tls`.
+        proxy_url: the URL of the proxy, for HTTPS_PROXY; empty without `proxy` and before the `with` block.
 
     Raises:
         ConfigurationError: sign_with is not one of these.
@@ -95,33 +100,43 @@ class Sandbox:
         sign_with: Signer | str | None = None,
         seed: int | None = None,
         slowness: float = 3.0,
+        tls: bool = False,
+        proxy: bool = False,
+        public_url: str = "",
     ) -> None:
-        self._host, self._port = host, port
+        if proxy and not tls:
+            raise ConfigurationError("proxy: it needs tls=True, because a program that uses the proxy speaks HTTPS")
+        context, self.authority = make_tls([host]) if tls else (None, "")
         self._keys = Keys()
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
+        self._sign_with = _parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
-        self._gateway = Gateway(self._keys, _parse_signer(sign_with), calendar=self._notifier.now, seed=numbers)
+        self._gateway = Gateway(self._keys, self._sign_with, calendar=self._notifier.now, seed=numbers)
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
-        self._listening: Future[tuple[str, Callable[[], object]]] = Future()
-        self._thread = threading.Thread(target=self._run, name="wechatpay-sandbox", daemon=True)
-        self.base_url = ""
+        actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
+        self._control = Control(actions, self._state)
+        self._listener = Listener(self._handle, host, port, context, proxy)
+        self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
+        self._authority_file = AuthorityFile(self.authority)
+        self.base_url = self.proxy_url = ""
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.base_url or 'not started'} mchid={self._keys.mchid}>"
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self.base_url, self._stop = self._listening.result()
+        address = self._listener.start()
+        self.base_url = f"{self._public_url or f'{self._scheme}://{address.netloc}'}/"
+        self.proxy_url = f"http://{address.proxy}" if address.proxy else ""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._notifier.close()
-        self._stop()
-        self._thread.join()
+        self._listener.stop()
+        self._authority_file.remove()
 
     @property
     def credentials(self) -> dict[str, Any]:
@@ -162,6 +177,16 @@ class Sandbox:
     def refunds(self) -> dict[str, Refund]:
         """The refunds by out_refund_no."""
         return self._gateway.account.refunds
+
+    @property
+    def transfers(self) -> dict[str, Transfer]:
+        """The transfers to users by out_bill_no. They can be confirmed and finished."""
+        return self._gateway.account.transfers
+
+    @property
+    def sharing(self) -> Sharing:
+        """The profit sharing: its receivers, orders and returns, which can be finished, and its settings."""
+        return self._gateway.account.sharing
 
     @property
     def history(self) -> list[Seen]:
@@ -216,8 +241,10 @@ class Sandbox:
         return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
 
     def reset(self) -> None:
-        """Forgets all orders, refunds and files, faults, added operations and the history. Keys, the clock and notifications stay."""
+        """Forgets everything but the keys: orders, files, faults, added operations, waiting notifications, and the clock."""
         self._gateway.account.reset()
+        self._gateway.sign_with = self._sign_with
+        self._notifier.reset()
         self._gateway.routes.clear()
         self._faults.clear()
         self._history.clear()
@@ -277,6 +304,31 @@ class Sandbox:
 
         return self._notifier.notify(event_type, resource, url, kind, sign_first)
 
+    def notification(
+        self, event_type: str, resource: Mapping[str, Any] = {}, *, original_type: str = ""
+    ) -> tuple[dict[str, str], bytes]:
+        """Returns the headers and the body of a notification, for a test client that has no URL.
+
+            headers, body = sandbox.notification("REFUND.SUCCESS", {"out_refund_no": "…"})
+            app.test_client().post("/notify", headers=headers, data=body)
+
+        Args:
+            event_type: the event type.
+            resource: members of the resource. The required members that it lacks are filled in, if the event is documented.
+            original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
+        """
+        known = find_event(event_type)
+        kinds = {each.original_type: each.schema for each in known.resources} if known else {}
+        first = next(iter(kinds), "")
+        kind = original_type or first or event_type.partition(".")[0].lower()
+        if schema := kinds.get(original_type or first):
+            account = self._gateway.account
+            digest = account.number(event_type, resource, digits=40).encode()
+            resource = fill(schema, {**account.identity(schema), **resource}, digest, account.now())
+        body = self._notifier.make(event_type, resource, "", kind, "沙箱通知").body
+        headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
+        return {**headers, **self._sign_notification(body)}, body
+
     def advance(self, seconds: float) -> None:
         """Advances the sandbox's clock. The notifications that are due by then have been posted when this returns.
 
@@ -290,6 +342,8 @@ class Sandbox:
             ConfigurationError: seconds is not a number in this range.
         """
         self._notifier.advance(seconds)
+        self._gateway.account.settle()
+        self._notifier.advance(0)  # posts what this has announced
 
     def client(self, **settings: Any) -> Client:
         """Returns a client with the merchant's credentials, which connects without a proxy.
@@ -297,44 +351,16 @@ class Sandbox:
         Args:
             **settings: settings of `Client`, which add to the credentials or replace them.
         """
-        return Client(**{"proxies": {}, **self.credentials, **settings})
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception as error:  # `__enter__` raises it
-            self._listening.set_exception(error)
-
-    async def _serve(self) -> None:
-        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        manager = web.Server(self._handle)
-
-        def make_protocol() -> _Protocol:
-            # The body is signed as it is sent, so it must not be decompressed here.
-            return _Protocol(
-                manager,
-                loop=loop,
-                access_log=None,  # type: ignore[arg-type]  # None means no log, as in web.Server
-                keepalive_timeout=KEEPALIVE,
-                auto_decompress=False,
-            )
-
-        server = await loop.create_server(make_protocol, self._host, self._port)
-        try:
-            listening, port = server.sockets[0].getsockname()[:2]
-            host = _LOOPBACK.get(listening) or str(listening)
-            netloc = f"[{host}]" if ":" in host else host
-            self._listening.set_result((f"http://{netloc}:{port}/", lambda: loop.call_soon_threadsafe(stopping.set)))
-            await stopping.wait()
-        finally:
-            server.close()
-            await manager.shutdown(1.0)
+        trust = {"ca_bundle": self._authority_file.path} if self.authority else {}
+        return Client(**{"proxies": {}, **trust, **self.credentials, **settings})
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
         # `received.read()` is limited to one megabyte, and files may be larger.
         body = await received.content.read()
-        request = SandboxRequest(received.method, received.raw_path, Headers(headers), body)
+        if received.path.startswith(PREFIX):
+            return await self._control.respond(received, body)
+        request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
         fault = self._faults.draw()
         response = self._gateway.respond(request, fault)
         self._history.append(Seen(request._replace(body=body[:MAX_KEPT_BODY]), response.status, fault))
@@ -344,26 +370,24 @@ class Sandbox:
             return await _break_connection(received, response)
         return web.Response(status=response.status, headers=response.headers, body=response.body)
 
+    def _state(self) -> dict[str, Any]:
+        return {
+            "base_url": self.base_url,
+            "mchid": self._keys.mchid,
+            "now": self.now,
+            "orders": self.orders,
+            "requests": len(self._history),
+        }
+
+    def _origin(self, headers: Mapping[str, str]) -> str:
+        if self._public_url:
+            return self._public_url
+        scheme = headers.get("X-Forwarded-Proto", self._scheme).partition(",")[0].strip()
+        host = (headers.get("X-Forwarded-Host") or headers.get("Host", "")).partition(",")[0].strip()
+        return f"{scheme}://{host}"
+
     def _sign_notification(self, body: bytes) -> Mapping[str, str]:
         return self._gateway.sign(self._gateway.sign_with or Signer.CERTIFICATE, body)
-
-
-class _Protocol(web.RequestHandler):
-    """The HTTP server's protocol. It responds to a malformed HTTP message with a JSON error, as to any other error."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if status >= 500:
-            return super().handle_error(request, status, exc, message)
-        malformed = make_malformed_response(status)
-        response = web.Response(status=status, headers=malformed.headers, body=malformed.body)
-        response.force_close()
-        return response
 
 
 _SIGNATURE_FAULTS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._keys import Keys
+from wechatpay_chain.sandbox._operations.sharing import Sharing
+
+if TYPE_CHECKING:
+    from wechatpay_chain.sandbox._notifier import Notice
+    from wechatpay_chain.sandbox._operations.transfers import Transfer
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -69,8 +75,11 @@ class Account:
         combined_orders: the combined orders by combine_out_trade_no.
         refunds: the refunds by out_refund_no.
         files: the files that can be downloaded, by media ID or token.
+        transfers: the transfers to users by out_bill_no.
+        sharing: the profit sharing: receivers, shares and returns.
         seed: makes the numbers that the service assigns repeatable.
         announce: posts a notification: event type, resource, URL, original type, summary.
+        lock: is held while a state is read and changed, because users act in other threads than requests.
     """
 
     keys: Keys
@@ -81,7 +90,13 @@ class Account:
     combined_orders: dict[str, CombinedOrder] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    sharing: Sharing = field(init=False, repr=False)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.sharing = Sharing(self)
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
@@ -89,7 +104,15 @@ class Account:
         self.combined_orders.clear()
         self.refunds.clear()
         self.files.clear()
+        self.transfers.clear()
+        self.sharing = Sharing(self)
         self._known.clear()
+
+    def settle(self) -> None:
+        """Enters the states that time has brought about, so that they are notified although nobody reads them."""
+        for transfer in list(self.transfers.values()):
+            transfer.settle()
+        self.sharing.settle()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.
@@ -107,6 +130,10 @@ class Account:
     def recall(self, name: str, value: object) -> Mapping[str, Any]:
         """Returns what is known under a number; nothing if it was not given before."""
         return self._known.get((name, str(value)), {})
+
+    def identity(self, schema: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the merchant's own numbers that a schema requires."""
+        return {name: self.keys.mchid for name in ("mchid", "sp_mchid") if name in schema["required"]}
 
     def number(self, *parts: object, digits: int) -> str:
         """Returns a number that the service assigns: digits that depend on the seed and on these parts only.

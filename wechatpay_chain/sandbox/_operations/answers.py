@@ -24,7 +24,7 @@ from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._schema import Checker
 
-__all__ = ["answer_by_schema", "encrypted", "make_value"]
+__all__ = ["answer_by_schema", "encrypted", "fill", "make_value"]
 
 _NUMBER = re.compile(r"(_id|_no|_code|_number|_sn|token)$")
 """The names of members that identify something."""
@@ -89,6 +89,25 @@ def make_value(schema: Schema, given: Any, digest: bytes, now: datetime, name: s
     if given is not None and _checker(_key(schema)).accepts(given):
         return given
     return "张三" if schema.get("encrypted") else _scalar(schema, digest, now, name)
+
+
+def fill(schema: Schema, given: Mapping[str, Any], digest: bytes, now: datetime) -> dict[str, Any]:
+    """Returns an object with the required members that it lacks, at any depth.
+
+    Args:
+        schema: the schema of the object.
+        given: the members that it has; they stay as they are.
+        digest: makes the numbers.
+        now: the time of the service.
+    """
+    filled = dict(given)
+    for name, member in schema["properties"].items():
+        if name in schema["required"] and name not in given:
+            value = make_value(member, None, _digest(digest.hex(), name), now, name)
+            filled[name] = fill(member, {}, digest, now) if member["type"] == "object" else value
+        elif member["type"] == "object" and isinstance(given.get(name), Mapping):
+            filled[name] = fill(member, given[name], digest, now)
+    return filled
 
 
 def encrypted(schema: Schema, value: Any, key: RSAPublicKey) -> Any:

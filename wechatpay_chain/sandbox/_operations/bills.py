@@ -153,7 +153,7 @@ def _store_bill(account: Account, request: CheckedRequest, content: bytes, store
     return {
         "hash_type": "SHA1",
         "hash_value": hashlib.sha1(content, usedforsecurity=False).hexdigest(),
-        "download_url": f"http://{request.host}{path}?token={token}{'&tartype=gzip' if is_gzip else ''}",
+        "download_url": f"{request.origin}{path}?token={token}{'&tartype=gzip' if is_gzip else ''}",
     }
 
 

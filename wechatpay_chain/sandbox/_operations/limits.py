@@ -15,6 +15,7 @@ _MCHID: _Limits = {"pattern": r"^[0-9]{8,10}$"}
 _NOTIFY_URL: _Limits = {"maxLength": 255, "pattern": r"^https?://[^\s?#]+$"}
 _ORDER_NO: _Limits = {"minLength": 6, "maxLength": 32, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
 _REFUND_NO: _Limits = {"minLength": 1, "maxLength": 64, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
+_SHARING_NO: _Limits = {"minLength": 1, "maxLength": 64, "pattern": r"^[0-9A-Za-z_\-|*@]+$"}
 
 _ORDER: Mapping[str, _Limits] = {
     "appid": {"minLength": 1, "maxLength": 32},
@@ -43,12 +44,36 @@ _REFUND: Mapping[str, _Limits] = {
     "reason": {"maxLength": 80},
     "notify_url": _NOTIFY_URL,
 }
+_TRANSFER: Mapping[str, _Limits] = {
+    "appid": {"minLength": 1, "maxLength": 32},
+    "sub_mchid": _MCHID,
+    "out_bill_no": {"minLength": 1, "maxLength": 32, "pattern": r"^[0-9A-Za-z]+$"},
+    "openid": {"minLength": 1, "maxLength": 128},
+    "transfer_amount": {"minimum": 10},
+    "transfer_remark": {"minLength": 1, "maxLength": 32},
+    "notify_url": _NOTIFY_URL,
+}
+_SHARING: Mapping[str, _Limits] = {
+    "sub_mchid": _MCHID,
+    "transaction_id": {"minLength": 1, "maxLength": 32},
+    "out_order_no": _SHARING_NO,
+    "out_return_no": _SHARING_NO,
+    "account": {"minLength": 1, "maxLength": 64},
+    "return_mchid": {"minLength": 1, "maxLength": 32},
+    "amount": {"minimum": 1},
+    "description": {"minLength": 1, "maxLength": 80},
+    "custom_relation": {"minLength": 1, "maxLength": 10},
+}
 # By the beginning of the path: the limits of members with these names, at any depth of the body and of the query.
 _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/transactions": _ORDER,
     "/v3/pay/partner/transactions": _ORDER,
     "/v3/combine-transactions": _ORDER,
     "/v3/refund/domestic": _REFUND,
+    "/v3/fund-app/mch-transfer/transfer-bills": _TRANSFER,
+    "/v3/fund-app/mch-transfer/partner/transfer-bills": _TRANSFER,
+    "/v3/ecommerce/mch-transfer/transfer-bills": _TRANSFER,
+    "/v3/profitsharing": _SHARING,
     "/v3/ecommerce/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}},
     "/v3/bill": {"bill_date": {"pattern": r"^\d{4}-\d\d-\d\d$"}, "sub_mchid": _MCHID},
     "/v3/security/echo": {"notify_url": _NOTIFY_URL},

@@ -33,14 +33,14 @@ class CheckedRequest(NamedTuple):
         query: the query parameters.
         body: the JSON body, or the meta of an upload, decrypted.
         file: the file of an upload; None if it is no upload.
-        host: the host and port that it was sent to.
+        origin: scheme, host and port that it was sent to.
     """
 
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     file: UploadedFile | None
-    host: str
+    origin: str
 
 
 Result = tuple[int, Mapping[str, Any] | StoredFile | None]

@@ -15,7 +15,9 @@ from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import Handler, Operation
 from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
+from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
 from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS
+from wechatpay_chain.sandbox._operations.transfers import TRANSFER_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
 from wechatpay_chain.sandbox._schema import Checker
 
@@ -30,6 +32,8 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **CODEPAY_HANDLERS,
     **REFUND_HANDLERS,
     **COUPON_HANDLERS,
+    **TRANSFER_HANDLERS,
+    **SHARING_HANDLERS,
 }
 
 _TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}

@@ -1,0 +1,132 @@
+"""Programs that have the service's hosts built in reach the sandbox: over HTTPS, through its proxy, and behind another server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from wechatpay_chain import Client, TransportError
+from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox import Sandbox
+
+ORDER = {
+    "appid": "wx",
+    "description": "d",
+    "out_trade_no": "reached-1",
+    "notify_url": "https://a.example/",
+    "amount": {"total": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def secure():
+    with Sandbox(tls=True, proxy=True) as sandbox:
+        yield sandbox
+
+
+def test_a_client_calls_over_https(secure, send):
+    assert secure.base_url.startswith("https://127.0.0.1:")
+    with secure.client() as client:
+        assert send(client.v3.certificates, "get").status_code == 200
+    with secure.client(ca_bundle=None, retry=None) as client, pytest.raises(TransportError, match="certificate"):
+        send(client.v3.certificates, "get")
+
+
+def test_a_program_reaches_the_hosts_of_the_service_through_the_proxy(secure, send, tmp_path):
+    """The client is as for the real service, but for its proxy and for whom it trusts."""
+    known = {name: value for name, value in secure.credentials.items() if name != "base_url"}
+    (tmp_path / "authority.pem").write_text(secure.authority)
+    for host in ("api.mch.weixin.qq.com", "apihk.mch.weixin.qq.com"):
+        settings = {
+            **known,
+            "base_url": f"https://{host}/",
+            "proxies": {"https": secure.proxy_url},
+            "ca_bundle": tmp_path / "authority.pem",
+        }
+        with Client(**settings) as client:
+            order = {**ORDER, "mchid": client.mchid}
+            assert send(client.v3.pay.transactions.native, "post", json=order).json()["code_url"]
+
+
+def test_the_proxy_leads_nowhere_else(secure):
+    host, port = secure.proxy_url.removeprefix("http://").split(":")
+    for request, status in (
+        (b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n", b"403"),
+        (b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n", b"403"),
+        (b"GET http://api.mch.weixin.qq.com/ HTTP/1.1\r\nHost: api.mch.weixin.qq.com\r\n\r\n", b"405"),
+    ):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(request)
+            assert connection.recv(100).split(b" ")[1] == status
+    with pytest.raises(requests.exceptions.ProxyError):
+        requests.get("https://www.example.com/", proxies={"https": secure.proxy_url}, timeout=5)
+
+
+def test_the_certificate_names_the_hosts_of_the_service(secure):
+    host, port = secure.base_url.removeprefix("https://").rstrip("/").split(":")
+    context = ssl.create_default_context(cadata=secure.authority)
+    for name in ("api.mch.weixin.qq.com", "api.wechatpay.cn", "localhost", "127.0.0.1"):
+        with (
+            socket.create_connection((host, int(port)), timeout=5) as raw,
+            context.wrap_socket(raw, server_hostname=name),
+        ):
+            pass
+    with (
+        socket.create_connection((host, int(port)), timeout=5) as raw,
+        pytest.raises(ssl.SSLCertVerificationError),
+        context.wrap_socket(raw, server_hostname="www.example.com"),
+    ):
+        pass
+
+
+def test_a_proxy_needs_https():
+    with pytest.raises(ConfigurationError, match="proxy: it needs tls=True"):
+        Sandbox(proxy=True)
+
+
+def announce(client, sandbox, headers):
+    client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid})
+    sandbox.advance(2 * 86400)
+    day = sandbox.now.date().fromordinal(sandbox.now.date().toordinal() - 2)
+    bill = client.v3.bill.tradebill.get(params={"bill_date": str(day)}, headers=headers)
+    return bill.json()["download_url"]
+
+
+def test_announced_urls_follow_the_server_in_front():
+    with Sandbox() as sandbox, sandbox.client() as client:
+        forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example, inner.example"}
+        assert announce(client, sandbox, forwarded).startswith("https://shop.example/v3/billdownload/file?token=")
+    for tls in (False, True):
+        with Sandbox(tls=tls) as sandbox, sandbox.client() as client:
+            assert announce(client, sandbox, {}).startswith(sandbox.base_url)
+
+
+def test_announced_urls_begin_with_the_public_url():
+    with Sandbox(public_url="https://sandbox.example/pay/") as sandbox:
+        assert sandbox.base_url == "https://sandbox.example/pay/"
+
+
+def test_the_command_serves_https_and_a_proxy(tmp_path):
+    credentials, authority = tmp_path / "merchant.json", tmp_path / "authority.pem"
+    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", str(credentials)]
+    with subprocess.Popen([*command, "--tls", str(authority), "--proxy"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert "https://127.0.0.1:" in process.stdout.readline()
+            assert f"authority {authority}" in process.stdout.readline()
+            known = json.loads(credentials.read_text())
+            assert known["ca_bundle"] == str(authority)
+            with Client(**known, proxies={}) as client:
+                assert client.v3.certificates.get().status_code == 200
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+    wrong = subprocess.run([*command, "--proxy"], capture_output=True, text=True, timeout=20, check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("sandbox: proxy: it needs tls=True")

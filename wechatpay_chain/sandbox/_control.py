@@ -1,0 +1,93 @@
+"""Steers a running sandbox from outside, for programs in other languages: JSON over HTTP below `/_sandbox/`.
+
+    curl -d '{"fault": "503", "times": 2}' http://127.0.0.1:8080/_sandbox/fault
+
+Only programs on this machine may use it, and no page of another origin: a browser would let any page post to the loopback interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ipaddress
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from wechatpay_chain.errors import ConfigurationError
+
+__all__ = ["PREFIX", "Control"]
+
+PREFIX = "/_sandbox/"
+"""What the paths of the control interface begin with. No path of the service does."""
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Control:
+    """Carries out what is asked for below `/_sandbox/`.
+
+    Args:
+        actions: the methods of the sandbox by name, which a POST calls.
+        state: returns the state of the sandbox, for a GET of `state`.
+    """
+
+    def __init__(self, actions: Iterable[Callable[..., Any]], state: Callable[[], Mapping[str, Any]]) -> None:
+        self._actions: dict[tuple[str, str], Callable[..., Any]] = {
+            ("GET", "state"): state,
+            **{("POST", action.__name__): action for action in actions},
+        }
+
+    async def respond(self, received: web.BaseRequest, body: bytes) -> web.Response:
+        """Returns the response to a request below `/_sandbox/`: the result of the action as JSON, or an error.
+
+        The members of the body are the arguments of the method of `Sandbox` with the same name.
+        """
+        if not _is_own(received):
+            return _error(403, "only programs on this machine may steer the sandbox, and no page of another origin")
+        name = received.path.removeprefix(PREFIX)
+        action = self._actions.get((received.method, name))
+        if action is None:
+            known = ", ".join(f"{method} {PREFIX}{each}" for method, each in self._actions)
+            return _error(404, f"{received.method} {received.path} is none of {known}")
+        try:
+            arguments = json.loads(body or b"{}")
+            # A notification is posted before an action ends, so it must not run on the event loop.
+            result = await asyncio.to_thread(action, **arguments)
+        except (ConfigurationError, TypeError, ValueError, KeyError) as error:
+            return _error(400, str(error))
+        return web.json_response({"result": _plain(result)}, dumps=_dumps)
+
+
+def _is_own(received: web.BaseRequest) -> bool:
+    try:
+        is_local = ipaddress.ip_address(received.remote or "").is_loopback
+    except ValueError:
+        return False
+    host = received.headers.get("Host", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    origin = received.headers.get("Origin", "")
+    return is_local and name in _LOOPBACK_NAMES and origin in ("", f"{received.scheme}://{host}")
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value in the form of JSON: live objects by their public members."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value) if not field.name.startswith("_") and field.repr]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status, dumps=_dumps)
