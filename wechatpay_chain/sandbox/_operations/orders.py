@@ -155,8 +155,9 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
         """
         self._require_single()
-        self._require_payable()
-        self._receive(openid, bank_type, discount)
+        with self._account.lock:
+            self._require_payable()
+            self._receive(openid, bank_type, discount)
         url = self.placed.get("notify_url")
         if not notify or not url:
             return None
@@ -169,9 +170,10 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order.
         """
         self._require_single()
-        self._require_payable()
-        if self._state == "USERPAYING":
-            self._state = "PAYERROR"
+        with self._account.lock:
+            self._require_payable()
+            if self._state == "USERPAYING":
+                self._state = "PAYERROR"
 
     def expire(self) -> None:
         """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed.
@@ -203,12 +205,17 @@ class Order:
             raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
         if self.refunds:
             raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
-        if self._state == "SUCCESS":
-            self.reversed_at = self._account.now()
-        self._state = "REVOKED"
+        with self._account.lock:
+            if self._state == "SUCCESS":
+                self.reversed_at = self._account.now()
+            self._state = "REVOKED"
 
     def describe(self) -> dict[str, Any]:
         """Returns the body of the response to a query: only the members that the state has."""
+        with self._account.lock:  # a payment in another thread is seen as a whole or not at all
+            return self._describe()
+
+    def _describe(self) -> dict[str, Any]:
         names = ("appid", "mchid", "sp_appid", "sp_mchid", "sub_appid", "sub_mchid", "out_trade_no")
         body: dict[str, Any] = {name: self.placed[name] for name in names if name in self.placed}
         if "sp_mchid" in body:  # a partner need not send it for a code payment, and a query shows it
@@ -283,8 +290,9 @@ class Order:
         Raises:
             Refusal: it has been paid.
         """
-        self._require_unpaid()
-        self._state = "CLOSED"
+        with self._account.lock:
+            self._require_unpaid()
+            self._state = "CLOSED"
 
     def _receive(self, openid: str, bank_type: str, discount: int) -> None:
         """Receives the payment of a user; the arguments are those of `pay`.
