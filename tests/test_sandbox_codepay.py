@@ -137,3 +137,4 @@ def test_what_cannot_be_reversed_or_closed(sandbox, client, payment, send):
     order |= {"appid": "wx"} if "mchid" in payment else {"sp_appid": "wx"}
     send(base.native, "post", json=order)
     assert code_of(reverse, client, order, send) == (400, "INVALID_REQUEST")
+    assert sandbox.orders[order["out_trade_no"]].trade_state == "NOTPAY"

@@ -128,7 +128,7 @@ def test_a_sub_order_is_seen_only_through_its_combined_order(sandbox, client, co
         assert code_of(send, base.out_trade_no._n_, "get", n=sub, params=params) == (404, "ORDER_NOT_EXIST")
         assert code_of(send, base.out_trade_no._n_.close, "post", n=sub, json=params) == (404, "ORDER_NOT_EXIST")
     live = sandbox.orders[sub]
-    for act in (live.pay, live.fail, live.close):
+    for act in (live.pay, live.fail, live.close, live.expire):
         with pytest.raises(Refusal, match="INVALID_REQUEST"):
             act()
     sandbox.pay(combined["combine_out_trade_no"], notify=False)

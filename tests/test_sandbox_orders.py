@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from datetime import timedelta
 
 import pytest
@@ -248,8 +249,9 @@ def test_a_deadline_in_the_past_is_moved_to_a_minute_from_now(sandbox, client, o
         live.pay()
 
 
-def test_a_deadline_that_is_no_time_is_refused(client, order, send):
-    order["time_expire"] = "2018-13-08T10:34:56+08:00"
+@pytest.mark.parametrize("time_expire", ["2018-13-08T10:34:56+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_deadline_that_is_no_time_is_refused(client, order, send, time_expire):
+    order["time_expire"] = time_expire
     assert code_of(send, client.v3.pay.transactions.native, "post", json=order) == (400, "PARAM_ERROR")
 
 
@@ -323,6 +325,29 @@ def test_a_notification_that_is_not_received_comes_again(sandbox, client, order)
     notice = sandbox.pay(order["out_trade_no"])
     sandbox.advance(24 * 3600 + 240)
     assert len(notice.posts) == 16
+
+
+def test_an_order_is_either_paid_or_closed(sandbox, client, order):
+    """A user pays in one thread while the merchant closes in another."""
+    outcomes = set()
+    for index in range(40):
+        placed = {**order, "out_trade_no": f"{order['out_trade_no']}-{index}"}
+        client.v3.pay.transactions.native.post(json=placed)
+        live, refused, start = sandbox.orders[placed["out_trade_no"]], [], threading.Barrier(2)
+
+        def act(do, refused=refused, start=start):
+            start.wait()
+            try:
+                do()
+            except Refusal as refusal:
+                refused.append(refusal.body["code"])
+
+        other = threading.Thread(target=act, args=(live.close,))
+        other.start()
+        act(lambda live=live: live.pay(notify=False))
+        other.join()
+        outcomes.add((live.trade_state, *refused))
+    assert outcomes <= {("SUCCESS", "ORDERPAID"), ("CLOSED", "ORDER_CLOSED")}
 
 
 def test_the_same_seed_gives_the_same_numbers():

@@ -93,6 +93,7 @@ def test_a_proxy_needs_https():
 
 def announce(client, sandbox, headers):
     client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid})
+    sandbox.pay(ORDER["out_trade_no"], notify=False)
     sandbox.advance(2 * 86400)
     day = sandbox.now.date().fromordinal(sandbox.now.date().toordinal() - 2)
     bill = client.v3.bill.tradebill.get(params={"bill_date": str(day)}, headers=headers)

@@ -47,8 +47,6 @@ def _describe_pending(order: Order) -> dict[str, Any]:
 def _reverse(account: Account, request: CheckedRequest) -> Result:
     asked = request.body
     order = find_order(account, request.path["out_trade_no"], asked)
-    if order.trade_type != "MICROPAY":
-        raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
     if asked.get("appid") != order.placed.get("appid"):
         raise Refusal(400, "INVALID_REQUEST", "appid与下单时不一致")
     order.reverse()

@@ -54,11 +54,12 @@ class CombinedOrder:
         Raises:
             Refusal: the combined order is paid, closed, or past its deadline.
         """
-        self.orders[0]._require_payable()
         payer = openid or self.placed.get("combine_payer_info", {}).get("openid", "")
-        self.orders[0]._receive(payer, bank_type, 0)
-        for order in self.orders[1:]:
-            order._receive(self.openid, bank_type, 0)
+        with self._account.lock:
+            self.orders[0]._require_payable()
+            self.orders[0]._receive(payer, bank_type, 0)
+            for order in self.orders[1:]:
+                order._receive(self.openid, bank_type, 0)
         url = self.placed.get("notify_url")
         if not notify or not url:
             return None
@@ -67,7 +68,7 @@ class CombinedOrder:
     def expire(self) -> None:
         """Moves the deadline to the present: the user can no longer pay."""
         for order in self.orders:
-            order.expire()
+            order.time_expire = self._account.now()
 
     def close(self) -> None:
         """Closes all sub-orders, as the operation of that name does. Those that are closed stay closed.
@@ -75,8 +76,9 @@ class CombinedOrder:
         Raises:
             Refusal: they are paid.
         """
-        for order in self.orders:
-            order._shut()
+        with self._account.lock:
+            for order in self.orders:
+                order._shut()
 
     @property
     def openid(self) -> str:
@@ -86,6 +88,10 @@ class CombinedOrder:
 
     def describe(self) -> dict[str, Any]:
         """Returns the body of the response to a query: only the members that the state has."""
+        with self._account.lock:  # all sub-orders have been paid, or none
+            return self._describe()
+
+    def _describe(self) -> dict[str, Any]:
         names = ("combine_appid", "combine_mchid", "combine_out_trade_no")
         device = self.placed.get("scene_info", {}).get("device_id")
         return {

@@ -155,8 +155,9 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
         """
         self._require_single()
-        self._require_payable()
-        self._receive(openid, bank_type, discount)
+        with self._account.lock:
+            self._require_payable()
+            self._receive(openid, bank_type, discount)
         url = self.placed.get("notify_url")
         if not notify or not url:
             return None
@@ -169,12 +170,18 @@ class Order:
             Refusal: the order is paid, closed, past its deadline, or a sub-order.
         """
         self._require_single()
-        self._require_payable()
-        if self._state == "USERPAYING":
-            self._state = "PAYERROR"
+        with self._account.lock:
+            self._require_payable()
+            if self._state == "USERPAYING":
+                self._state = "PAYERROR"
 
     def expire(self) -> None:
-        """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed."""
+        """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed.
+
+        Raises:
+            Refusal: the order is a sub-order.
+        """
+        self._require_single()
         self.time_expire = self._account.now()
 
     def close(self) -> None:
@@ -192,16 +199,23 @@ class Order:
         """Reverses a code payment, as the operation of that name does; what was paid goes back to the user.
 
         Raises:
-            Refusal: a part of it has been refunded.
+            Refusal: it is no code payment, or a part of it has been refunded.
         """
+        if self.trade_type != "MICROPAY":
+            raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
         if self.refunds:
             raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
-        if self._state == "SUCCESS":
-            self.reversed_at = self._account.now()
-        self._state = "REVOKED"
+        with self._account.lock:
+            if self._state == "SUCCESS":
+                self.reversed_at = self._account.now()
+            self._state = "REVOKED"
 
     def describe(self) -> dict[str, Any]:
         """Returns the body of the response to a query: only the members that the state has."""
+        with self._account.lock:  # a payment in another thread is seen as a whole or not at all
+            return self._describe()
+
+    def _describe(self) -> dict[str, Any]:
         names = ("appid", "mchid", "sp_appid", "sp_mchid", "sub_appid", "sub_mchid", "out_trade_no")
         body: dict[str, Any] = {name: self.placed[name] for name in names if name in self.placed}
         if "sp_mchid" in body:  # a partner need not send it for a code payment, and a query shows it
@@ -276,8 +290,9 @@ class Order:
         Raises:
             Refusal: it has been paid.
         """
-        self._require_unpaid()
-        self._state = "CLOSED"
+        with self._account.lock:
+            self._require_unpaid()
+            self._state = "CLOSED"
 
     def _receive(self, openid: str, bank_type: str, discount: int) -> None:
         """Receives the payment of a user; the arguments are those of `pay`.
@@ -332,11 +347,11 @@ def parse_deadline(text: str | None, now: datetime) -> datetime:
     # RFC 3339 has forms that Python 3.10 does not parse: a fraction, a leap second, and Z.
     plain = re.sub(r":60(?=[+-Z])", ":59", re.sub(r"\.\d+", "", text)).replace("Z", "+00:00")
     try:
-        deadline = datetime.fromisoformat(plain)
-    except ValueError:
+        deadline = datetime.fromisoformat(plain).astimezone(CHINA)
+    except (ValueError, OverflowError):
         detail = {"field": "/time_expire", "value": text, "issue": "must be a time of RFC 3339", "location": "body"}
         raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
-    return max(deadline.astimezone(CHINA), now + SHORTEST)
+    return max(deadline, now + SHORTEST)
 
 
 def require_same(is_same: bool) -> None:

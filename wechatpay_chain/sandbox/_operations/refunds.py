@@ -103,11 +103,12 @@ class Refund:
         """
         if status not in _SUMMARIES:
             raise Refusal(400, "PARAM_ERROR", f"退款状态须为{'、'.join(_SUMMARIES)}之一")
-        if self.status != "PROCESSING":
-            raise Refusal(400, "INVALID_REQUEST", f"退款单状态为{self.status}")
-        self.status, self.finished_at = status, self._account.now()
-        if status == "SUCCESS":
-            record_refund(self._account, self.order)
+        with self._account.lock:
+            if self.status != "PROCESSING":
+                raise Refusal(400, "INVALID_REQUEST", f"退款单状态为{self.status}")
+            self.status, self.finished_at = status, self._account.now()
+            if status == "SUCCESS":
+                record_refund(self._account, self.order)
         url = self.asked.get("notify_url")
         if not notify or not url:
             return None
