@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -559,6 +560,22 @@ def test_a_coupon_of_a_product_that_the_sandbox_does_not_know_has_a_token(sandbo
     body = {"brand_id": "1", "product_coupon_id": "1", "stock_id": "1", "appid": "wx1", "send_request_no": "send-01"}
     assert client[BASE[1:]].users._openid_.pre_send_coupon.post(openid=OPENID, json=body).json()["token"]
     assert sandbox.coupons == {}
+
+
+def test_users_who_take_at_once_take_no_more_than_there_are(sandbox, client):
+    brand = Brand(sandbox, client, stock_send_rule={"max_count": 3, "max_count_per_user": 1})
+    coupons = [brand.pre_send(f"send-{user:02}", openid=f"user-{user}") for user in range(12)]
+
+    def take(coupon):
+        try:
+            coupon.take()
+        except Refusal:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(take, coupons)) == 3
+    assert brand.query_stock()["sent_count_info"]["total_count"] == 3
 
 
 STEPS = st.tuples(st.sampled_from(["pre-send", "send", "take", "delete", "day"]), st.integers(0, 2), st.integers(0, 5))

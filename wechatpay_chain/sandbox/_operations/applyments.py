@@ -132,13 +132,14 @@ class Applyment:
         Raises:
             ConfigurationError: this state cannot follow the present one.
         """
-        following = self._process.next.get(self.state, ())
-        if state not in following:
-            expected = f"one of {', '.join(following)}" if following else "none"
-            raise ConfigurationError(f"state: came {state!r}; after {self.state} expected {expected}")
-        self._enter(state)
-        if state in ("REJECTED", "FROZEN"):
-            self.reject_field, self.reject_reason = field, reason
+        with self._account.lock:
+            following = self._process.next.get(self.state, ())
+            if state not in following:
+                expected = f"one of {', '.join(following)}" if following else "none"
+                raise ConfigurationError(f"state: came {state!r}; after {self.state} expected {expected}")
+            self._enter(state)
+            if state in ("REJECTED", "FROZEN"):
+                self.reject_field, self.reject_reason = field, reason
 
     def _enter(self, state: str) -> None:
         self._state, self._since = state, self._account.now()

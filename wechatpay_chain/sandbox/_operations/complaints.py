@@ -78,9 +78,10 @@ class Complaint:
             text: what they write.
             images: the pictures that they add.
         """
-        self._require(self.state != "PROCESSED", "PENDING or PROCESSING")
-        self.has_new_reply = True
-        return self._record(_PAYER, "USER_RESPONSE", "USER_RESPONSE", text, self._store(images))
+        with self._account.lock:
+            self._require(self.state != "PROCESSED", "PENDING or PROCESSING")
+            self.has_new_reply = True
+            return self._record(_PAYER, "USER_RESPONSE", "USER_RESPONSE", text, self._store(images))
 
     def repeat(self, text: str) -> Notice | None:
         """The payer complains again after the complaint was processed; it is PENDING again.
@@ -88,15 +89,17 @@ class Complaint:
         Args:
             text: what they write.
         """
-        self._require(self.state == "PROCESSED", "PROCESSED")
-        self.state, self.times, self.is_approved = "PENDING", self.times + 1, False
-        return self._record(_PAYER, "USER_CONTINUE_COMPLAINT", "CONTINUE_COMPLAINT", text)
+        with self._account.lock:
+            self._require(self.state == "PROCESSED", "PROCESSED")
+            self.state, self.times, self.is_approved = "PENDING", self.times + 1, False
+            return self._record(_PAYER, "USER_CONTINUE_COMPLAINT", "CONTINUE_COMPLAINT", text)
 
     def withdraw(self) -> None:
         """The payer withdraws the complaint; it is PROCESSED. There is no notification of this."""
-        self._require(self.state != "PROCESSED", "PENDING or PROCESSING")
-        self.state, self.has_new_reply = "PROCESSED", False
-        self._record(_PAYER, "USER_REVOKE_COMPLAINT")
+        with self._account.lock:
+            self._require(self.state != "PROCESSED", "PENDING or PROCESSING")
+            self.state, self.has_new_reply = "PROCESSED", False
+            self._record(_PAYER, "USER_REVOKE_COMPLAINT")
 
     def apply_platform_service(self, reason: str = "商家响应不及时") -> Notice | None:
         """The payer asks WeChat Pay for help.
@@ -104,16 +107,18 @@ class Complaint:
         Args:
             reason: why they do.
         """
-        self._require(not self.in_platform_service, "one without the help of WeChat Pay")
-        self.in_platform_service = True
-        more = {"user_appy_platform_service_reason": reason}  # the service's spelling
-        return self._record(_PAYER, "USER_APPLY_PLATFORM_SERVICE", "USER_APPLY_PLATFORM_SERVICE", **more)
+        with self._account.lock:
+            self._require(not self.in_platform_service, "one without the help of WeChat Pay")
+            self.in_platform_service = True
+            more = {"user_appy_platform_service_reason": reason}  # the service's spelling
+            return self._record(_PAYER, "USER_APPLY_PLATFORM_SERVICE", "USER_APPLY_PLATFORM_SERVICE", **more)
 
     def cancel_platform_service(self) -> Notice | None:
         """The payer no longer asks WeChat Pay for help."""
-        self._require(self.in_platform_service, "one with the help of WeChat Pay")
-        self.in_platform_service = False
-        return self._record(_PAYER, "USER_CANCEL_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE")
+        with self._account.lock:
+            self._require(self.in_platform_service, "one with the help of WeChat Pay")
+            self.in_platform_service = False
+            return self._record(_PAYER, "USER_CANCEL_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE")
 
     def finish_platform_service(self, text: str = "") -> Notice | None:
         """WeChat Pay ends its help.
@@ -121,9 +126,10 @@ class Complaint:
         Args:
             text: the result.
         """
-        self._require(self.in_platform_service, "one with the help of WeChat Pay")
-        self.in_platform_service = False
-        return self._record("微信支付客服", "PLATFORM_SERVICE_FINISHED", "PLATFORM_SERVICE_FINISHED", text)
+        with self._account.lock:
+            self._require(self.in_platform_service, "one with the help of WeChat Pay")
+            self.in_platform_service = False
+            return self._record("微信支付客服", "PLATFORM_SERVICE_FINISHED", "PLATFORM_SERVICE_FINISHED", text)
 
     def _require(self, is_possible: bool, expected: str) -> None:
         if not is_possible:
@@ -193,31 +199,34 @@ def open_complaint(
         ConfigurationError: the order is not paid or has a complaint, there is no such problem_type, or the refund is not from
             1 to the amount of the order.
     """
-    order = account.orders.get(out_trade_no)
-    if order is None or order.payment is None:
-        raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected the number of an order that is paid")
-    if any(known.order["out_trade_no"] == out_trade_no for known in account.complaints.values()):
-        raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected an order without a complaint")
-    if problem_type not in PROBLEMS:
-        raise ConfigurationError(f"problem_type: came {problem_type!r}; expected one of {', '.join(PROBLEMS)}")
-    if refund is not None and not 0 < refund <= order.total:
-        raise ConfigurationError(f"refund: came {refund!r}; expected an amount from 1 to {order.total}")
-    numbers = {"transaction_id": order.payment.transaction_id, "out_trade_no": out_trade_no, "amount": order.total}
-    complaint = Complaint(
-        # A number of the service begins so, as in its examples.
-        f"2002018{account.number('complaint', out_trade_no, digits=20)}",
-        order.payee,
-        numbers,
-        detail,
-        problem_type,
-        refund,
-        account.now(),
-        order,
-        account,
-    )
-    account.complaints[complaint.complaint_id] = complaint
-    complaint._record(_PAYER, "USER_CREATE_COMPLAINT", "CREATE_COMPLAINT", detail, complaint._store(images))
-    return complaint
+    with account.lock:
+        order = account.orders.get(out_trade_no)
+        if order is None or order.payment is None:
+            raise ConfigurationError(
+                f"out_trade_no: came {out_trade_no!r}; expected the number of an order that is paid"
+            )
+        if any(known.order["out_trade_no"] == out_trade_no for known in account.complaints.values()):
+            raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected an order without a complaint")
+        if problem_type not in PROBLEMS:
+            raise ConfigurationError(f"problem_type: came {problem_type!r}; expected one of {', '.join(PROBLEMS)}")
+        if refund is not None and not 0 < refund <= order.total:
+            raise ConfigurationError(f"refund: came {refund!r}; expected an amount from 1 to {order.total}")
+        numbers = {"transaction_id": order.payment.transaction_id, "out_trade_no": out_trade_no, "amount": order.total}
+        complaint = Complaint(
+            # A number of the service begins so, as in its examples.
+            f"2002018{account.number('complaint', out_trade_no, digits=20)}",
+            order.payee,
+            numbers,
+            detail,
+            problem_type,
+            refund,
+            account.now(),
+            order,
+            account,
+        )
+        account.complaints[complaint.complaint_id] = complaint
+        complaint._record(_PAYER, "USER_CREATE_COMPLAINT", "CREATE_COMPLAINT", detail, complaint._store(images))
+        return complaint
 
 
 def record_refund(account: Account, order: Order) -> None:

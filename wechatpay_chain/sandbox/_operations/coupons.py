@@ -90,12 +90,17 @@ class Coupon:
             ConfigurationError: the user has it already, or it was pre-sent more than five minutes ago.
             Refusal: the stock gives no coupon to this user any more.
         """
-        if self.state or self.pre_sent is None:
-            raise ConfigurationError(f"coupon {self.send_request_no}: came {self.state}; expected one not received yet")
-        if self._account.now() >= self.pre_sent + TOKEN_LIFE:
-            raise ConfigurationError(f"coupon {self.send_request_no}: came an expired token; pre-send the coupon again")
-        self._require_sendable()
-        return self._receive("RECEIVE_COMPONENT")
+        with self._account.lock:
+            if self.state or self.pre_sent is None:
+                raise ConfigurationError(
+                    f"coupon {self.send_request_no}: came {self.state}; expected one not received yet"
+                )
+            if self._account.now() >= self.pre_sent + TOKEN_LIFE:
+                raise ConfigurationError(
+                    f"coupon {self.send_request_no}: came an expired token; pre-send the coupon again"
+                )
+            self._require_sendable()
+            return self._receive("RECEIVE_COMPONENT")
 
     def delete(self) -> None:
         """The user deletes the coupon in the wallet. There is no notification of this.
@@ -103,11 +108,12 @@ class Coupon:
         Raises:
             ConfigurationError: the user does not have it.
         """
-        if self.state in ("", "DELETED", "DEACTIVATED"):
-            raise ConfigurationError(
-                f"coupon {self.send_request_no}: came {self.state or 'not received'}; expected one that the user has"
-            )
-        self.is_deleted = True
+        with self._account.lock:
+            if self.state in ("", "DELETED", "DEACTIVATED"):
+                raise ConfigurationError(
+                    f"coupon {self.send_request_no}: came {self.state or 'not received'}; expected one that the user has"
+                )
+            self.is_deleted = True
 
     def _require_sendable(self) -> None:
         self.stock.require_sendable(self.openid, self.parameters.get("coupon_code"))

@@ -182,9 +182,10 @@ class CouponStock:
         Raises:
             ConfigurationError: it is not SENDING.
         """
-        if self.state != "SENDING":
-            raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected SENDING")
-        self.is_paused = True
+        with self._account.lock:
+            if self.state != "SENDING":
+                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected SENDING")
+            self.is_paused = True
 
     def resume(self) -> None:
         """Ends a pause.
@@ -192,9 +193,10 @@ class CouponStock:
         Raises:
             ConfigurationError: it is not PAUSED.
         """
-        if self.state != "PAUSED":
-            raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected PAUSED")
-        self.is_paused = False
+        with self._account.lock:
+            if self.state != "PAUSED":
+                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected PAUSED")
+            self.is_paused = False
 
     def count_sent(self) -> dict[str, int]:
         """Returns how many coupons users have received: total_count, and today_count of the day in China."""

@@ -6,6 +6,7 @@ from functools import cache
 
 from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
+from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
 from wechatpay_chain.sandbox._operations.applyments import APPLYMENT_HANDLERS
 from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
@@ -15,7 +16,7 @@ from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HAN
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
-from wechatpay_chain.sandbox._operations.operation import Handler, Operation
+from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
 from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
 from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
@@ -65,7 +66,18 @@ def find_operation(method: str, path: str) -> Operation:
     Raises:
         KeyError: there is no such operation.
     """
-    return describe_operation(method, path, _HANDLERS.get((method, path)))
+    handler = _HANDLERS.get((method, path))
+    return describe_operation(method, path, _lock(handler) if handler else None)
+
+
+def _lock(handle: Handler) -> Handler:
+    """Returns a handler that holds the account's lock, because users act in other threads than requests."""
+
+    def handle_locked(account: Account, request: CheckedRequest) -> Result:
+        with account.lock:
+            return handle(account, request)
+
+    return handle_locked
 
 
 def describe_operation(method: str, path: str, handler: Handler | None) -> Operation:

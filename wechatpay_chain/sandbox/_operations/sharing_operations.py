@@ -254,26 +254,16 @@ def _query_return(account: Account, request: CheckedRequest) -> Result:
     raise Refusal(404, "RESOURCE_NOT_EXISTS", "分账回退单不存在")
 
 
-def _locked(handle: Handler) -> Handler:
-    """Returns a handler that holds the lock, because users finish shares in other threads than requests."""
-
-    def handle_locked(account: Account, request: CheckedRequest) -> Result:
-        with account.lock:
-            return handle(account, request)
-
-    return handle_locked
-
-
 _BASE = "/v3/profitsharing"
 
 SHARING_HANDLERS: dict[tuple[str, str], Handler] = {
-    ("POST", f"{_BASE}/receivers/add"): _locked(_add_receiver),
-    ("POST", f"{_BASE}/receivers/delete"): _locked(_delete_receiver),
-    ("POST", f"{_BASE}/orders"): _locked(_share),
-    ("POST", f"{_BASE}/orders/unfreeze"): _locked(_unfreeze),
-    ("GET", f"{_BASE}/orders/{{out_order_no}}"): _locked(_query_share),
-    ("GET", f"{_BASE}/transactions/{{transaction_id}}/amounts"): _locked(_query_amount),
+    ("POST", f"{_BASE}/receivers/add"): _add_receiver,
+    ("POST", f"{_BASE}/receivers/delete"): _delete_receiver,
+    ("POST", f"{_BASE}/orders"): _share,
+    ("POST", f"{_BASE}/orders/unfreeze"): _unfreeze,
+    ("GET", f"{_BASE}/orders/{{out_order_no}}"): _query_share,
+    ("GET", f"{_BASE}/transactions/{{transaction_id}}/amounts"): _query_amount,
     ("GET", f"{_BASE}/merchant-configs/{{sub_mchid}}"): _query_max_ratio,
-    ("POST", f"{_BASE}/return-orders"): _locked(_return),
-    ("GET", f"{_BASE}/return-orders/{{out_return_no}}"): _locked(_query_return),
+    ("POST", f"{_BASE}/return-orders"): _return,
+    ("GET", f"{_BASE}/return-orders/{{out_return_no}}"): _query_return,
 }
