@@ -64,6 +64,15 @@ CORRECTIONS = (
         "the class of the sample code has no such member [SK]",
         optional=("combine_transaction_id",),
     ),
+    *(
+        Correction(
+            f"POST /v3/combine-transactions/{way}",
+            "body.sub_orders[]",
+            "a merchant's sub order has none [SK, TWIN: POST /v3/combine-transactions/app]",
+            optional=("sub_mchid",),
+        )
+        for way in ("h5", "jsapi", "native")
+    ),
     Correction(
         "GET /v3/combine-transactions/out-trade-no/{combine_out_trade_no}",
         "response.sub_orders[].amount",
@@ -183,6 +192,15 @@ CORRECTIONS = (
         required=("algorithm", "nonce", "associated_data", "ciphertext"),
     ),
     # Coupons.
+    *(
+        Correction(
+            f"GET /v3/marketing/favor/stocks/{{stock_id}}/{scope}",
+            "query.limit",
+            "it is a number in the response and in every other query [TWIN: GET /v3/marketing/favor/stocks]",
+            {"type": "integer"},
+        )
+        for scope in ("items", "merchants")
+    ),
     Correction(
         "POST /v3/marketing/partner/product-coupon/users/{openid}/coupons/{coupon_code}/use",
         "body",
@@ -273,6 +291,31 @@ CORRECTIONS = (
         "body.reverse_reason",
         "the example is free text; the field takes one of the four codes",
         {"example": "SALES_RETURN"},
+    ),
+    # Recharges.
+    Correction(
+        "RECHARGE.CLOSED",
+        "resource.qr_recharge_info",
+        "its members are outside it [TWIN: RECHARGE.SUCCESS]",
+        {
+            "properties": {
+                "employee_type": {"type": "string", "enum": ["ADMIN", "STAFF", "LEGAL_PERSON"]},
+                "openid": {"type": "string"},
+            },
+            "required": ["employee_type", "openid"],
+        },
+    ),
+    Correction(
+        "RECHARGE.CLOSED",
+        "resource",
+        "it is a member of qr_recharge_info [TWIN: RECHARGE.SUCCESS]",
+        removed=("employee_type",),
+    ),
+    Correction(
+        "WEBIZPAY.PAYMENTSUCCESS",
+        "resource.goods_name",
+        "a name is a text [TWIN: every other goods_name]",
+        {"type": "string"},
     ),
     # APIv2.
     *(

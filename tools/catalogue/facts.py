@@ -22,6 +22,8 @@ Schema = dict[str, Any]
 
 _KEPT = ("deprecated", "produces", "roles", "tags", "title")
 _LIMITS = ("format", "maxLength", "minLength", "minimum", "maximum", "minItems", "maxItems", "pattern", "default")
+_MOMENTS = {"date": r"\d{4}-\d\d-\d\d", "rfc3339": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"}
+"""The formats of dates and times, which many texts lack that have an example of one."""
 
 
 def read_facts(folder: Path) -> tuple[list[Fact], list[Fact], str]:
@@ -126,7 +128,7 @@ def _operation(name: str, fact: Fact) -> Fact:
         if (schema := fact.get(part)) and not (part == "response" and fact.get("status") == 204):
             _, schema = SCHEMAS.get((name, part), ("", schema))
             operation[part] = _schema(schema)
-    if fact.get("body_required"):
+    if fact.get("body_required") or operation.get("body", {}).get("required"):
         operation["body_required"] = True
     if fact["api"] == "v2" and (sign_type := operation.get("body", {}).get("properties", {}).get("sign_type")):
         operation["sign_types"] = sign_type.get("enum", ["MD5"])
@@ -178,6 +180,8 @@ def _schema(source: Schema) -> Schema:
         schema["enum"] = list(dict.fromkeys(enum if schema["type"] == "integer" else map(str, enum)))
     if "example" in source and not source.get("encrypted"):  # a ciphertext tells nothing
         schema["example"] = _example(schema, source["example"])
+        if kind == "string" and not schema.keys() & {"format", "enum", "json"}:
+            schema |= {"format": name for name, form in _MOMENTS.items() if re.fullmatch(form, schema["example"])}
     return schema
 
 

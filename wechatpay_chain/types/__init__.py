@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# Not when a name is first used: a child that is forked during that import could never finish it.
+from wechatpay_chain.types._lazy import import_product
+
 if TYPE_CHECKING:
     from wechatpay_chain.types import global_, hk, notifications, v2, v3
 
@@ -24,8 +27,6 @@ __all__ = ["global_", "hk", "notifications", "v2", "v3"]
 
 
 def __getattr__(name: str) -> object:
-    from wechatpay_chain.types._lazy import import_product
-
     return import_product(__name__, name)
 
 

@@ -777,7 +777,7 @@ class transactions:
             scene_info: NotRequired["transactions.app_with_contract.PostBodySceneInfo"]
             settle_info: NotRequired["transactions.app_with_contract.PostBodySettleInfo"]
             support_fapiao: NotRequired[bool]
-            time_expire: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
             total: int
@@ -1079,7 +1079,7 @@ class transactions:
             scene_info: NotRequired["transactions.jsapi_with_contract.PostBodySceneInfo"]
             settle_info: NotRequired["transactions.jsapi_with_contract.PostBodySettleInfo"]
             support_fapiao: NotRequired[bool]
-            time_expire: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
             total: int
