@@ -181,8 +181,13 @@ def _schema(source: Schema) -> Schema:
     if "example" in source and not source.get("encrypted"):  # a ciphertext tells nothing
         schema["example"] = _example(schema, source["example"])
         if kind == "string" and not schema.keys() & {"format", "enum", "json"}:
-            schema |= {"format": name for name, form in _MOMENTS.items() if re.fullmatch(form, schema["example"])}
+            schema |= _moment(schema["example"])
     return schema
+
+
+def _moment(example: str) -> Schema:
+    """Returns the format of a text whose example is a date or a time."""
+    return next(({"format": name} for name, form in _MOMENTS.items() if re.fullmatch(form, example)), {})
 
 
 def _example(schema: Schema, example: object) -> object:

@@ -31,6 +31,12 @@ _COMPARED = 30
 _SIMILAR = 0.75
 """How similar a path must be to be named, from 0 to 1."""
 
+_OTHER_VERB = 0.9
+"""By what the similarity of a path is multiplied that lacks the call's method."""
+
+_UNLISTED = frozenset({"brand"})
+"""The first segments of paths that the service has and the catalogue lacks."""
+
 _LONGEST = 300
 """How many characters of a path are compared."""
 
@@ -40,21 +46,28 @@ def advise(error: WeChatPayError, call: Call) -> None:
     if isinstance(error, APIError) and error.status_code not in (404, 405) and error.code != "PARAM_ERROR":
         return
     try:
-        notes = list(_notes(error, call))
-    except Exception:  # whatever a call is made of, the error that the caller has to handle is this one
+        for note in list(_notes(error, call)):
+            _add(error, note)
+    except Exception:  # whatever a call or an error is made of, the error that the caller has to handle is this one
         return
-    for note in notes:
-        if sys.version_info >= (3, 11):
+
+
+def _add(error: WeChatPayError, note: str) -> None:
+    """Adds a note, unless the error has it already: a layer may raise one error for many calls."""
+    if sys.version_info >= (3, 11):
+        if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
-        else:
-            error.args = (f"{error.args[0]}\n  {note}", *error.args[1:])
+    elif f"\n  {note}" not in str(error.args[0]):
+        error.args = (f"{error.args[0]}\n  {note}", *error.args[1:])
 
 
 def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
     path = re.split(r"[?#]|\{[?&]", call.template)[0][:_LONGEST]
-    known = _find(path)
+    if path.partition("/")[0] in _UNLISTED:
+        return
+    known = _find(path, call.method)
     if known is None:
-        if meant := _nearest(path):
+        if meant := _nearest(path, call.method):
             method = call.method if call.method in meant.methods else next(iter(meant.methods))
             yield f"the catalogue has no such path; did you mean client{spell(meant.template)}.{method.lower()}(…)?"
     elif call.method not in known.methods:
@@ -102,11 +115,16 @@ def _words(template: str) -> frozenset[str]:
     return frozenset(re.split("[/_-]", template))
 
 
-def _find(path: str) -> _Path | None:
+def _find(path: str, method: str) -> _Path | None:
     """Returns what the catalogue has at a path, whose variables may have values already."""
     normal = _normal(path)
     segments = normal.split("/")
-    return _paths().get(normal) or next((known for known in _paths().values() if _fits(segments, known)), None)
+    fitting = [known for known in _paths().values() if _fits(segments, known)]
+
+    def likeness(known: _Path) -> tuple[bool, int]:
+        return method in known.methods, -known.segments.count("{}")
+
+    return _paths().get(normal) or max(fitting, key=likeness, default=None)
 
 
 def _fits(segments: list[str], known: _Path) -> bool:
@@ -121,16 +139,16 @@ def _is_value(segments: list[str], index: int) -> bool:
     if any(map(str.isdigit, segments[index])):
         return True
     before = tuple(segments[:index])
-    names = {
-        known.template.split("/")[index].strip("{}")
-        for known in _paths().values()
-        if known.segments[:index] == before and len(known.segments) > index
+    beside = [known for known in _paths().values() if known.segments[:index] == before and len(known.segments) > index]
+    behind = {
+        known.segments[index + 1] for known in beside if known.segments[index] == "{}" and known.segments[index + 1 :]
     }
-    return not get_close_matches(segments[index], names, cutoff=_SIMILAR)
+    names = {known.template.split("/")[index].strip("{}") for known in beside}
+    return segments[index] not in behind and not get_close_matches(segments[index], names, cutoff=_SIMILAR)
 
 
-def _nearest(path: str) -> _Path | None:
-    """Returns the most similar path, or None if none is similar."""
+def _nearest(path: str, method: str) -> _Path | None:
+    """Returns the most similar path, of those with the method if they are about as similar, or None if none is similar."""
     normal = _normal(path)
     words = _words(normal)
 
@@ -139,7 +157,10 @@ def _nearest(path: str) -> _Path | None:
         return len(known.words & words), -abs(len(template) - len(normal))
 
     candidates = sorted(_paths().items(), key=likeness, reverse=True)[:_COMPARED]
-    score, template = max((_similarity(normal, words, template, known), template) for template, known in candidates)
+    score, template = max(
+        (_similarity(normal, words, template, known) * (1.0 if method in known.methods else _OTHER_VERB), template)
+        for template, known in candidates
+    )
     return _paths()[template] if score >= _SIMILAR else None
 
 
@@ -147,7 +168,12 @@ def _similarity(normal: str, words: frozenset[str], template: str, known: _Path)
     """Returns how similar two paths are, from 0 to 1: by their letters, and by their words, which may be in another order."""
     letters = SequenceMatcher(None, normal, template, autojunk=False).ratio()
     shared = 2 * len(words & known.words) / (len(words) + len(known.words))
-    return max((letters + shared) / 2, 0.85 * letters)
+    return 1.0 if _plain(normal) == _plain(template) else max((letters + shared) / 2, 0.85 * letters)
+
+
+def _plain(template: str) -> str:
+    """Returns a path without what separates words and without a slash at its ends."""
+    return re.sub("[-_]", "", template).strip("/").lower()
 
 
 def _faults(operation: Operation, call: Call) -> Iterator[str]:
