@@ -184,3 +184,30 @@ def test_the_resource_of_a_payment_has_what_a_parking_fee_and_a_combined_order_h
     ].keys()
     assert "combine_transaction_id" in payment["properties"]
     assert not {"user_repaid", "combine_transaction_id"} & set(payment["required"])
+
+
+def test_one_number_is_enough_to_name_an_order_or_a_refund():
+    for path in ("/pay/orderquery", "/secapi/pay/refund", "/pay/refundquery"):
+        required = find_operation("POST", path).body["required"]
+        assert not {"transaction_id", "out_trade_no", "refund_id"} & set(required), path
+    assert "out_refund_no" in find_operation("POST", "/secapi/pay/refund").body["required"]
+    assert "transaction_id" not in find_operation("POST", "/v3/ecommerce/refunds/apply").body["required"]
+    payer = members_of(find_operation("POST", "/v3/pay/partner/transactions/jsapi").body, "payer")
+    assert not {"sp_openid", "sub_openid"} & set(payer["required"])
+
+
+def test_no_notification_of_a_payment_requires_a_merchant_and_a_partner():
+    for event in map(find_event, list_events()):
+        if event.event_type.startswith(
+            ("TRANSACTION.", "REFUND.", "PAYSCORE.USER_C", "PAYSCORE.USER_O", "PAYSCORE.USER_P")
+        ):
+            for resource in event.resources:
+                required = set(resource.schema["required"]) if resource.schema else set()
+                assert not {"mchid", "sp_mchid"} <= required, event.event_type
+                assert not {"mchid", "sub_mchid"} <= required or "PLAN" in event.event_type, event.event_type
+
+
+def test_a_code_payment_may_have_nothing_but_its_state():
+    for family in ("", "partner/"):
+        response = find_operation("POST", f"/v3/pay/{family}transactions/codepay").response
+        assert response["required"] == ["trade_state"]

@@ -52,6 +52,23 @@ _SHARING_FAILURES = [
     "PAYER_ACCOUNT_ABNORMAL",
     "INVALID_REQUEST",
 ]
+_OF_SOME_PAYMENTS = (
+    "bank_type",
+    "create_time",
+    "description",
+    "mchid",
+    "parking_info",
+    "payer",
+    "sp_mchid",
+    "sub_appid",
+    "sub_mchid",
+    "success_time",
+    "trade_state_desc",
+    "trade_type",
+    "transaction_id",
+    "user_repaid",
+)
+_NUMBERS = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
 _LANGUAGE = "the enum has it in upper case, the example as zh_CN; either may be right [OWN]"
 _EDITING = "the first state of an application is missing [OWN]"
 _SCENES = "an open list: 1001 and 1006 are in use too [SK]"
@@ -86,6 +103,30 @@ CORRECTIONS = (
         optional=("mchid", "out_trade_no"),
     ),
     Correction(
+        "POST /v3/pay/partner/transactions/codepay",
+        "response",
+        "while the user enters the password, the state is all that comes [CAP]",
+        optional=("sp_mchid", "sub_mchid", "out_trade_no"),
+    ),
+    Correction(
+        "POST /v3/pay/partner/transactions/jsapi",
+        "body.payer",
+        "one of two ways to name the payer: the other is sub_openid [SK]",
+        optional=("sp_openid",),
+    ),
+    *(
+        Correction(
+            f"TRANSACTION.{event}",
+            "resource",
+            "one schema for a parking fee, a contract and a partner's payment, of which none has all of this",
+            optional=tuple(names),
+        )
+        for event, names in (
+            ("FAIL", [*_OF_SOME_PAYMENTS, "device_information"]),
+            ("PAY_BACK", [*_OF_SOME_PAYMENTS, "device_info"]),
+        )
+    ),
+    Correction(
         "POST /hk/v3/transactions/micropay", "response.amount.payer _currency", "a slip", rename="payer_currency"
     ),
     Correction(
@@ -114,7 +155,34 @@ CORRECTIONS = (
         "of global refunds; a domestic one has four numbers only [CAP]",
         optional=("currency", "payer_currency"),
     ),
+    Correction(
+        "POST /v3/ecommerce/refunds/apply",
+        "body",
+        "one of two ways to name the order: the other is out_trade_no [TWIN: POST /v3/refund/domestic/refunds]",
+        optional=("transaction_id",),
+    ),
+    # Payscore.
+    *(
+        Correction(
+            f"PAYSCORE.USER_{event}",
+            "resource",
+            "one schema for a merchant, a partner and a contract [TWIN: GET /v3/payscore/serviceorder]",
+            optional=("sub_mchid", *names),
+        )
+        for event, names in (
+            ("CONFIRM", ["out_trade_no"]),
+            ("PAID", ["out_trade_no"]),
+            ("OPEN_SERVICE", ["contract_id", "contract_status", "create_time", "out_contract_code", "plan_id"]),
+            ("CLOSE_SERVICE", []),
+        )
+    ),
     # Profit sharing.
+    Correction(
+        "POST /v3/profitsharing/orders/unfreeze",
+        "response.receivers[]",
+        "a receiver that has its money has none [TWIN: POST /v3/profitsharing/orders]",
+        optional=("fail_reason",),
+    ),
     Correction(
         "GET /v3/profitsharing/orders/{out_order_no}",
         "response.receivers[].result",
@@ -318,6 +386,33 @@ CORRECTIONS = (
         {"type": "string"},
     ),
     # APIv2.
+    *(
+        Correction(
+            f"POST {path}",
+            "body",
+            "one number of the order is enough, and the first is used [SK]",
+            optional=_NUMBERS[:2],
+        )
+        for path in (
+            "/deposit/orderquery",
+            "/deposit/refund",
+            "/pay/facepayquery",
+            "/pay/orderquery",
+            "/pay/paporderquery",
+            "/pay/partner/paporderquery",
+            "/sandboxnew/pay/orderquery",
+            "/sandboxnew/pay/refund",
+            "/secapi/pay/refund",
+            "/secapi/pay/refundv2",
+            "/transit/partnerpay/queryorder",
+            "/transit/queryorder",
+            "/xdc/apiv2sandbox/pay/orderquery",
+        )
+    ),
+    *(
+        Correction(f"POST {path}", "body", "one number of the refund or its order is enough [SK]", optional=_NUMBERS)
+        for path in ("/deposit/refundquery", "/pay/refundquery", "/pay/refundqueryv2", "/sandboxnew/pay/refundquery")
+    ),
     *(
         Correction(
             where,

@@ -181,7 +181,7 @@ def _schema(source: Schema) -> Schema:
     if "example" in source and not source.get("encrypted"):  # a ciphertext tells nothing
         schema["example"] = _example(schema, source["example"])
         if kind == "string" and not schema.keys() & {"format", "enum", "json"}:
-            schema |= _moment(schema["example"])
+            schema |= _moment(str(schema["example"]))
     return schema
 
 

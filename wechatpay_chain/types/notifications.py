@@ -1012,7 +1012,7 @@ class PayscoreUserCloseService(TypedDict):
     out_request_no: NotRequired[str]
     service_id: str
     sub_appid: NotRequired[str]
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     sub_openid: NotRequired[str]
     user_service_status: NotRequired[str]
 class PayscoreUserConfirm(TypedDict):
@@ -1029,7 +1029,7 @@ class PayscoreUserConfirm(TypedDict):
     order_id: NotRequired[str]
     out_order_no: str
     out_request_no: NotRequired[str]
-    out_trade_no: str
+    out_trade_no: NotRequired[str]
     post_discounts: NotRequired["list[PayscoreUserConfirmPostDiscounts]"]
     post_payments: "list[PayscoreUserConfirmPostPayments]"
     risk_fund: "PayscoreUserConfirmRiskFund"
@@ -1038,7 +1038,7 @@ class PayscoreUserConfirm(TypedDict):
     state: str
     state_description: str
     sub_appid: NotRequired[str]
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     sub_openid: NotRequired[str]
     time_range: "PayscoreUserConfirmTimeRange"
     total_amount: NotRequired[int]
@@ -1099,18 +1099,18 @@ class PayscoreUserOpenService(TypedDict):
     appid: str
     authorization_code: NotRequired[str]
     channel_id: NotRequired[str]
-    contract_id: str
-    contract_status: Literal["ADD", "DELETE"] | str
-    create_time: str
+    contract_id: NotRequired[str]
+    contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
+    create_time: NotRequired[str]
     mchid: str
     openid: str
     openorclose_time: NotRequired[str]
-    out_contract_code: str
+    out_contract_code: NotRequired[str]
     out_request_no: NotRequired[str]
-    plan_id: str
+    plan_id: NotRequired[str]
     service_id: str
     sub_appid: NotRequired[str]
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     sub_openid: NotRequired[str]
     user_service_status: NotRequired[str]
 class PayscoreUserPaid(TypedDict):
@@ -1127,7 +1127,7 @@ class PayscoreUserPaid(TypedDict):
     order_id: NotRequired[str]
     out_order_no: str
     out_request_no: NotRequired[str]
-    out_trade_no: str
+    out_trade_no: NotRequired[str]
     post_discounts: NotRequired["list[PayscoreUserPaidPostDiscounts]"]
     post_payments: "list[PayscoreUserPaidPostPayments]"
     risk_fund: "PayscoreUserPaidRiskFund"
@@ -1136,7 +1136,7 @@ class PayscoreUserPaid(TypedDict):
     state: str
     state_description: NotRequired[str]
     sub_appid: NotRequired[str]
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     sub_openid: NotRequired[str]
     time_range: "PayscoreUserPaidTimeRange"
     total_amount: NotRequired[int]
@@ -1457,32 +1457,32 @@ class TransactionFail(TypedDict):
     amount: "TransactionFailAmount"
     appid: str
     attach: NotRequired[str]
-    bank_type: str
+    bank_type: NotRequired[str]
     contract_information: NotRequired["TransactionFailContractInformation"]
-    create_time: str
-    description: str
-    device_information: "TransactionFailDeviceInformation"
-    mchid: str
+    create_time: NotRequired[str]
+    description: NotRequired[str]
+    device_information: NotRequired["TransactionFailDeviceInformation"]
+    mchid: NotRequired[str]
     openid: NotRequired[str]
     out_trade_no: str
-    parking_info: "TransactionFailParkingInfo"
-    payer: "TransactionFailPayer"
+    parking_info: NotRequired["TransactionFailParkingInfo"]
+    payer: NotRequired["TransactionFailPayer"]
     plan_id: NotRequired[str]
     promotion_detail: NotRequired["list[TransactionFailPromotionDetail]"]
     scene_info: NotRequired["TransactionFailSceneInfo"]
     sp_appid: NotRequired[str]
-    sp_mchid: str
-    sub_appid: str
-    sub_mchid: str
+    sp_mchid: NotRequired[str]
+    sub_appid: NotRequired[str]
+    sub_mchid: NotRequired[str]
     sub_openid: NotRequired[str]
-    success_time: str
+    success_time: NotRequired[str]
     trade_scene: NotRequired[str]
     trade_state: str
-    trade_state_desc: str
+    trade_state_desc: NotRequired[str]
     trade_state_description: NotRequired[str]
-    trade_type: Literal["PAP"] | str
-    transaction_id: str
-    user_repaid: Literal["Y", "N", "BPA", "SUCCESS"] | str
+    trade_type: NotRequired[Literal["PAP"] | str]
+    transaction_id: NotRequired[str]
+    user_repaid: NotRequired[Literal["Y", "N", "BPA", "SUCCESS"] | str]
 class TransactionFailAmount(TypedDict):
     currency: str
     payer_currency: str
@@ -1604,17 +1604,17 @@ class TransactionPayBack(TypedDict):
     appid: str
     attach: NotRequired[str]
     bank_type: NotRequired[str]
-    create_time: str
-    description: str
-    device_info: "TransactionPayBackDeviceInfo"
-    mchid: str
+    create_time: NotRequired[str]
+    description: NotRequired[str]
+    device_info: NotRequired["TransactionPayBackDeviceInfo"]
+    mchid: NotRequired[str]
     out_trade_no: str
-    parking_info: "TransactionPayBackParkingInfo"
+    parking_info: NotRequired["TransactionPayBackParkingInfo"]
     payer: NotRequired["TransactionPayBackPayer"]
     promotion_detail: NotRequired["list[TransactionPayBackPromotionDetail]"]
-    sp_mchid: str
-    sub_appid: str
-    sub_mchid: str
+    sp_mchid: NotRequired[str]
+    sub_appid: NotRequired[str]
+    sub_mchid: NotRequired[str]
     success_time: NotRequired[str]
     trade_scene: NotRequired[str]
     trade_state: str

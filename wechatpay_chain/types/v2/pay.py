@@ -219,12 +219,12 @@ class facepayquery:
         appid: str
         mch_id: str
         nonce_str: str
-        out_trade_no: str
+        out_trade_no: NotRequired[str]
         sign: str
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
         version: NotRequired[Literal["1.0"]]
 class micropay:
     class PostBody(TypedDict):
@@ -286,21 +286,21 @@ class orderquery:
         appid: str
         mch_id: str
         nonce_str: str
-        out_trade_no: str
+        out_trade_no: NotRequired[str]
         sign: str
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
         version: NotRequired[Literal["1.0"]]
 class paporderquery:
     class PostBody(TypedDict):
         appid: str
         mch_id: str
         nonce_str: str
-        out_trade_no: str
+        out_trade_no: NotRequired[str]
         sign: str
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class pappayapply:
     class PostBody(TypedDict):
         appid: str
@@ -335,11 +335,11 @@ class partner:
             appid: str
             mch_id: str
             nonce_str: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             sign: str
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class pappayapply:
         class PostBody(TypedDict):
             appid: str
@@ -572,28 +572,28 @@ class refundquery:
         mch_id: str
         nonce_str: str
         offset: NotRequired[str | int]
-        out_refund_no: str
-        out_trade_no: str
-        refund_id: str
+        out_refund_no: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        refund_id: NotRequired[str]
         sign: str
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class refundqueryv2:
     class PostBody(TypedDict):
         appid: str
         mch_id: str
         nonce_str: str
         offset: NotRequired[str | int]
-        out_refund_no: str
-        out_trade_no: str
-        refund_id: str
+        out_refund_no: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        refund_id: NotRequired[str]
         sign: str
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class settlementquery:
     class PostBody(TypedDict):
         appid: str

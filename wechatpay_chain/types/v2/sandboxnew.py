@@ -88,12 +88,12 @@ class pay:
             appid: str
             mch_id: str
             nonce_str: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             sign: str
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
             version: NotRequired[Literal["1.0"]]
     class refund:
         class PostBody(TypedDict):
@@ -102,7 +102,7 @@ class pay:
             nonce_str: str
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
@@ -112,21 +112,21 @@ class pay:
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class refundquery:
         class PostBody(TypedDict):
             appid: str
             mch_id: str
             nonce_str: str
             offset: NotRequired[str | int]
-            out_refund_no: str
-            out_trade_no: str
-            refund_id: str
+            out_refund_no: NotRequired[str]
+            out_trade_no: NotRequired[str]
+            refund_id: NotRequired[str]
             sign: str
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class unifiedorder:
         class PostBody(TypedDict):
             appid: str

@@ -422,7 +422,7 @@ class pay:
             nonce_str: str
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
@@ -432,7 +432,7 @@ class pay:
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class refundv2:
         class PostBody(TypedDict):
             appid: str
@@ -441,7 +441,7 @@ class pay:
             nonce_str: str
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
@@ -451,7 +451,7 @@ class pay:
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class reverse:
         class PostBody(TypedDict):
             appid: str

@@ -54,12 +54,12 @@ class partnerpay:
             appid: str
             mch_id: str
             nonce_str: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             sign: str
             sign_type: Literal["HMAC-SHA256"]
             sub_appid: NotRequired[str]
             sub_mch_id: str
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class querystate:
         class PostBody(TypedDict):
             appid: str
@@ -158,7 +158,7 @@ class queryorder:
         appid: str
         mch_id: str
         nonce_str: str
-        out_trade_no: str
+        out_trade_no: NotRequired[str]
         sign: str
         sign_type: Literal["HMAC-SHA256"]
-        transaction_id: str
+        transaction_id: NotRequired[str]

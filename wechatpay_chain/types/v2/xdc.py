@@ -78,10 +78,10 @@ class apiv2sandbox:
                 appid: str
                 mch_id: str
                 nonce_str: str
-                out_trade_no: str
+                out_trade_no: NotRequired[str]
                 sign: str
                 sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
                 sub_appid: NotRequired[str]
                 sub_mch_id: NotRequired[str]
-                transaction_id: str
+                transaction_id: NotRequired[str]
                 version: NotRequired[Literal["1.0"]]

@@ -951,7 +951,7 @@ class refunds:
             sp_appid: str
             sub_appid: NotRequired[str]
             sub_mchid: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
         PostBodyAmount = TypedDict("PostBodyAmount", {"currency": NotRequired["str"], "from": NotRequired["list[refunds.apply.PostBodyAmountFrom]"], "refund": "int", "total": "int"})
         class PostBodyAmountFrom(TypedDict):
             account: Literal["AVAILABLE", "UNAVAILABLE"]

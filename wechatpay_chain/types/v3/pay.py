@@ -210,13 +210,13 @@ class partner:
                 amount: NotRequired["partner.transactions.codepay.PostResultAmount"]
                 attach: NotRequired[str]
                 bank_type: NotRequired[str]
-                out_trade_no: str
+                out_trade_no: NotRequired[str]
                 payer: NotRequired["partner.transactions.codepay.PostResultPayer"]
                 promotion_detail: NotRequired["list[partner.transactions.codepay.PostResultPromotionDetail]"]
                 sp_appid: NotRequired[str]
-                sp_mchid: str
+                sp_mchid: NotRequired[str]
                 sub_appid: NotRequired[str]
-                sub_mchid: str
+                sub_mchid: NotRequired[str]
                 success_time: NotRequired[str]
                 trade_state: str
                 trade_state_desc: NotRequired[str]
@@ -408,7 +408,7 @@ class partner:
                 wechatpay_goods_id: NotRequired[str]
             class PostBodyPayer(TypedDict):
                 identity: NotRequired["partner.transactions.jsapi.PostBodyPayerIdentity"]
-                sp_openid: str
+                sp_openid: NotRequired[str]
                 sub_openid: NotRequired[str]
             class PostBodyPayerIdentity(TypedDict):
                 name: Sensitive | str
