@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.catalogue import facts
 from tools.catalogue.__main__ import PACKAGE, differing, small_modules, surplus, types_and_nodes
 from tools.catalogue.facts import read_facts
 from tools.catalogue.table import write_table
@@ -211,3 +212,11 @@ def test_a_code_payment_may_have_nothing_but_its_state():
     for family in ("", "partner/"):
         response = find_operation("POST", f"/v3/pay/{family}transactions/codepay").response
         assert response["required"] == ["trade_state"]
+
+
+def test_a_schema_that_replaces_nothing_stops_the_generator(monkeypatch):
+    if not FACTS.exists():
+        pytest.skip("the facts are not beside this clone")
+    monkeypatch.setitem(facts.SCHEMAS, ("GET /v3/misspelt", "response"), ("why", {"type": "object"}))
+    with pytest.raises(ValueError, match="GET /v3/misspelt: there is nothing to replace"):
+        read_facts(FACTS)

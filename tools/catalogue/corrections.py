@@ -1,7 +1,7 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `TYPES` names types. `corrected_schemas.py` replaces whole schemas. A correction that corrects
-nothing stops the generator, so that this file never outlives a mistake.
+`CORRECTIONS` change one place each; `TYPES` names types. `corrections_v2.py` has those of APIv2, and `corrected_schemas.py` replaces
+whole schemas. A correction that corrects nothing stops the generator, so that this file never outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
 sister operation; [OWN] the member's own example.
@@ -9,38 +9,11 @@ sister operation; [OWN] the member's own example.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from tools.catalogue.correction import Correction
+from tools.catalogue.corrections_v2 import V2_CORRECTIONS
 
-__all__ = ["CORRECTIONS", "TYPES", "Correction"]
+__all__ = ["CORRECTIONS", "TYPES"]
 
-
-class Correction(NamedTuple):
-    """Changes one place.
-
-    Attributes:
-        where: the method and the path of an operation, or the event type of a notification; `*` at its end stands for any rest.
-        place: where in it: `body`, `query`, `response` or `resource`, then members, and `[]` for the items of a list.
-        reason: why it is wrong, and the source that is right.
-        update: members of the schema to set; None removes one.
-        rename: the right name of the member.
-        optional: names that `required` lists and that can be absent.
-        required: names that are always there.
-        removed: names that are not there at all.
-    """
-
-    where: str
-    place: str
-    reason: str
-    update: Mapping[str, Any] = MappingProxyType({})
-    rename: str = ""
-    optional: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-_CUSTOMS = ("POST /cgi-bin/mch/customs/customdeclareorder", "POST /cgi-bin/mch/customs/customdeclarequery")
 _SHARING_RESULTS = ["PENDING", "SUCCESS", "CLOSED"]
 _SHARING_FAILURES = [
     "ACCOUNT_ABNORMAL",
@@ -68,7 +41,6 @@ _OF_SOME_PAYMENTS = (
     "transaction_id",
     "user_repaid",
 )
-_NUMBERS = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
 _LANGUAGE = "the enum has it in upper case, the example as zh_CN; either may be right [OWN]"
 _EDITING = "the first state of an application is missing [OWN]"
 _SCENES = "an open list: 1001 and 1006 are in use too [SK]"
@@ -385,84 +357,7 @@ CORRECTIONS = (
         "a name is a text [TWIN: every other goods_name]",
         {"type": "string"},
     ),
-    # APIv2.
-    *(
-        Correction(
-            f"POST {path}",
-            "body",
-            "one number of the order is enough, and the first is used [SK]",
-            optional=_NUMBERS[:2],
-        )
-        for path in (
-            "/deposit/orderquery",
-            "/deposit/refund",
-            "/pay/facepayquery",
-            "/pay/orderquery",
-            "/pay/paporderquery",
-            "/pay/partner/paporderquery",
-            "/sandboxnew/pay/orderquery",
-            "/sandboxnew/pay/refund",
-            "/secapi/pay/refund",
-            "/secapi/pay/refundv2",
-            "/transit/partnerpay/queryorder",
-            "/transit/queryorder",
-            "/xdc/apiv2sandbox/pay/orderquery",
-        )
-    ),
-    *(
-        Correction(f"POST {path}", "body", "one number of the refund or its order is enough [SK]", optional=_NUMBERS)
-        for path in ("/deposit/refundquery", "/pay/refundquery", "/pay/refundqueryv2", "/sandboxnew/pay/refundquery")
-    ),
-    *(
-        Correction(
-            where,
-            f"{part}.{member}",
-            "SHANGHAI is missing [OWN]",
-            {
-                "enum": [
-                    "SHANGHAI",
-                    "GUANGZHOU_ZS",
-                    "HANGZHOU_ZS",
-                    "NINGBO",
-                    "ZHENGZHOU_BS",
-                    "CHONGQING",
-                    "SHANGHAI_ZS",
-                    "SHENZHEN",
-                    "ZHENGZHOU_ZH_ZS",
-                    "TIANJIN",
-                ]
-            },
-        )
-        for where, part, member in (
-            (_CUSTOMS[0], "body", "customs"),
-            (_CUSTOMS[1], "body", "customs"),
-            (_CUSTOMS[1], "response", "customs_$n"),
-            ("POST /cgi-bin/mch/newcustoms/customdeclareredeclare", "body", "customs"),
-        )
-    ),
-    *(
-        Correction(
-            where,
-            f"response.{member}",
-            "NDECLARED is UNDECLARED [OWN]",
-            {"enum": ["UNDECLARED", "SUBMITTED", "PROCESSING", "SUCCESS", "FAIL", "EXCEPT"]},
-        )
-        for where, member in ((_CUSTOMS[0], "state"), (_CUSTOMS[1], "state_$n"))
-    ),
-    *(
-        Correction(where, place, "the values are texts that nobody documents", {"enum": None})
-        for where, place in (
-            ("POST /secapi/mch/addInstitutionsub", "body.apply_h5_payment"),
-            ("POST /secapi/mch/modifyInstitutionsub", "body.apply_h5_payment"),
-            ("POST /secsvc/realnameauth", "response.bind_bankcard"),
-        )
-    ),
-    Correction(
-        "POST /wxv/queryrentbill",
-        "response.rent_unit",
-        "the example has the parts in the other order [TWIN: POST /wxv/createrentbill]",
-        {"example": "FEN_DAY"},
-    ),
+    *V2_CORRECTIONS,
 )
 
 TYPES = {

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.catalogue.corrected_schemas import SCHEMAS
-from tools.catalogue.corrections import CORRECTIONS, TYPES, Correction
+from tools.catalogue.correction import Correction
+from tools.catalogue.corrections import CORRECTIONS, TYPES
 
 __all__ = ["read_facts"]
 
@@ -41,6 +42,8 @@ def read_facts(folder: Path) -> tuple[list[Fact], list[Fact], str]:
         _shape(fact)
     for correction in CORRECTIONS:
         _correct(named, correction)
+    if unknown := {name for name, _ in SCHEMAS} - named.keys():
+        raise ValueError(f"{', '.join(sorted(unknown))}: there is nothing to replace; see corrected_schemas.py")
     return (
         [_operation(name, named[name]) for name in sorted(named) if "method" in named[name]],
         [_notification(name, named[name]) for name in sorted(named) if "method" not in named[name]],
