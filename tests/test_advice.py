@@ -142,6 +142,8 @@ def test_required_members_that_are_missing_are_named(wire, client, send):
     order = client.v3.pay.transactions.out_trade_no._out_trade_no_
     assert "params: the operation requires mchid" in fail(send, order, "get", out_trade_no="1")
     assert "requires" not in fail(send, order, "get", out_trade_no="1", params={"mchid": "1"})
+    assert "requires" not in fail(send, order["?mchid=1"], "get", out_trade_no="1")
+    assert "requires" not in fail(send, order["{?mchid}"], "get", out_trade_no="1", mchid="1")
     bills = client.v3.fund_app.mch_transfer.transfer_bills
     infos = [{"info_type": "t", "info_content": "c"}, {"info_type": "t"}]
     found = fail(send, bills, "post", json={**TRANSFER, "transfer_scene_report_infos": infos})

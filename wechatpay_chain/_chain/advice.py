@@ -182,11 +182,18 @@ def _faults(operation: Operation, call: Call) -> Iterator[str]:
             continue
         if value is None and argument == "json" and not operation.body_required:
             continue
+        if argument == "params" and _has_query(call.template):
+            continue
         faults = list(_compare(schema, {} if value is None else value, ""))
         if missing := [place for fault, place in faults if fault == "missing"]:
             yield f"{argument}: the operation requires {_names(missing)}"
         if plain := [place for fault, place in faults if fault == "plain"]:
             yield f"{argument}: {_names(plain)} must be encrypted, which Sensitive(…) does"
+
+
+def _has_query(template: str) -> bool:
+    """Tells whether a template has a query of its own, whose members `params` need not have."""
+    return re.search(r"\?|\{&", template) is not None
 
 
 def _names(members: list[str]) -> str:

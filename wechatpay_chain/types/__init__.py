@@ -5,9 +5,9 @@
 
     order: v3.pay.transactions.native.PostBody = {…}
 
-A name is the chain as attributes, a variable without its underscores; then the verb and `Body` (`json=`), `Query` (`params=`) or
-`Result` (of `response.json()`); then, for an object within it, the member's path: `PostBodyAmount`. `notifications` has a type for the
-resource of each event: `notifications.RefundSuccess`.
+A name is the chain as attributes, a variable and `_empty_` without their underscores; then the verb and `Body` (`json=`), `Query`
+(`params=`) or `Result` (of `response.json()`); then, for an object within it, the member's path: `PostBodyAmount`. `notifications`
+has a type for the resource of each event: `notifications.RefundSuccess`.
 
 The types are TypedDicts: plain dicts at run time, which nothing checks. They describe what is documented; where they are wrong or
 behind, `client.chain("…")` is a node without them. Modules are imported when they are first used.
