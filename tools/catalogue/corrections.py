@@ -1,7 +1,7 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `PATTERNS` and `TYPES` translate what each of them says. `corrected_schemas.py` replaces whole schemas. A correction that corrects
-nothing stops the generator, so that this file never outlives a mistake.
+`CORRECTIONS` change one place each; `PATTERNS` and `TYPES` translate what each of them says; `corrected_schemas.py` replaces whole
+schemas. A correction that corrects nothing stops the generator, so that this file never outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
 sister operation; [OWN] the member's own example.
@@ -27,7 +27,6 @@ class Correction(NamedTuple):
         rename: the right name of the member.
         optional: names that `required` lists and that can be absent.
         required: names that are always there.
-        removed: names that are not there at all.
     """
 
     where: str
@@ -37,7 +36,6 @@ class Correction(NamedTuple):
     rename: str = ""
     optional: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
 
 
 _CUSTOMS = ("POST /cgi-bin/mch/customs/customdeclareorder", "POST /cgi-bin/mch/customs/customdeclarequery")

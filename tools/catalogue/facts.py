@@ -101,8 +101,6 @@ def _apply(correction: Correction, parent: Schema, schema: Schema, members: list
     if "required" in schema or correction.required:
         kept = [name for name in schema.get("required", []) if name not in correction.optional]
         schema["required"] = [*kept, *correction.required]
-    for name in correction.removed:
-        schema["properties"].pop(name, None)
     return json.dumps([parent, schema]) != before
 
 
