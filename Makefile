@@ -42,13 +42,18 @@ lint: $(VENV)/lint
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
+# The programs and the pages are written into build/, because pyright checks nothing in a folder whose name starts with a dot.
 types: $(VENV)/types
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/python -m tests.typing.programs $(VENV)/programs
-	$(BIN)/mypy $(VENV)/programs
-	$(BIN)/pyright --pythonpath $(BIN)/python $(VENV)/programs/*.py
+	rm -rf build/programs build/pages
+	$(BIN)/python -m tests.typing.programs build/programs
+	$(BIN)/python -m tests.typing.pages build/pages
+	$(BIN)/mypy build/programs
+	$(BIN)/mypy build/pages
+	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py
 	$(BIN)/python -m tests.typing.editor
+	$(BIN)/python -m tests.typing.budgets
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build --strict --quiet
@@ -60,7 +65,7 @@ api: $(VENV)/docs
 	$(BIN)/griffe check wechatpay_chain --against "$$release"
 
 clean:
-	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
+	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist site
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=…" >&2; exit 1; }

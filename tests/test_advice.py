@@ -69,7 +69,8 @@ def fail(send, node, verb, **arguments) -> str:
             "post",
             "client.v3.pay.transactions.out_trade_no._out_trade_no_.close.post(…)",
         ),
-        ("v3/papay/contracts", "get", ".papay.contracts._contract_id_.get(…)"),
+        ("v3/pay/transactions/natve", "get", "client.v3.pay.transactions.native.post(…)"),
+        ("v3/marketing/favor/stocks/start", "post", "client.v3.marketing.favor.stocks._stock_id_.start.post(…)"),
         # The catalogue has nothing of a brand, so none of its paths is known to be wrong.
         ("brand/marketing/product-coupon/product-coupons", "post", None),
     ],

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 
 from tests.service import Kept, Reply, Wire, certificate_pem, new_certificate, new_key, private_pem
-from wechatpay_chain import Client, ClientError, TransportError, TransportTimeout
+from wechatpay_chain import Client, ClientError, TransportError
 from wechatpay_chain._transport import aiohttp_pool
 
 
@@ -101,17 +101,6 @@ def test_interim_responses_are_skipped(client, wire, service, status, apart):
         return [(await client.v3.x.post_async(json={})).json() for _ in range(3)]
 
     assert asyncio.run(main()) == [{"a": 1}] * 3
-
-
-def test_silence_after_an_interim_response_is_a_timeout(client, wire):
-    wire.respond = lambda received: Kept(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-
-    async def main():
-        with pytest.raises(TransportTimeout) as caught:
-            await asyncio.wait_for(client.v3.x.post_async(json={}, timeout=0.3), 10)
-        assert caught.value.sent is True
-
-    asyncio.run(main())
 
 
 def test_a_large_body_that_the_peer_reads_slowly_is_no_timeout(service, send):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import wechatpay_chain
+import wechatpay_chain.types
 from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
 from wechatpay_chain._catalogue import file_operations
@@ -31,6 +32,7 @@ PUBLIC = {
     "wechatpay_chain",
     *(f"wechatpay_chain.{module.name}" for module in pkgutil.iter_modules([str(PACKAGE)]) if module.name[0] != "_"),
 }
+TYPES = {f"wechatpay_chain.types.{name}" for name in wechatpay_chain.types.__all__}
 PRIVATE = {path.stem for path in PACKAGE.rglob("_*") if not path.stem.startswith("__") and path.suffix in ("", ".py")}
 
 CERTIFICATE_ID = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
@@ -93,7 +95,8 @@ def private_imports(source: str) -> list[str]:
             found += [name.name for name in node.names if is_ours(name.name) and name.name not in PUBLIC]
         elif isinstance(node, ast.ImportFrom) and is_ours(node.module or ""):
             names = [f"{node.module}.{name.name}" for name in node.names]
-            exported = importlib.import_module(node.module).__all__ if node.module in PUBLIC else ()
+            module = importlib.import_module(node.module) if node.module in PUBLIC | TYPES else None
+            exported = getattr(module, "__all__", vars(module)) if module else ()
             found += [name for name in names if name not in PUBLIC and name.rpartition(".")[2] not in exported]
     return found
 
@@ -187,6 +190,8 @@ def test_pages_and_examples_import_public_names_only(source):
         "from wechatpay_chain import _client",
         "from wechatpay_chain import TYPE_CHECKING",
         "from wechatpay_chain.errors import enum",
+        "from wechatpay_chain.types.v3 import TYPE_CHECKING",
+        "from wechatpay_chain.types._lazy import import_product",
         "def f():\n    from wechatpay_chain.sandbox._server import Sandbox",
     ],
 )

@@ -236,6 +236,34 @@ def test_the_total_timeout_ends_a_slow_attempt(mode, slow):
     assert error.sent is True
 
 
+@pytest.mark.parametrize("verb", ["post", "download"])
+def test_silence_after_an_interim_response_is_a_timeout(mode, verb, tmp_path):
+    """The total would end the first call after a minute. The download has none."""
+    arguments = {"post": {"json": {}}, "download": {"to": tmp_path / "a"}}[verb]
+    with scripted(pieces(b"HTTP/1.1 100 Continue\r\n\r\n")) as url:
+        error = catch_error(lambda: mode(url, verb, timeout=(1, 0.4), **arguments), within=4)
+    assert isinstance(error, TransportTimeout)
+    assert (error.setting, error.seconds, error.sent) == ("read", 0.4, True)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not tell how often a task was cancelled")
+def test_a_call_that_is_cancelled_at_its_timeout_ends_as_cancelled(service):
+    """Through a session, the timeout cancels the task too, which must not hide that its user has cancelled it."""
+
+    async def main(url):
+        async with aiohttp.ClientSession() as session:
+            client = Client(**service.settings(url), async_session=session)
+            calling = asyncio.ensure_future(client.v3.x.post_async(json={}, timeout=(0.2, 0.2)))
+            await asyncio.sleep(0.1)
+            asyncio.get_running_loop().call_later(0.1, calling.cancel)
+            time.sleep(0.6)  # noqa: ASYNC251 -- until both are due
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+
+    with scripted(pieces(b"HTTP/1.1 100 Continue\r\n\r\n")) as url:
+        asyncio.run(main(url))
+
+
 def test_the_total_timeout_applies_to_each_attempt(mode):
     with scripted(SLOW["chunks of one byte"]) as url:
         error = catch_error(lambda: mode(url, timeout=(1, 1, 0.4), retry=Retry(attempts=2, backoff=0.01)), within=4)

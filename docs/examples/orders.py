@@ -81,10 +81,10 @@ def record(notification: Notification) -> bool:
         True if WeChat Pay need not send the notification again.
     """
     # A TRANSACTION.SUCCESS with the original type "profitsharing" is not a payment.
-    if (notification.event_type, notification.original_type) != ("TRANSACTION.SUCCESS", "transaction"):
+    payment = notification.resource_for("TRANSACTION.SUCCESS", "transaction")
+    if payment is None:
         logger.info("ignored %s %s", notification.event_type, notification.original_type)
         return True
-    payment = notification.resource
     amount = payment.get("amount", {})
     paid = {
         "out_trade_no": payment.get("out_trade_no"),

@@ -37,7 +37,7 @@ def measure_start(run: Run) -> None:
         seconds = {name: [each[name] for each in rounds] for name in programs}
         mode, library = ("async", "aiohttp") if "async" in ours else ("sync", "requests")
         print_row(
-            f"process start to first answer, {mode}: to {library} by hand",
+            f"process start to first response, {mode}: to {library} by hand",
             Ratio.of(seconds["ours"], seconds["theirs"]),
             aim,
         )

@@ -1,7 +1,8 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `TYPES` names types. `corrections_v2.py` has those of APIv2, and `corrected_schemas.py` replaces
-whole schemas. A correction that corrects nothing stops the generator, so that this file never outlives a mistake.
+`CORRECTIONS` change one place each; those of APIv2 are in `corrections_v2.py`. `translations.py` says what some words of the facts
+mean; `corrected_schemas.py` replaces whole schemas. A correction that corrects nothing stops the generator, so that this file never
+outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
 sister operation; [OWN] the member's own example.
@@ -12,7 +13,7 @@ from __future__ import annotations
 from tools.catalogue.correction import Correction
 from tools.catalogue.corrections_v2 import V2_CORRECTIONS
 
-__all__ = ["CORRECTIONS", "TYPES"]
+__all__ = ["CORRECTIONS"]
 
 _SHARING_RESULTS = ["PENDING", "SUCCESS", "CLOSED"]
 _SHARING_FAILURES = [
@@ -106,6 +107,17 @@ CORRECTIONS = (
         "response.amount.payer _currency",
         "a slip",
         rename="payer_currency",
+    ),
+    *(
+        Correction(
+            f"POST /v3/pay/{payee}transactions/{kind}",
+            "body.scene_info.store_info",
+            "a store has an id, and the rest is optional [SK, the class StoreInfo]",
+            optional=("name", "area_code", "address"),
+            required=("id",),
+        )
+        for payee in ("", "partner/")
+        for kind in ("app", "h5", "jsapi", "native")
     ),
     # Refunds. A refund of a merchant has `mchid`, that of a partner `sp_mchid` and `sub_mchid`.
     *(
@@ -359,18 +371,3 @@ CORRECTIONS = (
     ),
     *V2_CORRECTIONS,
 )
-
-TYPES = {
-    "int": "integer",
-    "uint64": "integer",
-    "string ": "string",
-    "stringde": "string",
-    # Where the type should be, these have an example or a description.
-    "20150806125346": "string",
-    "oyobu0dmn6tdodznfwkoekqorbi8": "string",
-    "ee088059bbc9141264f8d14293ad6c4bb94cea8c08aa98fbf93e262d445f8ff5": "string",
-    "粤b888888": "string",
-    "oupf8umuajo_m2pxb1q9znjwes6o": "string",
-    "早餐2份，每份50元": "string",
-}
-"""Names of types that are none, and what is meant."""

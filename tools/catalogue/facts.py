@@ -14,7 +14,8 @@ from typing import Any
 
 from tools.catalogue.corrected_schemas import SCHEMAS
 from tools.catalogue.correction import Correction
-from tools.catalogue.corrections import CORRECTIONS, TYPES
+from tools.catalogue.corrections import CORRECTIONS
+from tools.catalogue.translations import PATTERNS, TYPES
 
 __all__ = ["read_facts"]
 
@@ -168,6 +169,8 @@ def _schema(source: Schema) -> Schema:
     if source.get("encrypted"):
         schema["encrypted"] = True
     schema |= {limit: source[limit] for limit in _LIMITS if source.get(limit) is not None}
+    if pattern := schema.get("pattern"):
+        schema["pattern"] = PATTERNS[pattern]
     match kind:
         case "object":
             return _object_schema(source)
@@ -178,7 +181,7 @@ def _schema(source: Schema) -> Schema:
         case "string" | "integer" | "number" | "boolean" | "any" | "file":
             pass
         case _:
-            raise ValueError(f"{kind!r} is no type; add it to TYPES in corrections.py")
+            raise ValueError(f"{kind!r} is no type; add it to TYPES in translations.py")
     if enum := source.get("enum"):
         schema["enum"] = list(dict.fromkeys(enum if schema["type"] == "integer" else map(str, enum)))
     if "example" in source and not source.get("encrypted"):  # a ciphertext tells nothing

@@ -28,7 +28,7 @@ _MOST = 3
 _COMPARED = 30
 """How many paths are compared letter by letter: those with the most words in common with the call's, and about its length."""
 
-_SIMILAR = 0.75
+_SIMILAR = 0.8
 """How similar a path must be to be named, from 0 to 1."""
 
 _OTHER_VERB = 0.9
@@ -157,11 +157,16 @@ def _nearest(path: str, method: str) -> _Path | None:
         return len(known.words & words), -abs(len(template) - len(normal))
 
     candidates = sorted(_paths().items(), key=likeness, reverse=True)[:_COMPARED]
-    score, template = max(
-        (_similarity(normal, words, template, known) * (1.0 if method in known.methods else _OTHER_VERB), template)
+    similar = {
+        template: score
         for template, known in candidates
-    )
-    return _paths()[template] if score >= _SIMILAR else None
+        if (score := _similarity(normal, words, template, known)) >= _SIMILAR
+    }
+
+    def rank(template: str) -> tuple[float, str]:
+        return similar[template] * (1.0 if method in _paths()[template].methods else _OTHER_VERB), template
+
+    return _paths()[max(similar, key=rank)] if similar else None
 
 
 def _similarity(normal: str, words: frozenset[str], template: str, known: _Path) -> float:

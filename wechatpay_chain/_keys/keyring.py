@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from cryptography import x509
@@ -90,7 +90,8 @@ class Keyring:
     @property
     def preferred_id(self) -> str | None:
         """The id of the preferred key; None if there is no valid key."""
-        return next((key_id for key_id, _ in self._valid()), None)
+        first = self._first_valid()
+        return first[0] if first else None
 
     @property
     def preferred(self) -> tuple[str, RSAPublicKey] | None:
@@ -99,11 +100,15 @@ class Keyring:
         Public keys are preferred to certificates (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and newer
         certificates to older ones.
         """
-        return next(((key_id, entry.key) for key_id, entry in self._valid()), None)
+        first = self._first_valid()
+        return (first[0], first[1].key) if first else None
 
-    def _valid(self) -> Iterator[tuple[str, _Entry]]:
+    def _first_valid(self) -> tuple[str, _Entry] | None:
         # A new set of keys replaces the dict, so this goes through one set, even if another thread adopts one meanwhile.
-        return (item for item in self._all.items() if item[1].is_valid)
+        for key_id, entry in self._all.items():
+            if entry.is_valid:
+                return key_id, entry
+        return None
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""

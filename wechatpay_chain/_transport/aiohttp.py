@@ -20,7 +20,12 @@ from wechatpay_chain._transport.aiohttp_content import BodyReader, read_into_sin
 from wechatpay_chain._transport.aiohttp_direct import DirectResponse
 from wechatpay_chain._transport.aiohttp_failures import Failures
 from wechatpay_chain._transport.aiohttp_pool import Connections, Place, leave_all, new_connections, shared, tls_context
-from wechatpay_chain._transport.aiohttp_session import is_patched, send_through_ours, send_through_session
+from wechatpay_chain._transport.aiohttp_session import (
+    WRITTEN_AT_ONCE,
+    is_patched,
+    send_through_ours,
+    send_through_session,
+)
 from wechatpay_chain._transport.content import Content, ErrorContent, SinkContent
 from wechatpay_chain._transport.route import REQUEST_TIMEOUT, Proxy, Route, check_head
 from wechatpay_chain.errors import ConfigurationError, TransportError, WeChatPayError
@@ -29,9 +34,6 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
 __all__ = ["AiohttpTransport"]
-
-WRITTEN_AT_ONCE = 1 << 16
-"""Bytes of a body that are written at once. A larger body is sent in pieces, as the peer takes them."""
 
 
 class AiohttpTransport:
@@ -93,9 +95,12 @@ class AiohttpTransport:
                 received.release()
             else:
                 received.close()
-            # If the response came before the whole request was sent, aiohttp would wait for a peer that may never take the rest.
-            if failures.transport is not None and failures.transport.get_write_buffer_size():
-                failures.transport.abort()
+            # A session has released the connection of a whole response already, whatever its status. If the response came
+            # before the whole request was sent, aiohttp would wait for a peer that may never take the rest.
+            if (transport := failures.transport) is not None and (
+                received.status == REQUEST_TIMEOUT or transport.get_write_buffer_size()
+            ):
+                transport.abort()
         return Response(received.status, headers, content, request)
 
     async def _send(

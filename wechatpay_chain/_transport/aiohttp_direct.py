@@ -33,9 +33,14 @@ SWITCHING_PROTOCOLS = 101
 
 
 class PrivateSurface(Protocol):
-    """Every member of a connection's protocol that is used here and is not public."""
+    """Every member of a connection's protocol that is used here or in `Connector`, and is not public."""
 
     transport: asyncio.Transport | None
+
+    @property
+    def should_close(self) -> bool:
+        """Whether the connection must not be used again, because it has ended or has bytes that nobody asked for."""
+        ...
 
     def set_response_params(self, *, read_until_eof: bool, auto_decompress: bool) -> None:
         """Prepares for the next response."""

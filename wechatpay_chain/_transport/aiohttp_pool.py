@@ -42,7 +42,7 @@ class Connections:
 
     def __init__(self, place: Place, tls: ssl.SSLContext | bool) -> None:
         self._tls = tls
-        self._connector = Connector(limit=0, limit_per_host=MOST_AT_ONCE, keepalive_timeout=KEEPALIVE)
+        self._connector = Connector(KEEPALIVE, MOST_AT_ONCE)
         self.session = aiohttp.ClientSession(connector=self._connector, cookie_jar=aiohttp.DummyCookieJar())
         self.closing = self._close_with_loop(place)
         with suppress(StopIteration):  # up to its first yield, for a generator that was not started is not closed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+import sys
 from collections.abc import AsyncGenerator
 from functools import partial
-from types import FunctionType
+from types import FunctionType, TracebackType
 
 import aiohttp
 from yarl import URL
@@ -19,7 +20,10 @@ from wechatpay_chain._transport.aiohttp_failures import Carrier, Failures, Uncon
 from wechatpay_chain._transport.route import Proxy
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 
-__all__ = ["is_patched", "send_through_ours", "send_through_session"]
+__all__ = ["WRITTEN_AT_ONCE", "is_patched", "send_through_ours", "send_through_session"]
+
+WRITTEN_AT_ONCE = 1 << 16
+"""Bytes of a body that are written at once. A larger body is sent in pieces, as the peer takes them."""
 
 LARGE = 1 << 20
 """Bodies of more bytes than this are passed to aiohttp as a stream, so that the event loop is not blocked."""
@@ -73,6 +77,7 @@ async def send_through_session(
     """
     timeout, headers = request.timeout, request.headers.as_dict()
     upload = _UploadBody(request) if request._carried.upload else None
+    is_written_at_once = upload is None and len(request.body) <= WRITTEN_AT_ONCE
     data: object = io.BytesIO(request.body) if len(request.body) > LARGE else request.body or None
     if upload is not None:
         headers["Content-Length"], data = str(request.content_length), upload.chunks()
@@ -87,7 +92,9 @@ async def send_through_session(
         has_begun = True
         # aiohttp would send the request again when a kept connection breaks, but only on errors that it knows.
         try:
-            return await handler(outgoing)
+            # A body that the peer takes piece by piece may take longer. The total, which every such call has, bounds it.
+            with _HeadTimer(timeout.connect + timeout.read if is_written_at_once else None):
+                return await handler(outgoing)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise Carrier(explain(error)) from failures.cause(error)
 
@@ -127,6 +134,46 @@ async def send_through_session(
         ) from None
     except Exception as error:
         raise explain(error) from failures.cause(error)
+
+
+class _HeadTimer:
+    """Ends the wait for the head of a response with a timeout.
+
+    The timer of aiohttp starts anew with each byte, and an interim response stops it for good. How long the connection took
+    is not known of a user's session, so the time to connect is part of the limit.
+
+    Args:
+        seconds: to connect and to wait for the head; None for no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if self._seconds is not None and task is not None:
+            self._task = task
+            if sys.version_info >= (3, 11):
+                self._earlier = task.cancelling()
+            self._timer = task.get_loop().call_later(self._seconds, self._end)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_over:
+            return
+        if sys.version_info >= (3, 11) and self._task.uncancel() > self._earlier:
+            return  # others have cancelled it too
+        if kind is asyncio.CancelledError:
+            raise aiohttp.SocketTimeoutError from None
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._task.cancel()
 
 
 class _UploadBody:

@@ -97,10 +97,10 @@ class partner:
                 payer_client_ip: NotRequired[str]
                 store_info: NotRequired["partner.transactions.app.PostBodySceneInfoStoreInfo"]
             class PostBodySceneInfoStoreInfo(TypedDict):
-                address: str
-                area_code: str
-                id: NotRequired[str]
-                name: str
+                address: NotRequired[str]
+                area_code: NotRequired[str]
+                id: str
+                name: NotRequired[str]
             class PostBodySettleInfo(TypedDict):
                 profit_sharing: NotRequired[bool]
                 subsidy_amount: NotRequired[int]
@@ -313,10 +313,10 @@ class partner:
                 package_name: NotRequired[str]
                 type: NotRequired[str]
             class PostBodySceneInfoStoreInfo(TypedDict):
-                address: str
-                area_code: str
-                id: NotRequired[str]
-                name: str
+                address: NotRequired[str]
+                area_code: NotRequired[str]
+                id: str
+                name: NotRequired[str]
             class PostBodySettleInfo(TypedDict):
                 profit_sharing: NotRequired[bool]
                 subsidy_amount: NotRequired[int]
@@ -419,10 +419,10 @@ class partner:
                 payer_client_ip: NotRequired[str]
                 store_info: NotRequired["partner.transactions.jsapi.PostBodySceneInfoStoreInfo"]
             class PostBodySceneInfoStoreInfo(TypedDict):
-                address: str
-                area_code: str
-                id: NotRequired[str]
-                name: str
+                address: NotRequired[str]
+                area_code: NotRequired[str]
+                id: str
+                name: NotRequired[str]
             class PostBodySettleInfo(TypedDict):
                 profit_sharing: NotRequired[bool]
                 subsidy_amount: NotRequired[int]
@@ -582,10 +582,10 @@ class partner:
                 payer_client_ip: NotRequired[str]
                 store_info: NotRequired["partner.transactions.native.PostBodySceneInfoStoreInfo"]
             class PostBodySceneInfoStoreInfo(TypedDict):
-                address: str
-                area_code: str
-                id: NotRequired[str]
-                name: str
+                address: NotRequired[str]
+                area_code: NotRequired[str]
+                id: str
+                name: NotRequired[str]
             class PostBodySettleInfo(TypedDict):
                 profit_sharing: NotRequired[bool]
                 subsidy_amount: NotRequired[int]
@@ -746,10 +746,10 @@ class transactions:
             payer_client_ip: NotRequired[str]
             store_info: NotRequired["transactions.app.PostBodySceneInfoStoreInfo"]
         class PostBodySceneInfoStoreInfo(TypedDict):
-            address: str
-            area_code: str
-            id: NotRequired[str]
-            name: str
+            address: NotRequired[str]
+            area_code: NotRequired[str]
+            id: str
+            name: NotRequired[str]
         class PostBodySettleInfo(TypedDict):
             profit_sharing: NotRequired[bool]
         class PostBodySubsidyInfo(TypedDict):
@@ -949,10 +949,10 @@ class transactions:
             package_name: NotRequired[str]
             type: NotRequired[str]
         class PostBodySceneInfoStoreInfo(TypedDict):
-            address: str
-            area_code: str
-            id: NotRequired[str]
-            name: str
+            address: NotRequired[str]
+            area_code: NotRequired[str]
+            id: str
+            name: NotRequired[str]
         class PostBodySettleInfo(TypedDict):
             profit_sharing: NotRequired[bool]
         class PostResult(TypedDict):
@@ -1047,10 +1047,10 @@ class transactions:
             payer_client_ip: NotRequired[str]
             store_info: NotRequired["transactions.jsapi.PostBodySceneInfoStoreInfo"]
         class PostBodySceneInfoStoreInfo(TypedDict):
-            address: str
-            area_code: str
-            id: NotRequired[str]
-            name: str
+            address: NotRequired[str]
+            area_code: NotRequired[str]
+            id: str
+            name: NotRequired[str]
         class PostBodySettleInfo(TypedDict):
             profit_sharing: NotRequired[bool]
         class PostBodySubsidyInfo(TypedDict):
@@ -1159,10 +1159,10 @@ class transactions:
             payer_client_ip: NotRequired[str]
             store_info: NotRequired["transactions.native.PostBodySceneInfoStoreInfo"]
         class PostBodySceneInfoStoreInfo(TypedDict):
-            address: str
-            area_code: str
-            id: NotRequired[str]
-            name: str
+            address: NotRequired[str]
+            area_code: NotRequired[str]
+            id: str
+            name: NotRequired[str]
         class PostBodySettleInfo(TypedDict):
             profit_sharing: NotRequired[bool]
         class PostResult(TypedDict):
