@@ -62,6 +62,17 @@ def fail(send, node, verb, **arguments) -> str:
         ("v3/pay/transactions/native?a=b", "get", "did you mean .post(…)?"),
         ("v3/pay/transactions/native", "delete", "did you mean .post(…)?"),
         ("v3/quite/another/thing", "get", None),
+        ("v3/bill/trade-bill", "get", "client.v3.bill.tradebill.get(…)"),  # and not client.v3.webizpay.bill.trade_bill
+        ("v3/bill/fund_flow_bill", "get", "client.v3.bill.fundflowbill.get(…)"),
+        (
+            "v3/pay/transactions/out-trade-no/close",
+            "post",
+            "client.v3.pay.transactions.out_trade_no._out_trade_no_.close.post(…)",
+        ),
+        ("v3/pay/transactions/natve", "get", "client.v3.pay.transactions.native.post(…)"),
+        ("v3/marketing/favor/stocks/start", "post", "client.v3.marketing.favor.stocks._stock_id_.start.post(…)"),
+        # The catalogue has nothing of a brand, so none of its paths is known to be wrong.
+        ("brand/marketing/product-coupon/product-coupons", "post", None),
     ],
 )
 def test_the_nearest_operation_is_named(wire, client, send, path, verb, meant):
@@ -83,12 +94,42 @@ def test_a_path_variable_without_its_underscores_is_recognized(client, send):
         "v3/pay/transactions/out-trade-no/1217752501201407033233368018",
         "v3/pay/transactions/out-trade-no/order-of-bob",
         "v3/marketing/favor/users/oh-394z/coupons/98674556",
+        "v3/marketing/membercard-open/cards/pIJMr5MMiIkO/codes/deposit",  # it could be one of cards/{card_id}/codes/{code}
     ],
 )
 def test_a_known_operation_that_finds_nothing_gets_no_note(wire, client, send, path):
     refuse(wire, 404, "ORDER_NOT_EXIST")
     variables = {"number": SECRET} if "{" in path else {}
-    assert "did you mean" not in fail(send, client[path], "get", **variables)
+    verb = "post" if path.endswith("/deposit") else "get"
+    assert "did you mean" not in fail(send, client[path], verb, **variables)
+
+
+def test_an_error_that_is_raised_for_many_calls_has_its_note_once(client, send):
+    """A circuit breaker, say, raises the error that opened it."""
+    broken = PathVariableError("open")
+
+    def breaker(request):
+        raise broken
+        yield request
+
+    client.middleware.insert_before("sign", "breaker", breaker)
+    for _ in range(3):
+        found = fail(send, client.v3.pay.transactions.natve, "post", json={})
+    assert found.count("did you mean") == 1
+
+
+def test_an_error_without_a_text_stays_itself(client, send):
+    class Open(PathVariableError):
+        def __init__(self):
+            Exception.__init__(self)
+
+    def breaker(request):
+        raise Open
+        yield request
+
+    client.middleware.insert_before("sign", "breaker", breaker)
+    with pytest.raises(Open):
+        send(client.v3.pay.transactions.natve, "post", json={})
 
 
 def test_required_members_that_are_missing_are_named(wire, client, send):
@@ -102,6 +143,8 @@ def test_required_members_that_are_missing_are_named(wire, client, send):
     order = client.v3.pay.transactions.out_trade_no._out_trade_no_
     assert "params: the operation requires mchid" in fail(send, order, "get", out_trade_no="1")
     assert "requires" not in fail(send, order, "get", out_trade_no="1", params={"mchid": "1"})
+    assert "requires" not in fail(send, order["?mchid=1"], "get", out_trade_no="1")
+    assert "requires" not in fail(send, order["{?mchid}"], "get", out_trade_no="1", mchid="1")
     bills = client.v3.fund_app.mch_transfer.transfer_bills
     infos = [{"info_type": "t", "info_content": "c"}, {"info_type": "t"}]
     found = fail(send, bills, "post", json={**TRANSFER, "transfer_scene_report_infos": infos})

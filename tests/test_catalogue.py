@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.catalogue import facts
 from tools.catalogue.__main__ import PACKAGE, differing, small_modules, surplus, types_and_nodes
 from tools.catalogue.facts import read_facts
 from tools.catalogue.table import write_table
@@ -128,3 +129,94 @@ with Client(**settings) as client:
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert run.stdout == "SignatureError\n[]\n"  # another service's keys: its response is not verified
+
+
+def members_of(schema, *names):
+    for name in names:
+        schema = schema["items"] if name == "[]" else schema["properties"][name]
+    return schema
+
+
+def test_a_text_whose_example_is_a_date_or_a_time_takes_one():
+    assert members_of(find_operation("GET", "/v3/bill/tradebill").query, "bill_date")["format"] == "date"
+    for way in ("app", "h5", "jsapi", "native"):
+        order = find_operation("POST", f"/v3/combine-transactions/{way}").body
+        assert members_of(order, "time_expire")["format"] == "rfc3339"
+    for operation in OPERATIONS:
+        for schema in schemas_of(operation):
+            text = schema.get("example") if schema["type"] == "string" and "enum" not in schema else None
+            if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text) and "json" not in schema:
+                assert "format" in schema, (operation.path, schema)
+
+
+def test_a_body_with_required_members_is_required():
+    for operation in OPERATIONS:
+        if operation.body and operation.body.get("required"):
+            assert operation.body_required, operation.path
+
+
+def test_a_sub_order_of_a_merchant_has_no_sub_mchid():
+    for way in ("app", "h5", "jsapi", "native"):
+        order = find_operation("POST", f"/v3/combine-transactions/{way}").body
+        assert "sub_mchid" not in members_of(order, "sub_orders", "[]")["required"]
+        assert "mchid" in members_of(order, "sub_orders", "[]")["required"]
+
+
+def test_the_number_of_items_of_a_page_is_a_number():
+    for operation in OPERATIONS:
+        if operation.api == "v3" and operation.query and "limit" in operation.query["properties"]:
+            assert operation.query["properties"]["limit"]["type"] == "integer", operation.path
+
+
+def test_the_resources_of_a_recharge_have_one_form():
+    (closed,), (success,) = (find_event(f"RECHARGE.{state}").resources for state in ("CLOSED", "SUCCESS"))
+    assert members_of(closed.schema, "qr_recharge_info") == members_of(success.schema, "qr_recharge_info")
+    assert "employee_type" not in closed.schema["properties"]
+
+
+def test_the_resource_of_a_payment_has_what_a_parking_fee_and_a_combined_order_have():
+    payment = next(
+        resource.schema
+        for resource in find_event("TRANSACTION.SUCCESS").resources
+        if resource.original_type == "transaction"
+    )
+    assert {"parking_info", "user_repaid", "create_time", "description", "trade_state_description"} <= payment[
+        "properties"
+    ].keys()
+    assert "combine_transaction_id" in payment["properties"]
+    assert not {"user_repaid", "combine_transaction_id"} & set(payment["required"])
+
+
+def test_one_number_is_enough_to_name_an_order_or_a_refund():
+    for path in ("/pay/orderquery", "/secapi/pay/refund", "/pay/refundquery"):
+        required = find_operation("POST", path).body["required"]
+        assert not {"transaction_id", "out_trade_no", "refund_id"} & set(required), path
+    assert "out_refund_no" in find_operation("POST", "/secapi/pay/refund").body["required"]
+    assert "transaction_id" not in find_operation("POST", "/v3/ecommerce/refunds/apply").body["required"]
+    payer = members_of(find_operation("POST", "/v3/pay/partner/transactions/jsapi").body, "payer")
+    assert not {"sp_openid", "sub_openid"} & set(payer["required"])
+
+
+def test_no_notification_of_a_payment_requires_a_merchant_and_a_partner():
+    for event in map(find_event, list_events()):
+        if event.event_type.startswith(
+            ("TRANSACTION.", "REFUND.", "PAYSCORE.USER_C", "PAYSCORE.USER_O", "PAYSCORE.USER_P")
+        ):
+            for resource in event.resources:
+                required = set(resource.schema["required"]) if resource.schema else set()
+                assert not {"mchid", "sp_mchid"} <= required, event.event_type
+                assert not {"mchid", "sub_mchid"} <= required or "PLAN" in event.event_type, event.event_type
+
+
+def test_a_code_payment_may_have_nothing_but_its_state():
+    for family in ("", "partner/"):
+        response = find_operation("POST", f"/v3/pay/{family}transactions/codepay").response
+        assert response["required"] == ["trade_state"]
+
+
+def test_a_schema_that_replaces_nothing_stops_the_generator(monkeypatch):
+    if not FACTS.exists():
+        pytest.skip("the facts are not beside this clone")
+    monkeypatch.setitem(facts.SCHEMAS, ("GET /v3/misspelt", "response"), ("why", {"type": "object"}))
+    with pytest.raises(ValueError, match="GET /v3/misspelt: there is nothing to replace"):
+        read_facts(FACTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import keyword
+import os
 import pkgutil
 import re
 import subprocess
@@ -181,3 +182,42 @@ def test_an_unknown_name_is_an_attribute_error(package):
         package.natve  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute '_pay'"):
         package._pay  # noqa: B018
+
+
+def test_no_name_of_a_type_is_private():
+    """A type checker in its strict mode refuses a private name outside its module, such as `applyments._empty_.PostBody`."""
+    for name in MODULES:
+        for qualified, _ in typed_dicts(importlib.import_module(name)):
+            assert not any(part.startswith("_") for part in qualified.split(".")), qualified
+    assert v3.ecommerce.applyments.empty.PostBody.__required_keys__
+    assert v3.applyment4sub.applyment.empty.PostBody.__required_keys__
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_forked_during_the_first_use_of_a_type_can_use_it_too():
+    """A child cannot finish an import of its parent."""
+    code = """
+import os, signal, sys, threading, time
+
+class SlowFinder:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("wechatpay_chain.types._lazy", "wechatpay_chain.types.v3.pay"):
+            time.sleep(0.3)
+
+sys.meta_path.insert(0, SlowFinder())
+from wechatpay_chain import types
+thread = threading.Thread(target=lambda: types.v3.pay)
+thread.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    types.v3.pay.transactions.native.PostBody
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+thread.join()
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stdout == "0\n"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,28 @@ assert_type(media.json()["media_id"], str)
 client.v3.merchant.media.video_upload.post(files={"file": ("a.mp4", b"-")}, json={"filename": "b.mp4"})
 bill = client.v3.bill.tradebill.get(params={"bill_date": "2026-01-01", "tar_type": "GZIP"})
 client.download(bill, "2026-01-01.csv", gunzip=True)
+client.v3.bill.tradebill.get(params={"bill_date": date(2026, 1, 1)})
+applyment: v3.applyment4sub.applyment.empty.PostResult = {"applyment_id": 1}
+combined: v3.combine_transactions.native.PostBody = {
+    "combine_appid": "wx",
+    "combine_mchid": "1",
+    "combine_out_trade_no": "1",
+    "notify_url": "u",
+    "time_expire": datetime.now(timezone.utc),
+    "sub_orders": [
+        {
+            "mchid": "2",
+            "attach": "a",
+            "amount": {"total_amount": 1, "currency": "CNY"},
+            "out_trade_no": "1",
+            "description": "d",
+        }
+    ],
+}
+client.v3.combine_transactions.native.post(json=combined)
+client.v3.marketing.favor.stocks._stock_id_.items.get(
+    stock_id="1", params={"offset": 0, "limit": 10, "stock_creator_mchid": "1"}
+)
 assert_type(client.v3.billdownload.file.get(params={"token": "t"}).json(), None)
 assert_type(client.v3.certificates.get().json()["data"][0]["serial_no"], str)
 client.v3.merchant.fund.balance._account_type_.get(account_type="BASIC")

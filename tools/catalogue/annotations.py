@@ -102,13 +102,17 @@ class Definitions:
         if name in self.found:
             raise ValueError(f"{self.prefix}{name}: two TypedDicts have this name")
         self.found[name] = Definition(name, ())  # before those of its members
+        asked = set(schema["required"]) - (_FILLED if direction is Direction.V2_REQUEST else set())
         members = tuple(
-            Member(member, self.annotate(each, f"{name}{pascal(member)}", direction), member in schema["required"])
+            Member(member, self.annotate(each, f"{name}{pascal(member)}", direction), member in asked)
             for member, each in schema["properties"].items()
         )
         self.found[name] = Definition(name, members)
         return f"{REF}{self.prefix}{name}"
 
+
+_FILLED = {"mch_id", "nonce_str", "sign", "sign_type"}
+"""What a client of APIv2 fills in, because it knows the merchant and signs."""
 
 _NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any", "file": "Any"}
 _TIMES = {"rfc3339": "str | datetime", "date": "str | date"}

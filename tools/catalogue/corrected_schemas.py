@@ -85,6 +85,7 @@ _COMBINED = {
     "combine_appid": _APPID,
     "combine_mchid": _MCHID,
     "combine_out_trade_no": _text("P20150806125346"),
+    "combine_transaction_id": _text("1009660380201506130728806387"),
     "combine_payer_info": _object("openid", openid=_OPENID),
     "sub_orders": _list(
         _object(
@@ -93,6 +94,8 @@ _COMBINED = {
             sub_mchid=_SUB_MCHID,
             sub_appid=_SUB_APPID,
             sub_openid=_OPENID,
+            individual_auth_id=_text("1000000001"),
+            individual_name=_text("张三"),
             out_trade_no=_text("20150806125346"),
             transaction_id=_text("4200001100202401010000000001"),
             trade_type=_TRADE_TYPE,
@@ -122,6 +125,16 @@ _PARKING = _object(
     charging_duration=_number(3600),
     device_id=_text("12313"),
 )
+
+# What only the notification of a parking fee has.
+_FEE = {
+    "trade_scene": _text("PARKING"),
+    "parking_info": _PARKING,
+    "description": _text("停车场扣费"),
+    "create_time": _TIME,
+    "trade_state_description": _text("支付失败，请重新下单支付"),
+    "user_repaid": _text("Y", "Y", "N"),
+}
 
 _QUERY = "it has the members of the request that made the order, and not those of a query [SK QueryByOutTradeNo, CAP]"
 _MIXED = "one schema for a payment, a parking fee, a combined order and a profit sharing [SK, CAP]"
@@ -163,8 +176,7 @@ SCHEMAS: dict[tuple[str, str], tuple[str, Schema]] = {
             **_ORDER,
             payer=_object("", openid=_OPENID, sp_openid=_OPENID, sub_openid=_OPENID),
             **_COMBINED,
-            trade_scene=_text("PARKING"),
-            parking_info=_PARKING,
+            **_FEE,
         ),
     ),
     ("TRANSACTION.SUCCESS", "profitsharing"): (

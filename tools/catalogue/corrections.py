@@ -1,7 +1,8 @@
 """Known mistakes of the facts, each with its reason.
 
-`CORRECTIONS` change one place each; `PATTERNS` and `TYPES` translate what each of them says. `corrected_schemas.py` replaces whole schemas. A correction that corrects
-nothing stops the generator, so that this file never outlives a mistake.
+`CORRECTIONS` change one place each; those of APIv2 are in `corrections_v2.py`. `translations.py` says what some words of the facts
+mean; `corrected_schemas.py` replaces whole schemas. A correction that corrects nothing stops the generator, so that this file never
+outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
 sister operation; [OWN] the member's own example.
@@ -9,38 +10,11 @@ sister operation; [OWN] the member's own example.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from tools.catalogue.correction import Correction
+from tools.catalogue.corrections_v2 import V2_CORRECTIONS
 
-__all__ = ["CORRECTIONS", "PATTERNS", "TYPES", "Correction"]
+__all__ = ["CORRECTIONS"]
 
-
-class Correction(NamedTuple):
-    """Changes one place.
-
-    Attributes:
-        where: the method and the path of an operation, or the event type of a notification; `*` at its end stands for any rest.
-        place: where in it: `body`, `query`, `response` or `resource`, then members, and `[]` for the items of a list.
-        reason: why it is wrong, and the source that is right.
-        update: members of the schema to set; None removes one.
-        rename: the right name of the member.
-        optional: names that `required` lists and that can be absent.
-        required: names that are always there.
-        removed: names that are not there at all.
-    """
-
-    where: str
-    place: str
-    reason: str
-    update: Mapping[str, Any] = MappingProxyType({})
-    rename: str = ""
-    optional: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-_CUSTOMS = ("POST /cgi-bin/mch/customs/customdeclareorder", "POST /cgi-bin/mch/customs/customdeclarequery")
 _SHARING_RESULTS = ["PENDING", "SUCCESS", "CLOSED"]
 _SHARING_FAILURES = [
     "ACCOUNT_ABNORMAL",
@@ -52,6 +26,22 @@ _SHARING_FAILURES = [
     "PAYER_ACCOUNT_ABNORMAL",
     "INVALID_REQUEST",
 ]
+_OF_SOME_PAYMENTS = (
+    "bank_type",
+    "create_time",
+    "description",
+    "mchid",
+    "parking_info",
+    "payer",
+    "sp_mchid",
+    "sub_appid",
+    "sub_mchid",
+    "success_time",
+    "trade_state_desc",
+    "trade_type",
+    "transaction_id",
+    "user_repaid",
+)
 _LANGUAGE = "the enum has it in upper case, the example as zh_CN; either may be right [OWN]"
 _EDITING = "the first state of an application is missing [OWN]"
 _SCENES = "an open list: 1001 and 1006 are in use too [SK]"
@@ -64,6 +54,15 @@ CORRECTIONS = (
         "the class of the sample code has no such member [SK]",
         optional=("combine_transaction_id",),
     ),
+    *(
+        Correction(
+            f"POST /v3/combine-transactions/{way}",
+            "body.sub_orders[]",
+            "a merchant's sub order has none [SK, TWIN: POST /v3/combine-transactions/app]",
+            optional=("sub_mchid",),
+        )
+        for way in ("h5", "jsapi", "native")
+    ),
     Correction(
         "GET /v3/combine-transactions/out-trade-no/{combine_out_trade_no}",
         "response.sub_orders[].amount",
@@ -75,6 +74,30 @@ CORRECTIONS = (
         "response",
         "while the user enters the password, the state is all that comes [CAP]",
         optional=("mchid", "out_trade_no"),
+    ),
+    Correction(
+        "POST /v3/pay/partner/transactions/codepay",
+        "response",
+        "while the user enters the password, the state is all that comes [CAP]",
+        optional=("sp_mchid", "sub_mchid", "out_trade_no"),
+    ),
+    Correction(
+        "POST /v3/pay/partner/transactions/jsapi",
+        "body.payer",
+        "one of two ways to name the payer: the other is sub_openid [SK]",
+        optional=("sp_openid",),
+    ),
+    *(
+        Correction(
+            f"TRANSACTION.{event}",
+            "resource",
+            "one schema for a parking fee, a contract and a partner's payment, of which none has all of this",
+            optional=tuple(names),
+        )
+        for event, names in (
+            ("FAIL", [*_OF_SOME_PAYMENTS, "device_information"]),
+            ("PAY_BACK", [*_OF_SOME_PAYMENTS, "device_info"]),
+        )
     ),
     Correction(
         "POST /hk/v3/transactions/micropay", "response.amount.payer _currency", "a slip", rename="payer_currency"
@@ -116,7 +139,34 @@ CORRECTIONS = (
         "of global refunds; a domestic one has four numbers only [CAP]",
         optional=("currency", "payer_currency"),
     ),
+    Correction(
+        "POST /v3/ecommerce/refunds/apply",
+        "body",
+        "one of two ways to name the order: the other is out_trade_no [TWIN: POST /v3/refund/domestic/refunds]",
+        optional=("transaction_id",),
+    ),
+    # Payscore.
+    *(
+        Correction(
+            f"PAYSCORE.USER_{event}",
+            "resource",
+            "one schema for a merchant, a partner and a contract [TWIN: GET /v3/payscore/serviceorder]",
+            optional=("sub_mchid", *names),
+        )
+        for event, names in (
+            ("CONFIRM", ["out_trade_no"]),
+            ("PAID", ["out_trade_no"]),
+            ("OPEN_SERVICE", ["contract_id", "contract_status", "create_time", "out_contract_code", "plan_id"]),
+            ("CLOSE_SERVICE", []),
+        )
+    ),
     # Profit sharing.
+    Correction(
+        "POST /v3/profitsharing/orders/unfreeze",
+        "response.receivers[]",
+        "a receiver that has its money has none [TWIN: POST /v3/profitsharing/orders]",
+        optional=("fail_reason",),
+    ),
     Correction(
         "GET /v3/profitsharing/orders/{out_order_no}",
         "response.receivers[].result",
@@ -194,6 +244,15 @@ CORRECTIONS = (
         required=("algorithm", "nonce", "associated_data", "ciphertext"),
     ),
     # Coupons.
+    *(
+        Correction(
+            f"GET /v3/marketing/favor/stocks/{{stock_id}}/{scope}",
+            "query.limit",
+            "it is a number in the response and in every other query [TWIN: GET /v3/marketing/favor/stocks]",
+            {"type": "integer"},
+        )
+        for scope in ("items", "merchants")
+    ),
     Correction(
         "POST /v3/marketing/partner/product-coupon/users/{openid}/coupons/{coupon_code}/use",
         "body",
@@ -285,79 +344,30 @@ CORRECTIONS = (
         "the example is free text; the field takes one of the four codes",
         {"example": "SALES_RETURN"},
     ),
-    # APIv2.
-    *(
-        Correction(
-            where,
-            f"{part}.{member}",
-            "SHANGHAI is missing [OWN]",
-            {
-                "enum": [
-                    "SHANGHAI",
-                    "GUANGZHOU_ZS",
-                    "HANGZHOU_ZS",
-                    "NINGBO",
-                    "ZHENGZHOU_BS",
-                    "CHONGQING",
-                    "SHANGHAI_ZS",
-                    "SHENZHEN",
-                    "ZHENGZHOU_ZH_ZS",
-                    "TIANJIN",
-                ]
+    # Recharges.
+    Correction(
+        "RECHARGE.CLOSED",
+        "resource.qr_recharge_info",
+        "its members are outside it [TWIN: RECHARGE.SUCCESS]",
+        {
+            "properties": {
+                "employee_type": {"type": "string", "enum": ["ADMIN", "STAFF", "LEGAL_PERSON"]},
+                "openid": {"type": "string"},
             },
-        )
-        for where, part, member in (
-            (_CUSTOMS[0], "body", "customs"),
-            (_CUSTOMS[1], "body", "customs"),
-            (_CUSTOMS[1], "response", "customs_$n"),
-            ("POST /cgi-bin/mch/newcustoms/customdeclareredeclare", "body", "customs"),
-        )
-    ),
-    *(
-        Correction(
-            where,
-            f"response.{member}",
-            "NDECLARED is UNDECLARED [OWN]",
-            {"enum": ["UNDECLARED", "SUBMITTED", "PROCESSING", "SUCCESS", "FAIL", "EXCEPT"]},
-        )
-        for where, member in ((_CUSTOMS[0], "state"), (_CUSTOMS[1], "state_$n"))
-    ),
-    *(
-        Correction(where, place, "the values are texts that nobody documents", {"enum": None})
-        for where, place in (
-            ("POST /secapi/mch/addInstitutionsub", "body.apply_h5_payment"),
-            ("POST /secapi/mch/modifyInstitutionsub", "body.apply_h5_payment"),
-            ("POST /secsvc/realnameauth", "response.bind_bankcard"),
-        )
+            "required": ["employee_type", "openid"],
+        },
     ),
     Correction(
-        "POST /wxv/queryrentbill",
-        "response.rent_unit",
-        "the example has the parts in the other order [TWIN: POST /wxv/createrentbill]",
-        {"example": "FEN_DAY"},
+        "RECHARGE.CLOSED",
+        "resource",
+        "it is a member of qr_recharge_info [TWIN: RECHARGE.SUCCESS]",
+        removed=("employee_type",),
     ),
+    Correction(
+        "WEBIZPAY.PAYMENTSUCCESS",
+        "resource.goods_name",
+        "a name is a text [TWIN: every other goods_name]",
+        {"type": "string"},
+    ),
+    *V2_CORRECTIONS,
 )
-
-PATTERNS = {
-    "/[0-9]{6}/": "^[0-9]{6}$",
-    r"/[a-zA-Z0-9\|\*_-]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",
-    r"/[a-zA-Z0-9\|-_\*]{1,128}/": "^[a-zA-Z0-9|*_-]{1,128}$",  # a hyphen within a class is a range
-    r"/\d{8}|\d{14}/": "^(?:[0-9]{8}|[0-9]{14})$",
-    r"/\d{8}|\d{14}|OnAccept/": "^(?:[0-9]{8}|[0-9]{14}|OnAccept)$",
-}
-"""Regular expressions between slashes, and what they say of the whole text."""
-
-TYPES = {
-    "int": "integer",
-    "uint64": "integer",
-    "string ": "string",
-    "stringde": "string",
-    # Where the type should be, these have an example or a description.
-    "20150806125346": "string",
-    "oyobu0dmn6tdodznfwkoekqorbi8": "string",
-    "ee088059bbc9141264f8d14293ad6c4bb94cea8c08aa98fbf93e262d445f8ff5": "string",
-    "粤b888888": "string",
-    "oupf8umuajo_m2pxb1q9znjwes6o": "string",
-    "早餐2份，每份50元": "string",
-}
-"""Names of types that are none, and what is meant."""

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tools.catalogue.corrected_schemas import SCHEMAS
-from tools.catalogue.corrections import CORRECTIONS, PATTERNS, TYPES, Correction
+from tools.catalogue.correction import Correction
+from tools.catalogue.corrections import CORRECTIONS
+from tools.catalogue.translations import PATTERNS, TYPES
 
 __all__ = ["read_facts"]
 
@@ -22,6 +24,8 @@ Schema = dict[str, Any]
 
 _KEPT = ("deprecated", "produces", "roles", "tags", "title")
 _LIMITS = ("format", "maxLength", "minLength", "minimum", "maximum", "minItems", "maxItems", "pattern", "default")
+_MOMENTS = {"date": r"\d{4}-\d\d-\d\d", "rfc3339": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"}
+"""The formats of dates and times, which many texts lack that have an example of one."""
 
 
 def read_facts(folder: Path) -> tuple[list[Fact], list[Fact], str]:
@@ -39,6 +43,8 @@ def read_facts(folder: Path) -> tuple[list[Fact], list[Fact], str]:
         _shape(fact)
     for correction in CORRECTIONS:
         _correct(named, correction)
+    if unknown := {name for name, _ in SCHEMAS} - named.keys():
+        raise ValueError(f"{', '.join(sorted(unknown))}: there is nothing to replace; see corrected_schemas.py")
     return (
         [_operation(name, named[name]) for name in sorted(named) if "method" in named[name]],
         [_notification(name, named[name]) for name in sorted(named) if "method" not in named[name]],
@@ -126,7 +132,7 @@ def _operation(name: str, fact: Fact) -> Fact:
         if (schema := fact.get(part)) and not (part == "response" and fact.get("status") == 204):
             _, schema = SCHEMAS.get((name, part), ("", schema))
             operation[part] = _schema(schema)
-    if fact.get("body_required"):
+    if fact.get("body_required") or operation.get("body", {}).get("required"):
         operation["body_required"] = True
     if fact["api"] == "v2" and (sign_type := operation.get("body", {}).get("properties", {}).get("sign_type")):
         operation["sign_types"] = sign_type.get("enum", ["MD5"])
@@ -175,12 +181,19 @@ def _schema(source: Schema) -> Schema:
         case "string" | "integer" | "number" | "boolean" | "any" | "file":
             pass
         case _:
-            raise ValueError(f"{kind!r} is no type; add it to TYPES in corrections.py")
+            raise ValueError(f"{kind!r} is no type; add it to TYPES in translations.py")
     if enum := source.get("enum"):
         schema["enum"] = list(dict.fromkeys(enum if schema["type"] == "integer" else map(str, enum)))
     if "example" in source and not source.get("encrypted"):  # a ciphertext tells nothing
         schema["example"] = _example(schema, source["example"])
+        if kind == "string" and not schema.keys() & {"format", "enum", "json"}:
+            schema |= _moment(str(schema["example"]))
     return schema
+
+
+def _moment(example: str) -> Schema:
+    """Returns the format of a text whose example is a date or a time."""
+    return next(({"format": name} for name, form in _MOMENTS.items() if re.fullmatch(form, example)), {})
 
 
 def _example(schema: Schema, example: object) -> object:

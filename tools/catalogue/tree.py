@@ -37,8 +37,9 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The name of the place among the types: the attribute, a variable without its underscores."""
-        return self.attribute.strip("_") if self.segment.startswith("{") else self.attribute or self.segment
+        """The name of the place among the types: the attribute, a variable and `_empty_` without their underscores."""
+        is_private = self.segment.startswith("{") or not self.segment
+        return self.attribute.strip("_") if is_private else self.attribute or self.segment
 
     @property
     def line(self) -> tuple[Place, ...]:

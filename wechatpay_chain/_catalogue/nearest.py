@@ -11,16 +11,19 @@ from typing import NamedTuple
 from wechatpay_chain._catalogue.operations import list_operations
 from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 
-__all__ = ["KnownPath", "find_path", "nearest_path"]
+__all__ = ["SIMILAR", "KnownPath", "find_path", "nearest_path"]
+
+SIMILAR = 0.8
+"""How similar a path must be to be taken for a misspelt one, from 0 to 1."""
 
 _COMPARED = 30
 """How many paths are compared letter by letter: those with the most words in common, and about as long."""
 
+_OTHER_VERB = 0.9
+"""By what the similarity of a path is multiplied that lacks the call's method."""
+
 _LONGEST = 300
 """How many characters of a path are compared."""
-
-_SIMILAR = 0.75
-"""How similar a name must be to be taken for a misspelt one, from 0 to 1."""
 
 
 class KnownPath(NamedTuple):
@@ -59,11 +62,16 @@ def _words(template: str) -> frozenset[str]:
     return frozenset(re.split("[/_-]", template))
 
 
-def find_path(path: str) -> KnownPath | None:
-    """Returns what the catalogue has at a path, whose variables may have values already; None if it has nothing."""
+def find_path(path: str, method: str) -> KnownPath | None:
+    """Returns what the catalogue has at a path, whose variables may have values already."""
     normal = _normal(path[:_LONGEST])
     segments = normal.split("/")
-    return _paths().get(normal) or next((known for known in _paths().values() if _fits(segments, known)), None)
+    fitting = [known for known in _paths().values() if _fits(segments, known)]
+
+    def likeness(known: KnownPath) -> tuple[bool, int]:
+        return method in known.methods, -known.segments.count("{}")
+
+    return _paths().get(normal) or max(fitting, key=likeness, default=None)
 
 
 def _fits(segments: list[str], known: KnownPath) -> bool:
@@ -78,32 +86,53 @@ def _is_value(segments: list[str], index: int) -> bool:
     if any(map(str.isdigit, segments[index])):
         return True
     before = tuple(segments[:index])
-    names = {
-        known.template.split("/")[index].strip("{}")
-        for known in _paths().values()
-        if known.segments[:index] == before and len(known.segments) > index
+    beside = [known for known in _paths().values() if known.segments[:index] == before and len(known.segments) > index]
+    behind = {
+        known.segments[index + 1] for known in beside if known.segments[index] == "{}" and known.segments[index + 1 :]
     }
-    return not get_close_matches(segments[index], names, cutoff=_SIMILAR)
+    names = {known.template.split("/")[index].strip("{}") for known in beside}
+    return segments[index] not in behind and not get_close_matches(segments[index], names, cutoff=SIMILAR)
 
 
-def nearest_path(path: str) -> tuple[float, KnownPath]:
-    """Returns how similar the most similar path is, from 0 to 1, and that path."""
+def nearest_path(path: str, method: str, least: float = 0.0) -> KnownPath | None:
+    """Returns the path that is most like another, of those with the method if they are about as similar.
+
+    Args:
+        path: the path template that the catalogue lacks.
+        method: the method of the call.
+        least: how similar it must be, from 0 to 1.
+
+    Returns:
+        The path; None if none is as similar.
+    """
     normal = _normal(path[:_LONGEST])
-    words = _words(normal)
+    words, is_v2 = _words(normal), path.startswith("v2/")
 
     def likeness(item: tuple[str, KnownPath]) -> tuple[int, int]:
         template, known = item
         return len(known.words & words), -abs(len(template) - len(normal))
 
-    is_v2 = path.startswith("v2/")
     family = (item for item in _paths().items() if item[0].startswith("v2/") == is_v2)
     candidates = sorted(family, key=likeness, reverse=True)[:_COMPARED]
-    score, template = max((_similarity(normal, words, template, known), template) for template, known in candidates)
-    return score, _paths()[template]
+    similar = {
+        template: score
+        for template, known in candidates
+        if (score := _similarity(normal, words, template, known)) >= least
+    }
+
+    def rank(template: str) -> tuple[float, str]:
+        return similar[template] * (1.0 if method in _paths()[template].methods else _OTHER_VERB), template
+
+    return _paths()[max(similar, key=rank)] if similar else None
 
 
 def _similarity(normal: str, words: frozenset[str], template: str, known: KnownPath) -> float:
     """Returns how similar two paths are, from 0 to 1: by their letters, and by their words, which may be in another order."""
     letters = SequenceMatcher(None, normal, template, autojunk=False).ratio()
     shared = 2 * len(words & known.words) / (len(words) + len(known.words))
-    return max((letters + shared) / 2, 0.85 * letters)
+    return 1.0 if _plain(normal) == _plain(template) else max((letters + shared) / 2, 0.85 * letters)
+
+
+def _plain(template: str) -> str:
+    """Returns a path without what separates words and without a slash at its ends."""
+    return re.sub("[-_]", "", template).strip("/").lower()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wechatpay_chain._catalogue.nearest import find_path, nearest_path
+from wechatpay_chain._catalogue.nearest import SIMILAR, find_path, nearest_path
 from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.spelling import spell
@@ -23,8 +23,8 @@ __all__ = ["advise"]
 _MOST = 3
 """How many members one note names."""
 
-_SIMILAR = 0.8
-"""How similar a path must be to be named, from 0 to 1."""
+_UNLISTED = frozenset({"brand"})
+"""The first segments of paths that the service has and the catalogue lacks."""
 
 
 def advise(error: WeChatPayError, call: Call) -> None:
@@ -32,22 +32,28 @@ def advise(error: WeChatPayError, call: Call) -> None:
     if isinstance(error, APIError) and error.status_code not in (404, 405) and error.code != "PARAM_ERROR":
         return
     try:
-        notes = list(_notes(error, call))
-    except Exception:  # whatever a call is made of, the error that the caller has to handle is this one
+        for note in list(_notes(error, call)):
+            _add(error, note)
+    except Exception:  # whatever a call or an error is made of, the error that the caller has to handle is this one
         return
-    for note in notes:
-        if sys.version_info >= (3, 11):
+
+
+def _add(error: WeChatPayError, note: str) -> None:
+    """Adds a note, unless the error has it already: a layer may raise one error for many calls."""
+    if sys.version_info >= (3, 11):
+        if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
-        else:
-            error.args = (f"{error.args[0]}\n  {note}", *error.args[1:])
+    elif f"\n  {note}" not in str(error.args[0]):
+        error.args = (f"{error.args[0]}\n  {note}", *error.args[1:])
 
 
 def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
     path = re.split(r"[?#]|\{[?&]", call.template)[0]
-    known = find_path(path)
+    if path.partition("/")[0] in _UNLISTED:
+        return
+    known = find_path(path, call.method)
     if known is None:
-        score, meant = nearest_path(path)
-        if score >= _SIMILAR:
+        if meant := nearest_path(path, call.method, SIMILAR):
             method = call.method if call.method in meant.methods else next(iter(meant.methods))
             yield f"the catalogue has no such path; did you mean client{spell(meant.template)}.{method.lower()}(…)?"
     elif call.method not in known.methods:
@@ -65,11 +71,18 @@ def _faults(operation: Operation, call: Call) -> Iterator[str]:
             continue
         if value is None and argument == "json" and not operation.body_required:
             continue
+        if argument == "params" and _has_query(call.template):
+            continue
         faults = list(_compare(schema, {} if value is None else value, ""))
         if missing := [place for fault, place in faults if fault == "missing"]:
             yield f"{argument}: the operation requires {_names(missing)}"
         if plain := [place for fault, place in faults if fault == "plain"]:
             yield f"{argument}: {_names(plain)} must be encrypted, which Sensitive(…) does"
+
+
+def _has_query(template: str) -> bool:
+    """Tells whether a template has a query of its own, whose members `params` need not have."""
+    return re.search(r"\?|\{&", template) is not None
 
 
 def _names(members: list[str]) -> str:

@@ -520,11 +520,11 @@ class Apply4subject_Applyment_BusinessCode_Cancel(Chain):
 class Applyment4sub(Chain):
     applyment: Applyment4sub_Applyment
 class Applyment4sub_Applyment(Chain):
-    _empty_: Applyment4sub_Applyment_Empty
+    _empty_: Applyment4sub_Applyment_Slash
     applyment_id: Applyment4sub_Applyment_ApplymentId
     business_code: Applyment4sub_Applyment_BusinessCode
-class Applyment4sub_Applyment_Empty(Chain):
-    def post(self, *, json: t.applyment4sub.applyment._empty_.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment4sub.applyment._empty_.PostResult]:
+class Applyment4sub_Applyment_Slash(Chain):
+    def post(self, *, json: t.applyment4sub.applyment.empty.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment4sub.applyment.empty.PostResult]:
         """提交申请单API
 
         POST /v3/applyment4sub/applyment/
@@ -532,7 +532,7 @@ class Applyment4sub_Applyment_Empty(Chain):
         产品：服务商∙进件
 
         适用：普通服务商"""
-    async def post_async(self, *, json: t.applyment4sub.applyment._empty_.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment4sub.applyment._empty_.PostResult]:
+    async def post_async(self, *, json: t.applyment4sub.applyment.empty.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment4sub.applyment.empty.PostResult]:
         """提交申请单API
 
         POST /v3/applyment4sub/applyment/
@@ -2918,13 +2918,13 @@ class Ecommerce_Account_CancelApplications_OutApplyNo_OutApplyNo(Chain):
 
         适用：电商平台"""
 class Ecommerce_Applyments(Chain):
-    _empty_: Ecommerce_Applyments_Empty
+    _empty_: Ecommerce_Applyments_Slash
     out_request_no: Ecommerce_Applyments_OutRequestNo
     submit_account_hosting_applyment: Ecommerce_Applyments_SubmitAccountHostingApplyment
     submit_sign_verify_info: Ecommerce_Applyments_SubmitSignVerifyInfo
     _applyment_id_: Ecommerce_Applyments_ApplymentId
-class Ecommerce_Applyments_Empty(Chain):
-    def post(self, *, json: t.ecommerce.applyments._empty_.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.ecommerce.applyments._empty_.PostResult]:
+class Ecommerce_Applyments_Slash(Chain):
+    def post(self, *, json: t.ecommerce.applyments.empty.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.ecommerce.applyments.empty.PostResult]:
         """二级商户进件API
 
         POST /v3/ecommerce/applyments/
@@ -2932,7 +2932,7 @@ class Ecommerce_Applyments_Empty(Chain):
         产品：收付通∙进件
 
         适用：电商平台"""
-    async def post_async(self, *, json: t.ecommerce.applyments._empty_.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.ecommerce.applyments._empty_.PostResult]:
+    async def post_async(self, *, json: t.ecommerce.applyments.empty.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.ecommerce.applyments.empty.PostResult]:
         """二级商户进件API
 
         POST /v3/ecommerce/applyments/
@@ -6002,7 +6002,7 @@ class Global_ProfitSharing_BillDownloadUrl(Chain):
 class Global_ProfitSharing_Orders(Chain):
     unfreeze: Global_ProfitSharing_Orders_Unfreeze
     _out_order_no_: Global_ProfitSharing_Orders_OutOrderNo
-    def post(self, *, json: t.global_.profit_sharing.orders.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.PostResult]:
+    def post(self, *, json: t.global_.profit_sharing.orders.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.PostResult]:
         """请求分账API
 
         POST /v3/global/profit-sharing/orders
@@ -6010,7 +6010,7 @@ class Global_ProfitSharing_Orders(Chain):
         产品：跨境∙分账
 
         适用：直连模式、机构模式"""
-    async def post_async(self, *, json: t.global_.profit_sharing.orders.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.PostResult]:
+    async def post_async(self, *, json: t.global_.profit_sharing.orders.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.PostResult]:
         """请求分账API
 
         POST /v3/global/profit-sharing/orders
@@ -6019,7 +6019,7 @@ class Global_ProfitSharing_Orders(Chain):
 
         适用：直连模式、机构模式"""
 class Global_ProfitSharing_Orders_Unfreeze(Chain):
-    def post(self, *, json: t.global_.profit_sharing.orders.unfreeze.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.unfreeze.PostResult]:
+    def post(self, *, json: t.global_.profit_sharing.orders.unfreeze.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.unfreeze.PostResult]:
         """解冻剩余资金API
 
         POST /v3/global/profit-sharing/orders/unfreeze
@@ -6027,7 +6027,7 @@ class Global_ProfitSharing_Orders_Unfreeze(Chain):
         产品：跨境∙分账
 
         适用：直连模式、机构模式"""
-    async def post_async(self, *, json: t.global_.profit_sharing.orders.unfreeze.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.unfreeze.PostResult]:
+    async def post_async(self, *, json: t.global_.profit_sharing.orders.unfreeze.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.global_.profit_sharing.orders.unfreeze.PostResult]:
         """解冻剩余资金API
 
         POST /v3/global/profit-sharing/orders/unfreeze
@@ -12257,7 +12257,7 @@ class Offlineface_Contracts(Chain):
     presign: Offlineface_Contracts_Presign
     _contract_id_: Offlineface_Contracts_ContractId
 class Offlineface_Contracts_Presign(Chain):
-    def post(self, *, json: t.offlineface.contracts.presign.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.offlineface.contracts.presign.PostResult]:
+    def post(self, *, json: t.offlineface.contracts.presign.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.offlineface.contracts.presign.PostResult]:
         """预签约接口
 
         POST /v3/offlineface/contracts/presign
@@ -12265,7 +12265,7 @@ class Offlineface_Contracts_Presign(Chain):
         产品：刷脸支付
 
         适用：服务商"""
-    async def post_async(self, *, json: t.offlineface.contracts.presign.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.offlineface.contracts.presign.PostResult]:
+    async def post_async(self, *, json: t.offlineface.contracts.presign.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.offlineface.contracts.presign.PostResult]:
         """预签约接口
 
         POST /v3/offlineface/contracts/presign
@@ -12503,7 +12503,7 @@ class Palmservice_Authorization_Openid_Openid(Chain):
 
         适用：服务商"""
 class Palmservice_Authorization_Preauthorize(Chain):
-    def post(self, *, json: t.palmservice.authorization.preauthorize.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.palmservice.authorization.preauthorize.PostResult]:
+    def post(self, *, json: t.palmservice.authorization.preauthorize.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.palmservice.authorization.preauthorize.PostResult]:
         """服务关联预授权
 
         POST /v3/palmservice/authorization/preauthorize
@@ -12511,7 +12511,7 @@ class Palmservice_Authorization_Preauthorize(Chain):
         产品：微信刷掌
 
         适用：服务商"""
-    async def post_async(self, *, json: t.palmservice.authorization.preauthorize.PostBody | None = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.palmservice.authorization.preauthorize.PostResult]:
+    async def post_async(self, *, json: t.palmservice.authorization.preauthorize.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.palmservice.authorization.preauthorize.PostResult]:
         """服务关联预授权
 
         POST /v3/palmservice/authorization/preauthorize

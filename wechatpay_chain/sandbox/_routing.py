@@ -115,7 +115,8 @@ def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Oper
     shown = path if len(path) <= MAX_SHOWN_PATH else f"{path[:MAX_SHOWN_PATH]}…"
 
     def refuse(_account: Account, _request: CheckedRequest) -> NoReturn:
-        nearest = template or "/" + nearest_path(shown.strip("/"))[1].template
+        meant = nearest_path(shown.strip("/"), request.method)
+        nearest = template or f"/{meant.template if meant else ''}"
         methods = registry.list_paths()[nearest]
         method = request.method if request.method in methods else methods[0]
         message = (

@@ -2,12 +2,12 @@
 """Types of /v2/appauth."""
 
 from typing import Literal
-from wechatpay_chain.types._typing import TypedDict
+from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class authindex:
     class GetQuery(TypedDict):
         appid: str
-        mch_id: str
+        mch_id: NotRequired[str]
         redirect_uri: str
         response_type: Literal["code"]
         scope: Literal["pay_identity", "pay_realname"]
@@ -17,11 +17,11 @@ class getaccesstoken:
         appid: str
         code: str
         grant_type: Literal["authorization_code"]
-        mch_id: str
+        mch_id: NotRequired[str]
         openid: str
         scope: Literal["pay_identity"]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
     class GetResult(TypedDict):
         access_token: str
         access_token_expire_in: str

@@ -9,10 +9,10 @@ class micro:
         class PostBody(TypedDict):
             applyment_id: NotRequired[str]
             business_code: NotRequired[str]
-            mch_id: str
-            nonce_str: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             version: str
         class PostResult(TypedDict):
             applyment_id: str
@@ -32,10 +32,10 @@ class micro:
             sub_mch_id: NotRequired[str]
     class getupgradestate:
         class PostBody(TypedDict):
-            mch_id: str
-            nonce_str: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_mch_id: str
             version: str
         class PostResult(TypedDict):
@@ -69,10 +69,10 @@ class micro:
             bank_address_code: str
             bank_name: NotRequired[str]
             cert_sn: str
-            mch_id: str
-            nonce_str: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_mch_id: str
             version: Literal["1.0"]
         class PostResult(TypedDict):
@@ -89,12 +89,12 @@ class micro:
         class PostBody(TypedDict):
             cert_sn: str
             email: NotRequired[str]
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_name: NotRequired[str]
             mobile_phone: NotRequired[str]
-            nonce_str: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_mch_id: NotRequired[str]
             version: Literal["1.0"]
         class PostResult(TypedDict):
@@ -128,14 +128,14 @@ class micro:
             id_card_number: str
             id_card_valid_time: str
             indoor_pic: str
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_shortname: str
-            nonce_str: str
+            nonce_str: NotRequired[str]
             product_desc: str
             rate: str
             service_phone: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             store_address_code: str
             store_entrance_pic: str
             store_latitude: NotRequired[str]
@@ -172,17 +172,17 @@ class micro:
             company_address: str
             contact_email: NotRequired[str]
             legal_person: str
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_name: str
             merchant_shortname: str
-            nonce_str: str
+            nonce_str: NotRequired[str]
             organization_copy: NotRequired[str]
             organization_number: NotRequired[str]
             organization_time: NotRequired[str]
             organization_type: str
             qualifications: NotRequired[str]
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_mch_id: str
             version: Literal["1.0"]
         class PostResult(TypedDict):

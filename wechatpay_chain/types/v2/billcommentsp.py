@@ -10,11 +10,11 @@ class batchquerycomment:
         begin_time: str
         end_time: str
         limit: NotRequired[str | int]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         offset: str | int
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
     class PostResult(TypedDict):
         err_code: str
         err_code_des: NotRequired[str]

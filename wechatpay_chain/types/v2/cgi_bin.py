@@ -16,12 +16,12 @@ class mch:
                 duty: NotRequired[str | int]
                 fee_type: NotRequired[str]
                 mch_customs_no: str
-                mch_id: str
+                mch_id: NotRequired[str]
                 name: NotRequired[str]
                 order_fee: NotRequired[str | int]
                 out_trade_no: str
                 product_fee: NotRequired[str | int]
-                sign: str
+                sign: NotRequired[str]
                 sub_order_no: NotRequired[str]
                 transaction_id: str
                 transport_fee: NotRequired[str | int]
@@ -48,9 +48,9 @@ class mch:
             class PostBody(TypedDict):
                 appid: str
                 customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-                mch_id: str
+                mch_id: NotRequired[str]
                 out_trade_no: str
-                sign: str
+                sign: NotRequired[str]
                 sign_type: NotRequired[Literal["MD5"]]
                 sub_order_id: str
                 sub_order_no: str
@@ -61,9 +61,9 @@ class mch:
                 appid: str
                 customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
                 mch_customs_no: str
-                mch_id: str
+                mch_id: NotRequired[str]
                 out_trade_no: str
-                sign: str
+                sign: NotRequired[str]
                 sign_type: NotRequired[Literal["MD5"]]
                 sub_order_id: NotRequired[str]
                 sub_order_no: NotRequired[str]

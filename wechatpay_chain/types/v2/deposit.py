@@ -9,11 +9,11 @@ class consume:
         appid: str
         consume_fee: str | int
         fee_type: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_trade_no: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: str
         total_fee: str | int
@@ -47,12 +47,12 @@ class facepay:
         fee_type: str
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         openid: NotRequired[str]
         out_trade_no: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
@@ -101,13 +101,13 @@ class micropay:
         fee_type: NotRequired[str]
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_trade_no: str
         profit_sharing: NotRequired[Literal["N", "Y"]]
         receipt: NotRequired[str]
         scene_info: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
@@ -147,54 +147,54 @@ class micropay:
 class orderquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
         version: NotRequired[Literal["1.0"]]
 class refund:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_url: NotRequired[str]
         out_refund_no: str
-        out_trade_no: str
+        out_trade_no: NotRequired[str]
         refund_account: NotRequired[str]
         refund_desc: NotRequired[str]
         refund_fee: str | int
         refund_fee_type: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
         total_fee: str | int
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class refundquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         offset: NotRequired[str | int]
-        out_refund_no: str
-        out_trade_no: str
-        refund_id: str
-        sign: str
+        out_refund_no: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        refund_id: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class reverse:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_trade_no: str
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
@@ -221,16 +221,16 @@ class unifiedorder:
         device_info: NotRequired[str]
         fee_type: str
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_url: str
         openid: NotRequired[str]
         out_trade_no: str
         product_id: NotRequired[str]
         receipt: NotRequired[Literal["Y", "N"]]
         scene_info: NotRequired[str]
-        sign: str
-        sign_type: Literal["MD5", "HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
         sub_mch_id: str

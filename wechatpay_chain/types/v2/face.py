@@ -9,12 +9,12 @@ class get_wxpayface_authinfo:
         appid: str
         attach: NotRequired[str]
         device_id: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         now: str | int
         rawdata: str
-        sign: str
-        sign_type: Literal["MD5", "HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         store_id: str
         store_name: str
         sub_appid: NotRequired[str]

@@ -8,10 +8,10 @@ from wechatpay_chain.types._typing import NotRequired, TypedDict
 class queryautowithdrawbydate:
     class PostBody(TypedDict):
         date: str
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: str
     class PostResult(TypedDict):
         amount: NotRequired[str]
@@ -35,10 +35,10 @@ class queryautowithdrawbydate:
 class reautowithdrawbydate:
     class PostBody(TypedDict):
         date: str
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: str
     class PostResult(TypedDict):
         amount: str

@@ -7,10 +7,10 @@ from wechatpay_chain.types._typing import NotRequired, TypedDict
 class bankquerymchauditinfo:
     class PostBody(TypedDict):
         channel_id: str
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: str
     class PostResult(TypedDict):
         audit_comment: str
@@ -29,10 +29,10 @@ class bankquerymchauditinfo:
 class channelquerymchauditinfo:
     class PostBody(TypedDict):
         acquiring_bank_id: str
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: str
     class PostResult(TypedDict):
         audit_comment: str
@@ -55,13 +55,13 @@ class querymchrisk:
         certificates_name: NotRequired[str]
         certificates_number: NotRequired[str]
         company_name: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         settlement_card_bank: NotRequired[str]
         settlement_card_name: NotRequired[str]
         settlement_card_no: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         store_address: NotRequired[str]
         store_latitude: NotRequired[str]
         store_longitude: NotRequired[str]
@@ -75,10 +75,10 @@ class querymchrisk:
 class setmchriskcallback:
     class PostBody(TypedDict):
         callback_url: str
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
     class PostResult(TypedDict):
         err_code: NotRequired[str]
         err_code_des: NotRequired[str]
@@ -93,15 +93,15 @@ class syncmchriskresult:
         certificates_number: NotRequired[str]
         company_name: NotRequired[str]
         event_code: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         punish_type: str
         risk_type: str
         settlement_card_bank: NotRequired[str]
         settlement_card_name: NotRequired[str]
         settlement_card_no: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         store_address: NotRequired[str]
         store_latitude: NotRequired[str]
         store_longitude: NotRequired[str]

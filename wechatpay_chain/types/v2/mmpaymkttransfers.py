@@ -9,9 +9,9 @@ class gethbinfo:
         appid: str
         bill_type: Literal["MCHT"]
         mch_billno: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         act_name: NotRequired[str]
         amount: NotRequired[str]
@@ -46,10 +46,10 @@ class gethbinfo:
 class gettransferinfo:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         partner_trade_no: str
-        sign: str
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         appid: str
         desc: str
@@ -80,12 +80,12 @@ class promotion:
             check_name: Literal["FORCE_CHECK"]
             desc: str
             device_info: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: str
             partner_trade_no: str
             re_user_name: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             spbill_create_ip: str
             workwx_sign: NotRequired[str]
             ww_msg_type: NotRequired[Literal["NORMAL_MSG", "APPROVAL_MSG"]]
@@ -106,10 +106,10 @@ class promotion:
         class PostBody(TypedDict):
             appid: str
             mch_billno: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             partner_trade_no: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
         class PostResult(TypedDict):
             desc: str
             detail_id: str
@@ -136,12 +136,12 @@ class promotion:
             finder_template_id: NotRequired[str]
             mch_appid: str
             mchid: str
-            nonce_str: str
+            nonce_str: NotRequired[str]
             openid: str
             partner_trade_no: str
             re_user_name: NotRequired[str]
             scene: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             spbill_create_ip: str
         class PostResult(TypedDict):
             device_info: NotRequired[str]
@@ -161,10 +161,10 @@ class query_coupon_stock:
         appid: str
         coupon_stock_id: str
         device_info: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         op_user_id: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         type: NotRequired[Literal["XML"]]
         version: NotRequired[Literal["1.0"]]
     class PostResult(TypedDict):
@@ -198,11 +198,11 @@ class querycouponsinfo:
         appid: str
         coupon_id: str
         device_info: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         op_user_id: NotRequired[str]
         openid: str
-        sign: str
+        sign: NotRequired[str]
         stock_id: str
         type: NotRequired[Literal["XML"]]
         version: NotRequired[Literal["1.0"]]
@@ -234,9 +234,9 @@ class queryworkwxredpack:
     class PostBody(TypedDict):
         appid: str
         mch_billno: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         act_name: NotRequired[str]
         amount: str
@@ -269,13 +269,13 @@ class send_coupon:
         appid: str
         coupon_stock_id: str
         device_info: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         op_user_id: NotRequired[str]
         openid: str
         openid_count: str | int
         partner_trade_no: str
-        sign: str
+        sign: NotRequired[str]
         type: NotRequired[Literal["XML"]]
         version: NotRequired[Literal["1.0"]]
     class PostResult(TypedDict):
@@ -302,14 +302,14 @@ class sendgroupredpack:
         act_name: str
         amt_type: Literal["ALL_RAND"]
         mch_billno: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         re_openid: str
         remark: str
         risk_info: NotRequired[str]
         scene_id: NotRequired[Literal["PRODUCT_1", "PRODUCT_2", "PRODUCT_3", "PRODUCT_4", "PRODUCT_5", "PRODUCT_6", "PRODUCT_7", "PRODUCT_8"]]
         send_name: str
-        sign: str
+        sign: NotRequired[str]
         total_amount: str | int
         total_num: str | int
         wishing: str
@@ -330,14 +330,14 @@ class sendminiprogramhb:
     class PostBody(TypedDict):
         act_name: str
         mch_billno: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_way: Literal["MINI_PROGRAM_JSAPI"]
         re_openid: str
         remark: str
         scene_id: NotRequired[Literal["PRODUCT_1", "PRODUCT_2", "PRODUCT_3", "PRODUCT_4", "PRODUCT_5", "PRODUCT_6", "PRODUCT_7", "PRODUCT_8"]]
         send_name: str
-        sign: str
+        sign: NotRequired[str]
         total_amount: str | int
         total_num: str | int
         wishing: str
@@ -360,15 +360,15 @@ class sendredpack:
         act_name: str
         client_ip: str
         mch_billno: str
-        mch_id: str
+        mch_id: NotRequired[str]
         msgappid: NotRequired[str]
-        nonce_str: str
+        nonce_str: NotRequired[str]
         re_openid: str
         remark: str
         risk_info: NotRequired[str]
         scene_id: NotRequired[Literal["PRODUCT_1", "PRODUCT_2", "PRODUCT_3", "PRODUCT_4", "PRODUCT_5", "PRODUCT_6", "PRODUCT_7", "PRODUCT_8"]]
         send_name: str
-        sign: str
+        sign: NotRequired[str]
         sub_mch_id: NotRequired[str]
         total_amount: str | int
         total_num: str | int
@@ -392,14 +392,14 @@ class sendworkwxredpack:
         agentid: NotRequired[str]
         client_ip: NotRequired[str]
         mch_billno: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         re_openid: str
         remark: str
         scene_id: NotRequired[Literal["PRODUCT_1", "PRODUCT_2", "PRODUCT_3", "PRODUCT_4", "PRODUCT_5", "PRODUCT_6", "PRODUCT_7", "PRODUCT_8"]]
         sender_header_media_id: NotRequired[str]
         sender_name: str
-        sign: str
+        sign: NotRequired[str]
         total_amount: str | int
         total_num: NotRequired[str]
         wishing: str

@@ -10,10 +10,10 @@ class pay_bank:
         desc: NotRequired[str]
         enc_bank_no: str
         enc_true_name: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         partner_trade_no: str
-        sign: str
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         amount: str
         cmms_amt: str
@@ -29,10 +29,10 @@ class pay_bank:
         sign: str
 class query_bank:
     class PostBody(TypedDict):
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         partner_trade_no: str
-        sign: str
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         amount: str
         bank_no_md5: str

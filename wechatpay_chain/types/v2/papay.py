@@ -10,9 +10,9 @@ class deletecontract:
         contract_code: NotRequired[str]
         contract_id: NotRequired[str]
         contract_termination_remark: str
-        mch_id: str
+        mch_id: NotRequired[str]
         plan_id: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
         version: Literal["1.0"]
@@ -49,12 +49,12 @@ class h5entrustweb:
         clientip: str
         contract_code: str
         contract_display_account: str
-        mch_id: str
+        mch_id: NotRequired[str]
         notify_url: str
         plan_id: str
         request_serial: str | int
         return_appid: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["HMAC-SHA256", "MD5"]]
         timestamp: str
         version: str
@@ -71,9 +71,9 @@ class partner:
             contract_code: NotRequired[str]
             contract_id: NotRequired[str]
             contract_termination_remark: str
-            mch_id: str
+            mch_id: NotRequired[str]
             plan_id: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sub_appid: NotRequired[str]
             sub_mch_id: str
             version: Literal["1.0"]
@@ -115,7 +115,7 @@ class partner:
             creid: NotRequired[str]
             deviceid: NotRequired[str]
             email: NotRequired[str]
-            mch_id: str
+            mch_id: NotRequired[str]
             mobile: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
@@ -124,7 +124,7 @@ class partner:
             qq: NotRequired[str]
             request_serial: str | int
             return_appid: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["HMAC-SHA256", "MD5"]]
             sub_appid: NotRequired[str]
             sub_mch_id: str
@@ -141,12 +141,12 @@ class partner:
             appid: str
             contract_code: str
             contract_display_account: str
-            mch_id: str
+            mch_id: NotRequired[str]
             notify_url: str
             plan_id: str
             request_serial: str | int
             return_app: NotRequired[Literal["Y", "N"]]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
@@ -172,9 +172,9 @@ class partner:
             appid: str
             contract_code: NotRequired[str]
             contract_id: NotRequired[str]
-            mch_id: str
+            mch_id: NotRequired[str]
             plan_id: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             version: Literal["1.0"]
@@ -206,12 +206,12 @@ class preentrustweb:
         appid: str
         contract_code: str
         contract_display_account: str
-        mch_id: str
+        mch_id: NotRequired[str]
         notify_url: str
         plan_id: str
         request_serial: str | int
         return_app: NotRequired[Literal["Y", "N"]]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
@@ -235,9 +235,9 @@ class querycontract:
         appid: str
         contract_code: NotRequired[str]
         contract_id: NotRequired[str]
-        mch_id: str | int
+        mch_id: NotRequired[str | int]
         plan_id: NotRequired[str | int]
-        sign: str
+        sign: NotRequired[str]
         version: Literal["1.0"]
     class PostResult(TypedDict):
         appid: str

@@ -10,9 +10,9 @@ class closecombinedorder:
         combine_appid: str
         combine_mch_id: str
         combine_out_trade_no: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_order_list: str
     class PostResult(TypedDict):
         combine_appid: str
@@ -27,10 +27,10 @@ class closecombinedorder:
 class closeorder:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_trade_no: str
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
     class PostResult(TypedDict):
         appid: str
@@ -50,12 +50,12 @@ class combinedorder:
         combine_openid: NotRequired[str]
         combine_out_trade_no: str
         device_info: NotRequired[str]
-        nonce_str: str
+        nonce_str: NotRequired[str]
         notify_url: str
         product_id: NotRequired[str]
         scene_info: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         spbill_create_ip: str
         sub_order_list: str
         time_expire: NotRequired[str]
@@ -90,15 +90,15 @@ class contractorder:
         device_info: NotRequired[str]
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_url: str
         openid: NotRequired[str]
         out_trade_no: str
         plan_id: str | int
         product_id: NotRequired[str]
         request_serial: str | int
-        sign: str
+        sign: NotRequired[str]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
@@ -136,9 +136,9 @@ class downloadbill:
         appid: str
         bill_date: str
         bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND"]]
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
         tar_type: NotRequired[Literal["GZIP"]]
     class PostResult(TypedDict):
         error_code: NotRequired[str]
@@ -149,9 +149,9 @@ class downloadfundflow:
         account_type: Literal["Basic", "Operation", "Fees"]
         appid: str
         bill_date: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[str]
         tar_type: NotRequired[Literal["GZIP"]]
     class PostResult(TypedDict):
@@ -172,12 +172,12 @@ class facepay:
         fee_type: str
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         openid: NotRequired[str]
         out_trade_no: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
@@ -217,14 +217,14 @@ class facepay:
 class facepayquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
         version: NotRequired[Literal["1.0"]]
 class micropay:
     class PostBody(TypedDict):
@@ -238,13 +238,13 @@ class micropay:
         fee_type: NotRequired[str]
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_trade_no: str
         profit_sharing: NotRequired[Literal["N", "Y"]]
         receipt: NotRequired[str]
         scene_info: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         spbill_create_ip: str
         sub_appid: NotRequired[str]
@@ -284,23 +284,23 @@ class micropay:
 class orderquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
         version: NotRequired[Literal["1.0"]]
 class paporderquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        sign: str
-        transaction_id: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        sign: NotRequired[str]
+        transaction_id: NotRequired[str]
 class pappayapply:
     class PostBody(TypedDict):
         appid: str
@@ -310,12 +310,12 @@ class pappayapply:
         detail: NotRequired[str]
         fee_type: NotRequired[str]
         goods_tag: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_url: str
         out_trade_no: str
         receipt: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         spbill_create_ip: str
         total_fee: str | int
         trade_type: str
@@ -333,13 +333,13 @@ class partner:
     class paporderquery:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
-            out_trade_no: str
-            sign: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            out_trade_no: NotRequired[str]
+            sign: NotRequired[str]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class pappayapply:
         class PostBody(TypedDict):
             appid: str
@@ -349,12 +349,12 @@ class partner:
             detail: NotRequired[str]
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: str
             out_trade_no: str
             receipt: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             spbill_create_ip: str
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
@@ -375,11 +375,11 @@ class partner:
 class profitsharingaddreceiver:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         receiver: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
     class PostResult(TypedDict):
@@ -398,10 +398,10 @@ class profitsharingaddreceiver:
 class profitsharingmerchantratioquery:
     class PostBody(TypedDict):
         brand_mch_id: NotRequired[str]
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: NotRequired[str]
     class PostResult(TypedDict):
         brand_mch_id: NotRequired[str]
@@ -414,11 +414,11 @@ class profitsharingmerchantratioquery:
         sub_mch_id: NotRequired[str]
 class profitsharingorderamountquery:
     class PostBody(TypedDict):
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         transaction_id: str
     class PostResult(TypedDict):
         mch_id: NotRequired[str]
@@ -432,11 +432,11 @@ class profitsharingorderamountquery:
         unsplit_amount: NotRequired[str]
 class profitsharingquery:
     class PostBody(TypedDict):
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_mch_id: NotRequired[str]
         transaction_id: str
     class PostResult(TypedDict):
@@ -465,11 +465,11 @@ class profitsharingquery:
 class profitsharingremovereceiver:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         receiver: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
     class PostResult(TypedDict):
@@ -489,16 +489,16 @@ class profitsharingreturnquery:
     class PostBody(TypedDict):
         appid: str
         description: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         order_id: NotRequired[str]
         out_order_no: NotRequired[str]
         out_return_no: str
         return_account: NotRequired[str]
         return_account_type: NotRequired[str]
         return_amount: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
     class PostResult(TypedDict):
@@ -529,9 +529,9 @@ class querycombinedorder:
         combine_appid: str
         combine_mch_id: str
         combine_out_trade_no: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
     class PostResult(TypedDict):
         combine_appid: str
         combine_mch_id: str
@@ -554,8 +554,8 @@ class queryexchagerate:
         appid: str
         date: str
         fee_type: str
-        mch_id: str
-        sign: str
+        mch_id: NotRequired[str]
+        sign: NotRequired[str]
     class PostResult(TypedDict):
         appid: str
         fee_type: str
@@ -569,31 +569,31 @@ class queryexchagerate:
 class refundquery:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         offset: NotRequired[str | int]
-        out_refund_no: str
-        out_trade_no: str
-        refund_id: str
-        sign: str
+        out_refund_no: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        refund_id: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class refundqueryv2:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         offset: NotRequired[str | int]
-        out_refund_no: str
-        out_trade_no: str
-        refund_id: str
-        sign: str
+        out_refund_no: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        refund_id: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
-        transaction_id: str
+        transaction_id: NotRequired[str]
 class settlementquery:
     class PostBody(TypedDict):
         appid: str
@@ -601,10 +601,10 @@ class settlementquery:
         date_start: str
         limit: str | int
         mchid: str
-        nonce_str: str
+        nonce_str: NotRequired[str]
         offset: str | int
         query_split: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sub_mch_id: NotRequired[str]
         usetag: str | int
     class PostResult(TypedDict):
@@ -641,8 +641,8 @@ class unifiedorder:
         fee_type: NotRequired[str]
         goods_tag: NotRequired[str]
         limit_pay: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         notify_url: str
         openid: NotRequired[str]
         out_trade_no: str
@@ -650,7 +650,7 @@ class unifiedorder:
         profit_sharing: NotRequired[Literal["N", "Y"]]
         receipt: NotRequired[Literal["Y", "N"]]
         scene_info: NotRequired[str]
-        sign: str
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
         spbill_create_ip: str
         time_expire: NotRequired[str]

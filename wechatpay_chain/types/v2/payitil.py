@@ -8,9 +8,9 @@ class report:
         appid: str
         device_info: NotRequired[str]
         interface_url: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
         trades: str
         user_ip: str
     class PostResult(TypedDict):

@@ -6,10 +6,10 @@ from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class getcertficates:
     class PostBody(TypedDict):
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
     class PostResult(TypedDict):
         certificates: str
         error_code: NotRequired[str]
@@ -22,10 +22,10 @@ class getcertficates:
         sign: NotRequired[str]
 class getpublickey:
     class PostBody(TypedDict):
-        mch_id: str
-        nonce_str: str
-        sign: str
-        sign_type: Literal["MD5", "HMAC-SHA256"]
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
     class PostResult(TypedDict):
         error_code: NotRequired[str]
         error_code_des: NotRequired[str]

@@ -10,9 +10,9 @@ class pay:
             appid: str
             bill_date: str
             bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND"]]
-            mch_id: str
-            nonce_str: str
-            sign: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
             tar_type: NotRequired[Literal["GZIP"]]
         class PostResult(TypedDict):
             error_code: NotRequired[str]
@@ -20,9 +20,9 @@ class pay:
             return_msg: NotRequired[str]
     class getsignkey:
         class PostBody(TypedDict):
-            mch_id: str
-            nonce_str: str
-            sign: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
         class PostResult(TypedDict):
             mch_id: str
             return_code: str
@@ -40,13 +40,13 @@ class pay:
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
             limit_pay: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_trade_no: str
             profit_sharing: NotRequired[Literal["N", "Y"]]
             receipt: NotRequired[str]
             scene_info: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             spbill_create_ip: str
             sub_appid: NotRequired[str]
@@ -86,47 +86,47 @@ class pay:
     class orderquery:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
-            out_trade_no: str
-            sign: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            out_trade_no: NotRequired[str]
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
             version: NotRequired[Literal["1.0"]]
     class refund:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
             refund_fee_type: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class refundquery:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             offset: NotRequired[str | int]
-            out_refund_no: str
-            out_trade_no: str
-            refund_id: str
-            sign: str
+            out_refund_no: NotRequired[str]
+            out_trade_no: NotRequired[str]
+            refund_id: NotRequired[str]
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class unifiedorder:
         class PostBody(TypedDict):
             appid: str
@@ -137,8 +137,8 @@ class pay:
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
             limit_pay: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
             out_trade_no: str
@@ -146,7 +146,7 @@ class pay:
             profit_sharing: NotRequired[Literal["N", "Y"]]
             receipt: NotRequired[Literal["Y", "N"]]
             scene_info: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             spbill_create_ip: str
             time_expire: NotRequired[str]

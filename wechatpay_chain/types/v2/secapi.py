@@ -23,7 +23,7 @@ class mch:
             h5_domains: NotRequired[str]
             h5_website_url: NotRequired[str]
             mcc: str
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_country_code: str
             merchant_name: str
             merchant_remark: str
@@ -38,7 +38,7 @@ class mch:
             registration_certificate_date: str
             registration_certificate_number: str
             settlement_bank_number: str
-            sign: str
+            sign: NotRequired[str]
             store_address: str
             store_photos: str
         class PostResult(TypedDict):
@@ -56,8 +56,8 @@ class mch:
         class PostBody(TypedDict):
             appid: str
             jsapi_path: str
-            mch_id: str
-            sign: str
+            mch_id: NotRequired[str]
+            sign: NotRequired[str]
             sub_appid: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
@@ -71,8 +71,8 @@ class mch:
         class PostBody(TypedDict):
             appid: str
             channel_id: str
-            mch_id: str
-            sign: str
+            mch_id: NotRequired[str]
+            sign: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
             appid: str
@@ -103,7 +103,7 @@ class mch:
             h5_domains: NotRequired[str]
             h5_website_url: NotRequired[str]
             mcc: str
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_country_code: str
             merchant_name: str
             merchant_shortname: str
@@ -117,7 +117,7 @@ class mch:
             registration_certificate_date: str
             registration_certificate_number: str
             settlement_bank_number: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             store_address: str
             store_photos: NotRequired[str]
             sub_mch_id: str
@@ -133,10 +133,10 @@ class mch:
             verification_status: NotRequired[str]
     class modifymchinfo:
         class PostBody(TypedDict):
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_shortname: NotRequired[str]
             service_phone: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
             err_code: NotRequired[str]
@@ -150,8 +150,8 @@ class mch:
     class queryInstitutionsub:
         class PostBody(TypedDict):
             app_id: str
-            mch_id: str
-            sign: str
+            mch_id: NotRequired[str]
+            sign: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
             app_download: NotRequired[str]
@@ -195,8 +195,8 @@ class mch:
     class querysubdevconfig:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            sign: str
+            mch_id: NotRequired[str]
+            sign: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
             appid_config_list: str
@@ -210,11 +210,11 @@ class mch:
     class submchmanage:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
+            mch_id: NotRequired[str]
             merchant_name: NotRequired[str]
             page_index: str
             page_size: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sub_mch_id: NotRequired[str]
         class PostQuery(TypedDict):
             action: Literal["add", "query"]
@@ -252,9 +252,9 @@ class mch:
 class mkt:
     class addrecommendconf:
         class PostBody(TypedDict):
-            mch_id: str
-            nonce_str: str
-            sign: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            sign: NotRequired[str]
             sub_appid: str
             sub_mch_id: str
             subscribe_appid: str
@@ -269,10 +269,10 @@ class pay:
     class facepayreverse:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_trade_no: str
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
@@ -293,12 +293,12 @@ class pay:
     class multiprofitsharing:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_order_no: str
             receivers: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             transaction_id: str
@@ -322,12 +322,12 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             brand_mch_id: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_order_no: str
             receivers: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             transaction_id: str
@@ -353,11 +353,11 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             description: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_order_no: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_mch_id: NotRequired[str]
             transaction_id: str
         class PostResult(TypedDict):
@@ -379,16 +379,16 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             description: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             order_id: NotRequired[str]
             out_order_no: NotRequired[str]
             out_return_no: str
             return_account: str
             return_account_type: Literal["MERCHANT_ID"]
             return_amount: str | int
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
         class PostResult(TypedDict):
@@ -418,47 +418,47 @@ class pay:
     class refund:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
             refund_fee_type: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class refundv2:
         class PostBody(TypedDict):
             appid: str
             detail: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: NotRequired[str]
             out_refund_no: str
-            out_trade_no: str
+            out_trade_no: NotRequired[str]
             refund_account: NotRequired[str]
             refund_desc: NotRequired[str]
             refund_fee: str | int
             refund_fee_type: NotRequired[str]
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]
             total_fee: str | int
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class reverse:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             out_trade_no: str
-            sign: str
+            sign: NotRequired[str]
             sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: NotRequired[str]

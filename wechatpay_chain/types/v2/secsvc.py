@@ -13,12 +13,12 @@ class getrealnameinfo:
         charset: NotRequired[Literal["UTF-8", "GBK"]]
         cred_id: NotRequired[str]
         cred_type: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         openid: str
         real_name: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         timestamp: NotRequired[str | int]
         version: Literal["1.0", "2.0"]
     class PostResult(TypedDict):
@@ -41,12 +41,12 @@ class realnameauth:
         appid: str
         cred_id: str
         cred_type: str | int
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         openid: str
         real_name: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256", "MD5"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256", "MD5"]]
         version: Literal["1.0", "1.1"]
     class PostResult(TypedDict):
         access_token: NotRequired[str]

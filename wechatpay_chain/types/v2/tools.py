@@ -8,9 +8,9 @@ class authcodetoopenid:
     class PostBody(TypedDict):
         appid: str
         auth_code: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
         sub_appid: NotRequired[str]
         sub_mch_id: NotRequired[str]
     class PostResult(TypedDict):
@@ -30,9 +30,9 @@ class shorturl:
     class PostBody(TypedDict):
         appid: str
         long_url: str
-        mch_id: str
-        nonce_str: str
-        sign: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        sign: NotRequired[str]
         sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
     class PostResult(TypedDict):
         appid: str

@@ -18,17 +18,17 @@ class partnerpay:
             email: NotRequired[str]
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
-            mch_id: str
+            mch_id: NotRequired[str]
             mobile: NotRequired[str]
-            nonce_str: str
+            nonce_str: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
             out_trade_no: str
             outerid: NotRequired[str]
             qq: NotRequired[str]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             spbill_create_ip: str
             sub_appid: NotRequired[str]
             sub_mch_id: str
@@ -52,23 +52,23 @@ class partnerpay:
     class queryorder:
         class PostBody(TypedDict):
             appid: str
-            mch_id: str
-            nonce_str: str
-            out_trade_no: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
+            out_trade_no: NotRequired[str]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: str
-            transaction_id: str
+            transaction_id: NotRequired[str]
     class querystate:
         class PostBody(TypedDict):
             appid: str
             contract_id: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: NotRequired[str]
             sub_mch_id: str
         class PostResult(TypedDict):
@@ -102,17 +102,17 @@ class pay:
             email: NotRequired[str]
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
-            mch_id: str
+            mch_id: NotRequired[str]
             mobile: NotRequired[str]
-            nonce_str: str
+            nonce_str: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
             out_trade_no: str
             outerid: NotRequired[str]
             qq: NotRequired[str]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             spbill_create_ip: str
             total_fee: str | int
             trade_scene: Literal["METRO", "BUS"]
@@ -133,11 +133,11 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             contract_id: str
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
         class PostResult(TypedDict):
             appid: str
             contract_code: NotRequired[str]
@@ -156,9 +156,9 @@ class pay:
 class queryorder:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
-        transaction_id: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
+        out_trade_no: NotRequired[str]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
+        transaction_id: NotRequired[str]

@@ -9,14 +9,14 @@ class partnerpay:
         class PostBody(TypedDict):
             appid: str
             free_time: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: NotRequired[str]
             parking_name: NotRequired[str]
             plate_number: NotRequired[str]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             space_number: NotRequired[str]
             start_time: NotRequired[str]
             sub_appid: str
@@ -45,15 +45,15 @@ class partnerpay:
             detail: NotRequired[str]
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
             out_trade_no: str
             profit_sharing: NotRequired[Literal["Y", "N"]]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             spbill_create_ip: str
             sub_appid: str
             sub_mch_id: str
@@ -78,12 +78,12 @@ class partnerpay:
         class PostBody(TypedDict):
             appid: str
             jump_scene: NotRequired[Literal["APP", "H5"]]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: str
             plate_number: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             sub_appid: str
             sub_mch_id: str
             sub_openid: str
@@ -113,14 +113,14 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             free_time: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: NotRequired[str]
             parking_name: NotRequired[str]
             plate_number: NotRequired[str]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             space_number: NotRequired[str]
             start_time: NotRequired[str]
             trade_scene: Literal["PARKING", "PARKING SPACE"]
@@ -145,15 +145,15 @@ class pay:
             detail: NotRequired[str]
             fee_type: NotRequired[str]
             goods_tag: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             notify_url: str
             openid: NotRequired[str]
             out_trade_no: str
             profit_sharing: NotRequired[Literal["Y", "N"]]
             scene_info: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             spbill_create_ip: str
             total_fee: str | int
             trade_scene: Literal["PARKING", "PARKING SPACE", "GAS", "HIGHWAY", "BRIDGE"]
@@ -174,12 +174,12 @@ class pay:
         class PostBody(TypedDict):
             appid: str
             jump_scene: NotRequired[str]
-            mch_id: str
-            nonce_str: str
+            mch_id: NotRequired[str]
+            nonce_str: NotRequired[str]
             openid: str
             plate_number: str
-            sign: str
-            sign_type: Literal["HMAC-SHA256"]
+            sign: NotRequired[str]
+            sign_type: NotRequired[Literal["HMAC-SHA256"]]
             trade_scene: Literal["PARKING", "PARKING SPACE", "GAS", "HIGHWAY", "BRIDGE"]
             version: Literal["3.0"]
         class PostResult(TypedDict):

@@ -7,13 +7,13 @@ from wechatpay_chain.types._typing import NotRequired, TypedDict
 class cancelbill:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
         reason: str
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         version: Literal["1.0"]
     class PostResult(TypedDict):
         appid: str
@@ -33,14 +33,14 @@ class changerentmoney:
         appid: str
         compensation_fee: str | int
         compensation_fee_desc: NotRequired[str]
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
         reason: NotRequired[str]
         rent_fee: str | int
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         total_amount: str | int
         version: Literal["1.0"]
     class PostResult(TypedDict):
@@ -66,9 +66,9 @@ class createhotelbill:
         cert_serial_no: str
         deposit_amount: str | int
         end_time: str
-        mch_id: str
+        mch_id: NotRequired[str]
         name: NotRequired[str]
-        nonce_str: str
+        nonce_str: NotRequired[str]
         openid: NotRequired[str]
         out_order_no: str
         phone: NotRequired[str]
@@ -77,8 +77,8 @@ class createhotelbill:
         room_rate_desc: NotRequired[str]
         service_id: str
         service_location: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         start_time: str
         userid: NotRequired[str]
         version: Literal["1.0"]
@@ -108,9 +108,9 @@ class createrentbill:
         deposit_amount: str | int
         end_time: NotRequired[str]
         goods_name: str
-        mch_id: str
+        mch_id: NotRequired[str]
         name: NotRequired[str]
-        nonce_str: str
+        nonce_str: NotRequired[str]
         openid: NotRequired[str]
         out_order_no: str
         phone: NotRequired[str]
@@ -119,8 +119,8 @@ class createrentbill:
         rent_unit_fee: str | int
         service_id: str
         service_location: NotRequired[str]
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         start_time: NotRequired[str]
         userid: NotRequired[str]
         version: Literal["1.0"]
@@ -149,8 +149,8 @@ class finishhotelbill:
         compensation_fee: str | int
         compensation_fee_desc: str
         finish_ticket: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         other_fee: str | int
         other_fee_desc: str
         out_order_no: str
@@ -160,8 +160,8 @@ class finishhotelbill:
         real_end_time: NotRequired[str]
         room_rate: NotRequired[str | int]
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         total_amount: str | int
         version: Literal["1.0"]
     class PostResult(TypedDict):
@@ -183,8 +183,8 @@ class finishrentbill:
         compensation_fee: str
         compensation_fee_desc: str
         finish_ticket: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
         profit_sharing: Literal["Y", "N"]
         real_end_time: NotRequired[str]
@@ -192,8 +192,8 @@ class finishrentbill:
         returned: str
         service_end_location: NotRequired[str]
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         total_amount: str | int
         version: Literal["1.0"]
     class PostResult(TypedDict):
@@ -212,13 +212,13 @@ class finishrentbill:
 class queryhotelbill:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
         return_query_id: str
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         version: Literal["1.0"]
     class PostResult(TypedDict):
         appid: str
@@ -258,13 +258,13 @@ class queryhotelbill:
 class queryrentbill:
     class PostBody(TypedDict):
         appid: str
-        mch_id: str
-        nonce_str: str
+        mch_id: NotRequired[str]
+        nonce_str: NotRequired[str]
         out_order_no: str
         return_query_id: str
         service_id: str
-        sign: str
-        sign_type: Literal["HMAC-SHA256"]
+        sign: NotRequired[str]
+        sign_type: NotRequired[Literal["HMAC-SHA256"]]
         version: Literal["1.0"]
     class PostResult(TypedDict):
         appid: str

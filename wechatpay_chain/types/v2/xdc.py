@@ -8,9 +8,9 @@ class apiv2getsignkey:
     class sign:
         class getsignkey:
             class PostBody(TypedDict):
-                mch_id: str
-                nonce_str: str
-                sign: str
+                mch_id: NotRequired[str]
+                nonce_str: NotRequired[str]
+                sign: NotRequired[str]
             class PostResult(TypedDict):
                 mch_id: str
                 return_code: str
@@ -30,13 +30,13 @@ class apiv2sandbox:
                 fee_type: NotRequired[str]
                 goods_tag: NotRequired[str]
                 limit_pay: NotRequired[str]
-                mch_id: str
-                nonce_str: str
+                mch_id: NotRequired[str]
+                nonce_str: NotRequired[str]
                 out_trade_no: str
                 profit_sharing: NotRequired[Literal["N", "Y"]]
                 receipt: NotRequired[str]
                 scene_info: NotRequired[str]
-                sign: str
+                sign: NotRequired[str]
                 sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
                 spbill_create_ip: str
                 sub_appid: NotRequired[str]
@@ -76,12 +76,12 @@ class apiv2sandbox:
         class orderquery:
             class PostBody(TypedDict):
                 appid: str
-                mch_id: str
-                nonce_str: str
-                out_trade_no: str
-                sign: str
+                mch_id: NotRequired[str]
+                nonce_str: NotRequired[str]
+                out_trade_no: NotRequired[str]
+                sign: NotRequired[str]
                 sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
                 sub_appid: NotRequired[str]
                 sub_mch_id: NotRequired[str]
-                transaction_id: str
+                transaction_id: NotRequired[str]
                 version: NotRequired[Literal["1.0"]]

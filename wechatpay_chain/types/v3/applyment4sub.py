@@ -7,15 +7,43 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class applyment:
-    class _empty_:
+    class applyment_id:
+        class applyment_id:
+            class GetResult(TypedDict):
+                applyment_id: NotRequired[int]
+                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+                applyment_state_msg: NotRequired[str]
+                audit_detail: NotRequired["list[applyment.applyment_id.applyment_id.GetResultAuditDetail]"]
+                business_code: NotRequired[str]
+                sign_url: NotRequired[str]
+                sub_mchid: NotRequired[str]
+            class GetResultAuditDetail(TypedDict):
+                field: NotRequired[str]
+                field_name: NotRequired[str]
+                reject_reason: NotRequired[str]
+    class business_code:
+        class business_code:
+            class GetResult(TypedDict):
+                applyment_id: NotRequired[int]
+                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+                applyment_state_msg: NotRequired[str]
+                audit_detail: NotRequired["list[applyment.business_code.business_code.GetResultAuditDetail]"]
+                business_code: NotRequired[str]
+                sign_url: NotRequired[str]
+                sub_mchid: NotRequired[str]
+            class GetResultAuditDetail(TypedDict):
+                field: NotRequired[str]
+                field_name: NotRequired[str]
+                reject_reason: NotRequired[str]
+    class empty:
         class PostBody(TypedDict):
-            addition_info: NotRequired["applyment._empty_.PostBodyAdditionInfo"]
-            bank_account_info: "applyment._empty_.PostBodyBankAccountInfo"
+            addition_info: NotRequired["applyment.empty.PostBodyAdditionInfo"]
+            bank_account_info: "applyment.empty.PostBodyBankAccountInfo"
             business_code: str
-            business_info: "applyment._empty_.PostBodyBusinessInfo"
-            contact_info: "applyment._empty_.PostBodyContactInfo"
-            settlement_info: "applyment._empty_.PostBodySettlementInfo"
-            subject_info: "applyment._empty_.PostBodySubjectInfo"
+            business_info: "applyment.empty.PostBodyBusinessInfo"
+            contact_info: "applyment.empty.PostBodyContactInfo"
+            settlement_info: "applyment.empty.PostBodySettlementInfo"
+            subject_info: "applyment.empty.PostBodySubjectInfo"
         class PostBodyAdditionInfo(TypedDict):
             business_addition_msg: NotRequired[str]
             business_addition_pics: NotRequired[list[str]]
@@ -31,16 +59,16 @@ class applyment:
             bank_name: NotRequired[str]
         class PostBodyBusinessInfo(TypedDict):
             merchant_shortname: str
-            sales_info: "applyment._empty_.PostBodyBusinessInfoSalesInfo"
+            sales_info: "applyment.empty.PostBodyBusinessInfoSalesInfo"
             service_phone: str
         class PostBodyBusinessInfoSalesInfo(TypedDict):
-            app_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoAppInfo"]
-            biz_store_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoBizStoreInfo"]
-            mini_program_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoMiniProgramInfo"]
-            mp_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoMpInfo"]
+            app_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoAppInfo"]
+            biz_store_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoBizStoreInfo"]
+            mini_program_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMiniProgramInfo"]
+            mp_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMpInfo"]
             sales_scenes_type: list[Literal["SALES_SCENES_STORE", "SALES_SCENES_MP", "SALES_SCENES_MINI_PROGRAM", "SALES_SCENES_WEB", "SALES_SCENES_APP", "SALES_SCENES_WEWORK"]]
-            web_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoWebInfo"]
-            wework_info: NotRequired["applyment._empty_.PostBodyBusinessInfoSalesInfoWeworkInfo"]
+            web_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWebInfo"]
+            wework_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWeworkInfo"]
         class PostBodyBusinessInfoSalesInfoAppInfo(TypedDict):
             app_appid: NotRequired[str]
             app_pics: NotRequired[list[str]]
@@ -90,16 +118,16 @@ class applyment:
             qualifications: NotRequired[list[str]]
             settlement_id: NotRequired[str]
         class PostBodySubjectInfo(TypedDict):
-            business_license_info: "applyment._empty_.PostBodySubjectInfoBusinessLicenseInfo"
-            certificate_info: "applyment._empty_.PostBodySubjectInfoCertificateInfo"
+            business_license_info: "applyment.empty.PostBodySubjectInfoBusinessLicenseInfo"
+            certificate_info: "applyment.empty.PostBodySubjectInfoCertificateInfo"
             certificate_letter_copy: NotRequired[str]
             finance_institution: NotRequired[bool]
-            finance_institution_info: NotRequired["applyment._empty_.PostBodySubjectInfoFinanceInstitutionInfo"]
-            identity_info: "applyment._empty_.PostBodySubjectInfoIdentityInfo"
-            micro_biz_info: NotRequired["applyment._empty_.PostBodySubjectInfoMicroBizInfo"]
-            organization_info: NotRequired["applyment._empty_.PostBodySubjectInfoOrganizationInfo"]
+            finance_institution_info: NotRequired["applyment.empty.PostBodySubjectInfoFinanceInstitutionInfo"]
+            identity_info: "applyment.empty.PostBodySubjectInfoIdentityInfo"
+            micro_biz_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfo"]
+            organization_info: NotRequired["applyment.empty.PostBodySubjectInfoOrganizationInfo"]
             subject_type: Literal["SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_MICRO", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_INSTITUTIONS_CLONED"]
-            ubo_info_list: NotRequired["list[applyment._empty_.PostBodySubjectInfoUboInfoList]"]
+            ubo_info_list: NotRequired["list[applyment.empty.PostBodySubjectInfoUboInfoList]"]
         class PostBodySubjectInfoBusinessLicenseInfo(TypedDict):
             legal_person: str
             license_address: NotRequired[str]
@@ -122,8 +150,8 @@ class applyment:
             finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
         class PostBodySubjectInfoIdentityInfo(TypedDict):
             authorize_letter_copy: NotRequired[str]
-            id_card_info: NotRequired["applyment._empty_.PostBodySubjectInfoIdentityInfoIdCardInfo"]
-            id_doc_info: NotRequired["applyment._empty_.PostBodySubjectInfoIdentityInfoIdDocInfo"]
+            id_card_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdCardInfo"]
+            id_doc_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdDocInfo"]
             id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
             id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
             owner: NotRequired[bool]
@@ -146,9 +174,9 @@ class applyment:
             id_doc_number: Sensitive | str
         class PostBodySubjectInfoMicroBizInfo(TypedDict):
             micro_biz_type: Literal["MICRO_TYPE_STORE", "MICRO_TYPE_MOBILE", "MICRO_TYPE_ONLINE"]
-            micro_mobile_info: NotRequired["applyment._empty_.PostBodySubjectInfoMicroBizInfoMicroMobileInfo"]
-            micro_online_info: NotRequired["applyment._empty_.PostBodySubjectInfoMicroBizInfoMicroOnlineInfo"]
-            micro_store_info: NotRequired["applyment._empty_.PostBodySubjectInfoMicroBizInfoMicroStoreInfo"]
+            micro_mobile_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroMobileInfo"]
+            micro_online_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroOnlineInfo"]
+            micro_store_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroStoreInfo"]
         class PostBodySubjectInfoMicroBizInfoMicroMobileInfo(TypedDict):
             micro_mobile_address: str
             micro_mobile_city: str
@@ -184,31 +212,3 @@ class applyment:
             ubo_period_end: str
         class PostResult(TypedDict):
             applyment_id: int
-    class applyment_id:
-        class applyment_id:
-            class GetResult(TypedDict):
-                applyment_id: NotRequired[int]
-                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_msg: NotRequired[str]
-                audit_detail: NotRequired["list[applyment.applyment_id.applyment_id.GetResultAuditDetail]"]
-                business_code: NotRequired[str]
-                sign_url: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResultAuditDetail(TypedDict):
-                field: NotRequired[str]
-                field_name: NotRequired[str]
-                reject_reason: NotRequired[str]
-    class business_code:
-        class business_code:
-            class GetResult(TypedDict):
-                applyment_id: NotRequired[int]
-                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_msg: NotRequired[str]
-                audit_detail: NotRequired["list[applyment.business_code.business_code.GetResultAuditDetail]"]
-                business_code: NotRequired[str]
-                sign_url: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResultAuditDetail(TypedDict):
-                field: NotRequired[str]
-                field_name: NotRequired[str]
-                reject_reason: NotRequired[str]

@@ -12,7 +12,7 @@ class parkings:
         plate_number: str
         state: str
         sub_mchid: NotRequired[str]
-        time: str
+        time: str | datetime
 class points:
     class notify:
         class PostBody(TypedDict):

@@ -82,8 +82,8 @@ class h5:
         notify_url: str
         scene_info: "h5.PostBodySceneInfo"
         sub_orders: "list[h5.PostBodySubOrders]"
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
+        time_expire: NotRequired[str | datetime]
+        time_start: NotRequired[str | datetime]
     class PostBodyCombinePayerInfo(TypedDict):
         identity: NotRequired["h5.PostBodyCombinePayerInfoIdentity"]
         openid: NotRequired[str]
@@ -111,7 +111,7 @@ class h5:
         out_trade_no: str
         settle_info: NotRequired["h5.PostBodySubOrdersSettleInfo"]
         sub_appid: NotRequired[str]
-        sub_mchid: str
+        sub_mchid: NotRequired[str]
     class PostBodySubOrdersAmount(TypedDict):
         currency: str
         total_amount: int
@@ -164,8 +164,8 @@ class jsapi:
         scene_info: NotRequired["jsapi.PostBodySceneInfo"]
         sub_orders: "list[jsapi.PostBodySubOrders]"
         subsidy_info: NotRequired["jsapi.PostBodySubsidyInfo"]
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
+        time_expire: NotRequired[str | datetime]
+        time_start: NotRequired[str | datetime]
     class PostBodyCombinePayerInfo(TypedDict):
         identity: NotRequired["jsapi.PostBodyCombinePayerInfoIdentity"]
         openid: NotRequired[str]
@@ -188,7 +188,7 @@ class jsapi:
         profit_sharing: NotRequired[bool]
         settle_info: NotRequired["jsapi.PostBodySubOrdersSettleInfo"]
         sub_appid: NotRequired[str]
-        sub_mchid: str
+        sub_mchid: NotRequired[str]
     class PostBodySubOrdersAmount(TypedDict):
         currency: str
         total_amount: int
@@ -245,8 +245,8 @@ class native:
         notify_url: str
         scene_info: NotRequired["native.PostBodySceneInfo"]
         sub_orders: "list[native.PostBodySubOrders]"
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
+        time_expire: NotRequired[str | datetime]
+        time_start: NotRequired[str | datetime]
     class PostBodyCombinePayerInfo(TypedDict):
         identity: NotRequired["native.PostBodyCombinePayerInfoIdentity"]
         openid: NotRequired[str]
@@ -267,7 +267,7 @@ class native:
         out_trade_no: str
         settle_info: NotRequired["native.PostBodySubOrdersSettleInfo"]
         sub_appid: NotRequired[str]
-        sub_mchid: str
+        sub_mchid: NotRequired[str]
     class PostBodySubOrdersAmount(TypedDict):
         currency: str
         total_amount: int

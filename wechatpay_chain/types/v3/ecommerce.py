@@ -150,18 +150,47 @@ class account:
                     success_time: NotRequired[Any]
                     update_time: NotRequired[str]
 class applyments:
-    class _empty_:
+    class applyment_id:
+        class GetResult(TypedDict):
+            account_validation: NotRequired["applyments.applyment_id.GetResultAccountValidation"]
+            applyment_id: int
+            applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
+            applyment_state_desc: str
+            audit_detail: NotRequired["list[applyments.applyment_id.GetResultAuditDetail]"]
+            legal_validation_url: NotRequired[str]
+            out_request_no: str
+            sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
+            sign_url: NotRequired[str]
+            sub_mchid: NotRequired[str]
+        class GetResultAccountValidation(TypedDict):
+            account_name: str
+            account_no: NotRequired[str]
+            city: str
+            deadline: str
+            destination_account_bank: str
+            destination_account_name: str
+            destination_account_number: str
+            pay_amount: int
+            remark: str
+        class GetResultAuditDetail(TypedDict):
+            param_name: str
+            reject_reason: str
+        class revoke:
+            class PostResult(TypedDict):
+                applyment_id: int
+                out_request_no: str
+    class empty:
         class PostBody(TypedDict):
-            account_info: "applyments._empty_.PostBodyAccountInfo"
+            account_info: "applyments.empty.PostBodyAccountInfo"
             authorize_letter_copy: NotRequired[str]
             business_addition_desc: NotRequired[list[str]]
             business_addition_pics: NotRequired[list[str]]
-            business_license_info: NotRequired["applyments._empty_.PostBodyBusinessLicenseInfo"]
-            contact_info: "applyments._empty_.PostBodyContactInfo"
+            business_license_info: NotRequired["applyments.empty.PostBodyBusinessLicenseInfo"]
+            contact_info: "applyments.empty.PostBodyContactInfo"
             finance_institution: NotRequired[bool]
-            finance_institution_info: NotRequired["applyments._empty_.PostBodyFinanceInstitutionInfo"]
-            id_card_info: NotRequired["applyments._empty_.PostBodyIdCardInfo"]
-            id_doc_info: NotRequired["applyments._empty_.PostBodyIdDocInfo"]
+            finance_institution_info: NotRequired["applyments.empty.PostBodyFinanceInstitutionInfo"]
+            id_card_info: NotRequired["applyments.empty.PostBodyIdCardInfo"]
+            id_doc_info: NotRequired["applyments.empty.PostBodyIdDocInfo"]
             id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
             id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
             merchant_shortname: str
@@ -169,9 +198,9 @@ class applyments:
             out_request_no: str
             owner: NotRequired[bool]
             qualifications: NotRequired[list[str]]
-            sales_scene_info: "applyments._empty_.PostBodySalesSceneInfo"
-            settlement_info: NotRequired["applyments._empty_.PostBodySettlementInfo"]
-            ubo_info_list: NotRequired["list[applyments._empty_.PostBodyUboInfoList]"]
+            sales_scene_info: "applyments.empty.PostBodySalesSceneInfo"
+            settlement_info: NotRequired["applyments.empty.PostBodySettlementInfo"]
+            ubo_info_list: NotRequired["list[applyments.empty.PostBodyUboInfoList]"]
         class PostBodyAccountInfo(TypedDict):
             account_bank: NotRequired[str]
             account_name: NotRequired[Sensitive | str]
@@ -211,7 +240,7 @@ class applyments:
             id_card_valid_time_begin: NotRequired[str | date]
         class PostBodyIdDocInfo(TypedDict):
             doc_period_begin: NotRequired[str | date]
-            doc_period_end: NotRequired[str]
+            doc_period_end: NotRequired[str | date]
             id_doc_copy: NotRequired[str]
             id_doc_copy_back: NotRequired[str]
             id_doc_name: NotRequired[Sensitive | str]
@@ -237,35 +266,6 @@ class applyments:
         class PostResult(TypedDict):
             applyment_id: int
             out_request_no: str
-    class applyment_id:
-        class GetResult(TypedDict):
-            account_validation: NotRequired["applyments.applyment_id.GetResultAccountValidation"]
-            applyment_id: int
-            applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
-            applyment_state_desc: str
-            audit_detail: NotRequired["list[applyments.applyment_id.GetResultAuditDetail]"]
-            legal_validation_url: NotRequired[str]
-            out_request_no: str
-            sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
-            sign_url: NotRequired[str]
-            sub_mchid: NotRequired[str]
-        class GetResultAccountValidation(TypedDict):
-            account_name: str
-            account_no: NotRequired[str]
-            city: str
-            deadline: str
-            destination_account_bank: str
-            destination_account_name: str
-            destination_account_number: str
-            pay_amount: int
-            remark: str
-        class GetResultAuditDetail(TypedDict):
-            param_name: str
-            reject_reason: str
-        class revoke:
-            class PostResult(TypedDict):
-                applyment_id: int
-                out_request_no: str
     class out_request_no:
         class out_request_no:
             class GetResult(TypedDict):
@@ -339,8 +339,8 @@ class applyments:
             contact_id_card_number: NotRequired[Sensitive | str]
             contact_id_doc_copy: NotRequired[str]
             contact_id_doc_copy_back: NotRequired[str]
-            contact_id_doc_period_begin: NotRequired[str]
-            contact_id_doc_period_end: NotRequired[str]
+            contact_id_doc_period_begin: NotRequired[str | date]
+            contact_id_doc_period_end: NotRequired[str | date]
             contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
             contact_name: Sensitive | str
             contact_period_begin: NotRequired[str]
@@ -359,7 +359,7 @@ class applyments:
             id_card_valid_time_begin: str | date
         class PostBodyIdDocInfo(TypedDict):
             doc_period_begin: str | date
-            doc_period_end: str
+            doc_period_end: str | date
             id_doc_copy: str
             id_doc_copy_back: NotRequired[str]
             id_doc_name: Sensitive | str
@@ -394,7 +394,7 @@ class applyments:
             merchant_shortname: NotRequired[Any]
             organization_type: NotRequired[Any]
             out_request_no: str
-            pre_sign_time: NotRequired[str]
+            pre_sign_time: NotRequired[str | datetime]
             proxy_verify_identity_info: NotRequired["applyments.submit_sign_verify_info.PostBodyProxyVerifyIdentityInfo"]
             sales_scene_info: NotRequired[Any]
         class PostBodyProxyVerifyIdentityInfo(TypedDict):
@@ -407,7 +407,7 @@ class bill:
         class GetQuery(TypedDict):
             account_type: Literal["ALL"]
             algorithm: Literal["AEAD_AES_256_GCM", "SM4_GCM"]
-            bill_date: str
+            bill_date: str | date
             tar_type: NotRequired[Literal["GZIP"]]
         class GetResult(TypedDict):
             download_bill_count: int
@@ -695,7 +695,7 @@ class mch_transfer:
             agreement_code: str
             agreement_version: str
             sign_organization: str
-            sign_time: str
+            sign_time: str | datetime
         class PostResult(TypedDict):
             accept_time: str
             authorization_state: str
@@ -951,7 +951,7 @@ class refunds:
             sp_appid: str
             sub_appid: NotRequired[str]
             sub_mchid: NotRequired[str]
-            transaction_id: str
+            transaction_id: NotRequired[str]
         PostBodyAmount = TypedDict("PostBodyAmount", {"currency": NotRequired["str"], "from": NotRequired["list[refunds.apply.PostBodyAmountFrom]"], "refund": "int", "total": "int"})
         class PostBodyAmountFrom(TypedDict):
             account: Literal["AVAILABLE", "UNAVAILABLE"]

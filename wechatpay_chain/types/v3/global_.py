@@ -422,7 +422,7 @@ class merchants:
         office_phone: str
         principal: NotRequired["merchants.PostBodyPrincipal"]
         registration_certificate_copy: NotRequired[str]
-        registration_certificate_date: NotRequired[str]
+        registration_certificate_date: NotRequired[str | date]
         registration_certificate_number: NotRequired[str]
         settlement_bank_number: NotRequired[str]
         shortname: str
@@ -519,7 +519,7 @@ class merchants:
             office_phone: str
             principal: NotRequired["merchants.sub_mchid.PatchBodyPrincipal"]
             registration_certificate_copy: NotRequired[str]
-            registration_certificate_date: str
+            registration_certificate_date: str | date
             registration_certificate_number: str
             settlement_bank_number: NotRequired[str]
             shortname: str
@@ -979,7 +979,7 @@ class papay:
 class profit_sharing:
     class bill_download_url:
         class GetQuery(TypedDict):
-            bill_date: NotRequired[str]
+            bill_date: NotRequired[str | date]
             sub_mchid: NotRequired[str]
         class GetResult(TypedDict):
             download_url: str
@@ -1136,7 +1136,7 @@ class profit_sharing:
     class refunds:
         class bill_download_url:
             class GetQuery(TypedDict):
-                bill_date: NotRequired[str]
+                bill_date: NotRequired[str | date]
                 sub_mchid: NotRequired[str]
             class GetResult(TypedDict):
                 download_url: str
@@ -1407,8 +1407,8 @@ class transactions:
             sp_mchid: str
             sub_appid: NotRequired[str]
             sub_mchid: str
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
+            time_start: NotRequired[str | datetime]
             trade_type: str
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
@@ -1518,8 +1518,8 @@ class transactions:
             sp_mchid: str
             sub_appid: NotRequired[str]
             sub_mchid: str
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
+            time_start: NotRequired[str | datetime]
             trade_type: str
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
@@ -1569,8 +1569,8 @@ class transactions:
             sp_mchid: str
             sub_appid: NotRequired[str]
             sub_mchid: str
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
+            time_start: NotRequired[str | datetime]
             trade_type: str
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
@@ -1620,8 +1620,8 @@ class transactions:
             sp_mchid: str
             sub_appid: NotRequired[str]
             sub_mchid: str
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
+            time_start: NotRequired[str | datetime]
             trade_type: str
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]

@@ -31,7 +31,7 @@ class fund:
         class bill_type:
             class bill_type:
                 class GetQuery(TypedDict):
-                    bill_date: str
+                    bill_date: str | date
                     bill_type: NotRequired[Literal["NO_SUCC"]]
                     tar_type: NotRequired[Literal["GZIP"]]
                 class GetResult(TypedDict):

@@ -64,9 +64,9 @@ class complaints:
                 operate_user: str
 class complaints_v2:
     class GetQuery(TypedDict):
-        begin_date: str
+        begin_date: str | date
         complainted_mchid: NotRequired[str]
-        end_date: str
+        end_date: str | date
         limit: NotRequired[int]
         offset: NotRequired[int]
     class GetResult(TypedDict):

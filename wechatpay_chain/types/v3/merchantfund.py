@@ -7,11 +7,7 @@ from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class merchant:
     class income_records:
-        class GetQuery(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"]
-            date: str
-            limit: int
-            offset: NotRequired[int]
+        GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"]})
         class GetResult(TypedDict):
             data: NotRequired["list[merchant.income_records.GetResultData]"]
             limit: int
@@ -35,12 +31,7 @@ class merchant:
             self: str
 class partner:
     class income_records:
-        class GetQuery(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"]
-            date: str
-            limit: int
-            offset: NotRequired[int]
-            sub_mchid: str
+        GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"], "sub_mchid": "str"})
         class GetResult(TypedDict):
             data: NotRequired["list[partner.income_records.GetResultData]"]
             limit: int

@@ -210,13 +210,13 @@ class partner:
                 amount: NotRequired["partner.transactions.codepay.PostResultAmount"]
                 attach: NotRequired[str]
                 bank_type: NotRequired[str]
-                out_trade_no: str
+                out_trade_no: NotRequired[str]
                 payer: NotRequired["partner.transactions.codepay.PostResultPayer"]
                 promotion_detail: NotRequired["list[partner.transactions.codepay.PostResultPromotionDetail]"]
                 sp_appid: NotRequired[str]
-                sp_mchid: str
+                sp_mchid: NotRequired[str]
                 sub_appid: NotRequired[str]
-                sub_mchid: str
+                sub_mchid: NotRequired[str]
                 success_time: NotRequired[str]
                 trade_state: str
                 trade_state_desc: NotRequired[str]
@@ -408,7 +408,7 @@ class partner:
                 wechatpay_goods_id: NotRequired[str]
             class PostBodyPayer(TypedDict):
                 identity: NotRequired["partner.transactions.jsapi.PostBodyPayerIdentity"]
-                sp_openid: str
+                sp_openid: NotRequired[str]
                 sub_openid: NotRequired[str]
             class PostBodyPayerIdentity(TypedDict):
                 name: Sensitive | str
@@ -777,7 +777,7 @@ class transactions:
             scene_info: NotRequired["transactions.app_with_contract.PostBodySceneInfo"]
             settle_info: NotRequired["transactions.app_with_contract.PostBodySettleInfo"]
             support_fapiao: NotRequired[bool]
-            time_expire: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
             total: int
@@ -1079,7 +1079,7 @@ class transactions:
             scene_info: NotRequired["transactions.jsapi_with_contract.PostBodySceneInfo"]
             settle_info: NotRequired["transactions.jsapi_with_contract.PostBodySettleInfo"]
             support_fapiao: NotRequired[bool]
-            time_expire: NotRequired[str]
+            time_expire: NotRequired[str | datetime]
         class PostBodyAmount(TypedDict):
             currency: NotRequired[str]
             total: int

@@ -44,11 +44,11 @@ class avail_mch_ranges:
 class bill:
     class proof:
         class PostBody(TypedDict):
-            end_date: str
+            end_date: str | date
             entity_name: NotRequired[str]
             out_operation_id: str
             sp_mchid: str
-            start_date: str
+            start_date: str | date
             sub_mchid: str
         class PostResult(TypedDict):
             create_time: str
@@ -63,11 +63,7 @@ class bill:
             sub_mchid: str
             updated_time: str
     class trade_bill:
-        class PostBody(TypedDict):
-            date: str
-            sp_mchid: str
-            sub_mchid: str
-            type: Literal["QYZFALL"]
+        PostBody = TypedDict("PostBody", {"date": "str | date", "sp_mchid": "str", "sub_mchid": "str", "type": "Literal['QYZFALL']"})
         class PostResult(TypedDict):
             date: str
             download_url: str
