@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from wechatpay_chain import crypto
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._operations.account import CHINA
+from wechatpay_chain.sandbox._clock import CHINA
 
 __all__ = ["Notice", "Notifier", "Posted", "find_delays"]
 

@@ -170,47 +170,47 @@ class Sandbox:
     @property
     def orders(self) -> dict[str, Order]:
         """The orders by out_trade_no, also code payments and the sub-orders of combined orders."""
-        return self._gateway.account.orders
+        return self._gateway.account.book(Order)
 
     @property
     def combined_orders(self) -> dict[str, CombinedOrder]:
         """The combined orders by combine_out_trade_no."""
-        return self._gateway.account.combined_orders
+        return self._gateway.account.book(CombinedOrder)
 
     @property
     def refunds(self) -> dict[str, Refund]:
         """The refunds by out_refund_no."""
-        return self._gateway.account.refunds
+        return self._gateway.account.book(Refund)
 
     @property
     def transfers(self) -> dict[str, Transfer]:
         """The transfers to users by out_bill_no. They can be confirmed and finished."""
-        return self._gateway.account.transfers
+        return self._gateway.account.book(Transfer)
 
     @property
     def sharing(self) -> Sharing:
         """The profit sharing: its receivers, orders and returns, which can be finished, and its settings."""
-        return self._gateway.account.sharing
+        return self._gateway.account.part(Sharing)
 
     @property
     def complaints(self) -> dict[str, Complaint]:
         """The complaints by complaint_id."""
-        return self._gateway.account.complaints
+        return self._gateway.account.book(Complaint)
 
     @property
     def product_coupons(self) -> dict[str, ProductCoupon]:
         """The product coupons by product_coupon_id, each with its stocks."""
-        return self._gateway.account.product_coupons
+        return self._gateway.account.book(ProductCoupon)
 
     @property
     def coupons(self) -> dict[str, Coupon]:
         """The product coupons that were pre-sent or sent to users, by send_request_no."""
-        return self._gateway.account.coupons
+        return self._gateway.account.book(Coupon)
 
     @property
     def applyments(self) -> dict[str, Applyment]:
         """The applyments by business_code or out_request_no."""
-        return self._gateway.account.applyments
+        return self._gateway.account.book(Applyment)
 
     def complain(
         self,

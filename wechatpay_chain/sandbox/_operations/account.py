@@ -8,29 +8,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar, cast
 
+from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._keys import Keys
-from wechatpay_chain.sandbox._operations.sharing import Sharing
+from wechatpay_chain.sandbox._notifier import Notice
 
-if TYPE_CHECKING:
-    from wechatpay_chain.sandbox._notifier import Notice
-    from wechatpay_chain.sandbox._operations.applyments import Applyment
-    from wechatpay_chain.sandbox._operations.combined import CombinedOrder
-    from wechatpay_chain.sandbox._operations.complaints import Complaint
-    from wechatpay_chain.sandbox._operations.coupons import Coupon
-    from wechatpay_chain.sandbox._operations.orders import Order
-    from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
-    from wechatpay_chain.sandbox._operations.refunds import Refund
-    from wechatpay_chain.sandbox._operations.transfers import Transfer
+__all__ = ["Account", "Refusal", "StoredFile"]
 
-__all__ = ["CHINA", "Account", "Refusal", "StoredFile"]
+Announce = Callable[[str, Mapping[str, Any], str, str, str], Notice | None]
 
-CHINA = timezone(timedelta(hours=8))
-"""The time zone of the service's timestamps, such as 2018-06-08T10:34:56+08:00."""
-
-Announce = Callable[[str, Mapping[str, Any], str, str, str], "Notice | None"]
+T = TypeVar("T")
 
 MOST_KNOWN = 50_000
 """How many numbers are remembered."""
@@ -67,25 +56,17 @@ class StoredFile(NamedTuple):
 
 @dataclass
 class Account:
-    """The state of one merchant at the service.
+    """The state of one merchant at the service, which knows nothing of the flows that keep theirs in it.
 
     Attributes:
         keys: the keys of the merchant and of the service.
         calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
-        orders: the orders by out_trade_no, also the sub-orders of combined orders.
-        combined_orders: the combined orders by combine_out_trade_no.
-        refunds: the refunds by out_refund_no.
-        files: the files that can be downloaded, by media ID or token.
-        transfers: the transfers to users by out_bill_no.
-        sharing: the profit sharing: receivers, shares and returns.
         seed: makes the numbers that the service assigns repeatable.
-        complaints: the complaints by complaint_id.
-        complaint_url: where notifications of complaints are posted to; empty for nowhere.
-        product_coupons: the product coupons by product_coupon_id.
-        coupons: the product coupons of users by send_request_no.
-        coupon_url: where notifications of product coupons are posted to, and since when; empty for nowhere.
-        applyments: the applyments by business_code or out_request_no.
         announce: posts a notification: event type, resource, URL, original type, summary.
+        files: the files that can be downloaded, by media ID or token.
+        complaint_url: where notifications of complaints are posted to; empty for nowhere.
+        coupon_url: where notifications of product coupons are posted to; empty for nowhere.
+        coupon_url_time: since when.
         lock: is held while a state is read and changed, because users act in other threads than requests.
     """
 
@@ -93,43 +74,40 @@ class Account:
     calendar: Callable[[], float]
     seed: int = 0
     announce: Announce = lambda *_: None
-    orders: dict[str, Order] = field(default_factory=dict)
-    combined_orders: dict[str, CombinedOrder] = field(default_factory=dict)
-    refunds: dict[str, Refund] = field(default_factory=dict)
+    files: dict[str, StoredFile] = field(default_factory=dict)
     complaint_url: str = ""
-    complaints: dict[str, Complaint] = field(default_factory=dict)
     coupon_url: str = ""
     coupon_url_time: datetime = field(default_factory=lambda: datetime.now(CHINA))
-    product_coupons: dict[str, ProductCoupon] = field(default_factory=dict)
-    coupons: dict[str, Coupon] = field(default_factory=dict)
-    applyments: dict[str, Applyment] = field(default_factory=dict)
-    files: dict[str, StoredFile] = field(default_factory=dict)
-    transfers: dict[str, Transfer] = field(default_factory=dict)
-    sharing: Sharing = field(init=False, repr=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict)
+    _books: dict[type, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _parts: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict, repr=False)
 
-    def __post_init__(self) -> None:
-        self.sharing = Sharing(self)
+    def book(self, kind: type[T]) -> dict[str, T]:
+        """Returns everything of a kind by the number that it is known by, such as `account.book(Order)`."""
+        return cast("dict[str, T]", self._books.setdefault(kind, {}))
+
+    def part(self, kind: Callable[[Account], T]) -> T:
+        """Returns the part of the account that a flow keeps its state in; it is made when it is first asked for."""
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        return cast("T", self._parts[kind])
 
     def reset(self) -> None:
         """Forgets everything but the keys."""
-        self.orders.clear()
-        self.combined_orders.clear()
-        self.refunds.clear()
+        for book in self._books.values():
+            book.clear()  # users may hold it
+        self._parts.clear()
         self.files.clear()
-        self.transfers.clear()
-        self.sharing = Sharing(self)
-        for flow in (self.complaints, self.product_coupons, self.coupons, self.applyments):
-            flow.clear()
-        self.complaint_url = self.coupon_url = ""
         self._known.clear()
+        self.complaint_url = self.coupon_url = ""
 
     def settle(self) -> None:
         """Enters the states that time has brought about, so that they are notified although nobody reads them."""
-        for transfer in list(self.transfers.values()):
-            transfer.settle()
-        self.sharing.settle()
+        kept = [*self._parts.values(), *(each for book in self._books.values() for each in list(book.values()))]
+        for each in kept:
+            if settle := getattr(each, "settle", None):
+                settle()
 
     def remember(self, numbers: Iterable[tuple[str, str]], known: Mapping[str, Any]) -> None:
         """Stores what is known under each of some numbers; the oldest are forgotten.

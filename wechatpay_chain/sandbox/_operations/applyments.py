@@ -159,9 +159,9 @@ def _submit(account: Account, number: str, process: Process, body: Mapping[str, 
     Raises:
         Refusal: the number is that of another applyment that is in progress or has ended.
     """
-    known = account.applyments.get(number)
+    known = account.book(Applyment).get(number)
     if known is None:
-        known = account.applyments[number] = Applyment(
+        known = account.book(Applyment)[number] = Applyment(
             number,
             int(f"2000{account.number('applyment', number, digits=12)}"),
             dict(body),
@@ -186,7 +186,7 @@ def _find(account: Account, request: CheckedRequest, process: Process) -> Applym
         Refusal: there is no such applyment.
     """
     ((_, number),) = request.path.items()
-    for known in list(account.applyments.values()):
+    for known in list(account.book(Applyment).values()):
         if known._process is process and number in (known.number, str(known.applyment_id)):
             return known
     raise Refusal(404, "RESOURCE_NOT_EXISTS", "申请单不存在")

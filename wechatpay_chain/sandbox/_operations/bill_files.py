@@ -81,7 +81,7 @@ def list_movements(account: Account) -> list[Movement]:
 
 
 def _movements(account: Account) -> Iterator[Movement]:
-    for order in list(account.orders.values()):
+    for order in list(account.book(Order).values()):
         payment = order.payment
         if payment is None:
             continue

@@ -12,7 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay_chain import crypto
-from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal, StoredFile
+from wechatpay_chain.sandbox._clock import CHINA
+from wechatpay_chain.sandbox._operations.account import Account, Refusal, StoredFile
 from wechatpay_chain.sandbox._operations.bill_files import (
     Movement,
     list_movements,
@@ -20,6 +21,7 @@ from wechatpay_chain.sandbox._operations.bill_files import (
     write_trade_bill,
 )
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.orders import Order
 
 __all__ = ["BILL_HANDLERS"]
 
@@ -95,7 +97,7 @@ def _request_fund_bill(account: Account, request: CheckedRequest) -> Result:
 
 def _request_encrypted_bill(account: Account, request: CheckedRequest) -> Result:
     """Stores the movements of a day of one sub-merchant or of all, encrypted for the merchant."""
-    everyone = {order.payee for order in list(account.orders.values())} - {account.keys.mchid}
+    everyone = {order.payee for order in list(account.book(Order).values())} - {account.keys.mchid}
     sub_mchid = request.query.get("sub_mchid")
     content = _write_funds(account, request, {sub_mchid} if sub_mchid else everyone)
     key, nonce = crypto.nonce(32), crypto.nonce(16)

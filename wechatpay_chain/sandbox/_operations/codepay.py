@@ -23,12 +23,14 @@ def _pay(account: Account, request: CheckedRequest) -> Result:
     placed, now = request.body, account.now()
     require_merchants(account, placed)
     number = placed["out_trade_no"]
-    order = account.orders.get(number)
+    order = account.book(Order).get(number)
     if order is not None:
         order._require_payable()
         require_same((order.placed, order.trade_type) == (placed, "MICROPAY"))
         return 200, _describe_pending(order)
-    order = account.orders[number] = Order(placed, "MICROPAY", now, now + UNPAID, _state="USERPAYING", _account=account)
+    order = account.book(Order)[number] = Order(
+        placed, "MICROPAY", now, now + UNPAID, _state="USERPAYING", _account=account
+    )
     if order.total > WITHOUT_PASSWORD:
         return 200, _describe_pending(order)
     order.pay()

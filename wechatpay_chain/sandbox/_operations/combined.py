@@ -129,14 +129,14 @@ def _place_combined(account: Account, placed: Mapping[str, Any], trade_type: str
     """
     account.require_mchid(placed["combine_mchid"])
     number = placed["combine_out_trade_no"]
-    combined = account.combined_orders.get(number)
+    combined = account.book(CombinedOrder).get(number)
     if combined is None:
         combined = CombinedOrder(placed, trade_type, _account=account)
         orders = _make_sub_orders(account, combined)
-        require_same(len(orders) == len(placed["sub_orders"]) and not orders.keys() & account.orders.keys())
+        require_same(len(orders) == len(placed["sub_orders"]) and not orders.keys() & account.book(Order).keys())
         combined.orders.extend(orders.values())
-        account.combined_orders[number] = combined
-        account.orders.update(orders)
+        account.book(CombinedOrder)[number] = combined
+        account.book(Order).update(orders)
     else:
         combined.orders[0]._require_payable()
         require_same((combined.placed, combined.trade_type) == (placed, trade_type))
@@ -169,7 +169,7 @@ def _place(trade_type: str, respond: Callable[[str], dict[str, Any]]) -> Handler
 
 
 def _find_combined(account: Account, request: CheckedRequest) -> CombinedOrder:
-    combined = account.combined_orders.get(request.path["combine_out_trade_no"])
+    combined = account.book(CombinedOrder).get(request.path["combine_out_trade_no"])
     if combined is None:
         raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
     return combined

@@ -79,7 +79,7 @@ def _list_complaints(account: Account, request: CheckedRequest) -> Result:
     mchid = request.query.get("complainted_mchid")
     found = [
         _describe(account, complaint, request.origin)
-        for complaint in list(account.complaints.values())
+        for complaint in list(account.book(Complaint).values())
         if begin <= complaint.time.date() <= end and mchid in (None, complaint.mchid)
     ]
     return 200, _paginate(found, request.query, 10)
@@ -98,7 +98,7 @@ def _find_complaint(account: Account, request: CheckedRequest) -> Complaint:
     Raises:
         Refusal: there is no such complaint, or it is about another merchant than the one in the body.
     """
-    complaint = account.complaints.get(request.path["complaint_id"])
+    complaint = account.book(Complaint).get(request.path["complaint_id"])
     if complaint is None:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "投诉单不存在")
     if request.body.get("complainted_mchid", complaint.mchid) != complaint.mchid:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.orders import Order
 
+from wechatpay_chain.sandbox._operations.orders import Order
+
 __all__ = ["PROBLEMS", "Complaint", "open_complaint", "record_refund"]
 
 PROBLEMS = {"REFUND": "申请退款", "SERVICE_NOT_WORK": "服务权益未生效", "OTHERS": "其他问题"}
@@ -200,12 +202,12 @@ def open_complaint(
             1 to the amount of the order.
     """
     with account.lock:
-        order = account.orders.get(out_trade_no)
+        order = account.book(Order).get(out_trade_no)
         if order is None or order.payment is None:
             raise ConfigurationError(
                 f"out_trade_no: came {out_trade_no!r}; expected the number of an order that is paid"
             )
-        if any(known.order["out_trade_no"] == out_trade_no for known in account.complaints.values()):
+        if any(known.order["out_trade_no"] == out_trade_no for known in account.book(Complaint).values()):
             raise ConfigurationError(f"out_trade_no: came {out_trade_no!r}; expected an order without a complaint")
         if problem_type not in PROBLEMS:
             raise ConfigurationError(f"problem_type: came {problem_type!r}; expected one of {', '.join(PROBLEMS)}")
@@ -224,7 +226,7 @@ def open_complaint(
             order,
             account,
         )
-        account.complaints[complaint.complaint_id] = complaint
+        account.book(Complaint)[complaint.complaint_id] = complaint
         complaint._record(_PAYER, "USER_CREATE_COMPLAINT", "CREATE_COMPLAINT", detail, complaint._store(images))
         return complaint
 
@@ -238,7 +240,7 @@ def record_refund(account: Account, order: Order) -> None:
         account: the merchant's account.
         order: the order that was refunded.
     """
-    for complaint in list(account.complaints.values()):
+    for complaint in list(account.book(Complaint).values()):
         if complaint._order is order:
             if complaint.is_approved:
                 complaint.state = "PROCESSED"

@@ -84,7 +84,7 @@ def _find_product(account: Account, request: CheckedRequest) -> ProductCoupon:
         Refusal: the brand has no such product coupon.
     """
     given = {**request.query, **request.body, **request.path}
-    product = account.product_coupons.get(given["product_coupon_id"])
+    product = account.book(ProductCoupon).get(given["product_coupon_id"])
     if product is None or product.members["brand_id"] != given["brand_id"]:
         raise Refusal(404, "NOT_FOUND", "商品券不存在")
     return product
@@ -114,7 +114,7 @@ def _make_product(account: Account, request: CheckedRequest) -> Result:
         number = account.number("product coupon", request.body["out_request_no"], digits=10)
         product = ProductCoupon(number, members, account.now(), account)
         stock = _add_stock(account, product, request.body["stock"])
-        account.product_coupons[number] = product
+        account.book(ProductCoupon)[number] = product
         return product, stock
 
     product, stock = act_once(account, "make", request, make, "ALREADY_EXISTS")

@@ -18,6 +18,7 @@ from wechatpay_chain.sandbox._operations.coupon_stocks import (
 )
 from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
 
@@ -28,14 +29,14 @@ def _pre_send(account: Account, request: CheckedRequest) -> Result:
     # The service returns the same token for the same parameters, even after the user has taken the coupon.
     parameters = json.dumps([request.path, request.body], sort_keys=True).encode()
     token = {"token": base64.urlsafe_b64encode(hashlib.sha256(parameters).digest()[:24]).decode()}
-    if request.body["product_coupon_id"] not in account.product_coupons:
+    if request.body["product_coupon_id"] not in account.book(ProductCoupon):
         # The brand may have made it elsewhere. Nothing is known of it, so nobody can take it.
         return 200, token
     coupon = _prepare(account, request)
     if not coupon.state:
         coupon._require_sendable()
         coupon.pre_sent = account.now()
-        account.coupons[coupon.send_request_no] = coupon
+        account.book(Coupon)[coupon.send_request_no] = coupon
     return 200, token
 
 
@@ -43,7 +44,7 @@ def _send(account: Account, request: CheckedRequest) -> Result:
     coupon = _prepare(account, request)
     if not coupon.state:
         coupon._require_sendable()
-        account.coupons[coupon.send_request_no] = coupon
+        account.book(Coupon)[coupon.send_request_no] = coupon
         coupon._receive("API")
     return 200, coupon.describe()
 
@@ -57,7 +58,7 @@ def _prepare(account: Account, request: CheckedRequest) -> Coupon:
     """
     body, stock = request.body, find_stock(account, request)
     number, code = body["send_request_no"], body.get("coupon_code")
-    known = account.coupons.get(number)
+    known = account.book(Coupon).get(number)
     if known is not None:
         if (known.openid, known.parameters) != (request.path["openid"], body):
             raise Refusal(400, "INVALID_REQUEST", "send_request_no重复：同一单号的参数须与首次请求一致")
@@ -90,7 +91,7 @@ def _list_coupons(account: Account, request: CheckedRequest) -> Result:
     wanted = {name: query[name] for name in ("appid", "brand_id", "product_coupon_id", "stock_id") if name in query}
     found = [
         coupon.describe()
-        for coupon in list(account.coupons.values())
+        for coupon in list(account.book(Coupon).values())
         if coupon.state
         and coupon.openid == request.path["openid"]
         and wanted.items() <= {name: coupon.parameters[name] for name in wanted}.items()

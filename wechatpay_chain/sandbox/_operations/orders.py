@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal
+from wechatpay_chain.sandbox._clock import CHINA
+from wechatpay_chain.sandbox._operations.account import Account, Refusal
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
-    from wechatpay_chain.sandbox._operations.combined import CombinedOrder
-    from wechatpay_chain.sandbox._operations.refunds import Refund
 
 __all__ = ["Order", "Payment", "find_paid_order", "make_prepay_id", "parse_deadline", "require_same"]
 
@@ -66,8 +65,8 @@ class Order:
         time_expire: the last moment at which the user can pay. After it, the order stays NOTPAY until it is closed.
         prepay_id: the last prepay_id; empty for a code payment.
         payment: its payment; None before it is paid.
-        refunds: its refunds, in the order in which they were accepted.
-        combined: the combined order that it is a sub-order of, or None.
+        refunds: its refunds, each a `Refund`, in the order in which they were accepted.
+        combined: the `CombinedOrder` that it is a sub-order of, or None.
         reversed_at: when it was reversed, or None.
     """
 
@@ -77,8 +76,8 @@ class Order:
     time_expire: datetime
     prepay_id: str = ""
     payment: Payment | None = None
-    refunds: list[Refund] = field(default_factory=list)
-    combined: CombinedOrder | None = None
+    refunds: list[Any] = field(default_factory=list)
+    combined: object = None
     reversed_at: datetime | None = None
     _account: Account = field(kw_only=True)
     _state: str = field(default="NOTPAY", kw_only=True)
@@ -371,5 +370,5 @@ def find_paid_order(account: Account, transaction_id: str) -> Order | None:
         account: the merchant's account.
         transaction_id: the number that the service assigned to the payment.
     """
-    orders = list(account.orders.values())
+    orders = list(account.book(Order).values())
     return next((one for one in orders if one.payment and one.payment.transaction_id == transaction_id), None)

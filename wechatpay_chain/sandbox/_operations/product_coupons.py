@@ -9,15 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
-
-if TYPE_CHECKING:
-    from wechatpay_chain.sandbox._operations.coupons import Coupon
 
 __all__ = ["CouponStock", "ProductCoupon", "parse_period"]
 
@@ -145,7 +142,7 @@ class CouponStock:
         members: what it was made with.
         period: when its coupons are valid.
         time: when it was made.
-        coupons: the coupons that users have received, by coupon_code.
+        coupons: the coupons that users have received, each a `Coupon`, by coupon_code.
         codes: the uploaded codes that no coupon has yet.
         stores: the stores that it is associated with, by store_id.
         is_paused: True while it is paused.
@@ -158,7 +155,7 @@ class CouponStock:
     period: Period
     time: datetime
     _account: Account = field(repr=False, compare=False)
-    coupons: dict[str, Coupon] = field(default_factory=dict, repr=False)
+    coupons: dict[str, Any] = field(default_factory=dict, repr=False)
     codes: list[str] = field(default_factory=list)
     stores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     is_paused: bool = False

@@ -208,7 +208,7 @@ class Refund:
 
 def _apply(account: Account, request: CheckedRequest) -> Result:
     asked, number = request.body, request.body["out_refund_no"]
-    known = account.refunds.get(number)
+    known = account.book(Refund).get(number)
     if known is not None:
         if known.asked != asked:
             raise Refusal(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试")
@@ -223,7 +223,7 @@ def _apply(account: Account, request: CheckedRequest) -> Result:
     fee = _share(order.fee, order.payer_total, amount - discount, fee_left, order.refundable - discount_left)
     digits = account.number(number, "refund", digits=15)
     refund_id = f"503000{digits[:4]}{now:%Y%m%d}{digits[4:]}"
-    refund = account.refunds[number] = Refund(order, asked, refund_id, now, discount, fee, _account=account)
+    refund = account.book(Refund)[number] = Refund(order, asked, refund_id, now, discount, fee, _account=account)
     order.refunds.append(refund)
     return 200, refund.describe()
 
@@ -237,7 +237,7 @@ def _find_order(account: Account, asked: Mapping[str, Any]) -> Order:
     transaction_id, out_trade_no = asked.get("transaction_id"), asked.get("out_trade_no")
     if transaction_id is None and out_trade_no is None:
         raise Refusal(400, "INVALID_REQUEST", "transaction_id与out_trade_no须填一个")
-    found = [] if out_trade_no is None else [account.orders.get(out_trade_no)]
+    found = [] if out_trade_no is None else [account.book(Order).get(out_trade_no)]
     if transaction_id is not None:
         found.append(find_paid_order(account, transaction_id))
     order = found[0]
@@ -284,7 +284,7 @@ def _share(whole: int, total: int, amount: int, whole_left: int, total_left: int
 
 
 def _query(account: Account, request: CheckedRequest) -> Result:
-    refund = account.refunds.get(request.path["out_refund_no"])
+    refund = account.book(Refund).get(request.path["out_refund_no"])
     if refund is None or refund.order.sub_mchid != request.query.get("sub_mchid"):
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
     return 200, refund.describe()
@@ -292,7 +292,7 @@ def _query(account: Account, request: CheckedRequest) -> Result:
 
 def _apply_abnormal(account: Account, request: CheckedRequest) -> Result:
     refund_id = request.path["refund_id"]
-    refund = next((one for one in account.refunds.values() if one.refund_id == refund_id), None)
+    refund = next((one for one in account.book(Refund).values() if one.refund_id == refund_id), None)
     if refund is None:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
     refund._retry_abnormal(request.body)

@@ -8,8 +8,9 @@ from typing import Any
 from cryptography import x509
 
 from wechatpay_chain import crypto
+from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._keys import Keys, certificate_pem
-from wechatpay_chain.sandbox._operations.account import CHINA, Account, Refusal
+from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
 __all__ = ["SECURITY_HANDLERS"]

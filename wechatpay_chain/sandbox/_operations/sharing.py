@@ -13,7 +13,8 @@ from wechatpay_chain.errors import ConfigurationError
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.account import Account
-    from wechatpay_chain.sandbox._operations.sharing_returns import ShareReturn
+
+from wechatpay_chain.sandbox._operations.orders import Order
 
 __all__ = [
     "FROZEN_TIME",
@@ -67,7 +68,7 @@ class Paid(NamedTuple):
 
 def find_paid(account: Account, transaction_id: str) -> Paid | None:
     """Returns the paid order of a transaction ID, or None."""
-    for order in list(account.orders.values()):
+    for order in list(account.book(Order).values()):
         if order.payment and order.payment.transaction_id == transaction_id:
             is_marked = order.placed.get("settle_info", {}).get("profit_sharing", False)
             return Paid(order.payer_total, order.total - order.refundable, order.payment.success_time, is_marked)
@@ -205,14 +206,14 @@ class Share:
             detail.result, detail.finish_time = "CLOSED" if detail.fail_reason else "SUCCESS", time
         received = [detail for detail in self._details if detail.result == "SUCCESS"]
         self._unfreeze(time)
-        sharing, number = self.account.sharing, self.placed["out_order_no"]
+        sharing, number = self.account.part(Sharing), self.placed["out_order_no"]
         told = (sharing.announce("分账", self, self.order_id, number, detail, time) for detail in received)
         return [notice for notice in told if notice]
 
     def _unfreeze(self, time: datetime) -> None:
         """Gives the merchant what is left, once a share of this order that unfreezes is finished."""
-        shares = self.account.sharing.find_shares(self.placed["transaction_id"])
-        left = self.account.sharing.frozen_at(self.placed["transaction_id"], time)
+        shares = self.account.part(Sharing).find_shares(self.placed["transaction_id"])
+        left = self.account.part(Sharing).frozen_at(self.placed["transaction_id"], time)
         if left and any(share.unfreezes and share._is_finished for share in shares):
             rest = self._make_detail(len(self._details), "MERCHANT_ID", self.payer, left, "解冻给分账方")
             rest.result, rest.finish_time, rest.is_unfrozen = "SUCCESS", time, True
@@ -236,7 +237,7 @@ class Sharing:
         account: the merchant's account.
         receivers: the receivers by sub_mchid, type and account; sub_mchid is empty for a merchant that shares its own money.
         orders: the shares by out_order_no, which are also those that only unfreeze.
-        returns: the returns by out_return_no.
+        returns: the returns by out_return_no, each a `ShareReturn`.
         max_ratio: the largest part of an order that can be shared, in 1/10,000.
         notify_url: the URL at which receivers are notified; empty if none listens.
     """
@@ -244,7 +245,7 @@ class Sharing:
     account: Account = field(repr=False)
     receivers: dict[tuple[str, str, str], ShareReceiver] = field(default_factory=dict)
     orders: dict[str, Share] = field(default_factory=dict)
-    returns: dict[str, ShareReturn] = field(default_factory=dict)
+    returns: dict[str, Any] = field(default_factory=dict)
     max_ratio: int = 3000
     notify_url: str = ""
 

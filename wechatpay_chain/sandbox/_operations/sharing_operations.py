@@ -18,6 +18,7 @@ from wechatpay_chain.sandbox._operations.sharing import (
     Share,
     ShareDetail,
     ShareReceiver,
+    Sharing,
     find_paid,
 )
 from wechatpay_chain.sandbox._operations.sharing_returns import ShareReturn
@@ -41,7 +42,7 @@ def _add_receiver(account: Account, request: CheckedRequest) -> Result:
     body = request.body
     _require_appid(body, body)
     # What was added before is not overwritten.
-    added = account.sharing.receivers.setdefault(_receiver_key(body, body), ShareReceiver(body)).added
+    added = account.part(Sharing).receivers.setdefault(_receiver_key(body, body), ShareReceiver(body)).added
     names = ("sub_mchid", "type", "account", "relation_type", "custom_relation")
     known = {name: added[name] for name in names if name in added}
     if "name" in added:
@@ -51,7 +52,7 @@ def _add_receiver(account: Account, request: CheckedRequest) -> Result:
 
 def _delete_receiver(account: Account, request: CheckedRequest) -> Result:
     body = request.body
-    account.sharing.receivers.pop(_receiver_key(body, body), None)
+    account.part(Sharing).receivers.pop(_receiver_key(body, body), None)
     return 200, {name: body[name] for name in ("sub_mchid", "type", "account") if name in body}
 
 
@@ -67,7 +68,7 @@ def _require_appid(body: Mapping[str, Any], receiver: Mapping[str, Any]) -> None
 
 def _share(account: Account, request: CheckedRequest) -> Result:
     body = request.body
-    known = account.sharing.orders.get(body["out_order_no"])
+    known = account.part(Sharing).orders.get(body["out_order_no"])
     if known is not None:
         if known.placed != body:
             raise Refusal(400, "INVALID_REQUEST", "分账请求与原请求不一致：同一单号的参数须与首次请求一致")
@@ -76,7 +77,7 @@ def _share(account: Account, request: CheckedRequest) -> Result:
     paid = _require_marked(account, transaction_id)
     if account.now() < paid.success_time + EARLIEST:
         raise Refusal(400, "INVALID_REQUEST", "订单处理中，暂时无法分账，请稍后再分账")
-    shares = account.sharing.find_shares(transaction_id)
+    shares = account.part(Sharing).find_shares(transaction_id)
     is_over = account.now() >= paid.success_time + FROZEN_TIME
     if is_over or any(share.unfreezes for share in shares):
         raise Refusal(400, "INVALID_REQUEST", "分账订单已完结，不支持再次分账")
@@ -84,9 +85,11 @@ def _share(account: Account, request: CheckedRequest) -> Result:
         raise Refusal(400, "INVALID_REQUEST", f"单笔订单最多支持{MOST}次分账")
     _require_receivers(account, body)
     amount = sum(receiver["amount"] for receiver in body["receivers"])
-    if amount > account.sharing.count_left(transaction_id):
+    if amount > account.part(Sharing).count_left(transaction_id):
         raise Refusal(403, "NOT_ENOUGH", "分账金额超出订单剩余待分金额")
-    if (account.sharing.count_shared(transaction_id) + amount) * 10_000 > paid.total * account.sharing.max_ratio:
+    if (account.part(Sharing).count_shared(transaction_id) + amount) * 10_000 > paid.total * account.part(
+        Sharing
+    ).max_ratio:
         raise Refusal(400, "INVALID_REQUEST", "分账金额超出最大分账比例")
     return 200, _describe_share(_add_share(account, body, body["unfreeze_unsplit"]))
 
@@ -117,7 +120,7 @@ def _require_receivers(account: Account, body: Mapping[str, Any]) -> None:
         raise Refusal(400, "INVALID_REQUEST", "分账接收方重复")
     for key, receiver in zip(keys, receivers, strict=True):
         _require_appid(body, receiver)
-        known = account.sharing.receivers.get(key)
+        known = account.part(Sharing).receivers.get(key)
         if known is None:
             raise Refusal(400, "INVALID_REQUEST", "分账接收方与商户不存在分账关系，请先添加分账接收方")
         if "name" in receiver and receiver["name"] != known.added.get("name", receiver["name"]):
@@ -127,8 +130,8 @@ def _require_receivers(account: Account, body: Mapping[str, Any]) -> None:
 def _add_share(account: Account, body: Mapping[str, Any], unfreezes: bool) -> Share:
     number = body["out_order_no"]
     order_id = f"300{account.number('order_id', number, digits=25)}"
-    account.sharing.orders[number] = Share(account, body, order_id, account.now(), unfreezes)
-    return account.sharing.orders[number]
+    account.part(Sharing).orders[number] = Share(account, body, order_id, account.now(), unfreezes)
+    return account.part(Sharing).orders[number]
 
 
 def _describe_share(share: Share) -> dict[str, Any]:
@@ -143,12 +146,12 @@ def _describe_share(share: Share) -> dict[str, Any]:
 
 def _unfreeze(account: Account, request: CheckedRequest) -> Result:
     body = request.body
-    share = account.sharing.orders.get(body["out_order_no"])
+    share = account.part(Sharing).orders.get(body["out_order_no"])
     if share is None:
         transaction_id = body["transaction_id"]
         _require_marked(account, transaction_id)
-        is_over = any(share.unfreezes for share in account.sharing.find_shares(transaction_id))
-        if is_over or not account.sharing.count_left(transaction_id):
+        is_over = any(share.unfreezes for share in account.part(Sharing).find_shares(transaction_id))
+        if is_over or not account.part(Sharing).count_left(transaction_id):
             raise Refusal(403, "NOT_ENOUGH", "分账金额为0，订单已完结")
         share = _add_share(account, body, unfreezes=True)
     elif share.placed["transaction_id"] != body["transaction_id"]:
@@ -161,7 +164,7 @@ def _unfreeze(account: Account, request: CheckedRequest) -> Result:
 
 
 def _query_share(account: Account, request: CheckedRequest) -> Result:
-    share = account.sharing.orders.get(request.path["out_order_no"])
+    share = account.part(Sharing).orders.get(request.path["out_order_no"])
     if share is None or any(
         share.placed.get(name) != request.query.get(name) for name in ("transaction_id", "sub_mchid")
     ):
@@ -172,16 +175,16 @@ def _query_share(account: Account, request: CheckedRequest) -> Result:
 def _query_amount(account: Account, request: CheckedRequest) -> Result:
     transaction_id = request.path["transaction_id"]
     _require_marked(account, transaction_id)
-    left = account.sharing.count_left(transaction_id)
+    left = account.part(Sharing).count_left(transaction_id)
     return 200, {"transaction_id": transaction_id, "unsplit_amount": left}
 
 
 def _query_max_ratio(account: Account, request: CheckedRequest) -> Result:
-    return 200, {"sub_mchid": request.path["sub_mchid"], "max_ratio": account.sharing.max_ratio}
+    return 200, {"sub_mchid": request.path["sub_mchid"], "max_ratio": account.part(Sharing).max_ratio}
 
 
 def _return(account: Account, request: CheckedRequest) -> Result:
-    body, sharing = request.body, account.sharing
+    body, sharing = request.body, account.part(Sharing)
     known = sharing.returns.get(body["out_return_no"])
     if known is not None:
         if known.placed != body:
@@ -216,7 +219,7 @@ def _find_returned(account: Account, body: Mapping[str, Any]) -> Share:
     Raises:
         Refusal: there is no such share, it is not finished, or no number is given.
     """
-    shares = account.sharing.orders
+    shares = account.part(Sharing).orders
     if "out_order_no" in body:
         share = shares.get(body["out_order_no"])
     elif "order_id" in body:
@@ -246,7 +249,7 @@ def _find_detail(share: Share, mchid: str) -> ShareDetail:
 
 
 def _query_return(account: Account, request: CheckedRequest) -> Result:
-    known = account.sharing.returns.get(request.path["out_return_no"])
+    known = account.part(Sharing).returns.get(request.path["out_return_no"])
     if known is not None:
         described = known.describe()
         if all(described.get(name) == request.query.get(name) for name in ("out_order_no", "sub_mchid")):

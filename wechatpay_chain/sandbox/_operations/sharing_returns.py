@@ -13,6 +13,8 @@ from wechatpay_chain.sandbox._operations.sharing import NO_TIME, PROCESSING_TIME
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
+from wechatpay_chain.sandbox._operations.sharing import Sharing
+
 __all__ = ["ShareReturn"]
 
 
@@ -96,5 +98,5 @@ class ShareReturn:
         # The receiver of a return is the merchant that had paid.
         amount, description, payer = self.placed["amount"], self.placed["description"], self.share.payer
         detail = ShareDetail("MERCHANT_ID", payer, amount, description, self.return_id, self.create_time)
-        sharing, number = self.share.account.sharing, self.placed["out_return_no"]
+        sharing, number = self.share.account.part(Sharing), self.placed["out_return_no"]
         return sharing.announce("分账回退", self.share, self.return_id, number, detail, time)

@@ -56,7 +56,7 @@ def find_order(account: Account, out_trade_no: str, caller: Mapping[str, Any]) -
         Refusal: there is no such order of these merchants, or the merchant is not the one that signed.
     """
     account.require_mchid(caller.get("sp_mchid") or caller["mchid"])
-    order = account.orders.get(out_trade_no)
+    order = account.book(Order).get(out_trade_no)
     # Sub-orders are seen only through their combined order.
     if order is None or order.combined or _merchants(order.placed) != _merchants(caller):
         raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
@@ -93,10 +93,10 @@ def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -
     """
     require_merchants(account, placed)
     number, now = placed["out_trade_no"], account.now()
-    order = account.orders.get(number)
+    order = account.book(Order).get(number)
     if order is None:
         deadline = parse_deadline(placed.get("time_expire"), now)
-        order = account.orders[number] = Order(placed, trade_type, now, deadline, _account=account)
+        order = account.book(Order)[number] = Order(placed, trade_type, now, deadline, _account=account)
     else:
         order._require_payable()
         require_same((order.placed, order.trade_type) == (placed, trade_type))

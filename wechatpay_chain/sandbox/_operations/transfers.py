@@ -192,7 +192,7 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
         Refusal: the name of the user is missing, or the number was used with other parameters.
     """
     number = body["out_bill_no"]
-    known = account.transfers.get(number)
+    known = account.book(Transfer).get(number)
     if known is not None:
         if known.placed != body:
             raise Refusal(400, "INVALID_REQUEST", "商户单号已存在，且请求参数与原单据不一致")
@@ -200,8 +200,8 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     if body["transfer_amount"] >= NAMED_FROM and not body.get("user_name"):
         raise Refusal(400, "PARAM_ERROR", "转账金额大于等于2000元时，收款用户姓名必填")
     bill_no, now = f"1330{account.number('transfer_bill_no', number, digits=36)}", account.now()
-    account.transfers[number] = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
-    return account.transfers[number]
+    account.book(Transfer)[number] = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
+    return account.book(Transfer)[number]
 
 
 def _find_transfer(account: Account, request: CheckedRequest) -> Transfer:
@@ -211,9 +211,9 @@ def _find_transfer(account: Account, request: CheckedRequest) -> Transfer:
         Refusal: there is no such transfer.
     """
     if "out_bill_no" in request.path:
-        transfer = account.transfers.get(request.path["out_bill_no"])
+        transfer = account.book(Transfer).get(request.path["out_bill_no"])
     else:
-        number, known = request.path["transfer_bill_no"], list(account.transfers.values())
+        number, known = request.path["transfer_bill_no"], list(account.book(Transfer).values())
         transfer = next((each for each in known if each.transfer_bill_no == number), None)
     sub_mchid = request.query.get("sub_mchid", request.body.get("sub_mchid"))
     if transfer is None or transfer.placed.get("sub_mchid") != sub_mchid:
