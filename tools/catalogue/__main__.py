@@ -8,6 +8,7 @@ python -m tools.catalogue --check           fails if a file is not what the tabl
 from __future__ import annotations
 
 import argparse
+import lzma
 import sys
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def types_and_nodes() -> dict[str, str]:
     }
 
 
+def load_table() -> str:
+    """Returns the text of the table that is there; an empty text if there is none."""
+    path = PACKAGE / "_catalogue" / "table.xz"
+    return lzma.decompress(path.read_bytes()).decode() if path.exists() else ""
+
+
+def save_table(text: str) -> None:
+    """Writes the table if its text is another one. Other versions of xz may compress the same text into other bytes."""
+    if load_table() != text:
+        (PACKAGE / "_catalogue" / "table.xz").write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+        print("wechatpay_chain/_catalogue/table.xz")
+
+
 def differing(files: dict[str, str]) -> list[str]:
     """Returns the files that are not there, or have another text."""
     paths = {name: PACKAGE / name for name in files}
@@ -86,7 +100,7 @@ def main() -> int:
         from tools.catalogue.facts import read_facts
         from tools.catalogue.table import write_table
 
-        write({"_catalogue/table.txt": write_table(*read_facts(chosen.facts))})
+        save_table(write_table(*read_facts(chosen.facts)))
         return 0
     if chosen.check:
         wrong = differing(small_modules()) or differing(files := types_and_nodes()) + surplus(files)

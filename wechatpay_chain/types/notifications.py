@@ -5,1874 +5,1874 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class AbnormalFundProcessingTransferSuccess(TypedDict):
-    create_time: str
-    instruction: "AbnormalFundProcessingTransferSuccessInstruction"
-    last_update_time: str
-    product_name: Literal["C2C"] | str
-    receipt_id: str
-    receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
-    transfer_amount: "AbnormalFundProcessingTransferSuccessTransferAmount"
+ create_time: str
+ instruction: "AbnormalFundProcessingTransferSuccessInstruction"
+ last_update_time: str
+ product_name: Literal["C2C"] | str
+ receipt_id: str
+ receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
+ transfer_amount: "AbnormalFundProcessingTransferSuccessTransferAmount"
 class AbnormalFundProcessingTransferSuccessInstruction(TypedDict):
-    commander: "AbnormalFundProcessingTransferSuccessInstructionCommander"
-    instruction_instance_id: str
-    out_instruction_no: str
-    success_time: str
-    transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER"] | str
+ commander: "AbnormalFundProcessingTransferSuccessInstructionCommander"
+ instruction_instance_id: str
+ out_instruction_no: str
+ success_time: str
+ transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER"] | str
 class AbnormalFundProcessingTransferSuccessInstructionCommander(TypedDict):
-    mchid: str
-    operator: Literal["MERCHANT"] | str
+ mchid: str
+ operator: Literal["MERCHANT"] | str
 class AbnormalFundProcessingTransferSuccessTransferAmount(TypedDict):
-    currency: Literal["CNY"] | str
-    total: int
+ currency: Literal["CNY"] | str
+ total: int
 class ApplymentStateApproved(TypedDict):
-    applyment_id: NotRequired[int]
-    applyment_state: NotRequired[Literal["PENDING", "UNDER_REVIEW", "APPROVED", "REJECTED"] | str]
-    audit_reject_detail: NotRequired[str]
-    domains: NotRequired[list[str]]
-    notify_url: NotRequired[str]
-    out_applyment_id: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    website_business_page_pics: NotRequired[list[str]]
-    website_homepage_pics: NotRequired[list[str]]
-    website_state: NotRequired[Literal["HAS_LAUNCHED", "UN_LAUNCHED"] | str]
-    website_url: NotRequired[str]
+ applyment_id: NotRequired[int]
+ applyment_state: NotRequired[Literal["PENDING", "UNDER_REVIEW", "APPROVED", "REJECTED"] | str]
+ audit_reject_detail: NotRequired[str]
+ domains: NotRequired[list[str]]
+ notify_url: NotRequired[str]
+ out_applyment_id: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ website_business_page_pics: NotRequired[list[str]]
+ website_homepage_pics: NotRequired[list[str]]
+ website_state: NotRequired[Literal["HAS_LAUNCHED", "UN_LAUNCHED"] | str]
+ website_url: NotRequired[str]
 class BlockrecordChange(TypedDict):
-    block_count_level: Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str
-    block_record_id: str
-    sub_mchid: str
+ block_count_level: Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str
+ block_record_id: str
+ sub_mchid: str
 class BlocksubmissionChange(TypedDict):
-    appeal_record_id: str
-    appeal_result: Literal["PASS", "REJECT"] | str
-    sub_mchid: str
+ appeal_record_id: str
+ appeal_result: Literal["PASS", "REJECT"] | str
+ sub_mchid: str
 class BrandMemberCardSpPointExchangeCoupon(TypedDict):
-    brand_id: str
-    card_id: str
-    deduct_points: int
-    exchange_coupon_template_id: str
-    openid: str
-    record_id: str
-    stock_id: str
-    user_card_code: str
+ brand_id: str
+ card_id: str
+ deduct_points: int
+ exchange_coupon_template_id: str
+ openid: str
+ record_id: str
+ stock_id: str
+ user_card_code: str
 class BrandMemberCardSpSyncUserPoint(TypedDict):
-    brand_id: str
-    card_id: str
-    openid: str
-    user_card_code: str
+ brand_id: str
+ card_id: str
+ openid: str
+ user_card_code: str
 class BrandMemberCardSpUserCardCreate(TypedDict):
-    attach: NotRequired[str]
-    brand_id: str
-    card_color: str
-    card_id: str
-    card_picture_url: str
-    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-    create_time: str
-    invalid_reason: NotRequired[str]
-    invalid_time: NotRequired[str]
-    level: NotRequired[str]
-    modify_time: str
-    openid: str
-    phone_number: NotRequired[str]
-    pickup_time: str
-    user_card_code: NotRequired[str]
-    user_card_state: Literal["NOT_EFFECTIVE", "EFFECTIVE", "EXPIRED", "UNAVAILABLE", "DELETE"] | str
-    user_information: NotRequired["BrandMemberCardSpUserCardCreateUserInformation"]
-    valid_date_information: "BrandMemberCardSpUserCardCreateValidDateInformation"
+ attach: NotRequired[str]
+ brand_id: str
+ card_color: str
+ card_id: str
+ card_picture_url: str
+ card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+ create_time: str
+ invalid_reason: NotRequired[str]
+ invalid_time: NotRequired[str]
+ level: NotRequired[str]
+ modify_time: str
+ openid: str
+ phone_number: NotRequired[str]
+ pickup_time: str
+ user_card_code: NotRequired[str]
+ user_card_state: Literal["NOT_EFFECTIVE", "EFFECTIVE", "EXPIRED", "UNAVAILABLE", "DELETE"] | str
+ user_information: NotRequired["BrandMemberCardSpUserCardCreateUserInformation"]
+ valid_date_information: "BrandMemberCardSpUserCardCreateValidDateInformation"
 class BrandMemberCardSpUserCardCreateUserInformation(TypedDict):
-    common_field_list: NotRequired["list[BrandMemberCardSpUserCardCreateUserInformationCommonFieldList]"]
-    custom_field_list: NotRequired["list[BrandMemberCardSpUserCardCreateUserInformationCustomFieldList]"]
+ common_field_list: NotRequired["list[BrandMemberCardSpUserCardCreateUserInformationCommonFieldList]"]
+ custom_field_list: NotRequired["list[BrandMemberCardSpUserCardCreateUserInformationCustomFieldList]"]
 class BrandMemberCardSpUserCardCreateUserInformationCommonFieldList(TypedDict):
-    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-    value: NotRequired[str]
+ name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+ value: NotRequired[str]
 class BrandMemberCardSpUserCardCreateUserInformationCustomFieldList(TypedDict):
-    name: NotRequired[str]
-    user_chosen_values: NotRequired[list[str]]
+ name: NotRequired[str]
+ user_chosen_values: NotRequired[list[str]]
 class BrandMemberCardSpUserCardCreateValidDateInformation(TypedDict):
-    available_begin_time: NotRequired[str]
-    available_day_after_receive: NotRequired[int]
-    available_end_time: NotRequired[str]
-    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+ available_begin_time: NotRequired[str]
+ available_day_after_receive: NotRequired[int]
+ available_end_time: NotRequired[str]
+ type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
 class BrandMemberCardSpUserCardDelete(TypedDict):
-    attach: NotRequired[str]
-    brand_id: str
-    card_color: str
-    card_id: str
-    card_picture_url: str
-    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-    create_time: str
-    invalid_reason: NotRequired[str]
-    invalid_time: NotRequired[str]
-    level: NotRequired[str]
-    modify_time: str
-    openid: str
-    phone_number: NotRequired[str]
-    pickup_time: str
-    user_card_code: NotRequired[str]
-    user_card_state: Literal["NOT_EFFECTIVE", "EFFECTIVE", "EXPIRED", "UNAVAILABLE", "DELETE"] | str
-    user_information: NotRequired["BrandMemberCardSpUserCardDeleteUserInformation"]
-    valid_date_information: "BrandMemberCardSpUserCardDeleteValidDateInformation"
+ attach: NotRequired[str]
+ brand_id: str
+ card_color: str
+ card_id: str
+ card_picture_url: str
+ card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+ create_time: str
+ invalid_reason: NotRequired[str]
+ invalid_time: NotRequired[str]
+ level: NotRequired[str]
+ modify_time: str
+ openid: str
+ phone_number: NotRequired[str]
+ pickup_time: str
+ user_card_code: NotRequired[str]
+ user_card_state: Literal["NOT_EFFECTIVE", "EFFECTIVE", "EXPIRED", "UNAVAILABLE", "DELETE"] | str
+ user_information: NotRequired["BrandMemberCardSpUserCardDeleteUserInformation"]
+ valid_date_information: "BrandMemberCardSpUserCardDeleteValidDateInformation"
 class BrandMemberCardSpUserCardDeleteUserInformation(TypedDict):
-    common_field_list: NotRequired["list[BrandMemberCardSpUserCardDeleteUserInformationCommonFieldList]"]
-    custom_field_list: NotRequired["list[BrandMemberCardSpUserCardDeleteUserInformationCustomFieldList]"]
+ common_field_list: NotRequired["list[BrandMemberCardSpUserCardDeleteUserInformationCommonFieldList]"]
+ custom_field_list: NotRequired["list[BrandMemberCardSpUserCardDeleteUserInformationCustomFieldList]"]
 class BrandMemberCardSpUserCardDeleteUserInformationCommonFieldList(TypedDict):
-    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-    value: NotRequired[str]
+ name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+ value: NotRequired[str]
 class BrandMemberCardSpUserCardDeleteUserInformationCustomFieldList(TypedDict):
-    name: NotRequired[str]
-    user_chosen_values: NotRequired[list[str]]
+ name: NotRequired[str]
+ user_chosen_values: NotRequired[list[str]]
 class BrandMemberCardSpUserCardDeleteValidDateInformation(TypedDict):
-    available_begin_time: NotRequired[str]
-    available_day_after_receive: NotRequired[int]
-    available_end_time: NotRequired[str]
-    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+ available_begin_time: NotRequired[str]
+ available_day_after_receive: NotRequired[int]
+ available_end_time: NotRequired[str]
+ type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
 class BudgetClosed(TypedDict):
-    activity_name: str
-    activity_remark: str
-    amount: int
-    budget_id: str
-    closed_time: NotRequired[str]
-    out_budget_no: str
-    sp_mchid: str
-    sponsor_mchid: str
-    state: Literal["CLOSED"] | str
-    unlock_remark: NotRequired[str]
+ activity_name: str
+ activity_remark: str
+ amount: int
+ budget_id: str
+ closed_time: NotRequired[str]
+ out_budget_no: str
+ sp_mchid: str
+ sponsor_mchid: str
+ state: Literal["CLOSED"] | str
+ unlock_remark: NotRequired[str]
 class BudgetFinished(TypedDict):
-    activity_name: str
-    activity_remark: str
-    amount: int
-    budget_id: str
-    finished_time: NotRequired[str]
-    out_budget_no: str
-    sp_mchid: str
-    sponsor_mchid: str
-    state: Literal["FINISHED"] | str
-    unlock_remark: NotRequired[str]
+ activity_name: str
+ activity_remark: str
+ amount: int
+ budget_id: str
+ finished_time: NotRequired[str]
+ out_budget_no: str
+ sp_mchid: str
+ sponsor_mchid: str
+ state: Literal["FINISHED"] | str
+ unlock_remark: NotRequired[str]
 class BudgetLocked(TypedDict):
-    activity_name: str
-    activity_remark: str
-    amount: int
-    budget_id: str
-    locked_time: NotRequired[str]
-    out_budget_no: str
-    sp_mchid: str
-    sponsor_mchid: str
-    state: Literal["LOCKED"] | str
+ activity_name: str
+ activity_remark: str
+ amount: int
+ budget_id: str
+ locked_time: NotRequired[str]
+ out_budget_no: str
+ sp_mchid: str
+ sponsor_mchid: str
+ state: Literal["LOCKED"] | str
 class ComplaintCreate(TypedDict):
-    action_type: Literal["CREATE_COMPLAINT", "CONTINUE_COMPLAINT", "USER_RESPONSE", "RESPONSE_BY_PLATFORM", "SELLER_REFUND", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "MERCHANT_APPROVE_REFUND", "MERCHANT_REJECT_REFUND", "REFUND_SUCCESS"] | str
-    complaint_id: str
+ action_type: Literal["CREATE_COMPLAINT", "CONTINUE_COMPLAINT", "USER_RESPONSE", "RESPONSE_BY_PLATFORM", "SELLER_REFUND", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "MERCHANT_APPROVE_REFUND", "MERCHANT_REJECT_REFUND", "REFUND_SUCCESS"] | str
+ complaint_id: str
 class ComplaintStateChange(TypedDict):
-    action_type: Literal["CREATE_COMPLAINT", "CONTINUE_COMPLAINT", "USER_RESPONSE", "RESPONSE_BY_PLATFORM", "SELLER_REFUND", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "MERCHANT_APPROVE_REFUND", "MERCHANT_REJECT_REFUND", "REFUND_SUCCESS"] | str
-    complaint_id: str
+ action_type: Literal["CREATE_COMPLAINT", "CONTINUE_COMPLAINT", "USER_RESPONSE", "RESPONSE_BY_PLATFORM", "SELLER_REFUND", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "MERCHANT_APPROVE_REFUND", "MERCHANT_REJECT_REFUND", "REFUND_SUCCESS"] | str
+ complaint_id: str
 class CouponSend(TypedDict):
-    act_id: NotRequired[str]
-    attach_info: NotRequired["CouponSendAttachInfo"]
-    coupon_code: str
-    event_type: NotRequired[Literal["EVENT_TYPE_BUSICOUPON_SEND"] | str]
-    openid: NotRequired[str]
-    send_channel: Literal["BUSICOUPON_SEND_CHANNEL_MINIAPP", "BUSICOUPON_SEND_CHANNEL_API", "BUSICOUPON_SEND_CHANNEL_PAYGIFT", "BUSICOUPON_SEND_CHANNEL_H5", "BUSICOUPON_SEND_CHANNEL_FTOF", "BUSICOUPON_SEND_CHANNEL_MEMBERCARD_ACT", "BUSICOUPON_SEND_CHANNEL_HALL", "BUSICOUPON_SEND_CHANNEL_JSAPI", "JSAPI", "BUSICOUPON_SEND_CHANNEL_MINI_APP_LIVE", "BUSICOUPON_SEND_CHANNEL_WECHAT_SEARCH", "BUSICOUPON_SEND_CHANNEL_PAY_HAS_DISCOUNT", "BUSICOUPON_SEND_CHANNEL_WECHAT_AD", "BUSICOUPON_SEND_CHANNEL_RIGHTS_PLATFORM", "BUSICOUPON_SEND_CHANNEL_RECEIVE_MONEY_GIFT", "BUSICOUPON_SEND_CHANNEL_MEMBER_PAY_RIGHT", "BUSICOUPON_SEND_CHANNEL_BUSI_SMART_RETAIL", "BUSICOUPON_SEND_CHANNEL_FINDER_LIVEROOM"] | str
-    send_merchant: str
-    send_time: str
-    stock_id: str
-    unionid: NotRequired[str]
+ act_id: NotRequired[str]
+ attach_info: NotRequired["CouponSendAttachInfo"]
+ coupon_code: str
+ event_type: NotRequired[Literal["EVENT_TYPE_BUSICOUPON_SEND"] | str]
+ openid: NotRequired[str]
+ send_channel: Literal["BUSICOUPON_SEND_CHANNEL_MINIAPP", "BUSICOUPON_SEND_CHANNEL_API", "BUSICOUPON_SEND_CHANNEL_PAYGIFT", "BUSICOUPON_SEND_CHANNEL_H5", "BUSICOUPON_SEND_CHANNEL_FTOF", "BUSICOUPON_SEND_CHANNEL_MEMBERCARD_ACT", "BUSICOUPON_SEND_CHANNEL_HALL", "BUSICOUPON_SEND_CHANNEL_JSAPI", "JSAPI", "BUSICOUPON_SEND_CHANNEL_MINI_APP_LIVE", "BUSICOUPON_SEND_CHANNEL_WECHAT_SEARCH", "BUSICOUPON_SEND_CHANNEL_PAY_HAS_DISCOUNT", "BUSICOUPON_SEND_CHANNEL_WECHAT_AD", "BUSICOUPON_SEND_CHANNEL_RIGHTS_PLATFORM", "BUSICOUPON_SEND_CHANNEL_RECEIVE_MONEY_GIFT", "BUSICOUPON_SEND_CHANNEL_MEMBER_PAY_RIGHT", "BUSICOUPON_SEND_CHANNEL_BUSI_SMART_RETAIL", "BUSICOUPON_SEND_CHANNEL_FINDER_LIVEROOM"] | str
+ send_merchant: str
+ send_time: str
+ stock_id: str
+ unionid: NotRequired[str]
 class CouponSendAttachInfo(TypedDict):
-    act_code: NotRequired[str]
-    activity_id: NotRequired[str]
-    card_id: NotRequired[str]
-    code: NotRequired[str]
-    country_code: NotRequired[str]
-    hall_belong_mch_id: NotRequired[int]
-    hall_code: NotRequired[str]
-    phone_number: NotRequired[str]
-    transaction_id: NotRequired[str]
+ act_code: NotRequired[str]
+ activity_id: NotRequired[str]
+ card_id: NotRequired[str]
+ code: NotRequired[str]
+ country_code: NotRequired[str]
+ hall_belong_mch_id: NotRequired[int]
+ hall_code: NotRequired[str]
+ phone_number: NotRequired[str]
+ transaction_id: NotRequired[str]
 class CouponUse(TypedDict):
-    available_begin_time: str
-    available_end_time: str
-    business_type: NotRequired[Literal["MULTIUSE"] | str]
-    consume_information: NotRequired["CouponUseConsumeInformation"]
-    coupon_id: str
-    coupon_name: str
-    coupon_type: str
-    create_time: str
-    description: str
-    discount_to: NotRequired["CouponUseDiscountTo"]
-    no_cash: bool
-    normal_coupon_information: NotRequired["CouponUseNormalCouponInformation"]
-    singleitem: bool
-    singleitem_discount_off: NotRequired["CouponUseSingleitemDiscountOff"]
-    status: str
-    stock_creator_mchid: str
-    stock_id: str
+ available_begin_time: str
+ available_end_time: str
+ business_type: NotRequired[Literal["MULTIUSE"] | str]
+ consume_information: NotRequired["CouponUseConsumeInformation"]
+ coupon_id: str
+ coupon_name: str
+ coupon_type: str
+ create_time: str
+ description: str
+ discount_to: NotRequired["CouponUseDiscountTo"]
+ no_cash: bool
+ normal_coupon_information: NotRequired["CouponUseNormalCouponInformation"]
+ singleitem: bool
+ singleitem_discount_off: NotRequired["CouponUseSingleitemDiscountOff"]
+ status: str
+ stock_creator_mchid: str
+ stock_id: str
 class CouponUseConsumeInformation(TypedDict):
-    consume_amount: int
-    consume_mchid: str
-    consume_time: str
-    goods_detail: NotRequired["list[CouponUseConsumeInformationGoodsDetail]"]
-    transaction_id: str
+ consume_amount: int
+ consume_mchid: str
+ consume_time: str
+ goods_detail: NotRequired["list[CouponUseConsumeInformationGoodsDetail]"]
+ transaction_id: str
 class CouponUseConsumeInformationGoodsDetail(TypedDict):
-    discount_amount: int
-    goods_id: str
-    price: int
-    quantity: int
+ discount_amount: int
+ goods_id: str
+ price: int
+ quantity: int
 class CouponUseDiscountTo(TypedDict):
-    cut_to_price: NotRequired[int]
-    max_price: NotRequired[int]
+ cut_to_price: NotRequired[int]
+ max_price: NotRequired[int]
 class CouponUseNormalCouponInformation(TypedDict):
-    coupon_amount: int
-    transaction_minimum: int
+ coupon_amount: int
+ transaction_minimum: int
 class CouponUseSingleitemDiscountOff(TypedDict):
-    single_price_max: NotRequired[int]
+ single_price_max: NotRequired[int]
 class CreditRepaymentDeductionPay(TypedDict):
-    appid: str
-    attach: NotRequired[str]
-    contract_id: str
-    deduct_amount: str
-    description: str
-    openid: str
-    order_state: Literal["DEDUCT_ORDER_STATE_PAY_SUCCESS"] | str
-    out_record_id: str
-    out_trade_no: str
-    pay_success_amount: NotRequired[str]
-    sp_mchid: str
-    sub_appid: str
-    sub_mchid: str
-    transaction_id: NotRequired[str]
+ appid: str
+ attach: NotRequired[str]
+ contract_id: str
+ deduct_amount: str
+ description: str
+ openid: str
+ order_state: Literal["DEDUCT_ORDER_STATE_PAY_SUCCESS"] | str
+ out_record_id: str
+ out_trade_no: str
+ pay_success_amount: NotRequired[str]
+ sp_mchid: str
+ sub_appid: str
+ sub_mchid: str
+ transaction_id: NotRequired[str]
 class CreditRepaymentSignContract(TypedDict):
-    appid: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["CONTRACT_STATE_INVALID", "CONTRACT_STATE_EFFECTIVE", "CONTRACT_STATE_TERMINATED"] | str
-    contract_terminated_mode: Literal["TERMINATION_MODE_INVALID", "TERMINATION_MODE_BY_USER", "TERMINATION_MODE_BY_MERCHANT", "TERMINATION_MODE_BY_CUSTOMER_SERVICE"] | str
-    contract_terminated_time: NotRequired[str]
-    contract_termination_remark: NotRequired[str]
-    display_name: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
-    repayment_amount_limit: str
-    repayment_day: NotRequired[int]
-    sp_mchid: str
+ appid: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["CONTRACT_STATE_INVALID", "CONTRACT_STATE_EFFECTIVE", "CONTRACT_STATE_TERMINATED"] | str
+ contract_terminated_mode: Literal["TERMINATION_MODE_INVALID", "TERMINATION_MODE_BY_USER", "TERMINATION_MODE_BY_MERCHANT", "TERMINATION_MODE_BY_CUSTOMER_SERVICE"] | str
+ contract_terminated_time: NotRequired[str]
+ contract_termination_remark: NotRequired[str]
+ display_name: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
+ repayment_amount_limit: str
+ repayment_day: NotRequired[int]
+ sp_mchid: str
 class CreditRepaymentTerminateContract(TypedDict):
-    appid: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["CONTRACT_STATE_INVALID", "CONTRACT_STATE_EFFECTIVE", "CONTRACT_STATE_TERMINATED"] | str
-    contract_terminated_mode: Literal["TERMINATION_MODE_INVALID", "TERMINATION_MODE_BY_USER", "TERMINATION_MODE_BY_MERCHANT", "TERMINATION_MODE_BY_CUSTOMER_SERVICE"] | str
-    contract_terminated_time: NotRequired[str]
-    contract_termination_remark: NotRequired[str]
-    display_name: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
-    repayment_amount_limit: str
-    repayment_day: NotRequired[int]
-    sp_mchid: str
+ appid: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["CONTRACT_STATE_INVALID", "CONTRACT_STATE_EFFECTIVE", "CONTRACT_STATE_TERMINATED"] | str
+ contract_terminated_mode: Literal["TERMINATION_MODE_INVALID", "TERMINATION_MODE_BY_USER", "TERMINATION_MODE_BY_MERCHANT", "TERMINATION_MODE_BY_CUSTOMER_SERVICE"] | str
+ contract_terminated_time: NotRequired[str]
+ contract_termination_remark: NotRequired[str]
+ display_name: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
+ repayment_amount_limit: str
+ repayment_day: NotRequired[int]
+ sp_mchid: str
 class CrossBorderPayGetMchInfo(TypedDict):
-    acq_tid: str
-    bank_type: str
-    qr_cd_mp: str
+ acq_tid: str
+ bank_type: str
+ qr_cd_mp: str
 class CrossBorderPayPushOrderInfo(TypedDict):
-    acq_tid: str
-    amount: "CrossBorderPayPushOrderInfoAmount"
-    bank_type: str
-    openid: str
+ acq_tid: str
+ amount: "CrossBorderPayPushOrderInfoAmount"
+ bank_type: str
+ openid: str
 class CrossBorderPayPushOrderInfoAmount(TypedDict):
-    currency: NotRequired[str]
-    total: int
+ currency: NotRequired[str]
+ total: int
 class DeliveryPlanChange(TypedDict):
-    audit_state: Literal["PROCESSING", "PASSED", "REJECTED"] | str
-    change_reason: str
-    modify_time: str
-    plan_id: NotRequired[str]
-    plan_state: Literal["CREATED", "DELIVERING", "PLAN_TERMINATED", "PAUSED", "TERMINATED", "EXPIRED"] | str
+ audit_state: Literal["PROCESSING", "PASSED", "REJECTED"] | str
+ change_reason: str
+ modify_time: str
+ plan_id: NotRequired[str]
+ plan_state: Literal["CREATED", "DELIVERING", "PLAN_TERMINATED", "PAUSED", "TERMINATED", "EXPIRED"] | str
 class DiscountCardAgreementEnded(TypedDict):
-    appid: NotRequired[str]
-    card_id: NotRequired[str]
-    card_template_id: NotRequired[str]
-    create_time: NotRequired[str]
-    mchid: NotRequired[str]
-    objectives: NotRequired["list[DiscountCardAgreementEndedObjectives]"]
-    openid: NotRequired[str]
-    out_card_code: NotRequired[str]
-    rewards: NotRequired["list[DiscountCardAgreementEndedRewards]"]
-    state: NotRequired[str]
-    time_range: NotRequired["DiscountCardAgreementEndedTimeRange"]
-    total_amount: NotRequired[str]
-    unfinished_reason: NotRequired[str]
+ appid: NotRequired[str]
+ card_id: NotRequired[str]
+ card_template_id: NotRequired[str]
+ create_time: NotRequired[str]
+ mchid: NotRequired[str]
+ objectives: NotRequired["list[DiscountCardAgreementEndedObjectives]"]
+ openid: NotRequired[str]
+ out_card_code: NotRequired[str]
+ rewards: NotRequired["list[DiscountCardAgreementEndedRewards]"]
+ state: NotRequired[str]
+ time_range: NotRequired["DiscountCardAgreementEndedTimeRange"]
+ total_amount: NotRequired[str]
+ unfinished_reason: NotRequired[str]
 class DiscountCardAgreementEndedObjectives(TypedDict):
-    objective_id: NotRequired[str]
+ objective_id: NotRequired[str]
 class DiscountCardAgreementEndedRewards(TypedDict):
-    reward_id: NotRequired[str]
+ reward_id: NotRequired[str]
 class DiscountCardAgreementEndedTimeRange(TypedDict):
-    begin_time: NotRequired[str]
-    end_time: NotRequired[str]
+ begin_time: NotRequired[str]
+ end_time: NotRequired[str]
 class DiscountCardGetCard(TypedDict):
-    appid: NotRequired[str]
-    card_id: NotRequired[str]
-    card_template_id: NotRequired[str]
-    create_time: NotRequired[str]
-    mchid: NotRequired[str]
-    objectives: NotRequired["list[DiscountCardGetCardObjectives]"]
-    openid: NotRequired[str]
-    out_card_code: NotRequired[str]
-    rewards: NotRequired["list[DiscountCardGetCardRewards]"]
-    state: NotRequired[str]
-    time_range: NotRequired["DiscountCardGetCardTimeRange"]
-    total_amount: NotRequired[str]
-    unfinished_reason: NotRequired[str]
+ appid: NotRequired[str]
+ card_id: NotRequired[str]
+ card_template_id: NotRequired[str]
+ create_time: NotRequired[str]
+ mchid: NotRequired[str]
+ objectives: NotRequired["list[DiscountCardGetCardObjectives]"]
+ openid: NotRequired[str]
+ out_card_code: NotRequired[str]
+ rewards: NotRequired["list[DiscountCardGetCardRewards]"]
+ state: NotRequired[str]
+ time_range: NotRequired["DiscountCardGetCardTimeRange"]
+ total_amount: NotRequired[str]
+ unfinished_reason: NotRequired[str]
 class DiscountCardGetCardObjectives(TypedDict):
-    objective_id: NotRequired[str]
+ objective_id: NotRequired[str]
 class DiscountCardGetCardRewards(TypedDict):
-    reward_id: NotRequired[str]
+ reward_id: NotRequired[str]
 class DiscountCardGetCardTimeRange(TypedDict):
-    begin_time: NotRequired[str]
-    end_time: NotRequired[str]
+ begin_time: NotRequired[str]
+ end_time: NotRequired[str]
 class DiscountCardSettlement(TypedDict):
-    appid: NotRequired[str]
-    card_id: NotRequired[str]
-    card_template_id: NotRequired[str]
-    create_time: NotRequired[str]
-    mchid: NotRequired[str]
-    objectives: NotRequired["list[DiscountCardSettlementObjectives]"]
-    openid: NotRequired[str]
-    out_card_code: NotRequired[str]
-    rewards: NotRequired["list[DiscountCardSettlementRewards]"]
-    state: NotRequired[str]
-    time_range: NotRequired["DiscountCardSettlementTimeRange"]
-    total_amount: NotRequired[str]
-    unfinished_reason: NotRequired[str]
+ appid: NotRequired[str]
+ card_id: NotRequired[str]
+ card_template_id: NotRequired[str]
+ create_time: NotRequired[str]
+ mchid: NotRequired[str]
+ objectives: NotRequired["list[DiscountCardSettlementObjectives]"]
+ openid: NotRequired[str]
+ out_card_code: NotRequired[str]
+ rewards: NotRequired["list[DiscountCardSettlementRewards]"]
+ state: NotRequired[str]
+ time_range: NotRequired["DiscountCardSettlementTimeRange"]
+ total_amount: NotRequired[str]
+ unfinished_reason: NotRequired[str]
 class DiscountCardSettlementObjectives(TypedDict):
-    objective_id: NotRequired[str]
+ objective_id: NotRequired[str]
 class DiscountCardSettlementRewards(TypedDict):
-    reward_id: NotRequired[str]
+ reward_id: NotRequired[str]
 class DiscountCardSettlementTimeRange(TypedDict):
-    begin_time: NotRequired[str]
-    end_time: NotRequired[str]
+ begin_time: NotRequired[str]
+ end_time: NotRequired[str]
 class DiscountCardUserAccepted(TypedDict):
-    appid: NotRequired[str]
-    card_id: NotRequired[str]
-    card_template_id: NotRequired[str]
-    create_time: NotRequired[str]
-    mchid: NotRequired[str]
-    objectives: NotRequired["list[DiscountCardUserAcceptedObjectives]"]
-    openid: NotRequired[str]
-    out_card_code: NotRequired[str]
-    rewards: NotRequired["list[DiscountCardUserAcceptedRewards]"]
-    state: NotRequired[str]
-    time_range: NotRequired["DiscountCardUserAcceptedTimeRange"]
-    total_amount: NotRequired[str]
-    unfinished_reason: NotRequired[str]
+ appid: NotRequired[str]
+ card_id: NotRequired[str]
+ card_template_id: NotRequired[str]
+ create_time: NotRequired[str]
+ mchid: NotRequired[str]
+ objectives: NotRequired["list[DiscountCardUserAcceptedObjectives]"]
+ openid: NotRequired[str]
+ out_card_code: NotRequired[str]
+ rewards: NotRequired["list[DiscountCardUserAcceptedRewards]"]
+ state: NotRequired[str]
+ time_range: NotRequired["DiscountCardUserAcceptedTimeRange"]
+ total_amount: NotRequired[str]
+ unfinished_reason: NotRequired[str]
 class DiscountCardUserAcceptedObjectives(TypedDict):
-    objective_id: NotRequired[str]
+ objective_id: NotRequired[str]
 class DiscountCardUserAcceptedRewards(TypedDict):
-    reward_id: NotRequired[str]
+ reward_id: NotRequired[str]
 class DiscountCardUserAcceptedTimeRange(TypedDict):
-    begin_time: NotRequired[str]
-    end_time: NotRequired[str]
+ begin_time: NotRequired[str]
+ end_time: NotRequired[str]
 class DiscountCardUserPaid(TypedDict):
-    appid: NotRequired[str]
-    card_id: NotRequired[str]
-    card_template_id: NotRequired[str]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    out_card_code: NotRequired[str]
-    pay_information: NotRequired["DiscountCardUserPaidPayInformation"]
-    state: NotRequired[str]
-    total_amount: NotRequired[str]
-    unfinished_reason: NotRequired[str]
+ appid: NotRequired[str]
+ card_id: NotRequired[str]
+ card_template_id: NotRequired[str]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ out_card_code: NotRequired[str]
+ pay_information: NotRequired["DiscountCardUserPaidPayInformation"]
+ state: NotRequired[str]
+ total_amount: NotRequired[str]
+ unfinished_reason: NotRequired[str]
 class DiscountCardUserPaidPayInformation(TypedDict):
-    pay_amount: NotRequired[str]
-    pay_state: NotRequired[str]
-    pay_time: NotRequired[str]
-    transaction_id: NotRequired[str]
+ pay_amount: NotRequired[str]
+ pay_state: NotRequired[str]
+ pay_time: NotRequired[str]
+ transaction_id: NotRequired[str]
 class EduSchoolPayUserDebtStateUpdate(TypedDict):
-    appid: str
-    debt_count: int
-    openid: str
-    state: str
-    update_time: str
+ appid: str
+ debt_count: int
+ openid: str
+ state: str
+ update_time: str
 class EntrustRelease(TypedDict):
-    amount: NotRequired["EntrustReleaseAmount"]
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    contract_information: NotRequired["EntrustReleaseContractInformation"]
-    device_information: NotRequired["EntrustReleaseDeviceInformation"]
-    openid: NotRequired[str]
-    out_trade_no: str
-    payer: NotRequired["EntrustReleasePayer"]
-    plan_id: NotRequired[str]
-    promotion_detail: NotRequired["list[EntrustReleasePromotionDetail]"]
-    sp_mchid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_state: str
-    trade_state_description: NotRequired[str]
-    transaction_id: NotRequired[str]
+ amount: NotRequired["EntrustReleaseAmount"]
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ contract_information: NotRequired["EntrustReleaseContractInformation"]
+ device_information: NotRequired["EntrustReleaseDeviceInformation"]
+ openid: NotRequired[str]
+ out_trade_no: str
+ payer: NotRequired["EntrustReleasePayer"]
+ plan_id: NotRequired[str]
+ promotion_detail: NotRequired["list[EntrustReleasePromotionDetail]"]
+ sp_mchid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_state: str
+ trade_state_description: NotRequired[str]
+ transaction_id: NotRequired[str]
 class EntrustReleaseAmount(TypedDict):
-    currency: NotRequired[str]
-    discount_total: NotRequired[int]
-    payer_total: NotRequired[int]
-    total: int
+ currency: NotRequired[str]
+ discount_total: NotRequired[int]
+ payer_total: NotRequired[int]
+ total: int
 class EntrustReleaseContractInformation(TypedDict):
-    contract_id: NotRequired[str]
-    contract_status: Literal["ADD", "DELETE"] | str
-    create_time: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_status: Literal["ADD", "DELETE"] | str
+ create_time: NotRequired[str]
 class EntrustReleaseDeviceInformation(TypedDict):
-    device_id: NotRequired[str]
-    payer_total: str
+ device_id: NotRequired[str]
+ payer_total: str
 class EntrustReleasePayer(TypedDict):
-    openid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ openid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class EntrustReleasePromotionDetail(TypedDict):
-    amount: NotRequired[int]
-    coupon_id: NotRequired[str]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["COUPON", "DISCOUNT"] | str]
-    wechatpay_contribute: NotRequired[int]
+ amount: NotRequired[int]
+ coupon_id: NotRequired[str]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["COUPON", "DISCOUNT"] | str]
+ wechatpay_contribute: NotRequired[int]
 class EntrustSign(TypedDict):
-    appid: str
-    contract_display_account: str
-    contract_expired_time: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["SIGNED", "TERMINATED", "SIGN_FAILED", "TO_BE_RENEWED", "TERMINATE_PENDING"] | str
-    contract_terminate_info: "EntrustSignContractTerminateInfo"
-    deduct_schedule: NotRequired["EntrustSignDeductSchedule"]
-    mchid: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sp_openid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ appid: str
+ contract_display_account: str
+ contract_expired_time: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["SIGNED", "TERMINATED", "SIGN_FAILED", "TO_BE_RENEWED", "TERMINATE_PENDING"] | str
+ contract_terminate_info: "EntrustSignContractTerminateInfo"
+ deduct_schedule: NotRequired["EntrustSignDeductSchedule"]
+ mchid: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sp_openid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class EntrustSignContractTerminateInfo(TypedDict):
-    contract_terminated_time: str
-    contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
-    contract_termination_remark: NotRequired[str]
+ contract_terminated_time: str
+ contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
+ contract_termination_remark: NotRequired[str]
 class EntrustSignDeductSchedule(TypedDict):
-    deduct_amount: NotRequired["EntrustSignDeductScheduleDeductAmount"]
-    deduct_date: str
-    estimated_deduct_amount: "EntrustSignDeductScheduleEstimatedDeductAmount"
-    estimated_deduct_date: str
-    schedule_state: Literal["NO_SCHEDULED", "SCHEDULED", "PAID", "EXPIRED"] | str
-    scheduled_amount: NotRequired["EntrustSignDeductScheduleScheduledAmount"]
+ deduct_amount: NotRequired["EntrustSignDeductScheduleDeductAmount"]
+ deduct_date: str
+ estimated_deduct_amount: "EntrustSignDeductScheduleEstimatedDeductAmount"
+ estimated_deduct_date: str
+ schedule_state: Literal["NO_SCHEDULED", "SCHEDULED", "PAID", "EXPIRED"] | str
+ scheduled_amount: NotRequired["EntrustSignDeductScheduleScheduledAmount"]
 class EntrustSignDeductScheduleDeductAmount(TypedDict):
-    amount: int
-    currency: Literal["CNY"] | str
+ amount: int
+ currency: Literal["CNY"] | str
 class EntrustSignDeductScheduleEstimatedDeductAmount(TypedDict):
-    amount: int
-    currency: Literal["CNY"] | str
+ amount: int
+ currency: Literal["CNY"] | str
 class EntrustSignDeductScheduleScheduledAmount(TypedDict):
-    amount: NotRequired[int]
-    currency: NotRequired[Literal["CNY"] | str]
+ amount: NotRequired[int]
+ currency: NotRequired[Literal["CNY"] | str]
 class EntrustSigning(TypedDict):
-    amount: NotRequired["EntrustSigningAmount"]
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    contract_information: NotRequired["EntrustSigningContractInformation"]
-    device_information: "EntrustSigningDeviceInformation"
-    openid: NotRequired[str]
-    out_trade_no: str
-    payer: NotRequired["EntrustSigningPayer"]
-    plan_id: NotRequired[str]
-    promotion_detail: NotRequired["list[EntrustSigningPromotionDetail]"]
-    sp_mchid: str
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL"] | str
-    trade_state_description: NotRequired[str]
-    transaction_id: NotRequired[str]
+ amount: NotRequired["EntrustSigningAmount"]
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ contract_information: NotRequired["EntrustSigningContractInformation"]
+ device_information: "EntrustSigningDeviceInformation"
+ openid: NotRequired[str]
+ out_trade_no: str
+ payer: NotRequired["EntrustSigningPayer"]
+ plan_id: NotRequired[str]
+ promotion_detail: NotRequired["list[EntrustSigningPromotionDetail]"]
+ sp_mchid: str
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL"] | str
+ trade_state_description: NotRequired[str]
+ transaction_id: NotRequired[str]
 class EntrustSigningAmount(TypedDict):
-    currency: NotRequired[str]
-    discount_total: NotRequired[int]
-    payer_total: NotRequired[int]
-    total: int
+ currency: NotRequired[str]
+ discount_total: NotRequired[int]
+ payer_total: NotRequired[int]
+ total: int
 class EntrustSigningContractInformation(TypedDict):
-    contract_id: NotRequired[str]
-    contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
-    create_time: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
+ create_time: NotRequired[str]
 class EntrustSigningDeviceInformation(TypedDict):
-    device_id: NotRequired[str]
-    payer_total: str
+ device_id: NotRequired[str]
+ payer_total: str
 class EntrustSigningPayer(TypedDict):
-    openid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ openid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class EntrustSigningPromotionDetail(TypedDict):
-    amount: NotRequired[int]
-    coupon_id: NotRequired[str]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["COUPON", "DISCOUNT"] | str]
-    wechatpay_contribute: NotRequired[int]
+ amount: NotRequired[int]
+ coupon_id: NotRequired[str]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["COUPON", "DISCOUNT"] | str]
+ wechatpay_contribute: NotRequired[int]
 class EntrustTerminate(TypedDict):
-    contract_display_account: str
-    contract_expired_time: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["SIGNED", "TERMINATED"] | str
-    contract_terminate_info: "EntrustTerminateContractTerminateInfo"
-    deduct_schedule: NotRequired["EntrustTerminateDeductSchedule"]
-    out_contract_code: str
-    plan_id: int
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sp_openid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ contract_display_account: str
+ contract_expired_time: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["SIGNED", "TERMINATED"] | str
+ contract_terminate_info: "EntrustTerminateContractTerminateInfo"
+ deduct_schedule: NotRequired["EntrustTerminateDeductSchedule"]
+ out_contract_code: str
+ plan_id: int
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sp_openid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class EntrustTerminateContractTerminateInfo(TypedDict):
-    contract_terminated_time: NotRequired[str]
-    contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
-    contract_termination_remark: NotRequired[str]
+ contract_terminated_time: NotRequired[str]
+ contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
+ contract_termination_remark: NotRequired[str]
 class EntrustTerminateDeductSchedule(TypedDict):
-    deduct_amount: NotRequired["EntrustTerminateDeductScheduleDeductAmount"]
-    deduct_date: str
-    estimated_deduct_amount: "EntrustTerminateDeductScheduleEstimatedDeductAmount"
-    estimated_deduct_date: str
-    schedule_state: Literal["NO_SCHEDULED", "SCHEDULED", "PAID", "EXPIRED"] | str
-    scheduled_amount: NotRequired["EntrustTerminateDeductScheduleScheduledAmount"]
+ deduct_amount: NotRequired["EntrustTerminateDeductScheduleDeductAmount"]
+ deduct_date: str
+ estimated_deduct_amount: "EntrustTerminateDeductScheduleEstimatedDeductAmount"
+ estimated_deduct_date: str
+ schedule_state: Literal["NO_SCHEDULED", "SCHEDULED", "PAID", "EXPIRED"] | str
+ scheduled_amount: NotRequired["EntrustTerminateDeductScheduleScheduledAmount"]
 class EntrustTerminateDeductScheduleDeductAmount(TypedDict):
-    amount: int
-    currency: Literal["CNY"] | str
+ amount: int
+ currency: Literal["CNY"] | str
 class EntrustTerminateDeductScheduleEstimatedDeductAmount(TypedDict):
-    amount: int
-    currency: Literal["CNY"] | str
+ amount: int
+ currency: Literal["CNY"] | str
 class EntrustTerminateDeductScheduleScheduledAmount(TypedDict):
-    amount: int
-    currency: Literal["CNY"] | str
+ amount: int
+ currency: Literal["CNY"] | str
 class EntrustTerminateInquiry(TypedDict):
-    appid: str
-    code: str
-    contract_display_account: NotRequired[str]
-    contract_id: NotRequired[str]
-    contract_signed_time: NotRequired[str]
-    contract_state: NotRequired[Literal["SIGNED", "TERMINATED"] | str]
-    mchid: str
-    messsage: str
-    openid: NotRequired[str]
-    out_contract_code: str
-    out_user_code: str
-    plan_id: int
+ appid: str
+ code: str
+ contract_display_account: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_signed_time: NotRequired[str]
+ contract_state: NotRequired[Literal["SIGNED", "TERMINATED"] | str]
+ mchid: str
+ messsage: str
+ openid: NotRequired[str]
+ out_contract_code: str
+ out_user_code: str
+ plan_id: int
 class EntrustTerminateRetention(TypedDict):
-    appid: NotRequired[str]
-    contract_id: NotRequired[str]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    out_contract_code: NotRequired[str]
-    plan_id: NotRequired[int]
+ appid: NotRequired[str]
+ contract_id: NotRequired[str]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ out_contract_code: NotRequired[str]
+ plan_id: NotRequired[int]
 class FacepayUserStateChange(TypedDict):
-    appid: str
-    contract_id: str
-    mch_id: str
-    notify_create_time: str
-    openid: str
-    organization_id: str
-    out_user_id: str
-    user_id: str
+ appid: str
+ contract_id: str
+ mch_id: str
+ notify_create_time: str
+ openid: str
+ organization_id: str
+ out_user_id: str
+ user_id: str
 class FapiaoCardDiscarded(TypedDict):
-    fapiao_apply_id: str
-    fapiao_information: "list[FapiaoCardDiscardedFapiaoInformation]"
-    mchid: str
-    sub_mchid: NotRequired[str]
+ fapiao_apply_id: str
+ fapiao_information: "list[FapiaoCardDiscardedFapiaoInformation]"
+ mchid: str
+ sub_mchid: NotRequired[str]
 class FapiaoCardDiscardedFapiaoInformation(TypedDict):
-    card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
-    fapiao_id: str
-    fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
+ card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
+ fapiao_id: str
+ fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
 class FapiaoCardInserted(TypedDict):
-    fapiao_apply_id: str
-    fapiao_information: "list[FapiaoCardInsertedFapiaoInformation]"
-    mchid: str
-    sub_mchid: NotRequired[str]
+ fapiao_apply_id: str
+ fapiao_information: "list[FapiaoCardInsertedFapiaoInformation]"
+ mchid: str
+ sub_mchid: NotRequired[str]
 class FapiaoCardInsertedFapiaoInformation(TypedDict):
-    card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
-    fapiao_id: str
-    fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
+ card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
+ fapiao_id: str
+ fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
 class FapiaoIssued(TypedDict):
-    fapiao_apply_id: str
-    fapiao_information: "list[FapiaoIssuedFapiaoInformation]"
-    mchid: str
-    sub_mchid: NotRequired[str]
+ fapiao_apply_id: str
+ fapiao_information: "list[FapiaoIssuedFapiaoInformation]"
+ mchid: str
+ sub_mchid: NotRequired[str]
 class FapiaoIssuedFapiaoInformation(TypedDict):
-    card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
-    fapiao_id: str
-    fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
+ card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
+ fapiao_id: str
+ fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
 class FapiaoReversed(TypedDict):
-    fapiao_apply_id: str
-    fapiao_information: "list[FapiaoReversedFapiaoInformation]"
-    mchid: str
-    sub_mchid: NotRequired[str]
+ fapiao_apply_id: str
+ fapiao_information: "list[FapiaoReversedFapiaoInformation]"
+ mchid: str
+ sub_mchid: NotRequired[str]
 class FapiaoReversedFapiaoInformation(TypedDict):
-    card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
-    fapiao_id: str
-    fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
+ card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
+ fapiao_id: str
+ fapiao_status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED"] | str
 class FapiaoUserApplied(TypedDict):
-    apply_time: str
-    fapiao_apply_id: str
-    mchid: str
-    sub_mchid: NotRequired[str]
+ apply_time: str
+ fapiao_apply_id: str
+ mchid: str
+ sub_mchid: NotRequired[str]
 class HirePowerBankReceiveInsurance(TypedDict):
-    claimed_count: int
-    max_claim_count: int
-    openid: str
-    order_begin_time: NotRequired[str]
-    order_end_time: NotRequired[str]
-    order_id: str
-    order_receive_state: str
-    order_receive_time: str
-    out_order_no: str
+ claimed_count: int
+ max_claim_count: int
+ openid: str
+ order_begin_time: NotRequired[str]
+ order_end_time: NotRequired[str]
+ order_id: str
+ order_receive_state: str
+ order_receive_time: str
+ out_order_no: str
 class InsuranceEntrustRenew(TypedDict):
-    appid: str
-    contract_expired_time: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["SIGNED", "TERMINATED"] | str
-    contract_terminate_info: "InsuranceEntrustRenewContractTerminateInfo"
-    insured_display_name: str
-    mchid: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
+ appid: str
+ contract_expired_time: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["SIGNED", "TERMINATED"] | str
+ contract_terminate_info: "InsuranceEntrustRenewContractTerminateInfo"
+ insured_display_name: str
+ mchid: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
 class InsuranceEntrustRenewContractTerminateInfo(TypedDict):
-    contract_terminated_time: str
-    contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
-    contract_termination_remark: NotRequired[str]
+ contract_terminated_time: str
+ contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
+ contract_termination_remark: NotRequired[str]
 class InsuranceEntrustSign(TypedDict):
-    appid: str
-    contract_expired_time: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["SIGNED", "TERMINATED"] | str
-    contract_terminate_info: "InsuranceEntrustSignContractTerminateInfo"
-    insured_display_name: str
-    mchid: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
+ appid: str
+ contract_expired_time: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["SIGNED", "TERMINATED"] | str
+ contract_terminate_info: "InsuranceEntrustSignContractTerminateInfo"
+ insured_display_name: str
+ mchid: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
 class InsuranceEntrustSignContractTerminateInfo(TypedDict):
-    contract_terminated_time: str
-    contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
-    contract_termination_remark: NotRequired[str]
+ contract_terminated_time: str
+ contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
+ contract_termination_remark: NotRequired[str]
 class InsuranceEntrustTerminate(TypedDict):
-    appid: str
-    contract_expired_time: str
-    contract_id: str
-    contract_signed_time: str
-    contract_state: Literal["SIGNED", "TERMINATED"] | str
-    contract_terminate_info: "InsuranceEntrustTerminateContractTerminateInfo"
-    insured_display_name: str
-    mchid: str
-    openid: str
-    out_contract_code: str
-    plan_id: int
+ appid: str
+ contract_expired_time: str
+ contract_id: str
+ contract_signed_time: str
+ contract_state: Literal["SIGNED", "TERMINATED"] | str
+ contract_terminate_info: "InsuranceEntrustTerminateContractTerminateInfo"
+ insured_display_name: str
+ mchid: str
+ openid: str
+ out_contract_code: str
+ plan_id: int
 class InsuranceEntrustTerminateContractTerminateInfo(TypedDict):
-    contract_terminated_time: str
-    contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
-    contract_termination_remark: NotRequired[str]
+ contract_terminated_time: str
+ contract_termination_mode: Literal["USER_TERMINATE", "MCH_API_TERMINATE", "API", "WEPAY_WEB_TERMINATE", "CUSTOMER_SERVICE_TERMINATE", "SYSTEM_TERMINATE"] | str
+ contract_termination_remark: NotRequired[str]
 class InsurancePolicyManagementGranted(TypedDict):
-    auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_INEFFECTIE"] | str
-    insurance_name: str
-    out_insurance_no: str
-    user_auth_time: str
+ auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_INEFFECTIE"] | str
+ insurance_name: str
+ out_insurance_no: str
+ user_auth_time: str
 class MallAuthActivateCard(TypedDict):
-    auth_type: str
-    code: str
-    mchid: str
-    openid: str
+ auth_type: str
+ code: str
+ mchid: str
+ openid: str
 class MallRefundSuccess(TypedDict):
-    appid: str
-    mchid: str
-    merchant_name: str
-    openid: str
-    pay_amount: int
-    refund_amount: int
-    refund_id: str
-    refund_time: str
-    shop_name: str
-    shop_number: str
-    transaction_id: str
+ appid: str
+ mchid: str
+ merchant_name: str
+ openid: str
+ pay_amount: int
+ refund_amount: int
+ refund_id: str
+ refund_time: str
+ shop_name: str
+ shop_number: str
+ transaction_id: str
 class MallTransactionSuccess(TypedDict):
-    amount: int
-    appid: str
-    commit_tag: NotRequired[str]
-    mchid: str
-    merchant_name: str
-    openid: str
-    shop_name: str
-    shop_number: str
-    time_end: str
-    transaction_id: str
+ amount: int
+ appid: str
+ commit_tag: NotRequired[str]
+ mchid: str
+ merchant_name: str
+ openid: str
+ shop_name: str
+ shop_number: str
+ time_end: str
+ transaction_id: str
 class ManagerecordChange(TypedDict):
-    manage_record_id: str
-    manage_record_state: Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str
-    sub_mchid: str
+ manage_record_id: str
+ manage_record_state: Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str
+ sub_mchid: str
 class MchtransferAuthorizationClosed(TypedDict):
-    appid: str
-    authorization_id: str
-    authorize_time: str
-    close_info: NotRequired["MchtransferAuthorizationClosedCloseInfo"]
-    openid: str
-    out_authorization_no: str
-    state: Literal["TAKING_EFFECT", "CLOSED"] | str
-    user_display_name: str
+ appid: str
+ authorization_id: str
+ authorize_time: str
+ close_info: NotRequired["MchtransferAuthorizationClosedCloseInfo"]
+ openid: str
+ out_authorization_no: str
+ state: Literal["TAKING_EFFECT", "CLOSED"] | str
+ user_display_name: str
 class MchtransferAuthorizationClosedCloseInfo(TypedDict):
-    close_reason: Literal["CLOSE_VIA_MCH_API", "USER_CLOSE"] | str
-    close_time: str
+ close_reason: Literal["CLOSE_VIA_MCH_API", "USER_CLOSE"] | str
+ close_time: str
 class MchtransferAuthorizationConfirmed(TypedDict):
-    appid: str
-    authorization_id: str
-    authorize_time: str
-    close_info: NotRequired["MchtransferAuthorizationConfirmedCloseInfo"]
-    openid: str
-    out_authorization_no: str
-    state: Literal["TAKING_EFFECT", "CLOSED"] | str
-    user_display_name: str
+ appid: str
+ authorization_id: str
+ authorize_time: str
+ close_info: NotRequired["MchtransferAuthorizationConfirmedCloseInfo"]
+ openid: str
+ out_authorization_no: str
+ state: Literal["TAKING_EFFECT", "CLOSED"] | str
+ user_display_name: str
 class MchtransferAuthorizationConfirmedCloseInfo(TypedDict):
-    close_reason: Literal["CLOSE_VIA_MCH_API", "USER_CLOSE"] | str
-    close_time: str
+ close_reason: Literal["CLOSE_VIA_MCH_API", "USER_CLOSE"] | str
+ close_time: str
 class MchtransferBatchClosed(TypedDict):
-    batch_id: str
-    batch_status: Literal["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
-    close_reason: Literal["CLOSED", "OVERDUE_CLOSE", "TRANSFER_SCENE_INVALID"] | str
-    mchid: str
-    out_batch_no: str
-    total_amount: int
-    total_num: int
-    update_time: str
+ batch_id: str
+ batch_status: Literal["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
+ close_reason: Literal["CLOSED", "OVERDUE_CLOSE", "TRANSFER_SCENE_INVALID"] | str
+ mchid: str
+ out_batch_no: str
+ total_amount: int
+ total_num: int
+ update_time: str
 class MchtransferBatchFinished(TypedDict):
-    batch_id: str
-    batch_status: Literal["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
-    fail_amount: int
-    fail_num: int
-    out_batch_no: str
-    success_amount: int
-    success_num: int
-    total_amount: int
-    total_num: int
-    update_time: str
+ batch_id: str
+ batch_status: Literal["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
+ fail_amount: int
+ fail_num: int
+ out_batch_no: str
+ success_amount: int
+ success_num: int
+ total_amount: int
+ total_num: int
+ update_time: str
 class MchtransferBillFinished(TypedDict):
-    create_time: str
-    fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "ACCOUNT_NOT_EXIST", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_PARAM_ERROR", "BANK_CARD_STATUS_ABNORMAL", "BLOCK_B2C_USERLIMITAMOUNT_BSRULE_MONTH", "BLOCK_B2C_USERLIMITAMOUNT_MONTH", "DAY_RECEIVED_COUNT_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "EXCEEDED_ESTIMATED_AMOUNT", "ID_CARD_NOT_CORRECT", "MCH_CANCEL", "MERCHANT_REJECT", "MERCHANT_NOT_CONFIRM", "NAME_NOT_CORRECT", "OPENID_INVALID", "OTHER_FAIL_REASON_TYPE", "OVERDUE_CLOSE", "PAYEE_ACCOUNT_ABNORMAL", "PAYER_ACCOUNT_ABNORMAL", "PRODUCT_AUTH_CHECK_FAIL", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "REAL_NAME_CHECK_FAIL", "RECEIVE_ACCOUNT_NOT_CONFIGURE", "RESERVATION_INFO_NOT_MATCH", "RESERVATION_SCENE_NOT_MATCH", "RESERVATION_STATE_INVALID", "TRANSFER_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL", "TRANSFER_RISK", "TRANSFER_SCENE_INVALID", "TRANSFER_SCENE_UNAVAILABLE", "RELATED_ORDER_TRANSFER_AMOUNT_EXCEED", "RELATED_ORDER_TRANSFER_COUNT_EXCEED", "BUDGET_NOT_ENOUGH"] | str]
-    mch_id: NotRequired[str]
-    mchid: NotRequired[str]
-    openid: str
-    out_bill_no: str
-    payment_method_type: NotRequired[str]
-    state: Literal["ACCEPTED", "PROCESSING", "WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS", "FAIL", "CANCELING", "CANCELLED"] | str
-    sub_mchid: NotRequired[str]
-    transfer_amount: int
-    transfer_bill_no: str
-    update_time: str
+ create_time: str
+ fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "ACCOUNT_NOT_EXIST", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_PARAM_ERROR", "BANK_CARD_STATUS_ABNORMAL", "BLOCK_B2C_USERLIMITAMOUNT_BSRULE_MONTH", "BLOCK_B2C_USERLIMITAMOUNT_MONTH", "DAY_RECEIVED_COUNT_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "EXCEEDED_ESTIMATED_AMOUNT", "ID_CARD_NOT_CORRECT", "MCH_CANCEL", "MERCHANT_REJECT", "MERCHANT_NOT_CONFIRM", "NAME_NOT_CORRECT", "OPENID_INVALID", "OTHER_FAIL_REASON_TYPE", "OVERDUE_CLOSE", "PAYEE_ACCOUNT_ABNORMAL", "PAYER_ACCOUNT_ABNORMAL", "PRODUCT_AUTH_CHECK_FAIL", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "REAL_NAME_CHECK_FAIL", "RECEIVE_ACCOUNT_NOT_CONFIGURE", "RESERVATION_INFO_NOT_MATCH", "RESERVATION_SCENE_NOT_MATCH", "RESERVATION_STATE_INVALID", "TRANSFER_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL", "TRANSFER_RISK", "TRANSFER_SCENE_INVALID", "TRANSFER_SCENE_UNAVAILABLE", "RELATED_ORDER_TRANSFER_AMOUNT_EXCEED", "RELATED_ORDER_TRANSFER_COUNT_EXCEED", "BUDGET_NOT_ENOUGH"] | str]
+ mch_id: NotRequired[str]
+ mchid: NotRequired[str]
+ openid: str
+ out_bill_no: str
+ payment_method_type: NotRequired[str]
+ state: Literal["ACCEPTED", "PROCESSING", "WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS", "FAIL", "CANCELING", "CANCELLED"] | str
+ sub_mchid: NotRequired[str]
+ transfer_amount: int
+ transfer_bill_no: str
+ update_time: str
 class MchtransferQqwalletbillFinished(TypedDict):
-    appid: str
-    create_time: str
-    fail_reason: NotRequired[str]
-    mchid: str
-    openid: NotRequired[str]
-    out_bill_no: str
-    state: Literal["ACCEPTED", "PROCESSING", "WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS", "FAIL", "CANCELING", "CANCELLED"] | str
-    transfer_amount: int
-    transfer_bill_no: str
-    transfer_remark: str
-    update_time: str
-    user_name: NotRequired[str]
-    user_qq: NotRequired[str]
+ appid: str
+ create_time: str
+ fail_reason: NotRequired[str]
+ mchid: str
+ openid: NotRequired[str]
+ out_bill_no: str
+ state: Literal["ACCEPTED", "PROCESSING", "WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS", "FAIL", "CANCELING", "CANCELLED"] | str
+ transfer_amount: int
+ transfer_bill_no: str
+ transfer_remark: str
+ update_time: str
+ user_name: NotRequired[str]
+ user_qq: NotRequired[str]
 class MedicalInsuranceSuccess(TypedDict):
-    appid: str
-    attach: NotRequired[str]
-    callback_url: str
-    cash_add_detail: NotRequired["MedicalInsuranceSuccessCashAddDetail"]
-    cash_reduce_detail: NotRequired["MedicalInsuranceSuccessCashReduceDetail"]
-    channel_no: NotRequired[str]
-    city_id: str
-    extends: NotRequired[str]
-    geo_location: NotRequired[str]
-    med_ins_order_create_time: NotRequired[str]
-    med_ins_pay_status: NotRequired[Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str]
-    med_ins_test_env: NotRequired[bool]
-    med_inst_name: str
-    med_inst_no: str
-    mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
-    mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
-    mix_trade_no: str
-    openid: NotRequired[str]
-    order_type: NotRequired[Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str]
-    out_trade_no: str
-    paid_time: NotRequired[str]
-    passthrough_request_content: NotRequired["MedicalInsuranceSuccessPassthroughRequestContent"]
-    passthrough_response_content: NotRequired["MedicalInsuranceSuccessPassthroughResponseContent"]
-    pay_auth_no: NotRequired[str]
-    pay_for_relatives: NotRequired[bool]
-    pay_order_id: NotRequired[str]
-    prepay_id: NotRequired[str]
-    self_pay_status: NotRequired[Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str]
-    serial_no: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ appid: str
+ attach: NotRequired[str]
+ callback_url: str
+ cash_add_detail: NotRequired["MedicalInsuranceSuccessCashAddDetail"]
+ cash_reduce_detail: NotRequired["MedicalInsuranceSuccessCashReduceDetail"]
+ channel_no: NotRequired[str]
+ city_id: str
+ extends: NotRequired[str]
+ geo_location: NotRequired[str]
+ med_ins_order_create_time: NotRequired[str]
+ med_ins_pay_status: NotRequired[Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str]
+ med_ins_test_env: NotRequired[bool]
+ med_inst_name: str
+ med_inst_no: str
+ mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
+ mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
+ mix_trade_no: str
+ openid: NotRequired[str]
+ order_type: NotRequired[Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str]
+ out_trade_no: str
+ paid_time: NotRequired[str]
+ passthrough_request_content: NotRequired["MedicalInsuranceSuccessPassthroughRequestContent"]
+ passthrough_response_content: NotRequired["MedicalInsuranceSuccessPassthroughResponseContent"]
+ pay_auth_no: NotRequired[str]
+ pay_for_relatives: NotRequired[bool]
+ pay_order_id: NotRequired[str]
+ prepay_id: NotRequired[str]
+ self_pay_status: NotRequired[Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str]
+ serial_no: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class MedicalInsuranceSuccessCashAddDetail(TypedDict):
-    cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
+ cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
 class MedicalInsuranceSuccessCashReduceDetail(TypedDict):
-    cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
+ cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
 class MedicalInsuranceSuccessPassthroughRequestContent(TypedDict):
-    payAuthNo: NotRequired[str]
-    payOrdId: NotRequired[str]
-    setlLatlnt: NotRequired[str]
+ payAuthNo: NotRequired[str]
+ payOrdId: NotRequired[str]
+ setlLatlnt: NotRequired[str]
 class MedicalInsuranceSuccessPassthroughResponseContent(TypedDict):
-    payAuthNo: NotRequired[str]
-    payOrdId: NotRequired[str]
-    setlLatlnt: NotRequired[str]
+ payAuthNo: NotRequired[str]
+ payOrdId: NotRequired[str]
+ setlLatlnt: NotRequired[str]
 class MembercardAcceptCard(TypedDict):
-    card_id: str
-    code: NotRequired[str]
-    event_time: str
-    event_type: Literal["NEW_ACTIVATE", "RECOVER", "MEMBER_CARD_ACCEPT_BY_PHONE_NUMBER"] | str
-    openid: str
-    outer_str: NotRequired[str]
-    phone_number: NotRequired[str]
-    unionid: NotRequired[str]
+ card_id: str
+ code: NotRequired[str]
+ event_time: str
+ event_type: Literal["NEW_ACTIVATE", "RECOVER", "MEMBER_CARD_ACCEPT_BY_PHONE_NUMBER"] | str
+ openid: str
+ outer_str: NotRequired[str]
+ phone_number: NotRequired[str]
+ unionid: NotRequired[str]
 class MembercardActivateCard(TypedDict):
-    activate_scene: Literal["NEW_ACTIVATE", "RECOVER"] | str
-    card_id: str
-    code: NotRequired[str]
-    event_time: str
-    event_type: Literal["MEMBER_CARD_ACTIVATE"] | str
-    openid: str
-    outer_str: NotRequired[str]
-    unionid: NotRequired[str]
+ activate_scene: Literal["NEW_ACTIVATE", "RECOVER"] | str
+ card_id: str
+ code: NotRequired[str]
+ event_time: str
+ event_type: Literal["MEMBER_CARD_ACTIVATE"] | str
+ openid: str
+ outer_str: NotRequired[str]
+ unionid: NotRequired[str]
 class MembercardUsercardManage(TypedDict):
-    card_id: str
-    code: NotRequired[str]
-    event_time: str
-    event_type: Literal["USER_VIEW_MEMBERCARD", "USER_DELETE_MEMBERCARD", "USER_MODIFY_INFORMATION"] | str
-    openid: str
-    unionid: NotRequired[str]
+ card_id: str
+ code: NotRequired[str]
+ event_time: str
+ event_type: Literal["USER_VIEW_MEMBERCARD", "USER_DELETE_MEMBERCARD", "USER_MODIFY_INFORMATION"] | str
+ openid: str
+ unionid: NotRequired[str]
 class MerchantNotifyNotify(TypedDict):
-    message_content: "MerchantNotifyNotifyMessageContent"
-    topic_name: "MerchantNotifyNotifyTopicName"
+ message_content: "MerchantNotifyNotifyMessageContent"
+ topic_name: "MerchantNotifyNotifyTopicName"
 class MerchantNotifyNotifyMessageContent(TypedDict):
-    business_code: str
-    business_state: str
-    business_time: str
-    merchant_code: str
-    merchant_company_name: str
+ business_code: str
+ business_state: str
+ business_time: str
+ merchant_code: str
+ merchant_company_name: str
 class MerchantNotifyNotifyTopicName(TypedDict):
-    topic_chinese_name: str
-    topic_english_name: str
+ topic_chinese_name: str
+ topic_english_name: str
 class PapaySign(TypedDict):
-    appid: NotRequired[str]
-    contract_expired_time: NotRequired[str]
-    contract_id: NotRequired[str]
-    contract_termination_mode: NotRequired[Literal["USER", "MERCHANT", "PLATFORM"] | str]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    operate_time: NotRequired[str]
-    out_contract_code: NotRequired[str]
-    plan_id: NotRequired[int]
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sp_openid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ appid: NotRequired[str]
+ contract_expired_time: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_termination_mode: NotRequired[Literal["USER", "MERCHANT", "PLATFORM"] | str]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ operate_time: NotRequired[str]
+ out_contract_code: NotRequired[str]
+ plan_id: NotRequired[int]
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sp_openid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class PapayTerminate(TypedDict):
-    appid: NotRequired[str]
-    contract_expired_time: NotRequired[str]
-    contract_id: NotRequired[str]
-    contract_termination_mode: NotRequired[Literal["USER", "MERCHANT", "PLATFORM"] | str]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    operate_time: NotRequired[str]
-    out_contract_code: NotRequired[str]
-    plan_id: NotRequired[int]
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sp_openid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ appid: NotRequired[str]
+ contract_expired_time: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_termination_mode: NotRequired[Literal["USER", "MERCHANT", "PLATFORM"] | str]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ operate_time: NotRequired[str]
+ out_contract_code: NotRequired[str]
+ plan_id: NotRequired[int]
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sp_openid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class ParkingFeeQueryTransInfo(TypedDict):
-    out_parking_id: NotRequired[str]
-    out_serial_number: str
-    plate_number: NotRequired[str]
+ out_parking_id: NotRequired[str]
+ out_serial_number: str
+ plate_number: NotRequired[str]
 class PayscoreBindServiceAccount(TypedDict):
-    appid: str
-    apply_state: str
-    mchid: str
-    out_apply_no: str
-    reject_reason: NotRequired[str]
-    service_id: str
-    sub_appid: NotRequired[str]
-    sub_mchid: str
+ appid: str
+ apply_state: str
+ mchid: str
+ out_apply_no: str
+ reject_reason: NotRequired[str]
+ service_id: str
+ sub_appid: NotRequired[str]
+ sub_mchid: str
 class PayscoreMchPrepay(TypedDict):
-    appid: str
-    channel_id: NotRequired[str]
-    mchid: str
-    openid: NotRequired[str]
-    out_order_no: str
-    prepay_req_body: "PayscoreMchPrepayPrepayReqBody"
-    prepay_req_body_base64: NotRequired[str]
-    prepay_req_header_base64: NotRequired[str]
-    prepay_resp_body_base64: NotRequired[str]
-    prepay_resp_header_base64: NotRequired[str]
-    prepay_resp_http_code: NotRequired[int]
-    service_id: str
-    sub_appid: NotRequired[str]
-    sub_mchid: str
-    sub_openid: NotRequired[str]
-    total_amount: int
+ appid: str
+ channel_id: NotRequired[str]
+ mchid: str
+ openid: NotRequired[str]
+ out_order_no: str
+ prepay_req_body: "PayscoreMchPrepayPrepayReqBody"
+ prepay_req_body_base64: NotRequired[str]
+ prepay_req_header_base64: NotRequired[str]
+ prepay_resp_body_base64: NotRequired[str]
+ prepay_resp_header_base64: NotRequired[str]
+ prepay_resp_http_code: NotRequired[int]
+ service_id: str
+ sub_appid: NotRequired[str]
+ sub_mchid: str
+ sub_openid: NotRequired[str]
+ total_amount: int
 class PayscoreMchPrepayPrepayReqBody(TypedDict):
-    attach: NotRequired[str]
-    body: str
-    device_info: str
-    fee_type: str
-    goods_tag: NotRequired[str]
-    limit_pay: str
-    need_receipt: bool
-    nonce_str: str
-    notify_url: str
-    time_expire: str
-    time_start: str
-    trade_type: str
+ attach: NotRequired[str]
+ body: str
+ device_info: str
+ fee_type: str
+ goods_tag: NotRequired[str]
+ limit_pay: str
+ need_receipt: bool
+ nonce_str: str
+ notify_url: str
+ time_expire: str
+ time_start: str
+ trade_type: str
 class PayscoreUserAccepted(TypedDict):
-    appid: NotRequired[str]
-    authorization_code: NotRequired[str]
-    channel_id: NotRequired[str]
-    contract_id: NotRequired[str]
-    contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
-    create_time: NotRequired[str]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    openorclose_time: NotRequired[str]
-    out_contract_code: NotRequired[str]
-    out_request_no: NotRequired[str]
-    plan_id: NotRequired[str]
-    service_id: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    user_service_status: NotRequired[str]
+ appid: NotRequired[str]
+ authorization_code: NotRequired[str]
+ channel_id: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
+ create_time: NotRequired[str]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ openorclose_time: NotRequired[str]
+ out_contract_code: NotRequired[str]
+ out_request_no: NotRequired[str]
+ plan_id: NotRequired[str]
+ service_id: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ user_service_status: NotRequired[str]
 class PayscoreUserCancelSignPlan(TypedDict):
-    appid: str
-    cancel_reason: NotRequired[str]
-    cancel_sign_time: str
-    cancel_sign_type: NotRequired[Literal["NOT_CANCEL", "USER", "MERCHANT", "REVOKE_SERVICE"] | str]
-    deduction_quantity: int
-    going_detail_no: int
-    mchid: str
-    merchant_callback_url: str
-    merchant_sign_plan_no: str
-    openid: NotRequired[str]
-    plan_id: str
-    plan_name: str
-    plan_over_time: str
-    service_id: str
-    sign_plan_id: str
-    sign_state: Literal["UNSIGNED"] | str
-    sign_time: str
-    signed_detail_list: "list[PayscoreUserCancelSignPlanSignedDetailList]"
-    sub_appid: NotRequired[str]
-    sub_mchid: str
-    sub_openid: NotRequired[str]
-    total_actual_price: int
-    total_origin_price: int
+ appid: str
+ cancel_reason: NotRequired[str]
+ cancel_sign_time: str
+ cancel_sign_type: NotRequired[Literal["NOT_CANCEL", "USER", "MERCHANT", "REVOKE_SERVICE"] | str]
+ deduction_quantity: int
+ going_detail_no: int
+ mchid: str
+ merchant_callback_url: str
+ merchant_sign_plan_no: str
+ openid: NotRequired[str]
+ plan_id: str
+ plan_name: str
+ plan_over_time: str
+ service_id: str
+ sign_plan_id: str
+ sign_state: Literal["UNSIGNED"] | str
+ sign_time: str
+ signed_detail_list: "list[PayscoreUserCancelSignPlanSignedDetailList]"
+ sub_appid: NotRequired[str]
+ sub_mchid: str
+ sub_openid: NotRequired[str]
+ total_actual_price: int
+ total_origin_price: int
 class PayscoreUserCancelSignPlanSignedDetailList(TypedDict):
-    actual_pay_price: NotRequired[int]
-    actual_price: int
-    cancel_time: str
-    complete_time: str
-    merchant_plan_detail_no: str
-    order_id: NotRequired[str]
-    original_price: int
-    plan_detail_name: str
-    plan_detail_no: int
-    plan_detail_state: Literal["NOT_USED", "USING", "USED", "SIGN_PLAN_DETAIL_CANCEL"] | str
-    plan_discount_description: NotRequired[str]
-    use_time: str
+ actual_pay_price: NotRequired[int]
+ actual_price: int
+ cancel_time: str
+ complete_time: str
+ merchant_plan_detail_no: str
+ order_id: NotRequired[str]
+ original_price: int
+ plan_detail_name: str
+ plan_detail_no: int
+ plan_detail_state: Literal["NOT_USED", "USING", "USED", "SIGN_PLAN_DETAIL_CANCEL"] | str
+ plan_discount_description: NotRequired[str]
+ use_time: str
 class PayscoreUserCloseService(TypedDict):
-    appid: str
-    authorization_code: NotRequired[str]
-    channel_id: NotRequired[str]
-    mchid: str
-    openid: str
-    openorclose_time: NotRequired[str]
-    out_request_no: NotRequired[str]
-    service_id: str
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    user_service_status: NotRequired[str]
+ appid: str
+ authorization_code: NotRequired[str]
+ channel_id: NotRequired[str]
+ mchid: str
+ openid: str
+ openorclose_time: NotRequired[str]
+ out_request_no: NotRequired[str]
+ service_id: str
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ user_service_status: NotRequired[str]
 class PayscoreUserConfirm(TypedDict):
-    appid: str
-    attach: NotRequired[str]
-    authorization_code: NotRequired[str]
-    channel_id: NotRequired[str]
-    collection: NotRequired["PayscoreUserConfirmCollection"]
-    location: NotRequired["PayscoreUserConfirmLocation"]
-    mchid: str
-    need_collection: NotRequired[bool]
-    openid: str
-    openorclose_time: NotRequired[str]
-    order_id: NotRequired[str]
-    out_order_no: str
-    out_request_no: NotRequired[str]
-    out_trade_no: NotRequired[str]
-    post_discounts: NotRequired["list[PayscoreUserConfirmPostDiscounts]"]
-    post_payments: "list[PayscoreUserConfirmPostPayments]"
-    risk_fund: "PayscoreUserConfirmRiskFund"
-    service_id: str
-    service_introduction: str
-    state: str
-    state_description: str
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    time_range: "PayscoreUserConfirmTimeRange"
-    total_amount: NotRequired[int]
-    user_service_status: NotRequired[str]
+ appid: str
+ attach: NotRequired[str]
+ authorization_code: NotRequired[str]
+ channel_id: NotRequired[str]
+ collection: NotRequired["PayscoreUserConfirmCollection"]
+ location: NotRequired["PayscoreUserConfirmLocation"]
+ mchid: str
+ need_collection: NotRequired[bool]
+ openid: str
+ openorclose_time: NotRequired[str]
+ order_id: NotRequired[str]
+ out_order_no: str
+ out_request_no: NotRequired[str]
+ out_trade_no: NotRequired[str]
+ post_discounts: NotRequired["list[PayscoreUserConfirmPostDiscounts]"]
+ post_payments: "list[PayscoreUserConfirmPostPayments]"
+ risk_fund: "PayscoreUserConfirmRiskFund"
+ service_id: str
+ service_introduction: str
+ state: str
+ state_description: str
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ time_range: "PayscoreUserConfirmTimeRange"
+ total_amount: NotRequired[int]
+ user_service_status: NotRequired[str]
 class PayscoreUserConfirmCollection(TypedDict):
-    details: NotRequired["list[PayscoreUserConfirmCollectionDetails]"]
-    paid_amount: int
-    paying_amount: int
-    state: str
-    total_amount: int
+ details: NotRequired["list[PayscoreUserConfirmCollectionDetails]"]
+ paid_amount: int
+ paying_amount: int
+ state: str
+ total_amount: int
 class PayscoreUserConfirmCollectionDetails(TypedDict):
-    amount: int
-    paid_time: str
-    paid_type: NotRequired[str]
-    promotion_detail: NotRequired["list[PayscoreUserConfirmCollectionDetailsPromotionDetail]"]
-    seq: NotRequired[int]
-    transaction_id: NotRequired[str]
+ amount: int
+ paid_time: str
+ paid_type: NotRequired[str]
+ promotion_detail: NotRequired["list[PayscoreUserConfirmCollectionDetailsPromotionDetail]"]
+ seq: NotRequired[int]
+ transaction_id: NotRequired[str]
 class PayscoreUserConfirmCollectionDetailsPromotionDetail(TypedDict):
-    amount: int
-    coupon_id: str
-    currency: NotRequired[str]
-    goods_detail: NotRequired["list[PayscoreUserConfirmCollectionDetailsPromotionDetailGoodsDetail]"]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[str]
-    stock_id: NotRequired[str]
-    type: NotRequired[str]
-    wechatpay_contribute: NotRequired[int]
+ amount: int
+ coupon_id: str
+ currency: NotRequired[str]
+ goods_detail: NotRequired["list[PayscoreUserConfirmCollectionDetailsPromotionDetailGoodsDetail]"]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[str]
+ stock_id: NotRequired[str]
+ type: NotRequired[str]
+ wechatpay_contribute: NotRequired[int]
 class PayscoreUserConfirmCollectionDetailsPromotionDetailGoodsDetail(TypedDict):
-    discount_amount: NotRequired[int]
-    goods_id: str
-    goods_remark: NotRequired[str]
-    quantity: NotRequired[int]
-    unit_price: NotRequired[int]
+ discount_amount: NotRequired[int]
+ goods_id: str
+ goods_remark: NotRequired[str]
+ quantity: NotRequired[int]
+ unit_price: NotRequired[int]
 class PayscoreUserConfirmLocation(TypedDict):
-    end_location: NotRequired[str]
-    start_location: NotRequired[str]
+ end_location: NotRequired[str]
+ start_location: NotRequired[str]
 class PayscoreUserConfirmPostDiscounts(TypedDict):
-    amount: NotRequired[int]
-    description: NotRequired[str]
-    name: NotRequired[str]
+ amount: NotRequired[int]
+ description: NotRequired[str]
+ name: NotRequired[str]
 class PayscoreUserConfirmPostPayments(TypedDict):
-    amount: NotRequired[int]
-    count: NotRequired[int]
-    description: NotRequired[str]
-    name: NotRequired[str]
+ amount: NotRequired[int]
+ count: NotRequired[int]
+ description: NotRequired[str]
+ name: NotRequired[str]
 class PayscoreUserConfirmRiskFund(TypedDict):
-    amount: int
-    description: NotRequired[str]
-    name: str
+ amount: int
+ description: NotRequired[str]
+ name: str
 class PayscoreUserConfirmTimeRange(TypedDict):
-    end_time: NotRequired[str]
-    end_time_remark: NotRequired[str]
-    start_time: str
-    start_time_remark: NotRequired[str]
+ end_time: NotRequired[str]
+ end_time_remark: NotRequired[str]
+ start_time: str
+ start_time_remark: NotRequired[str]
 class PayscoreUserOpenService(TypedDict):
-    appid: str
-    authorization_code: NotRequired[str]
-    channel_id: NotRequired[str]
-    contract_id: NotRequired[str]
-    contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
-    create_time: NotRequired[str]
-    mchid: str
-    openid: str
-    openorclose_time: NotRequired[str]
-    out_contract_code: NotRequired[str]
-    out_request_no: NotRequired[str]
-    plan_id: NotRequired[str]
-    service_id: str
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    user_service_status: NotRequired[str]
+ appid: str
+ authorization_code: NotRequired[str]
+ channel_id: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_status: NotRequired[Literal["ADD", "DELETE"] | str]
+ create_time: NotRequired[str]
+ mchid: str
+ openid: str
+ openorclose_time: NotRequired[str]
+ out_contract_code: NotRequired[str]
+ out_request_no: NotRequired[str]
+ plan_id: NotRequired[str]
+ service_id: str
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ user_service_status: NotRequired[str]
 class PayscoreUserPaid(TypedDict):
-    appid: str
-    attach: NotRequired[str]
-    authorization_code: NotRequired[str]
-    channel_id: NotRequired[str]
-    collection: NotRequired["PayscoreUserPaidCollection"]
-    location: NotRequired["PayscoreUserPaidLocation"]
-    mchid: str
-    need_collection: NotRequired[bool]
-    openid: str
-    openorclose_time: NotRequired[str]
-    order_id: NotRequired[str]
-    out_order_no: str
-    out_request_no: NotRequired[str]
-    out_trade_no: NotRequired[str]
-    post_discounts: NotRequired["list[PayscoreUserPaidPostDiscounts]"]
-    post_payments: "list[PayscoreUserPaidPostPayments]"
-    risk_fund: "PayscoreUserPaidRiskFund"
-    service_id: str
-    service_introduction: str
-    state: str
-    state_description: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    time_range: "PayscoreUserPaidTimeRange"
-    total_amount: NotRequired[int]
-    user_service_status: NotRequired[str]
+ appid: str
+ attach: NotRequired[str]
+ authorization_code: NotRequired[str]
+ channel_id: NotRequired[str]
+ collection: NotRequired["PayscoreUserPaidCollection"]
+ location: NotRequired["PayscoreUserPaidLocation"]
+ mchid: str
+ need_collection: NotRequired[bool]
+ openid: str
+ openorclose_time: NotRequired[str]
+ order_id: NotRequired[str]
+ out_order_no: str
+ out_request_no: NotRequired[str]
+ out_trade_no: NotRequired[str]
+ post_discounts: NotRequired["list[PayscoreUserPaidPostDiscounts]"]
+ post_payments: "list[PayscoreUserPaidPostPayments]"
+ risk_fund: "PayscoreUserPaidRiskFund"
+ service_id: str
+ service_introduction: str
+ state: str
+ state_description: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ time_range: "PayscoreUserPaidTimeRange"
+ total_amount: NotRequired[int]
+ user_service_status: NotRequired[str]
 class PayscoreUserPaidCollection(TypedDict):
-    details: NotRequired["list[PayscoreUserPaidCollectionDetails]"]
-    paid_amount: int
-    paying_amount: int
-    state: str
-    total_amount: int
+ details: NotRequired["list[PayscoreUserPaidCollectionDetails]"]
+ paid_amount: int
+ paying_amount: int
+ state: str
+ total_amount: int
 class PayscoreUserPaidCollectionDetails(TypedDict):
-    amount: int
-    paid_time: str
-    paid_type: NotRequired[str]
-    promotion_detail: NotRequired["list[PayscoreUserPaidCollectionDetailsPromotionDetail]"]
-    seq: NotRequired[int]
-    transaction_id: NotRequired[str]
+ amount: int
+ paid_time: str
+ paid_type: NotRequired[str]
+ promotion_detail: NotRequired["list[PayscoreUserPaidCollectionDetailsPromotionDetail]"]
+ seq: NotRequired[int]
+ transaction_id: NotRequired[str]
 class PayscoreUserPaidCollectionDetailsPromotionDetail(TypedDict):
-    amount: int
-    coupon_id: str
-    currency: NotRequired[str]
-    goods_detail: NotRequired["list[PayscoreUserPaidCollectionDetailsPromotionDetailGoodsDetail]"]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[str]
-    stock_id: NotRequired[str]
-    type: NotRequired[str]
-    wechatpay_contribute: NotRequired[int]
+ amount: int
+ coupon_id: str
+ currency: NotRequired[str]
+ goods_detail: NotRequired["list[PayscoreUserPaidCollectionDetailsPromotionDetailGoodsDetail]"]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[str]
+ stock_id: NotRequired[str]
+ type: NotRequired[str]
+ wechatpay_contribute: NotRequired[int]
 class PayscoreUserPaidCollectionDetailsPromotionDetailGoodsDetail(TypedDict):
-    discount_amount: NotRequired[int]
-    goods_id: str
-    goods_remark: NotRequired[str]
-    quantity: NotRequired[int]
-    unit_price: NotRequired[int]
+ discount_amount: NotRequired[int]
+ goods_id: str
+ goods_remark: NotRequired[str]
+ quantity: NotRequired[int]
+ unit_price: NotRequired[int]
 class PayscoreUserPaidLocation(TypedDict):
-    end_location: NotRequired[str]
-    start_location: NotRequired[str]
+ end_location: NotRequired[str]
+ start_location: NotRequired[str]
 class PayscoreUserPaidPostDiscounts(TypedDict):
-    amount: NotRequired[int]
-    description: NotRequired[str]
-    name: NotRequired[str]
+ amount: NotRequired[int]
+ description: NotRequired[str]
+ name: NotRequired[str]
 class PayscoreUserPaidPostPayments(TypedDict):
-    amount: NotRequired[int]
-    count: NotRequired[int]
-    description: NotRequired[str]
-    name: NotRequired[str]
+ amount: NotRequired[int]
+ count: NotRequired[int]
+ description: NotRequired[str]
+ name: NotRequired[str]
 class PayscoreUserPaidRiskFund(TypedDict):
-    amount: int
-    description: NotRequired[str]
+ amount: int
+ description: NotRequired[str]
 class PayscoreUserPaidTimeRange(TypedDict):
-    end_time: NotRequired[str]
-    end_time_remark: NotRequired[str]
-    start_time: str
-    start_time_remark: NotRequired[str]
+ end_time: NotRequired[str]
+ end_time_remark: NotRequired[str]
+ start_time: str
+ start_time_remark: NotRequired[str]
 class PayscoreUserSignPlan(TypedDict):
-    appid: str
-    cancel_reason: NotRequired[str]
-    cancel_sign_time: str
-    cancel_sign_type: NotRequired[Literal["NOT_CANCEL", "USER", "MERCHANT", "REVOKE_SERVICE"] | str]
-    deduction_quantity: int
-    going_detail_no: int
-    mchid: str
-    merchant_callback_url: str
-    merchant_sign_plan_no: str
-    openid: NotRequired[str]
-    plan_id: str
-    plan_name: str
-    plan_over_time: str
-    service_id: str
-    sign_plan_id: str
-    sign_state: Literal["UNSIGNED"] | str
-    sign_time: str
-    signed_detail_list: "list[PayscoreUserSignPlanSignedDetailList]"
-    sub_appid: NotRequired[str]
-    sub_mchid: str
-    sub_openid: NotRequired[str]
-    total_actual_price: int
-    total_origin_price: int
+ appid: str
+ cancel_reason: NotRequired[str]
+ cancel_sign_time: str
+ cancel_sign_type: NotRequired[Literal["NOT_CANCEL", "USER", "MERCHANT", "REVOKE_SERVICE"] | str]
+ deduction_quantity: int
+ going_detail_no: int
+ mchid: str
+ merchant_callback_url: str
+ merchant_sign_plan_no: str
+ openid: NotRequired[str]
+ plan_id: str
+ plan_name: str
+ plan_over_time: str
+ service_id: str
+ sign_plan_id: str
+ sign_state: Literal["UNSIGNED"] | str
+ sign_time: str
+ signed_detail_list: "list[PayscoreUserSignPlanSignedDetailList]"
+ sub_appid: NotRequired[str]
+ sub_mchid: str
+ sub_openid: NotRequired[str]
+ total_actual_price: int
+ total_origin_price: int
 class PayscoreUserSignPlanSignedDetailList(TypedDict):
-    actual_pay_price: NotRequired[int]
-    actual_price: int
-    cancel_time: str
-    complete_time: str
-    merchant_plan_detail_no: str
-    order_id: NotRequired[str]
-    original_price: int
-    plan_detail_name: str
-    plan_detail_no: int
-    plan_detail_state: Literal["NOT_USED", "USING", "USED", "SIGN_PLAN_DETAIL_CANCEL"] | str
-    plan_discount_description: NotRequired[str]
-    use_time: str
+ actual_pay_price: NotRequired[int]
+ actual_price: int
+ cancel_time: str
+ complete_time: str
+ merchant_plan_detail_no: str
+ order_id: NotRequired[str]
+ original_price: int
+ plan_detail_name: str
+ plan_detail_no: int
+ plan_detail_state: Literal["NOT_USED", "USING", "USED", "SIGN_PLAN_DETAIL_CANCEL"] | str
+ plan_discount_description: NotRequired[str]
+ use_time: str
 class ProductCouponSpImageGeneration(TypedDict):
-    brand_id: str
-    combine_image_result: NotRequired["ProductCouponSpImageGenerationCombineImageResult"]
-    cut_out_result: NotRequired["ProductCouponSpImageGenerationCutOutResult"]
-    image_generation_type: Literal["COMBINE_IMAGE", "CUT_OUT"] | str
-    task_id: str
-    task_state: Literal["PROCESSING", "FAIL", "SUCCESS"] | str
+ brand_id: str
+ combine_image_result: NotRequired["ProductCouponSpImageGenerationCombineImageResult"]
+ cut_out_result: NotRequired["ProductCouponSpImageGenerationCutOutResult"]
+ image_generation_type: Literal["COMBINE_IMAGE", "CUT_OUT"] | str
+ task_id: str
+ task_state: Literal["PROCESSING", "FAIL", "SUCCESS"] | str
 class ProductCouponSpImageGenerationCombineImageResult(TypedDict):
-    image_url: str
+ image_url: str
 class ProductCouponSpImageGenerationCutOutResult(TypedDict):
-    image_url: str
+ image_url: str
 class ProductCouponSpSend(TypedDict):
-    appid: str
-    attach: NotRequired[str]
-    brand_id: str
-    channel_custom_info: NotRequired[str]
-    country_code: NotRequired[str]
-    coupon_code: str
-    openid: str
-    phone_number: NotRequired[str]
-    product_coupon_id: str
-    receive_time: str
-    send_channel: Literal["API", "BRAND_MANAGE", "RECEIVE_COMPONENT", "MEMBER"] | str
-    send_request_no: str
-    stock_bundle_id: NotRequired[str]
-    stock_id: str
-    unionid: str
-    user_coupon_bundle_id: NotRequired[str]
-    valid_begin_time: str
-    valid_end_time: str
+ appid: str
+ attach: NotRequired[str]
+ brand_id: str
+ channel_custom_info: NotRequired[str]
+ country_code: NotRequired[str]
+ coupon_code: str
+ openid: str
+ phone_number: NotRequired[str]
+ product_coupon_id: str
+ receive_time: str
+ send_channel: Literal["API", "BRAND_MANAGE", "RECEIVE_COMPONENT", "MEMBER"] | str
+ send_request_no: str
+ stock_bundle_id: NotRequired[str]
+ stock_id: str
+ unionid: str
+ user_coupon_bundle_id: NotRequired[str]
+ valid_begin_time: str
+ valid_end_time: str
 class ProfitsharingReturn(TypedDict):
-    mchid: NotRequired[str]
-    order_id: str
-    out_order_no: str
-    receiver: "ProfitsharingReturnReceiver"
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: str
-    transaction_id: str
+ mchid: NotRequired[str]
+ order_id: str
+ out_order_no: str
+ receiver: "ProfitsharingReturnReceiver"
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: str
+ transaction_id: str
 class ProfitsharingReturnReceiver(TypedDict):
-    account: str
-    amount: int
-    description: str
-    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+ account: str
+ amount: int
+ description: str
+ type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
 class ProfitsharingSuccess(TypedDict):
-    mchid: NotRequired[str]
-    order_id: str
-    out_order_no: str
-    receiver: "ProfitsharingSuccessReceiver"
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: str
-    transaction_id: str
+ mchid: NotRequired[str]
+ order_id: str
+ out_order_no: str
+ receiver: "ProfitsharingSuccessReceiver"
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: str
+ transaction_id: str
 class ProfitsharingSuccessReceiver(TypedDict):
-    account: str
-    amount: int
-    description: str
-    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+ account: str
+ amount: int
+ description: str
+ type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
 class RechargeClosed(TypedDict):
-    account_type: Literal["DEPOSIT", "OPERATION"] | str
-    bank_transfer_info: NotRequired["RechargeClosedBankTransferInfo"]
-    out_recharge_no: str
-    qr_recharge_info: NotRequired["RechargeClosedQrRechargeInfo"]
-    recharge_amount: "RechargeClosedRechargeAmount"
-    recharge_channel: Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str
-    recharge_id: str
-    recharge_scene: Literal["ECOMMERCE_DEPOSIT", "ECOMMERCE_PAYMENT"] | str
-    recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
-    recharge_state_desc: NotRequired[str]
-    remark: NotRequired[str]
-    sp_mchid: str
-    sub_mchid: str
+ account_type: Literal["DEPOSIT", "OPERATION"] | str
+ bank_transfer_info: NotRequired["RechargeClosedBankTransferInfo"]
+ out_recharge_no: str
+ qr_recharge_info: NotRequired["RechargeClosedQrRechargeInfo"]
+ recharge_amount: "RechargeClosedRechargeAmount"
+ recharge_channel: Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str
+ recharge_id: str
+ recharge_scene: Literal["ECOMMERCE_DEPOSIT", "ECOMMERCE_PAYMENT"] | str
+ recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
+ recharge_state_desc: NotRequired[str]
+ remark: NotRequired[str]
+ sp_mchid: str
+ sub_mchid: str
 class RechargeClosedBankTransferInfo(TypedDict):
-    bank_account_name: str
-    bank_card_tail: str
-    bank_name: str
-    bill_no: str
-    memo: str
+ bank_account_name: str
+ bank_card_tail: str
+ bank_name: str
+ bill_no: str
+ memo: str
 class RechargeClosedQrRechargeInfo(TypedDict):
-    employee_type: Literal["ADMIN", "STAFF", "LEGAL_PERSON"] | str
-    openid: str
+ employee_type: Literal["ADMIN", "STAFF", "LEGAL_PERSON"] | str
+ openid: str
 class RechargeClosedRechargeAmount(TypedDict):
-    amount: int
-    currency: str
+ amount: int
+ currency: str
 class RechargeFundReturned(TypedDict):
-    detail: NotRequired["RechargeFundReturnedDetail"]
-    out_recharge_no: str
-    recharge_channel: Literal["BANK_TRANSFER", "ONLINE_BANK"] | str
-    recharge_id: str
-    recharge_returned_id: str
-    sp_mchid: str
-    sub_mchid: str
+ detail: NotRequired["RechargeFundReturnedDetail"]
+ out_recharge_no: str
+ recharge_channel: Literal["BANK_TRANSFER", "ONLINE_BANK"] | str
+ recharge_id: str
+ recharge_returned_id: str
+ sp_mchid: str
+ sub_mchid: str
 class RechargeFundReturnedDetail(TypedDict):
-    amount: NotRequired[int]
-    bank_account_name: NotRequired[str]
-    bank_card_tail: str
-    bank_name: str
-    currency: NotRequired[str]
-    online_bank_type: Literal["ONLINE_BANK_TYPE_CORPORATE", "ONLINE_BANK_TYPE_PERSONAL"] | str
-    return_reason: str
-    return_time: str
+ amount: NotRequired[int]
+ bank_account_name: NotRequired[str]
+ bank_card_tail: str
+ bank_name: str
+ currency: NotRequired[str]
+ online_bank_type: Literal["ONLINE_BANK_TYPE_CORPORATE", "ONLINE_BANK_TYPE_PERSONAL"] | str
+ return_reason: str
+ return_time: str
 class RechargeSuccess(TypedDict):
-    accept_time: str
-    account_type: Literal["DEPOSIT", "OPERATION"] | str
-    available_recharge_channels: NotRequired[list[Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str]]
-    bank_transfer_info: NotRequired["RechargeSuccessBankTransferInfo"]
-    close_time: NotRequired[str]
-    online_bank_recharge_info: NotRequired["RechargeSuccessOnlineBankRechargeInfo"]
-    out_recharge_no: str
-    qr_recharge_info: NotRequired["RechargeSuccessQrRechargeInfo"]
-    recharge_amount: "RechargeSuccessRechargeAmount"
-    recharge_channel: Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str
-    recharge_id: str
-    recharge_scene: Literal["ECOMMERCE_DEPOSIT", "ECOMMERCE_PAYMENT"] | str
-    recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
-    recharge_state_desc: NotRequired[str]
-    remark: NotRequired[str]
-    sp_mchid: str
-    sub_mchid: str
-    success_time: NotRequired[str]
+ accept_time: str
+ account_type: Literal["DEPOSIT", "OPERATION"] | str
+ available_recharge_channels: NotRequired[list[Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str]]
+ bank_transfer_info: NotRequired["RechargeSuccessBankTransferInfo"]
+ close_time: NotRequired[str]
+ online_bank_recharge_info: NotRequired["RechargeSuccessOnlineBankRechargeInfo"]
+ out_recharge_no: str
+ qr_recharge_info: NotRequired["RechargeSuccessQrRechargeInfo"]
+ recharge_amount: "RechargeSuccessRechargeAmount"
+ recharge_channel: Literal["BANK_TRANSFER", "QR_RECHARGE", "ONLINE_BANK"] | str
+ recharge_id: str
+ recharge_scene: Literal["ECOMMERCE_DEPOSIT", "ECOMMERCE_PAYMENT"] | str
+ recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
+ recharge_state_desc: NotRequired[str]
+ remark: NotRequired[str]
+ sp_mchid: str
+ sub_mchid: str
+ success_time: NotRequired[str]
 class RechargeSuccessBankTransferInfo(TypedDict):
-    bank_account_name: str
-    bank_card_tail: str
-    bank_name: str
-    bill_no: str
-    memo: str
+ bank_account_name: str
+ bank_card_tail: str
+ bank_name: str
+ bill_no: str
+ memo: str
 class RechargeSuccessOnlineBankRechargeInfo(TypedDict):
-    bank_account_name: NotRequired[str]
-    bank_card_tail: NotRequired[str]
-    bank_name: NotRequired[str]
-    bill_no: NotRequired[str]
-    online_bank_type: NotRequired[Literal["ONLINE_BANK_TYPE_CORPORATE", "ONLINE_BANK_TYPE_PERSONAL"] | str]
-    return_reason: NotRequired[str]
-    return_time: NotRequired[str]
+ bank_account_name: NotRequired[str]
+ bank_card_tail: NotRequired[str]
+ bank_name: NotRequired[str]
+ bill_no: NotRequired[str]
+ online_bank_type: NotRequired[Literal["ONLINE_BANK_TYPE_CORPORATE", "ONLINE_BANK_TYPE_PERSONAL"] | str]
+ return_reason: NotRequired[str]
+ return_time: NotRequired[str]
 class RechargeSuccessQrRechargeInfo(TypedDict):
-    employee_type: Literal["ADMIN", "STAFF", "LEGAL_PERSON"] | str
-    openid: str
+ employee_type: Literal["ADMIN", "STAFF", "LEGAL_PERSON"] | str
+ openid: str
 class RechargeSuccessRechargeAmount(TypedDict):
-    amount: int
-    currency: str
+ amount: int
+ currency: str
 class RefundAbnormal(TypedDict):
-    amount: "RefundAbnormalAmount"
-    individual_auth_id: NotRequired[str]
-    mchid: NotRequired[str]
-    out_refund_no: str
-    out_trade_no: str
-    refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
-    refund_id: str
-    refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    transaction_id: str
-    user_received_account: str
+ amount: "RefundAbnormalAmount"
+ individual_auth_id: NotRequired[str]
+ mchid: NotRequired[str]
+ out_refund_no: str
+ out_trade_no: str
+ refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
+ refund_id: str
+ refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ transaction_id: str
+ user_received_account: str
 class RefundAbnormalAmount(TypedDict):
-    payer_refund: int
-    payer_total: int
-    refund: int
-    total: int
+ payer_refund: int
+ payer_total: int
+ refund: int
+ total: int
 class RefundClosed(TypedDict):
-    amount: "RefundClosedAmount"
-    individual_auth_id: NotRequired[str]
-    mchid: NotRequired[str]
-    out_refund_no: str
-    out_trade_no: str
-    refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
-    refund_id: str
-    refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    transaction_id: str
-    user_received_account: str
+ amount: "RefundClosedAmount"
+ individual_auth_id: NotRequired[str]
+ mchid: NotRequired[str]
+ out_refund_no: str
+ out_trade_no: str
+ refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
+ refund_id: str
+ refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ transaction_id: str
+ user_received_account: str
 class RefundClosedAmount(TypedDict):
-    payer_refund: int
-    payer_total: int
-    refund: int
-    total: int
+ payer_refund: int
+ payer_total: int
+ refund: int
+ total: int
 class RefundSuccess(TypedDict):
-    amount: "RefundSuccessAmount"
-    fund_source: NotRequired[Literal["REFUND_SOURCE_UNSETTLED_FUNDS", "REFUND_SOURCE_RECHARGE_FUNDS"] | str]
-    individual_auth_id: NotRequired[str]
-    mchid: NotRequired[str]
-    out_refund_no: str
-    out_trade_no: str
-    recv_account: NotRequired[str]
-    refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
-    refund_id: str
-    refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    transaction_id: str
-    user_received_account: str
+ amount: "RefundSuccessAmount"
+ fund_source: NotRequired[Literal["REFUND_SOURCE_UNSETTLED_FUNDS", "REFUND_SOURCE_RECHARGE_FUNDS"] | str]
+ individual_auth_id: NotRequired[str]
+ mchid: NotRequired[str]
+ out_refund_no: str
+ out_trade_no: str
+ recv_account: NotRequired[str]
+ refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
+ refund_id: str
+ refund_status: Literal["SUCCESS", "CLOSED", "ABNORMAL"] | str
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ transaction_id: str
+ user_received_account: str
 class RefundSuccessAmount(TypedDict):
-    currency: NotRequired[str]
-    exchange_rate: NotRequired["RefundSuccessAmountExchangeRate"]
-    payer_currency: NotRequired[str]
-    payer_refund: int
-    payer_total: int
-    refund: int
-    settlement_currency: NotRequired[str]
-    settlement_refund: NotRequired[int]
-    total: int
+ currency: NotRequired[str]
+ exchange_rate: NotRequired["RefundSuccessAmountExchangeRate"]
+ payer_currency: NotRequired[str]
+ payer_refund: int
+ payer_total: int
+ refund: int
+ settlement_currency: NotRequired[str]
+ settlement_refund: NotRequired[int]
+ total: int
 class RefundSuccessAmountExchangeRate(TypedDict):
-    rate: NotRequired[int]
-    type: NotRequired[Literal["USERPAYMENT_RATE", "SETTLEMENT_RATE"] | str]
+ rate: NotRequired[int]
+ type: NotRequired[Literal["USERPAYMENT_RATE", "SETTLEMENT_RATE"] | str]
 class RisktradeIdentification(TypedDict):
-    mchid: str
-    out_trade_no: str
-    risk_level: int
-    risk_type: int
+ mchid: str
+ out_trade_no: str
+ risk_level: int
+ risk_type: int
 class SecurityEchoSuccess(TypedDict):
-    echo_message: str
-    encrypt_echo_message: NotRequired[str]
+ echo_message: str
+ encrypt_echo_message: NotRequired[str]
 class SettlementSuccess(TypedDict):
-    create_time: str
-    description: str
-    finish_time: NotRequired[str]
-    individual_auth_id: str
-    out_settle_batch_no: str
-    settle_batch_no: str
-    state: str
-    trade_scenario: str
+ create_time: str
+ description: str
+ finish_time: NotRequired[str]
+ individual_auth_id: str
+ out_settle_batch_no: str
+ settle_batch_no: str
+ state: str
+ trade_scenario: str
 class TransactionFail(TypedDict):
-    amount: "TransactionFailAmount"
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    contract_information: NotRequired["TransactionFailContractInformation"]
-    create_time: NotRequired[str]
-    description: NotRequired[str]
-    device_information: NotRequired["TransactionFailDeviceInformation"]
-    mchid: NotRequired[str]
-    openid: NotRequired[str]
-    out_trade_no: str
-    parking_info: NotRequired["TransactionFailParkingInfo"]
-    payer: NotRequired["TransactionFailPayer"]
-    plan_id: NotRequired[str]
-    promotion_detail: NotRequired["list[TransactionFailPromotionDetail]"]
-    scene_info: NotRequired["TransactionFailSceneInfo"]
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_scene: NotRequired[str]
-    trade_state: str
-    trade_state_desc: NotRequired[str]
-    trade_state_description: NotRequired[str]
-    trade_type: NotRequired[Literal["PAP"] | str]
-    transaction_id: NotRequired[str]
-    user_repaid: NotRequired[Literal["Y", "N", "BPA", "SUCCESS"] | str]
+ amount: "TransactionFailAmount"
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ contract_information: NotRequired["TransactionFailContractInformation"]
+ create_time: NotRequired[str]
+ description: NotRequired[str]
+ device_information: NotRequired["TransactionFailDeviceInformation"]
+ mchid: NotRequired[str]
+ openid: NotRequired[str]
+ out_trade_no: str
+ parking_info: NotRequired["TransactionFailParkingInfo"]
+ payer: NotRequired["TransactionFailPayer"]
+ plan_id: NotRequired[str]
+ promotion_detail: NotRequired["list[TransactionFailPromotionDetail]"]
+ scene_info: NotRequired["TransactionFailSceneInfo"]
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_scene: NotRequired[str]
+ trade_state: str
+ trade_state_desc: NotRequired[str]
+ trade_state_description: NotRequired[str]
+ trade_type: NotRequired[Literal["PAP"] | str]
+ transaction_id: NotRequired[str]
+ user_repaid: NotRequired[Literal["Y", "N", "BPA", "SUCCESS"] | str]
 class TransactionFailAmount(TypedDict):
-    currency: str
-    payer_currency: str
+ currency: str
+ payer_currency: str
 class TransactionFailContractInformation(TypedDict):
-    contract_id: NotRequired[str]
-    contract_status: NotRequired[str]
-    create_time: NotRequired[str]
+ contract_id: NotRequired[str]
+ contract_status: NotRequired[str]
+ create_time: NotRequired[str]
 class TransactionFailDeviceInformation(TypedDict):
-    device_id: NotRequired[str]
-    payer_total: str
+ device_id: NotRequired[str]
+ payer_total: str
 class TransactionFailParkingInfo(TypedDict):
-    charging_duration: int
-    device_id: str
-    end_time: str
-    parking_id: str
-    parking_name: str
-    plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
-    plate_number: str
-    start_time: str
+ charging_duration: int
+ device_id: str
+ end_time: str
+ parking_id: str
+ parking_name: str
+ plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
+ plate_number: str
+ start_time: str
 class TransactionFailPayer(TypedDict):
-    openid: str
-    sp_openid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ openid: str
+ sp_openid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class TransactionFailPromotionDetail(TypedDict):
-    activity_id: NotRequired[str]
-    coupon_id: str
-    currency: NotRequired[str]
-    goods_detail: NotRequired["list[TransactionFailPromotionDetailGoodsDetail]"]
-    name: NotRequired[str]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["CASH", "NOCASH"] | str]
+ activity_id: NotRequired[str]
+ coupon_id: str
+ currency: NotRequired[str]
+ goods_detail: NotRequired["list[TransactionFailPromotionDetailGoodsDetail]"]
+ name: NotRequired[str]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["CASH", "NOCASH"] | str]
 class TransactionFailPromotionDetailGoodsDetail(TypedDict):
-    discount_amount: int
-    goods_id: str
-    goods_remark: NotRequired[str]
-    quantity: int
-    unit_price: int
+ discount_amount: int
+ goods_id: str
+ goods_remark: NotRequired[str]
+ quantity: int
+ unit_price: int
 class TransactionFailSceneInfo(TypedDict):
-    device_id: NotRequired[str]
+ device_id: NotRequired[str]
 class TransactionIndustryFailed(TypedDict):
-    amount: "TransactionIndustryFailedAmount"
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    device_info: "TransactionIndustryFailedDeviceInfo"
-    mchid: str
-    out_trade_no: str
-    payer: NotRequired["TransactionIndustryFailedPayer"]
-    promotion_detail: NotRequired["list[TransactionIndustryFailedPromotionDetail]"]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL", "PAY_BACK"] | str
-    trade_state_desc: NotRequired[str]
-    trade_type: NotRequired[str]
-    transaction_id: NotRequired[str]
+ amount: "TransactionIndustryFailedAmount"
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ device_info: "TransactionIndustryFailedDeviceInfo"
+ mchid: str
+ out_trade_no: str
+ payer: NotRequired["TransactionIndustryFailedPayer"]
+ promotion_detail: NotRequired["list[TransactionIndustryFailedPromotionDetail]"]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL", "PAY_BACK"] | str
+ trade_state_desc: NotRequired[str]
+ trade_type: NotRequired[str]
+ transaction_id: NotRequired[str]
 class TransactionIndustryFailedAmount(TypedDict):
-    currency: str
-    discount_total: NotRequired[int]
-    payer_total: NotRequired[int]
-    total: int
+ currency: str
+ discount_total: NotRequired[int]
+ payer_total: NotRequired[int]
+ total: int
 class TransactionIndustryFailedDeviceInfo(TypedDict):
-    device_id: NotRequired[str]
-    device_ip: str
+ device_id: NotRequired[str]
+ device_ip: str
 class TransactionIndustryFailedPayer(TypedDict):
-    openid: str
-    sub_openid: NotRequired[str]
+ openid: str
+ sub_openid: NotRequired[str]
 class TransactionIndustryFailedPromotionDetail(TypedDict):
-    amount: NotRequired[int]
-    coupon_id: NotRequired[str]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[str]
-    wechatpay_contribute: NotRequired[int]
+ amount: NotRequired[int]
+ coupon_id: NotRequired[str]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[str]
+ wechatpay_contribute: NotRequired[int]
 class TransactionIndustrySuccess(TypedDict):
-    amount: "TransactionIndustrySuccessAmount"
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    device_info: "TransactionIndustrySuccessDeviceInfo"
-    mchid: str
-    out_trade_no: str
-    payer: NotRequired["TransactionIndustrySuccessPayer"]
-    promotion_detail: NotRequired["list[TransactionIndustrySuccessPromotionDetail]"]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL", "PAY_BACK"] | str
-    trade_state_desc: NotRequired[str]
-    trade_type: NotRequired[str]
-    transaction_id: NotRequired[str]
+ amount: "TransactionIndustrySuccessAmount"
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ device_info: "TransactionIndustrySuccessDeviceInfo"
+ mchid: str
+ out_trade_no: str
+ payer: NotRequired["TransactionIndustrySuccessPayer"]
+ promotion_detail: NotRequired["list[TransactionIndustrySuccessPromotionDetail]"]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_state: Literal["SUCCESS", "REFUND", "ACCEPTED", "PAY_FAIL", "PAY_BACK"] | str
+ trade_state_desc: NotRequired[str]
+ trade_type: NotRequired[str]
+ transaction_id: NotRequired[str]
 class TransactionIndustrySuccessAmount(TypedDict):
-    currency: str
-    discount_total: NotRequired[int]
-    payer_total: NotRequired[int]
-    total: int
+ currency: str
+ discount_total: NotRequired[int]
+ payer_total: NotRequired[int]
+ total: int
 class TransactionIndustrySuccessDeviceInfo(TypedDict):
-    device_id: NotRequired[str]
-    device_ip: str
+ device_id: NotRequired[str]
+ device_ip: str
 class TransactionIndustrySuccessPayer(TypedDict):
-    openid: str
-    sub_openid: NotRequired[str]
+ openid: str
+ sub_openid: NotRequired[str]
 class TransactionIndustrySuccessPromotionDetail(TypedDict):
-    amount: NotRequired[int]
-    coupon_id: NotRequired[str]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[str]
-    wechatpay_contribute: NotRequired[int]
+ amount: NotRequired[int]
+ coupon_id: NotRequired[str]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[str]
+ wechatpay_contribute: NotRequired[int]
 class TransactionPayBack(TypedDict):
-    amount: "TransactionPayBackAmount"
-    appid: str
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    create_time: NotRequired[str]
-    description: NotRequired[str]
-    device_info: NotRequired["TransactionPayBackDeviceInfo"]
-    mchid: NotRequired[str]
-    out_trade_no: str
-    parking_info: NotRequired["TransactionPayBackParkingInfo"]
-    payer: NotRequired["TransactionPayBackPayer"]
-    promotion_detail: NotRequired["list[TransactionPayBackPromotionDetail]"]
-    sp_mchid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_scene: NotRequired[str]
-    trade_state: str
-    trade_state_desc: NotRequired[str]
-    trade_state_description: NotRequired[str]
-    trade_type: NotRequired[str]
-    transaction_id: NotRequired[str]
-    user_repaid: NotRequired[Literal["Y", "N", "BPA", "SUCCESS"] | str]
+ amount: "TransactionPayBackAmount"
+ appid: str
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ create_time: NotRequired[str]
+ description: NotRequired[str]
+ device_info: NotRequired["TransactionPayBackDeviceInfo"]
+ mchid: NotRequired[str]
+ out_trade_no: str
+ parking_info: NotRequired["TransactionPayBackParkingInfo"]
+ payer: NotRequired["TransactionPayBackPayer"]
+ promotion_detail: NotRequired["list[TransactionPayBackPromotionDetail]"]
+ sp_mchid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_scene: NotRequired[str]
+ trade_state: str
+ trade_state_desc: NotRequired[str]
+ trade_state_description: NotRequired[str]
+ trade_type: NotRequired[str]
+ transaction_id: NotRequired[str]
+ user_repaid: NotRequired[Literal["Y", "N", "BPA", "SUCCESS"] | str]
 class TransactionPayBackAmount(TypedDict):
-    currency: str
+ currency: str
 class TransactionPayBackDeviceInfo(TypedDict):
-    device_id: NotRequired[str]
+ device_id: NotRequired[str]
 class TransactionPayBackParkingInfo(TypedDict):
-    charging_duration: int
-    device_id: str
-    end_time: str
-    parking_id: str
-    parking_name: str
-    plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
-    plate_number: str
-    start_time: str
+ charging_duration: int
+ device_id: str
+ end_time: str
+ parking_id: str
+ parking_name: str
+ plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
+ plate_number: str
+ start_time: str
 class TransactionPayBackPayer(TypedDict):
-    openid: str
-    sub_openid: NotRequired[str]
+ openid: str
+ sub_openid: NotRequired[str]
 class TransactionPayBackPromotionDetail(TypedDict):
-    activity_id: NotRequired[str]
-    coupon_id: str
-    currency: NotRequired[str]
-    name: NotRequired[str]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["CASH", "NOCASH"] | str]
+ activity_id: NotRequired[str]
+ coupon_id: str
+ currency: NotRequired[str]
+ name: NotRequired[str]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["CASH", "NOCASH"] | str]
 class TransactionSuccessTransaction(TypedDict):
-    amount: "TransactionSuccessTransactionAmount"
-    appid: NotRequired[str]
-    attach: NotRequired[str]
-    bank_type: str
-    combine_appid: NotRequired[str]
-    combine_mchid: NotRequired[str]
-    combine_out_trade_no: NotRequired[str]
-    combine_payer_info: NotRequired["TransactionSuccessTransactionCombinePayerInfo"]
-    combine_transaction_id: NotRequired[str]
-    create_time: NotRequired[str]
-    description: NotRequired[str]
-    mchid: NotRequired[str]
-    out_trade_no: str
-    parking_info: NotRequired["TransactionSuccessTransactionParkingInfo"]
-    payer: "TransactionSuccessTransactionPayer"
-    promotion_detail: NotRequired["list[TransactionSuccessTransactionPromotionDetail]"]
-    scene_info: NotRequired["TransactionSuccessTransactionSceneInfo"]
-    sp_appid: NotRequired[str]
-    sp_mchid: NotRequired[str]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_orders: NotRequired["list[TransactionSuccessTransactionSubOrders]"]
-    success_time: str
-    trade_scene: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
-    trade_state_desc: NotRequired[str]
-    trade_state_description: NotRequired[str]
-    trade_type: Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str
-    transaction_id: str
-    user_repaid: NotRequired[Literal["Y", "N"] | str]
+ amount: "TransactionSuccessTransactionAmount"
+ appid: NotRequired[str]
+ attach: NotRequired[str]
+ bank_type: str
+ combine_appid: NotRequired[str]
+ combine_mchid: NotRequired[str]
+ combine_out_trade_no: NotRequired[str]
+ combine_payer_info: NotRequired["TransactionSuccessTransactionCombinePayerInfo"]
+ combine_transaction_id: NotRequired[str]
+ create_time: NotRequired[str]
+ description: NotRequired[str]
+ mchid: NotRequired[str]
+ out_trade_no: str
+ parking_info: NotRequired["TransactionSuccessTransactionParkingInfo"]
+ payer: "TransactionSuccessTransactionPayer"
+ promotion_detail: NotRequired["list[TransactionSuccessTransactionPromotionDetail]"]
+ scene_info: NotRequired["TransactionSuccessTransactionSceneInfo"]
+ sp_appid: NotRequired[str]
+ sp_mchid: NotRequired[str]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_orders: NotRequired["list[TransactionSuccessTransactionSubOrders]"]
+ success_time: str
+ trade_scene: NotRequired[str]
+ trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+ trade_state_desc: NotRequired[str]
+ trade_state_description: NotRequired[str]
+ trade_type: Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str
+ transaction_id: str
+ user_repaid: NotRequired[Literal["Y", "N"] | str]
 class TransactionSuccessTransactionAmount(TypedDict):
-    currency: NotRequired[str]
-    payer_currency: NotRequired[str]
-    payer_total: NotRequired[int]
-    total: int
+ currency: NotRequired[str]
+ payer_currency: NotRequired[str]
+ payer_total: NotRequired[int]
+ total: int
 class TransactionSuccessTransactionCombinePayerInfo(TypedDict):
-    openid: str
+ openid: str
 class TransactionSuccessTransactionParkingInfo(TypedDict):
-    charging_duration: int
-    device_id: str
-    end_time: str
-    parking_id: str
-    parking_name: str
-    plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
-    plate_number: str
-    start_time: str
+ charging_duration: int
+ device_id: str
+ end_time: str
+ parking_id: str
+ parking_name: str
+ plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
+ plate_number: str
+ start_time: str
 class TransactionSuccessTransactionPayer(TypedDict):
-    openid: NotRequired[str]
-    sp_openid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ openid: NotRequired[str]
+ sp_openid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class TransactionSuccessTransactionPromotionDetail(TypedDict):
-    activity_id: NotRequired[str]
-    amount: int
-    coupon_id: str
-    currency: NotRequired[str]
-    goods_detail: NotRequired["list[TransactionSuccessTransactionPromotionDetailGoodsDetail]"]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["CASH", "NOCASH"] | str]
-    wechatpay_contribute: NotRequired[int]
+ activity_id: NotRequired[str]
+ amount: int
+ coupon_id: str
+ currency: NotRequired[str]
+ goods_detail: NotRequired["list[TransactionSuccessTransactionPromotionDetailGoodsDetail]"]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["CASH", "NOCASH"] | str]
+ wechatpay_contribute: NotRequired[int]
 class TransactionSuccessTransactionPromotionDetailGoodsDetail(TypedDict):
-    discount_amount: int
-    goods_id: str
-    goods_remark: NotRequired[str]
-    quantity: int
-    unit_price: int
+ discount_amount: int
+ goods_id: str
+ goods_remark: NotRequired[str]
+ quantity: int
+ unit_price: int
 class TransactionSuccessTransactionSceneInfo(TypedDict):
-    device_id: NotRequired[str]
+ device_id: NotRequired[str]
 class TransactionSuccessTransactionSubOrders(TypedDict):
-    amount: "TransactionSuccessTransactionSubOrdersAmount"
-    attach: NotRequired[str]
-    bank_type: NotRequired[str]
-    individual_auth_id: NotRequired[str]
-    individual_name: NotRequired[str]
-    mchid: str
-    out_trade_no: str
-    promotion_detail: NotRequired["list[TransactionSuccessTransactionSubOrdersPromotionDetail]"]
-    sub_appid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
-    success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
-    trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
-    transaction_id: NotRequired[str]
+ amount: "TransactionSuccessTransactionSubOrdersAmount"
+ attach: NotRequired[str]
+ bank_type: NotRequired[str]
+ individual_auth_id: NotRequired[str]
+ individual_name: NotRequired[str]
+ mchid: str
+ out_trade_no: str
+ promotion_detail: NotRequired["list[TransactionSuccessTransactionSubOrdersPromotionDetail]"]
+ sub_appid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
+ success_time: NotRequired[str]
+ trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+ trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+ transaction_id: NotRequired[str]
 class TransactionSuccessTransactionSubOrdersAmount(TypedDict):
-    currency: str
-    payer_amount: NotRequired[int]
-    payer_currency: NotRequired[str]
-    total_amount: int
+ currency: str
+ payer_amount: NotRequired[int]
+ payer_currency: NotRequired[str]
+ total_amount: int
 class TransactionSuccessTransactionSubOrdersPromotionDetail(TypedDict):
-    activity_id: NotRequired[str]
-    amount: int
-    coupon_id: str
-    currency: NotRequired[str]
-    goods_detail: NotRequired["list[TransactionSuccessTransactionSubOrdersPromotionDetailGoodsDetail]"]
-    merchant_contribute: NotRequired[int]
-    name: NotRequired[str]
-    other_contribute: NotRequired[int]
-    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-    stock_id: NotRequired[str]
-    type: NotRequired[Literal["CASH", "NOCASH"] | str]
-    wechatpay_contribute: NotRequired[int]
+ activity_id: NotRequired[str]
+ amount: int
+ coupon_id: str
+ currency: NotRequired[str]
+ goods_detail: NotRequired["list[TransactionSuccessTransactionSubOrdersPromotionDetailGoodsDetail]"]
+ merchant_contribute: NotRequired[int]
+ name: NotRequired[str]
+ other_contribute: NotRequired[int]
+ scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+ stock_id: NotRequired[str]
+ type: NotRequired[Literal["CASH", "NOCASH"] | str]
+ wechatpay_contribute: NotRequired[int]
 class TransactionSuccessTransactionSubOrdersPromotionDetailGoodsDetail(TypedDict):
-    discount_amount: int
-    goods_id: str
-    goods_remark: NotRequired[str]
-    quantity: int
-    unit_price: int
+ discount_amount: int
+ goods_id: str
+ goods_remark: NotRequired[str]
+ quantity: int
+ unit_price: int
 class TransactionSuccessProfitsharing(TypedDict):
-    mchid: NotRequired[str]
-    order_id: str
-    out_order_no: str
-    receiver: "TransactionSuccessProfitsharingReceiver"
-    sp_mchid: NotRequired[str]
-    sub_mchid: NotRequired[str]
-    success_time: str
-    transaction_id: str
+ mchid: NotRequired[str]
+ order_id: str
+ out_order_no: str
+ receiver: "TransactionSuccessProfitsharingReceiver"
+ sp_mchid: NotRequired[str]
+ sub_mchid: NotRequired[str]
+ success_time: str
+ transaction_id: str
 class TransactionSuccessProfitsharingReceiver(TypedDict):
-    account: str
-    amount: int
-    description: str
-    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+ account: str
+ amount: int
+ description: str
+ type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
 class VehicleEntranceStateChange(TypedDict):
-    blocked_state_description: NotRequired[str]
-    free_duration: int
-    out_parking_no: str
-    parking_id: str
-    parking_name: str
-    parking_state: str
-    plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
-    plate_number: str
-    sp_mchid: str
-    start_time: str
-    state_update_time: str
-    sub_mchid: str
+ blocked_state_description: NotRequired[str]
+ free_duration: int
+ out_parking_no: str
+ parking_id: str
+ parking_name: str
+ parking_state: str
+ plate_color: Literal["BLUE", "GREEN", "YELLOW", "BLACK", "WHITE", "LIMEGREEN"] | str
+ plate_number: str
+ sp_mchid: str
+ start_time: str
+ state_update_time: str
+ sub_mchid: str
 class VehicleUserStateChange(TypedDict):
-    appid: str
-    bind_state: str
-    contract_id: str
-    plate_number: str
-    sp_mchid: str
-    sp_openid: str
-    sub_mchid: NotRequired[str]
-    sub_openid: NotRequired[str]
+ appid: str
+ bind_state: str
+ contract_id: str
+ plate_number: str
+ sp_mchid: str
+ sp_openid: str
+ sub_mchid: NotRequired[str]
+ sub_openid: NotRequired[str]
 class ViolationAppeal(TypedDict):
-    company_name: str
-    punish_description: str
-    punish_plan: str
-    punish_time: str
-    record_id: str
-    risk_description: str
-    risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
-    sub_mchid: str
+ company_name: str
+ punish_description: str
+ punish_plan: str
+ punish_time: str
+ record_id: str
+ risk_description: str
+ risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
+ sub_mchid: str
 class ViolationIntercept(TypedDict):
-    company_name: str
-    punish_description: str
-    punish_plan: str
-    punish_time: str
-    record_id: str
-    risk_description: str
-    risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
-    sub_mchid: str
+ company_name: str
+ punish_description: str
+ punish_plan: str
+ punish_time: str
+ record_id: str
+ risk_description: str
+ risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
+ sub_mchid: str
 class ViolationPunish(TypedDict):
-    company_name: str
-    punish_description: str
-    punish_plan: str
-    punish_time: str
-    record_id: str
-    risk_description: str
-    risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
-    sub_mchid: str
+ company_name: str
+ punish_description: str
+ punish_plan: str
+ punish_time: str
+ record_id: str
+ risk_description: str
+ risk_type: Literal["ONE_YUAN_PURCHASES", "MULTI_LEVEL_DISTRIBUTION_REBATE", "PROHIBITED_BUSINESS_CATEGORIES", "CASH_ADVANCE_VIA_CREDIT_CARD", "INDUCING_USERS_TO_MAKE_PAYMENTS", "FRAUD", "MALICIOUS_FAN_COUNT_BOOSTING", "CROSS_CATEGORY_ACTIVITIES", "CROSS_CATEGORY_BUSINESS", "GAMBLING", "LEWD_CONTENT", "UNLICENSED_PAYMENT_AND_SETTLEMENT_BUSINESS", "INVESTMENT", "TRANSACTION_DISPUTE", "CROSS_BORDER_USE_OF_DOMESTIC_PAYMENT_API", "OVERSEAS_ACTIVITIES_OUTSIDE_THE_BUSINESS_SCOPE_APPROVED_BY_REGULATORY_AUTHORITIES", "UNUSUAL_TRANSACTION", "UNLICENSED_BUSINESS", "WEALTH_INVESTMENT", "AFFILIATED_TO_A_VIOLATING_ENTITY", "INVOLVED_IN_A_JUDICIAL_CASE", "INCORRECT_INFORMATION_SUBMITTED", "APPEAL_SUCCESSFUL", "REPORTED_BY_OTHERS", "VIOLATING_SMART_CATERING_ACTIVITIES", "MORE_THAN_ONE_MERCHANT_UNDER_A_SINGLE_MERCHANT_ID", "CROSS_REGION_USE_OF_INTERNATIONAL_PAYMENT_API", "UNUSUAL_REAL_TIME_TRANSACTION", "UNACCEPTABLE_DOCUMENTS", "LARGE_AMOUNT_TRANSACTION", "ALL_MERCHANTS_HAVE_CONFIRMED_THE_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "UNCONFIRMED_WILLINGNESS_TO_OPEN_AN_ACCOUNT", "INACTIVE_TRANSACTION", "OTHER_UNUSUAL_ACTIVITIES"] | str
+ sub_mchid: str
 class WebizpayAuthorized(TypedDict):
-    authorization_time: str
-    employee_id: str
-    sp_mchid: str
-    sub_mchid: str
-    user_id: str
+ authorization_time: str
+ employee_id: str
+ sp_mchid: str
+ sub_mchid: str
+ user_id: str
 class WebizpayPaymentrefundsuccess(TypedDict):
-    amount: int
-    card_no: str
-    employee_id: str
-    out_refund_no: str
-    out_trade_no: str
-    pay_success_time: int
-    refund_amount: int
-    refund_create_time: int
-    refund_id: str
-    refund_state: Literal["SUCCESS"] | str
-    refund_success_time: int
-    refunded_amount: int
-    sp_mchid: str
-    sub_mchid: str
-    transaction_id: str
+ amount: int
+ card_no: str
+ employee_id: str
+ out_refund_no: str
+ out_trade_no: str
+ pay_success_time: int
+ refund_amount: int
+ refund_create_time: int
+ refund_id: str
+ refund_state: Literal["SUCCESS"] | str
+ refund_success_time: int
+ refunded_amount: int
+ sp_mchid: str
+ sub_mchid: str
+ transaction_id: str
 class WebizpayPaymentsuccess(TypedDict):
-    acquirer: str
-    amount: int
-    card_no: str
-    employee_id: str
-    goods_name: str
-    out_refund_no: NotRequired[str]
-    out_trade_no: str
-    pay_success_time: int
-    receive_mch_full_name: str
-    receive_mch_name: str
-    receive_mch_organization_code: str
-    refund_id: NotRequired[str]
-    sp_mchid: str
-    sub_mchid: str
-    transaction_id: str
-    transaction_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+ acquirer: str
+ amount: int
+ card_no: str
+ employee_id: str
+ goods_name: str
+ out_refund_no: NotRequired[str]
+ out_trade_no: str
+ pay_success_time: int
+ receive_mch_full_name: str
+ receive_mch_name: str
+ receive_mch_organization_code: str
+ refund_id: NotRequired[str]
+ sp_mchid: str
+ sub_mchid: str
+ transaction_id: str
+ transaction_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
 class WebizpayQuotacardexpired(TypedDict):
-    card_disabled_time: str
-    card_no: str
-    card_state: Literal["ACTIVE", "DISABLED"] | str
-    employee_id: str
-    reason: NotRequired[str]
-    sp_mchid: str
-    sub_mchid: str
+ card_disabled_time: str
+ card_no: str
+ card_state: Literal["ACTIVE", "DISABLED"] | str
+ employee_id: str
+ reason: NotRequired[str]
+ sp_mchid: str
+ sub_mchid: str
 class WebizpayRevoked(TypedDict):
-    authorization_revoked_time: str
-    authorization_state: Literal["AUTHORIZED", "REVOKED"] | str
-    reason: str
-    sp_mchid: str
-    sub_mchid: str
-    user_id: str
+ authorization_revoked_time: str
+ authorization_state: Literal["AUTHORIZED", "REVOKED"] | str
+ reason: str
+ sp_mchid: str
+ sub_mchid: str
+ user_id: str

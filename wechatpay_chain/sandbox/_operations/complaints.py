@@ -71,7 +71,8 @@ class Complaint:
     @property
     def is_refunded(self) -> bool:
         """True if the whole amount of the order has been refunded."""
-        return sum(refund.amount for refund in self._order.refunds if refund.status == "SUCCESS") == self._order.total
+        refunded: int = sum(refund.amount for refund in self._order.refunds if refund.status == "SUCCESS")
+        return refunded == self._order.total
 
     def reply(self, text: str, images: Sequence[bytes] = ()) -> Notice | None:
         """The payer writes again.

@@ -76,7 +76,7 @@ def _find_coupon(account: Account, request: CheckedRequest) -> Coupon:
         Refusal: the user has no such coupon of this stock.
     """
     appid = request.body.get("appid", request.query.get("appid"))
-    coupon = find_stock(account, request).coupons.get(request.path["coupon_code"])
+    coupon: Coupon | None = find_stock(account, request).coupons.get(request.path["coupon_code"])
     if coupon is None or (coupon.openid, coupon.parameters["appid"]) != (request.path["openid"], appid):
         raise Refusal(404, "NOT_FOUND", "用户商品券不存在")
     return coupon

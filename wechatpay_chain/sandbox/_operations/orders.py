@@ -120,7 +120,8 @@ class Order:
         """The fen that have been paid and not been refunded. A refund that was closed has not been made."""
         if self.payment is None or self.reversed_at is not None:
             return 0
-        return self.total - sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
+        refunded: int = sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
+        return self.total - refunded
 
     @property
     def fee(self) -> int:

@@ -6,119 +6,119 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class customs:
-    class orders:
-        class GetQuery(TypedDict):
-            appid: str
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-            limit: NotRequired[int]
-            mchid: str
-            offset: NotRequired[int]
-            order_no: str
-            order_type: Literal["out_trade_no", "transaction_id", "sub_order_no", "sub_order_id"]
-        class GetResult(TypedDict):
-            appid: str
-            data: "list[customs.orders.GetResultData]"
-            limit: int
-            mchid: str
-            offset: int
-            total_count: int
-            transaction_id: str
-            verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
-            verify_department_trade_id: str
-        class GetResultData(TypedDict):
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"] | str
-            duty: NotRequired[int]
-            explanation: NotRequired[str]
-            fee_type: NotRequired[str]
-            mch_customs_no: NotRequired[str]
-            modify_time: str
-            order_fee: NotRequired[int]
-            product_fee: NotRequired[int]
-            state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
-            sub_order_id: NotRequired[str]
-            sub_order_no: NotRequired[str]
-            transport_fee: NotRequired[int]
-        class PatchBody(TypedDict):
-            appid: str
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-            duty: NotRequired[int]
-            mchid: str
-            merchant_customs_no: str
-            order_fee: NotRequired[int]
-            out_trade_no: str
-            product_fee: NotRequired[int]
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-            transport_fee: NotRequired[int]
-        class PatchResult(TypedDict):
-            appid: str
-            mchid: str
-            modify_time: str
-            out_trade_no: str
-            state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
-            sub_order_id: NotRequired[str]
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-            verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
-            verify_department_trade_id: str
-        class PostBody(TypedDict):
-            appid: str
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-            duty: NotRequired[int]
-            fee_type: NotRequired[str]
-            mchid: str
-            merchant_customs_no: str
-            order_fee: NotRequired[int]
-            out_trade_no: str
-            product_fee: NotRequired[int]
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-            transport_fee: NotRequired[int]
-        class PostResult(TypedDict):
-            appid: str
-            mchid: str
-            out_trade_no: str
-            state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
-            sub_order_id: NotRequired[str]
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-            verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
-            verify_department_trade_id: str
-    class redeclare:
-        class PostBody(TypedDict):
-            appid: str
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-            mchid: str
-            merchant_customs_no: str
-            out_trade_no: NotRequired[str]
-            sub_order_id: NotRequired[str]
-            sub_order_no: NotRequired[str]
-            transaction_id: NotRequired[str]
-        class PostResult(TypedDict):
-            appid: str
-            explanation: NotRequired[str]
-            mchid: str
-            modify_time: str
-            out_trade_no: str
-            state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
-            sub_order_id: NotRequired[str]
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-    class verify_certificate:
-        class PostBody(TypedDict):
-            appid: str
-            certificate_id: Sensitive | str
-            certificate_name: Sensitive | str
-            certificate_type: Literal["IDCARD"]
-            customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-            mchid: str
-            merchant_customs_no: str
-            out_trade_no: str
-            sub_order_no: NotRequired[str]
-            transaction_id: str
-        class PostResult(TypedDict):
-            appid: str
-            certificate_check_result: Literal["SAME", "DIFFERENT"] | str
-            mchid: str
-            out_trade_no: str
-            transaction_id: str
+ class orders:
+  class GetQuery(TypedDict):
+   appid: str
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+   limit: NotRequired[int]
+   mchid: str
+   offset: NotRequired[int]
+   order_no: str
+   order_type: Literal["out_trade_no", "transaction_id", "sub_order_no", "sub_order_id"]
+  class GetResult(TypedDict):
+   appid: str
+   data: "list[customs.orders.GetResultData]"
+   limit: int
+   mchid: str
+   offset: int
+   total_count: int
+   transaction_id: str
+   verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
+   verify_department_trade_id: str
+  class GetResultData(TypedDict):
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"] | str
+   duty: NotRequired[int]
+   explanation: NotRequired[str]
+   fee_type: NotRequired[str]
+   mch_customs_no: NotRequired[str]
+   modify_time: str
+   order_fee: NotRequired[int]
+   product_fee: NotRequired[int]
+   state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
+   sub_order_id: NotRequired[str]
+   sub_order_no: NotRequired[str]
+   transport_fee: NotRequired[int]
+  class PatchBody(TypedDict):
+   appid: str
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+   duty: NotRequired[int]
+   mchid: str
+   merchant_customs_no: str
+   order_fee: NotRequired[int]
+   out_trade_no: str
+   product_fee: NotRequired[int]
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+   transport_fee: NotRequired[int]
+  class PatchResult(TypedDict):
+   appid: str
+   mchid: str
+   modify_time: str
+   out_trade_no: str
+   state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
+   sub_order_id: NotRequired[str]
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+   verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
+   verify_department_trade_id: str
+  class PostBody(TypedDict):
+   appid: str
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+   duty: NotRequired[int]
+   fee_type: NotRequired[str]
+   mchid: str
+   merchant_customs_no: str
+   order_fee: NotRequired[int]
+   out_trade_no: str
+   product_fee: NotRequired[int]
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+   transport_fee: NotRequired[int]
+  class PostResult(TypedDict):
+   appid: str
+   mchid: str
+   out_trade_no: str
+   state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
+   sub_order_id: NotRequired[str]
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+   verify_department: Literal["UNIONPAY", "NETSUNION", "OTHERS"] | str
+   verify_department_trade_id: str
+ class redeclare:
+  class PostBody(TypedDict):
+   appid: str
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+   mchid: str
+   merchant_customs_no: str
+   out_trade_no: NotRequired[str]
+   sub_order_id: NotRequired[str]
+   sub_order_no: NotRequired[str]
+   transaction_id: NotRequired[str]
+  class PostResult(TypedDict):
+   appid: str
+   explanation: NotRequired[str]
+   mchid: str
+   modify_time: str
+   out_trade_no: str
+   state: Literal["PROCESSING", "UNDECLARED", "SUBMITTED", "SUCCESS", "FAIL", "EXCEPT"] | str
+   sub_order_id: NotRequired[str]
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+ class verify_certificate:
+  class PostBody(TypedDict):
+   appid: str
+   certificate_id: Sensitive | str
+   certificate_name: Sensitive | str
+   certificate_type: Literal["IDCARD"]
+   customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+   mchid: str
+   merchant_customs_no: str
+   out_trade_no: str
+   sub_order_no: NotRequired[str]
+   transaction_id: str
+  class PostResult(TypedDict):
+   appid: str
+   certificate_check_result: Literal["SAME", "DIFFERENT"] | str
+   mchid: str
+   out_trade_no: str
+   transaction_id: str

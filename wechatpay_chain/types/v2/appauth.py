@@ -5,27 +5,27 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class authindex:
-    class GetQuery(TypedDict):
-        appid: str
-        mch_id: NotRequired[str]
-        redirect_uri: str
-        response_type: Literal["code"]
-        scope: Literal["pay_identity", "pay_realname"]
-        state: str
+ class GetQuery(TypedDict):
+  appid: str
+  mch_id: NotRequired[str]
+  redirect_uri: str
+  response_type: Literal["code"]
+  scope: Literal["pay_identity", "pay_realname"]
+  state: str
 class getaccesstoken:
-    class GetQuery(TypedDict):
-        appid: str
-        code: str
-        grant_type: Literal["authorization_code"]
-        mch_id: NotRequired[str]
-        openid: str
-        scope: Literal["pay_identity"]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-    class GetResult(TypedDict):
-        access_token: str
-        access_token_expire_in: str
-        refresh_token: str
-        refresh_token_expire_in: str
-        retcode: str
-        retmsg: str
+ class GetQuery(TypedDict):
+  appid: str
+  code: str
+  grant_type: Literal["authorization_code"]
+  mch_id: NotRequired[str]
+  openid: str
+  scope: Literal["pay_identity"]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+ class GetResult(TypedDict):
+  access_token: str
+  access_token_expire_in: str
+  refresh_token: str
+  refresh_token_expire_in: str
+  retcode: str
+  retmsg: str

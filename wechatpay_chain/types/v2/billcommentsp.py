@@ -5,19 +5,19 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class batchquerycomment:
-    class PostBody(TypedDict):
-        appid: str
-        begin_time: str
-        end_time: str
-        limit: NotRequired[str | int]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        offset: str | int
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-    class PostResult(TypedDict):
-        err_code: str
-        err_code_des: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: str
+ class PostBody(TypedDict):
+  appid: str
+  begin_time: str
+  end_time: str
+  limit: NotRequired[str | int]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  offset: str | int
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+ class PostResult(TypedDict):
+  err_code: str
+  err_code_des: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: str

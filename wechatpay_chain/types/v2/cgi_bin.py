@@ -5,83 +5,83 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class mch:
-    class customs:
-        class customdeclareorder:
-            class PostBody(TypedDict):
-                action_type: NotRequired[Literal["ADD", "MODIFY"]]
-                appid: str
-                cert_id: NotRequired[str]
-                cert_type: NotRequired[Literal["IDCARD"]]
-                customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-                duty: NotRequired[str | int]
-                fee_type: NotRequired[str]
-                mch_customs_no: str
-                mch_id: NotRequired[str]
-                name: NotRequired[str]
-                order_fee: NotRequired[str | int]
-                out_trade_no: str
-                product_fee: NotRequired[str | int]
-                sign: NotRequired[str]
-                sub_order_no: NotRequired[str]
-                transaction_id: str
-                transport_fee: NotRequired[str | int]
-            class PostResult(TypedDict):
-                appid: str
-                cert_check_result: str
-                err_code: NotRequired[str]
-                err_code_des: NotRequired[str]
-                mch_id: str
-                modify_time: str
-                out_trade_no: str
-                result_code: str
-                return_code: str
-                return_msg: NotRequired[str]
-                sign: str
-                sign_type: str
-                state: str
-                sub_order_id: NotRequired[str]
-                sub_order_no: NotRequired[str]
-                transaction_id: str
-                verify_department: str
-                verify_department_trade_id: str
-        class customdeclarequery:
-            class PostBody(TypedDict):
-                appid: str
-                customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-                mch_id: NotRequired[str]
-                out_trade_no: str
-                sign: NotRequired[str]
-                sign_type: NotRequired[Literal["MD5"]]
-                sub_order_id: str
-                sub_order_no: str
-                transaction_id: str
-    class newcustoms:
-        class customdeclareredeclare:
-            class PostBody(TypedDict):
-                appid: str
-                customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
-                mch_customs_no: str
-                mch_id: NotRequired[str]
-                out_trade_no: str
-                sign: NotRequired[str]
-                sign_type: NotRequired[Literal["MD5"]]
-                sub_order_id: NotRequired[str]
-                sub_order_no: NotRequired[str]
-                transaction_id: str
-            class PostResult(TypedDict):
-                appid: str
-                err_code: NotRequired[str]
-                err_code_des: NotRequired[str]
-                explanation: NotRequired[str]
-                mch_id: str
-                modify_time: str
-                out_trade_no: str
-                result_code: str
-                return_code: str
-                return_msg: NotRequired[str]
-                sign: str
-                sign_type: str
-                state: str
-                sub_order_id: NotRequired[str]
-                sub_order_no: NotRequired[str]
-                transaction_id: str
+ class customs:
+  class customdeclareorder:
+   class PostBody(TypedDict):
+    action_type: NotRequired[Literal["ADD", "MODIFY"]]
+    appid: str
+    cert_id: NotRequired[str]
+    cert_type: NotRequired[Literal["IDCARD"]]
+    customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+    duty: NotRequired[str | int]
+    fee_type: NotRequired[str]
+    mch_customs_no: str
+    mch_id: NotRequired[str]
+    name: NotRequired[str]
+    order_fee: NotRequired[str | int]
+    out_trade_no: str
+    product_fee: NotRequired[str | int]
+    sign: NotRequired[str]
+    sub_order_no: NotRequired[str]
+    transaction_id: str
+    transport_fee: NotRequired[str | int]
+   class PostResult(TypedDict):
+    appid: str
+    cert_check_result: str
+    err_code: NotRequired[str]
+    err_code_des: NotRequired[str]
+    mch_id: str
+    modify_time: str
+    out_trade_no: str
+    result_code: str
+    return_code: str
+    return_msg: NotRequired[str]
+    sign: str
+    sign_type: str
+    state: str
+    sub_order_id: NotRequired[str]
+    sub_order_no: NotRequired[str]
+    transaction_id: str
+    verify_department: str
+    verify_department_trade_id: str
+  class customdeclarequery:
+   class PostBody(TypedDict):
+    appid: str
+    customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+    mch_id: NotRequired[str]
+    out_trade_no: str
+    sign: NotRequired[str]
+    sign_type: NotRequired[Literal["MD5"]]
+    sub_order_id: str
+    sub_order_no: str
+    transaction_id: str
+ class newcustoms:
+  class customdeclareredeclare:
+   class PostBody(TypedDict):
+    appid: str
+    customs: Literal["SHANGHAI", "GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
+    mch_customs_no: str
+    mch_id: NotRequired[str]
+    out_trade_no: str
+    sign: NotRequired[str]
+    sign_type: NotRequired[Literal["MD5"]]
+    sub_order_id: NotRequired[str]
+    sub_order_no: NotRequired[str]
+    transaction_id: str
+   class PostResult(TypedDict):
+    appid: str
+    err_code: NotRequired[str]
+    err_code_des: NotRequired[str]
+    explanation: NotRequired[str]
+    mch_id: str
+    modify_time: str
+    out_trade_no: str
+    result_code: str
+    return_code: str
+    return_msg: NotRequired[str]
+    sign: str
+    sign_type: str
+    state: str
+    sub_order_id: NotRequired[str]
+    sub_order_no: NotRequired[str]
+    transaction_id: str

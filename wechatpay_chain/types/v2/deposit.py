@@ -5,253 +5,253 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class consume:
-    class PostBody(TypedDict):
-        appid: str
-        consume_fee: str | int
-        fee_type: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        out_trade_no: str
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-        sub_appid: NotRequired[str]
-        sub_mch_id: str
-        total_fee: str | int
-        transaction_id: str
-    class PostResult(TypedDict):
-        appid: str
-        consume_fee: str
-        err_code: NotRequired[str]
-        err_code_des: NotRequired[str]
-        fee_type: NotRequired[str]
-        mch_id: str
-        nonce_str: str
-        out_trade_no: str
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: str
-        sub_appid: str
-        sub_mch_id: str
-        total_fee: str
-        transaction_id: str
+ class PostBody(TypedDict):
+  appid: str
+  consume_fee: str | int
+  fee_type: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  out_trade_no: str
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+  sub_appid: NotRequired[str]
+  sub_mch_id: str
+  total_fee: str | int
+  transaction_id: str
+ class PostResult(TypedDict):
+  appid: str
+  consume_fee: str
+  err_code: NotRequired[str]
+  err_code_des: NotRequired[str]
+  fee_type: NotRequired[str]
+  mch_id: str
+  nonce_str: str
+  out_trade_no: str
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: str
+  sub_appid: str
+  sub_mch_id: str
+  total_fee: str
+  transaction_id: str
 class facepay:
-    class PostBody(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        body: str
-        deposit: NotRequired[Literal["Y", "N"]]
-        detail: NotRequired[str]
-        device_info: NotRequired[str]
-        face_code: str
-        fee_type: str
-        goods_tag: NotRequired[str]
-        limit_pay: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        openid: NotRequired[str]
-        out_trade_no: str
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-        spbill_create_ip: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
-        total_fee: str | int
-    class PostResult(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        bank_type: str
-        cash_fee: str
-        cash_fee_type: NotRequired[str]
-        coupon_fee: NotRequired[str]
-        device_info: NotRequired[str]
-        err_code: NotRequired[str]
-        err_code_des: NotRequired[str]
-        fee_type: NotRequired[str]
-        is_subscribe: str
-        mch_id: str
-        nonce_str: str
-        openid: str
-        out_trade_no: str
-        promotion_detail: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        settlement_total_fee: NotRequired[str]
-        sign: str
-        sub_appid: NotRequired[str]
-        sub_is_subscribe: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        sub_openid: NotRequired[str]
-        time_end: str
-        total_fee: str
-        trade_type: str
-        transaction_id: str
+ class PostBody(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  body: str
+  deposit: NotRequired[Literal["Y", "N"]]
+  detail: NotRequired[str]
+  device_info: NotRequired[str]
+  face_code: str
+  fee_type: str
+  goods_tag: NotRequired[str]
+  limit_pay: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  openid: NotRequired[str]
+  out_trade_no: str
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+  spbill_create_ip: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  time_expire: NotRequired[str]
+  time_start: NotRequired[str]
+  total_fee: str | int
+ class PostResult(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  bank_type: str
+  cash_fee: str
+  cash_fee_type: NotRequired[str]
+  coupon_fee: NotRequired[str]
+  device_info: NotRequired[str]
+  err_code: NotRequired[str]
+  err_code_des: NotRequired[str]
+  fee_type: NotRequired[str]
+  is_subscribe: str
+  mch_id: str
+  nonce_str: str
+  openid: str
+  out_trade_no: str
+  promotion_detail: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  settlement_total_fee: NotRequired[str]
+  sign: str
+  sub_appid: NotRequired[str]
+  sub_is_subscribe: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  sub_openid: NotRequired[str]
+  time_end: str
+  total_fee: str
+  trade_type: str
+  transaction_id: str
 class micropay:
-    class PostBody(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        auth_code: str
-        body: str
-        deposit: Literal["Y", "N"]
-        detail: NotRequired[str]
-        device_info: NotRequired[str]
-        fee_type: NotRequired[str]
-        goods_tag: NotRequired[str]
-        limit_pay: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        out_trade_no: str
-        profit_sharing: NotRequired[Literal["N", "Y"]]
-        receipt: NotRequired[str]
-        scene_info: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        spbill_create_ip: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
-        total_fee: str | int
-        version: NotRequired[str]
-    class PostResult(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        bank_type: str
-        cash_fee: str
-        cash_fee_type: NotRequired[str]
-        coupon_fee: NotRequired[str]
-        device_info: NotRequired[str]
-        err_code: NotRequired[str]
-        err_code_des: NotRequired[str]
-        fee_type: NotRequired[str]
-        is_subscribe: str
-        mch_id: str
-        nonce_str: str
-        openid: str
-        out_trade_no: str
-        promotion_detail: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: str
-        settlement_total_fee: NotRequired[str]
-        sign: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        time_end: str
-        total_fee: str
-        trade_type: str
-        transaction_id: str
+ class PostBody(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  auth_code: str
+  body: str
+  deposit: Literal["Y", "N"]
+  detail: NotRequired[str]
+  device_info: NotRequired[str]
+  fee_type: NotRequired[str]
+  goods_tag: NotRequired[str]
+  limit_pay: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  out_trade_no: str
+  profit_sharing: NotRequired[Literal["N", "Y"]]
+  receipt: NotRequired[str]
+  scene_info: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  spbill_create_ip: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  time_expire: NotRequired[str]
+  time_start: NotRequired[str]
+  total_fee: str | int
+  version: NotRequired[str]
+ class PostResult(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  bank_type: str
+  cash_fee: str
+  cash_fee_type: NotRequired[str]
+  coupon_fee: NotRequired[str]
+  device_info: NotRequired[str]
+  err_code: NotRequired[str]
+  err_code_des: NotRequired[str]
+  fee_type: NotRequired[str]
+  is_subscribe: str
+  mch_id: str
+  nonce_str: str
+  openid: str
+  out_trade_no: str
+  promotion_detail: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: str
+  settlement_total_fee: NotRequired[str]
+  sign: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  time_end: str
+  total_fee: str
+  trade_type: str
+  transaction_id: str
 class orderquery:
-    class PostBody(TypedDict):
-        appid: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        out_trade_no: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        transaction_id: NotRequired[str]
-        version: NotRequired[Literal["1.0"]]
+ class PostBody(TypedDict):
+  appid: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  out_trade_no: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  transaction_id: NotRequired[str]
+  version: NotRequired[Literal["1.0"]]
 class refund:
-    class PostBody(TypedDict):
-        appid: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        notify_url: NotRequired[str]
-        out_refund_no: str
-        out_trade_no: NotRequired[str]
-        refund_account: NotRequired[str]
-        refund_desc: NotRequired[str]
-        refund_fee: str | int
-        refund_fee_type: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        total_fee: str | int
-        transaction_id: NotRequired[str]
+ class PostBody(TypedDict):
+  appid: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  notify_url: NotRequired[str]
+  out_refund_no: str
+  out_trade_no: NotRequired[str]
+  refund_account: NotRequired[str]
+  refund_desc: NotRequired[str]
+  refund_fee: str | int
+  refund_fee_type: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  total_fee: str | int
+  transaction_id: NotRequired[str]
 class refundquery:
-    class PostBody(TypedDict):
-        appid: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        offset: NotRequired[str | int]
-        out_refund_no: NotRequired[str]
-        out_trade_no: NotRequired[str]
-        refund_id: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        transaction_id: NotRequired[str]
+ class PostBody(TypedDict):
+  appid: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  offset: NotRequired[str | int]
+  out_refund_no: NotRequired[str]
+  out_trade_no: NotRequired[str]
+  refund_id: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  transaction_id: NotRequired[str]
 class reverse:
-    class PostBody(TypedDict):
-        appid: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        out_trade_no: str
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        transaction_id: NotRequired[str]
-    class PostResult(TypedDict):
-        appid: str
-        err_code: NotRequired[str]
-        err_code_des: NotRequired[str]
-        mch_id: str
-        nonce_str: str
-        recall: str
-        result_code: str
-        return_code: str
-        return_msg: str
-        sign: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
+ class PostBody(TypedDict):
+  appid: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  out_trade_no: str
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  transaction_id: NotRequired[str]
+ class PostResult(TypedDict):
+  appid: str
+  err_code: NotRequired[str]
+  err_code_des: NotRequired[str]
+  mch_id: str
+  nonce_str: str
+  recall: str
+  result_code: str
+  return_code: str
+  return_msg: str
+  sign: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
 class unifiedorder:
-    class PostBody(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        body: str
-        detail: NotRequired[str]
-        device_info: NotRequired[str]
-        fee_type: str
-        limit_pay: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        notify_url: str
-        openid: NotRequired[str]
-        out_trade_no: str
-        product_id: NotRequired[str]
-        receipt: NotRequired[Literal["Y", "N"]]
-        scene_info: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        spbill_create_ip: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: str
-        sub_openid: NotRequired[str]
-        time_expire: NotRequired[str]
-        time_start: NotRequired[str]
-        total_fee: str | int
-        trade_type: Literal["JSAPI", "APP"]
-    class PostResult(TypedDict):
-        appid: str
-        code_url: NotRequired[str]
-        device_info: NotRequired[str]
-        err_code: NotRequired[str]
-        err_code_des: NotRequired[str]
-        mch_id: str
-        nonce_str: str
-        prepay_id: str
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: str
-        trade_type: str
+ class PostBody(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  body: str
+  detail: NotRequired[str]
+  device_info: NotRequired[str]
+  fee_type: str
+  limit_pay: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  notify_url: str
+  openid: NotRequired[str]
+  out_trade_no: str
+  product_id: NotRequired[str]
+  receipt: NotRequired[Literal["Y", "N"]]
+  scene_info: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  spbill_create_ip: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: str
+  sub_openid: NotRequired[str]
+  time_expire: NotRequired[str]
+  time_start: NotRequired[str]
+  total_fee: str | int
+  trade_type: Literal["JSAPI", "APP"]
+ class PostResult(TypedDict):
+  appid: str
+  code_url: NotRequired[str]
+  device_info: NotRequired[str]
+  err_code: NotRequired[str]
+  err_code_des: NotRequired[str]
+  mch_id: str
+  nonce_str: str
+  prepay_id: str
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: str
+  trade_type: str

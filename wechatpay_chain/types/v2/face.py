@@ -5,29 +5,29 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class get_wxpayface_authinfo:
-    class PostBody(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        device_id: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        now: str | int
-        rawdata: str
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-        store_id: str
-        store_name: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
-        version: Literal["1"]
-    class PostResult(TypedDict):
-        appid: str
-        authinfo: str
-        expires_in: NotRequired[str]
-        mch_id: str
-        nonce_str: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: str
-        sub_appid: NotRequired[str]
-        sub_mch_id: NotRequired[str]
+ class PostBody(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  device_id: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  now: str | int
+  rawdata: str
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+  store_id: str
+  store_name: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]
+  version: Literal["1"]
+ class PostResult(TypedDict):
+  appid: str
+  authinfo: str
+  expires_in: NotRequired[str]
+  mch_id: str
+  nonce_str: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: str
+  sub_appid: NotRequired[str]
+  sub_mch_id: NotRequired[str]

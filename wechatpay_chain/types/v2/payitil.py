@@ -4,16 +4,16 @@
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class report:
-    class PostBody(TypedDict):
-        appid: str
-        device_info: NotRequired[str]
-        interface_url: str
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        sign: NotRequired[str]
-        trades: str
-        user_ip: str
-    class PostResult(TypedDict):
-        result_code: str
-        return_code: str
-        return_msg: str
+ class PostBody(TypedDict):
+  appid: str
+  device_info: NotRequired[str]
+  interface_url: str
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  sign: NotRequired[str]
+  trades: str
+  user_ip: str
+ class PostResult(TypedDict):
+  result_code: str
+  return_code: str
+  return_msg: str

@@ -5,51 +5,51 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class getcertficates:
-    class PostBody(TypedDict):
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-    class PostResult(TypedDict):
-        certificates: str
-        error_code: NotRequired[str]
-        error_code_des: NotRequired[str]
-        mch_id: str
-        nonce_str: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: NotRequired[str]
+ class PostBody(TypedDict):
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+ class PostResult(TypedDict):
+  certificates: str
+  error_code: NotRequired[str]
+  error_code_des: NotRequired[str]
+  mch_id: str
+  nonce_str: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: NotRequired[str]
 class getpublickey:
-    class PostBody(TypedDict):
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-    class PostResult(TypedDict):
-        error_code: NotRequired[str]
-        error_code_des: NotRequired[str]
-        mch_id: NotRequired[str]
-        pub_key: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
+ class PostBody(TypedDict):
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+ class PostResult(TypedDict):
+  error_code: NotRequired[str]
+  error_code_des: NotRequired[str]
+  mch_id: NotRequired[str]
+  pub_key: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
 class getviolation:
-    class PostBody(TypedDict):
-        begin_time: NotRequired[str]
-        end_time: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        page_index: NotRequired[str]
-        page_size: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-        violation_records_format: NotRequired[Literal["csv", "json"]]
-    class PostResult(TypedDict):
-        error_code: NotRequired[str]
-        error_code_des: NotRequired[str]
-        result_code: str
-        result_msg: NotRequired[str]
-        return_code: str
-        return_msg: NotRequired[str]
-        violation_records: NotRequired[str]
+ class PostBody(TypedDict):
+  begin_time: NotRequired[str]
+  end_time: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  page_index: NotRequired[str]
+  page_size: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+  violation_records_format: NotRequired[Literal["csv", "json"]]
+ class PostResult(TypedDict):
+  error_code: NotRequired[str]
+  error_code_des: NotRequired[str]
+  result_code: str
+  result_msg: NotRequired[str]
+  return_code: str
+  return_msg: NotRequired[str]
+  violation_records: NotRequired[str]

@@ -5,171 +5,171 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class pay:
-    class downloadbill:
-        class PostBody(TypedDict):
-            appid: str
-            bill_date: str
-            bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND"]]
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            sign: NotRequired[str]
-            tar_type: NotRequired[Literal["GZIP"]]
-        class PostResult(TypedDict):
-            error_code: NotRequired[str]
-            return_code: str
-            return_msg: NotRequired[str]
-    class getsignkey:
-        class PostBody(TypedDict):
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            sign: NotRequired[str]
-        class PostResult(TypedDict):
-            mch_id: str
-            return_code: str
-            return_msg: str
-            sandbox_signkey: str
-    class micropay:
-        class PostBody(TypedDict):
-            appid: str
-            attach: NotRequired[str]
-            auth_code: str
-            body: str
-            deposit: NotRequired[Literal["Y", "N"]]
-            detail: NotRequired[str]
-            device_info: NotRequired[str]
-            fee_type: NotRequired[str]
-            goods_tag: NotRequired[str]
-            limit_pay: NotRequired[str]
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            out_trade_no: str
-            profit_sharing: NotRequired[Literal["N", "Y"]]
-            receipt: NotRequired[str]
-            scene_info: NotRequired[str]
-            sign: NotRequired[str]
-            sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-            spbill_create_ip: str
-            sub_appid: NotRequired[str]
-            sub_mch_id: NotRequired[str]
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
-            total_fee: str | int
-            version: NotRequired[str]
-        class PostResult(TypedDict):
-            appid: str
-            attach: NotRequired[str]
-            bank_type: str
-            cash_fee: str
-            cash_fee_type: NotRequired[str]
-            coupon_fee: NotRequired[str]
-            device_info: NotRequired[str]
-            err_code: NotRequired[str]
-            err_code_des: NotRequired[str]
-            fee_type: NotRequired[str]
-            is_subscribe: str
-            mch_id: str
-            nonce_str: str
-            openid: str
-            out_trade_no: str
-            promotion_detail: NotRequired[str]
-            result_code: str
-            return_code: str
-            return_msg: str
-            settlement_total_fee: NotRequired[str]
-            sign: str
-            sub_appid: NotRequired[str]
-            sub_mch_id: NotRequired[str]
-            time_end: str
-            total_fee: str
-            trade_type: str
-            transaction_id: str
-    class orderquery:
-        class PostBody(TypedDict):
-            appid: str
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            out_trade_no: NotRequired[str]
-            sign: NotRequired[str]
-            sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-            sub_appid: NotRequired[str]
-            sub_mch_id: NotRequired[str]
-            transaction_id: NotRequired[str]
-            version: NotRequired[Literal["1.0"]]
-    class refund:
-        class PostBody(TypedDict):
-            appid: str
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            notify_url: NotRequired[str]
-            out_refund_no: str
-            out_trade_no: NotRequired[str]
-            refund_account: NotRequired[str]
-            refund_desc: NotRequired[str]
-            refund_fee: str | int
-            refund_fee_type: NotRequired[str]
-            sign: NotRequired[str]
-            sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-            sub_appid: NotRequired[str]
-            sub_mch_id: NotRequired[str]
-            total_fee: str | int
-            transaction_id: NotRequired[str]
-    class refundquery:
-        class PostBody(TypedDict):
-            appid: str
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            offset: NotRequired[str | int]
-            out_refund_no: NotRequired[str]
-            out_trade_no: NotRequired[str]
-            refund_id: NotRequired[str]
-            sign: NotRequired[str]
-            sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-            sub_appid: NotRequired[str]
-            sub_mch_id: NotRequired[str]
-            transaction_id: NotRequired[str]
-    class unifiedorder:
-        class PostBody(TypedDict):
-            appid: str
-            attach: NotRequired[str]
-            body: str
-            detail: NotRequired[str]
-            device_info: NotRequired[str]
-            fee_type: NotRequired[str]
-            goods_tag: NotRequired[str]
-            limit_pay: NotRequired[str]
-            mch_id: NotRequired[str]
-            nonce_str: NotRequired[str]
-            notify_url: str
-            openid: NotRequired[str]
-            out_trade_no: str
-            product_id: NotRequired[str]
-            profit_sharing: NotRequired[Literal["N", "Y"]]
-            receipt: NotRequired[Literal["Y", "N"]]
-            scene_info: NotRequired[str]
-            sign: NotRequired[str]
-            sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-            spbill_create_ip: str
-            time_expire: NotRequired[str]
-            time_start: NotRequired[str]
-            total_fee: str | int
-            trade_type: str
-            user_creid: NotRequired[str]
-            user_truename: NotRequired[str]
-            user_type: NotRequired[Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT"]]
-            version: NotRequired[Literal["1.0"]]
-        class PostResult(TypedDict):
-            appid: str
-            code_url: NotRequired[str]
-            device_info: NotRequired[str]
-            err_code: NotRequired[str]
-            err_code_des: NotRequired[str]
-            mch_id: str
-            mweb_url: NotRequired[str]
-            nonce_str: str
-            prepay_id: str
-            promotion_detail: NotRequired[str]
-            result_code: str
-            return_code: str
-            return_msg: str
-            sign: str
-            trade_type: str
+ class downloadbill:
+  class PostBody(TypedDict):
+   appid: str
+   bill_date: str
+   bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND"]]
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   sign: NotRequired[str]
+   tar_type: NotRequired[Literal["GZIP"]]
+  class PostResult(TypedDict):
+   error_code: NotRequired[str]
+   return_code: str
+   return_msg: NotRequired[str]
+ class getsignkey:
+  class PostBody(TypedDict):
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   sign: NotRequired[str]
+  class PostResult(TypedDict):
+   mch_id: str
+   return_code: str
+   return_msg: str
+   sandbox_signkey: str
+ class micropay:
+  class PostBody(TypedDict):
+   appid: str
+   attach: NotRequired[str]
+   auth_code: str
+   body: str
+   deposit: NotRequired[Literal["Y", "N"]]
+   detail: NotRequired[str]
+   device_info: NotRequired[str]
+   fee_type: NotRequired[str]
+   goods_tag: NotRequired[str]
+   limit_pay: NotRequired[str]
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   out_trade_no: str
+   profit_sharing: NotRequired[Literal["N", "Y"]]
+   receipt: NotRequired[str]
+   scene_info: NotRequired[str]
+   sign: NotRequired[str]
+   sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+   spbill_create_ip: str
+   sub_appid: NotRequired[str]
+   sub_mch_id: NotRequired[str]
+   time_expire: NotRequired[str]
+   time_start: NotRequired[str]
+   total_fee: str | int
+   version: NotRequired[str]
+  class PostResult(TypedDict):
+   appid: str
+   attach: NotRequired[str]
+   bank_type: str
+   cash_fee: str
+   cash_fee_type: NotRequired[str]
+   coupon_fee: NotRequired[str]
+   device_info: NotRequired[str]
+   err_code: NotRequired[str]
+   err_code_des: NotRequired[str]
+   fee_type: NotRequired[str]
+   is_subscribe: str
+   mch_id: str
+   nonce_str: str
+   openid: str
+   out_trade_no: str
+   promotion_detail: NotRequired[str]
+   result_code: str
+   return_code: str
+   return_msg: str
+   settlement_total_fee: NotRequired[str]
+   sign: str
+   sub_appid: NotRequired[str]
+   sub_mch_id: NotRequired[str]
+   time_end: str
+   total_fee: str
+   trade_type: str
+   transaction_id: str
+ class orderquery:
+  class PostBody(TypedDict):
+   appid: str
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   out_trade_no: NotRequired[str]
+   sign: NotRequired[str]
+   sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+   sub_appid: NotRequired[str]
+   sub_mch_id: NotRequired[str]
+   transaction_id: NotRequired[str]
+   version: NotRequired[Literal["1.0"]]
+ class refund:
+  class PostBody(TypedDict):
+   appid: str
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   notify_url: NotRequired[str]
+   out_refund_no: str
+   out_trade_no: NotRequired[str]
+   refund_account: NotRequired[str]
+   refund_desc: NotRequired[str]
+   refund_fee: str | int
+   refund_fee_type: NotRequired[str]
+   sign: NotRequired[str]
+   sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+   sub_appid: NotRequired[str]
+   sub_mch_id: NotRequired[str]
+   total_fee: str | int
+   transaction_id: NotRequired[str]
+ class refundquery:
+  class PostBody(TypedDict):
+   appid: str
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   offset: NotRequired[str | int]
+   out_refund_no: NotRequired[str]
+   out_trade_no: NotRequired[str]
+   refund_id: NotRequired[str]
+   sign: NotRequired[str]
+   sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+   sub_appid: NotRequired[str]
+   sub_mch_id: NotRequired[str]
+   transaction_id: NotRequired[str]
+ class unifiedorder:
+  class PostBody(TypedDict):
+   appid: str
+   attach: NotRequired[str]
+   body: str
+   detail: NotRequired[str]
+   device_info: NotRequired[str]
+   fee_type: NotRequired[str]
+   goods_tag: NotRequired[str]
+   limit_pay: NotRequired[str]
+   mch_id: NotRequired[str]
+   nonce_str: NotRequired[str]
+   notify_url: str
+   openid: NotRequired[str]
+   out_trade_no: str
+   product_id: NotRequired[str]
+   profit_sharing: NotRequired[Literal["N", "Y"]]
+   receipt: NotRequired[Literal["Y", "N"]]
+   scene_info: NotRequired[str]
+   sign: NotRequired[str]
+   sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
+   spbill_create_ip: str
+   time_expire: NotRequired[str]
+   time_start: NotRequired[str]
+   total_fee: str | int
+   trade_type: str
+   user_creid: NotRequired[str]
+   user_truename: NotRequired[str]
+   user_type: NotRequired[Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT"]]
+   version: NotRequired[Literal["1.0"]]
+  class PostResult(TypedDict):
+   appid: str
+   code_url: NotRequired[str]
+   device_info: NotRequired[str]
+   err_code: NotRequired[str]
+   err_code_des: NotRequired[str]
+   mch_id: str
+   mweb_url: NotRequired[str]
+   nonce_str: str
+   prepay_id: str
+   promotion_detail: NotRequired[str]
+   result_code: str
+   return_code: str
+   return_msg: str
+   sign: str
+   trade_type: str

@@ -5,61 +5,61 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class getrealnameinfo:
-    class PostBody(TypedDict):
-        access_token: str
-        appid: str
-        cert_serialno: str
-        cert_sign: NotRequired[str]
-        charset: NotRequired[Literal["UTF-8", "GBK"]]
-        cred_id: NotRequired[str]
-        cred_type: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        openid: str
-        real_name: NotRequired[str]
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256"]]
-        timestamp: NotRequired[str | int]
-        version: Literal["1.0", "2.0"]
-    class PostResult(TypedDict):
-        appid: NotRequired[str]
-        cre_type: NotRequired[str]
-        encrypted_credential_id: NotRequired[str]
-        encrypted_real_name: NotRequired[str]
-        error_code: NotRequired[str]
-        error_code_des: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        openid: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: NotRequired[str]
+ class PostBody(TypedDict):
+  access_token: str
+  appid: str
+  cert_serialno: str
+  cert_sign: NotRequired[str]
+  charset: NotRequired[Literal["UTF-8", "GBK"]]
+  cred_id: NotRequired[str]
+  cred_type: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  openid: str
+  real_name: NotRequired[str]
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256"]]
+  timestamp: NotRequired[str | int]
+  version: Literal["1.0", "2.0"]
+ class PostResult(TypedDict):
+  appid: NotRequired[str]
+  cre_type: NotRequired[str]
+  encrypted_credential_id: NotRequired[str]
+  encrypted_real_name: NotRequired[str]
+  error_code: NotRequired[str]
+  error_code_des: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  openid: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: NotRequired[str]
 class realnameauth:
-    class PostBody(TypedDict):
-        access_token: str
-        appid: str
-        cred_id: str
-        cred_type: str | int
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        openid: str
-        real_name: str
-        sign: NotRequired[str]
-        sign_type: NotRequired[Literal["HMAC-SHA256", "MD5"]]
-        version: Literal["1.0", "1.1"]
-    class PostResult(TypedDict):
-        access_token: NotRequired[str]
-        appid: NotRequired[str]
-        bind_bankcard: NotRequired[str]
-        error_code: NotRequired[str]
-        error_code_des: NotRequired[str]
-        mch_id: NotRequired[str]
-        nonce_str: NotRequired[str]
-        openid: NotRequired[str]
-        result_code: str
-        return_code: str
-        return_msg: NotRequired[str]
-        sign: NotRequired[str]
-        verify_openid: NotRequired[str]
-        verify_real_name: NotRequired[str]
+ class PostBody(TypedDict):
+  access_token: str
+  appid: str
+  cred_id: str
+  cred_type: str | int
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  openid: str
+  real_name: str
+  sign: NotRequired[str]
+  sign_type: NotRequired[Literal["HMAC-SHA256", "MD5"]]
+  version: Literal["1.0", "1.1"]
+ class PostResult(TypedDict):
+  access_token: NotRequired[str]
+  appid: NotRequired[str]
+  bind_bankcard: NotRequired[str]
+  error_code: NotRequired[str]
+  error_code_des: NotRequired[str]
+  mch_id: NotRequired[str]
+  nonce_str: NotRequired[str]
+  openid: NotRequired[str]
+  result_code: str
+  return_code: str
+  return_msg: NotRequired[str]
+  sign: NotRequired[str]
+  verify_openid: NotRequired[str]
+  verify_real_name: NotRequired[str]

@@ -5,84 +5,84 @@ from typing import Any, Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class receipts:
-    class receipt_id:
-        class GetResult(TypedDict):
-            create_time: NotRequired[str]
-            instruction: NotRequired["receipts.receipt_id.GetResultInstruction"]
-            last_update_time: NotRequired[str]
-            product_name: Literal["C2C"] | str
-            receipt_id: str
-            receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
-            transfer_amount: "receipts.receipt_id.GetResultTransferAmount"
-        class GetResultInstruction(TypedDict):
-            appid: list[str]
-            commander: "receipts.receipt_id.GetResultInstructionCommander"
-            notify_url: str
-            out_instruction_no: str
-            success_time: NotRequired[str]
-            transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER"] | str
-        class GetResultInstructionCommander(TypedDict):
-            mchid: str
-            operator: Literal["MERCHANT"] | str
-        class GetResultTransferAmount(TypedDict):
-            currency: Literal["CNY"] | str
-            total: int
-        class transfer_instructions:
-            class PostBody(TypedDict):
-                appid: NotRequired[Any]
-                notify_url: NotRequired[str]
-                out_instruction_no: str
-                receiver: NotRequired["receipts.receipt_id.transfer_instructions.PostBodyReceiver"]
-                transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"]
-            class PostBodyReceiver(TypedDict):
-                appid: NotRequired[str]
-                mchid: NotRequired[str]
-                openid: NotRequired[str]
-            class PostResult(TypedDict):
-                create_time: NotRequired[str]
-                instruction: NotRequired["receipts.receipt_id.transfer_instructions.PostResultInstruction"]
-                last_update_time: NotRequired[str]
-                product_name: Literal["C2C"] | str
-                receipt_id: str
-                receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
-                transfer_amount: "receipts.receipt_id.transfer_instructions.PostResultTransferAmount"
-            class PostResultInstruction(TypedDict):
-                appid: NotRequired[Any]
-                commander: "receipts.receipt_id.transfer_instructions.PostResultInstructionCommander"
-                create_time: NotRequired[str]
-                instruction_state: NotRequired[Literal["INSTRUCTION_STATE_PENDING", "INSTRUCTION_STATE_IN_PROGRESS", "INSTRUCTION_STATE_CLOSED", "INSTRUCTION_STATE_SUCCESS"] | str]
-                notify_url: str
-                out_instruction_no: str
-                receiver: NotRequired["receipts.receipt_id.transfer_instructions.PostResultInstructionReceiver"]
-                success_time: NotRequired[str]
-                transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"] | str
-            class PostResultInstructionCommander(TypedDict):
-                mchid: str
-                operator: Literal["MERCHANT"] | str
-            class PostResultInstructionReceiver(TypedDict):
-                appid: NotRequired[str]
-                mchid: NotRequired[str]
-                openid: NotRequired[str]
-            class PostResultTransferAmount(TypedDict):
-                currency: Literal["CNY"] | str
-                total: int
-            class out_instruction_no:
-                class GetResult(TypedDict):
-                    close_time: NotRequired[str]
-                    commander: "receipts.receipt_id.transfer_instructions.out_instruction_no.GetResultCommander"
-                    create_time: NotRequired[str]
-                    instruction_instance_id: NotRequired[str]
-                    instruction_state: Literal["INSTRUCTION_STATE_PENDING", "INSTRUCTION_STATE_IN_PROGRESS", "INSTRUCTION_STATE_CLOSED", "INSTRUCTION_STATE_SUCCESS"] | str
-                    notify_url: str
-                    out_instruction_no: str
-                    receiver: NotRequired["receipts.receipt_id.transfer_instructions.out_instruction_no.GetResultReceiver"]
-                    success_time: NotRequired[str]
-                    transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"] | str
-                class GetResultCommander(TypedDict):
-                    mchid: NotRequired[str]
-                    operator: Literal["MERCHANT"] | str
-                class GetResultReceiver(TypedDict):
-                    account_type: NotRequired[str]
-                    appid: NotRequired[str]
-                    mchid: NotRequired[str]
-                    openid: NotRequired[str]
+ class receipt_id:
+  class GetResult(TypedDict):
+   create_time: NotRequired[str]
+   instruction: NotRequired["receipts.receipt_id.GetResultInstruction"]
+   last_update_time: NotRequired[str]
+   product_name: Literal["C2C"] | str
+   receipt_id: str
+   receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
+   transfer_amount: "receipts.receipt_id.GetResultTransferAmount"
+  class GetResultInstruction(TypedDict):
+   appid: list[str]
+   commander: "receipts.receipt_id.GetResultInstructionCommander"
+   notify_url: str
+   out_instruction_no: str
+   success_time: NotRequired[str]
+   transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER"] | str
+  class GetResultInstructionCommander(TypedDict):
+   mchid: str
+   operator: Literal["MERCHANT"] | str
+  class GetResultTransferAmount(TypedDict):
+   currency: Literal["CNY"] | str
+   total: int
+  class transfer_instructions:
+   class PostBody(TypedDict):
+    appid: NotRequired[Any]
+    notify_url: NotRequired[str]
+    out_instruction_no: str
+    receiver: NotRequired["receipts.receipt_id.transfer_instructions.PostBodyReceiver"]
+    transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"]
+   class PostBodyReceiver(TypedDict):
+    appid: NotRequired[str]
+    mchid: NotRequired[str]
+    openid: NotRequired[str]
+   class PostResult(TypedDict):
+    create_time: NotRequired[str]
+    instruction: NotRequired["receipts.receipt_id.transfer_instructions.PostResultInstruction"]
+    last_update_time: NotRequired[str]
+    product_name: Literal["C2C"] | str
+    receipt_id: str
+    receipt_state: Literal["RECEIPT_STATE_PENDING", "RECEIPT_STATE_PROGRESS", "RECEIPT_STATE_COMPLETED"] | str
+    transfer_amount: "receipts.receipt_id.transfer_instructions.PostResultTransferAmount"
+   class PostResultInstruction(TypedDict):
+    appid: NotRequired[Any]
+    commander: "receipts.receipt_id.transfer_instructions.PostResultInstructionCommander"
+    create_time: NotRequired[str]
+    instruction_state: NotRequired[Literal["INSTRUCTION_STATE_PENDING", "INSTRUCTION_STATE_IN_PROGRESS", "INSTRUCTION_STATE_CLOSED", "INSTRUCTION_STATE_SUCCESS"] | str]
+    notify_url: str
+    out_instruction_no: str
+    receiver: NotRequired["receipts.receipt_id.transfer_instructions.PostResultInstructionReceiver"]
+    success_time: NotRequired[str]
+    transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"] | str
+   class PostResultInstructionCommander(TypedDict):
+    mchid: str
+    operator: Literal["MERCHANT"] | str
+   class PostResultInstructionReceiver(TypedDict):
+    appid: NotRequired[str]
+    mchid: NotRequired[str]
+    openid: NotRequired[str]
+   class PostResultTransferAmount(TypedDict):
+    currency: Literal["CNY"] | str
+    total: int
+   class out_instruction_no:
+    class GetResult(TypedDict):
+     close_time: NotRequired[str]
+     commander: "receipts.receipt_id.transfer_instructions.out_instruction_no.GetResultCommander"
+     create_time: NotRequired[str]
+     instruction_instance_id: NotRequired[str]
+     instruction_state: Literal["INSTRUCTION_STATE_PENDING", "INSTRUCTION_STATE_IN_PROGRESS", "INSTRUCTION_STATE_CLOSED", "INSTRUCTION_STATE_SUCCESS"] | str
+     notify_url: str
+     out_instruction_no: str
+     receiver: NotRequired["receipts.receipt_id.transfer_instructions.out_instruction_no.GetResultReceiver"]
+     success_time: NotRequired[str]
+     transfer_mode: Literal["TRANSFER_TO_ORIGINAL_RECEIVE_USER", "TRANSFER_MODE_TO_ORIGINAL_RECEIVE_MERCHANT", "TRANSFER_MODE_TO_SPECIFIED_RECEIVE_MERCHANT"] | str
+    class GetResultCommander(TypedDict):
+     mchid: NotRequired[str]
+     operator: Literal["MERCHANT"] | str
+    class GetResultReceiver(TypedDict):
+     account_type: NotRequired[str]
+     appid: NotRequired[str]
+     mchid: NotRequired[str]
+     openid: NotRequired[str]

@@ -7,231 +7,231 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class wb_channel:
-    class account:
-        class balance:
-            class GetQuery(TypedDict):
-                bal_account_no: Sensitive | str
-                card_no: NotRequired[Sensitive | str]
-                mchid: str
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-                sgn_no: NotRequired[str]
-            class GetResult(TypedDict):
-                balance: NotRequired[int]
-                in_transit_reduction_exist: NotRequired[bool]
-        class mch_archives:
-            class GetQuery(TypedDict):
-                bal_account_no: Sensitive | str
-                card_no: NotRequired[Sensitive | str]
-                mchid: str
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-                sgn_no: NotRequired[str]
-            class GetResult(TypedDict):
-                bal_account_no: NotRequired[str]
-                beneficial_owner: NotRequired["list[wb_channel.account.mch_archives.GetResultBeneficialOwner]"]
-                business_scope: NotRequired[str]
-                card_no: NotRequired[str]
-                effective_date: NotRequired[str]
-                expire_date: NotRequired[str]
-                legal_representative: NotRequired["wb_channel.account.mch_archives.GetResultLegalRepresentative"]
-                mchid: NotRequired[str]
-                merchant_id_no: NotRequired[str]
-                merchant_id_type: NotRequired[Literal["12"] | str]
-                merchant_img_front_id: NotRequired[str]
-                merchant_name: NotRequired[str]
-                merchant_type: NotRequired[Literal["1", "2", "3"] | str]
-                register_address: NotRequired[str]
-                sgn_no: NotRequired[str]
-            class GetResultBeneficialOwner(TypedDict):
-                beneficial_owner_address: str
-                beneficial_owner_effective_date: str
-                beneficial_owner_expire_date: str
-                beneficial_owner_id_no: str
-                beneficial_owner_id_type: Literal["01"] | str
-                beneficial_owner_img_back_id: str
-                beneficial_owner_img_front_id: str
-                beneficial_owner_name: str
-                beneficial_owner_no: str
-            class GetResultLegalRepresentative(TypedDict):
-                legal_representative_address: str
-                legal_representative_effective_date: str
-                legal_representative_expire_date: str
-                legal_representative_id_no: str
-                legal_representative_id_type: Literal["01"] | str
-                legal_representative_img_back_id: str
-                legal_representative_img_front_id: str
-                legal_representative_issue_authority: NotRequired[str]
-                legal_representative_name: str
-                legal_representative_nation: NotRequired[str]
-        class mch_media:
-            class GetQuery(TypedDict):
-                business_scene: Literal["SJT_MICRO_PLUS_OPEN_ACCOUNT", "SJT_MICRO_PLUS_UPDATE_INFO", "GET_BY_MEDIA_ID"]
-                mch_media_type: NotRequired[Literal["ID_CARD_FRONT", "ID_CARD_BACK", "STORE_FRONT", "STORE_INTERIOR"]]
-                mchid: NotRequired[str]
-                media_id: NotRequired[str]
-                platform_trx_id: NotRequired[str]
-            class GetResult(TypedDict):
-                key: NotRequired[str]
-                media_content: NotRequired[str]
-                media_id: NotRequired[str]
-                media_sm3: NotRequired[str]
-                media_type: NotRequired[Literal["jpg", "png", "bmp", "jpeg"] | str]
-    class bank_channel_account:
-        class rename:
-            class PostBody(TypedDict):
-                bal_account_no: Sensitive | str
-                change_scene: Literal["SUBJECT_INFO_RENAME"]
-                mchid: str
-                out_request_no: str
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-            class PostResult(TypedDict):
-                application_id: str
-                application_state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-                bal_account_no: str
-                change_scene: Literal["SUBJECT_INFO_RENAME"] | str
-                fail_code: NotRequired[str]
-                fail_msg: NotRequired[str]
-                finish_time: NotRequired[str]
-                mchid: str
-                new_account_name: str
-                out_request_no: str
-            class application_id:
-                class GetQuery(TypedDict):
-                    bal_account_no: Sensitive | str
-                    mchid: str
-                class GetResult(TypedDict):
-                    application_id: str
-                    application_state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-                    bal_account_no: str
-                    change_scene: Literal["SUBJECT_INFO_RENAME"] | str
-                    fail_code: NotRequired[str]
-                    fail_msg: NotRequired[str]
-                    finish_time: NotRequired[str]
-                    mchid: str
-                    new_account_name: str
-                    out_request_no: str
-    class control_orders:
-        class info:
-            class update:
-                class result:
-                    class notify:
-                        class PostBody(TypedDict):
-                            attach_info: NotRequired[str]
-                            audit_finish_time: NotRequired[str | datetime]
-                            audit_result: NotRequired[Literal["PASS", "REJECT"]]
-                            bal_account_no: NotRequired[Any]
-                            fail_code: NotRequired[str]
-                            fail_msg: NotRequired[str]
-                            mchid: str
-                            out_request_no: str
-                            punish_scene: NotRequired[Any]
-                            scene: NotRequired[Literal["01", "02", "03"]]
-                        class PostResult(TypedDict):
-                            ret_msg: NotRequired[str]
-        class out_request_no:
-            class GetQuery(TypedDict):
-                control_type: Literal["PUNISH", "RECOVER"]
-                mchid: str
-            class GetResult(TypedDict):
-                control_scene: Literal["PUNISH", "RECOVER"] | str
-                punish_order: NotRequired["wb_channel.control_orders.out_request_no.GetResultPunishOrder"]
-                recover_order: NotRequired["wb_channel.control_orders.out_request_no.GetResultRecoverOrder"]
-            class GetResultPunishOrder(TypedDict):
-                control_action: NotRequired[list[Literal["DISABLE_RECEIVE", "DISABLE_WITHDRAWAL", "DISABLE_PAY", "DISABLE_REFUND", "DISABLE_CLOSE_MERCHANT"] | str]]
-                effect_state: NotRequired[Literal["ACTIVE", "RECOVERED"] | str]
-                error_code: NotRequired[str]
-                error_message: NotRequired[str]
-                mchid: str
-                out_request_no: str
-                punish_accept_time: str
-                punish_end_time: NotRequired[str]
-                punish_finish_time: NotRequired[str]
-                punish_reason: NotRequired[str]
-                punish_rule_version: int
-                punish_scene: int
-                punish_start_time: NotRequired[str]
-                punish_state: Literal["EXECUTING", "SUCCESS", "FAILED"] | str
-                wxpay_punish_no: str
-            class GetResultRecoverOrder(TypedDict):
-                error_code: NotRequired[str]
-                error_message: NotRequired[str]
-                mchid: str
-                out_request_no: str
-                punish_rule_version: str
-                punish_scene: str
-                recover_accept_time: str
-                recover_finish_time: str
-                recover_reason: str
-                recover_state: Literal["EXECUTING", "SUCCESS", "FAILED"] | str
-                related_wxpay_punish_no: str
-                wxpay_recover_no: str
-        class punish:
-            class PostBody(TypedDict):
-                bal_account_no: Sensitive | str
-                card_no: NotRequired[Sensitive | str]
-                fund_repatriation_strategy: NotRequired[Literal["ALL_FORBIDDEN", "ALL_ALLOWED_WHEN_UNIQUE"]]
-                mchid: str
-                out_request_no: str
-                punish_end_time: NotRequired[str | datetime]
-                punish_reason: NotRequired[str]
-                punish_scene: int
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-                sgn_no: NotRequired[str]
-            class PostResult(TypedDict):
-                out_request_no: str
-                wxpay_punish_no: str
-        class recover:
-            class PostBody(TypedDict):
-                bal_account_no: Sensitive | str
-                card_no: NotRequired[Sensitive | str]
-                mchid: str
-                out_request_no: str
-                recover_reason: str
-                related_webank_punish_no: str
-                related_wxpay_punish_no: str
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-                sgn_no: NotRequired[str]
-            class PostResult(TypedDict):
-                out_request_no: str
-                wxpay_recover_no: str
-    class special_reduction:
-        class PostBody(TypedDict):
-            amount: int
-            bal_account_no: Sensitive | str
-            card_no: NotRequired[Sensitive | str]
-            mchid: str
-            out_request_no: str
-            reason: NotRequired[str]
-            reduction_type: Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"]
-            req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-            sgn_no: NotRequired[str]
-        class PostResult(TypedDict):
-            amount: NotRequired[int]
-            bal_account_no: NotRequired[str]
-            fail_reason: NotRequired[Literal["BALANCE_NOT_ENOUGH", "RECEIPT_NOT_EXIST_CLOSED", "TIME_OUT_CLOSED"] | str]
-            fail_time: NotRequired[str]
-            mchid: NotRequired[str]
-            out_request_no: NotRequired[str]
-            quota_change_no: NotRequired[str]
-            reason: NotRequired[str]
-            reduction_type: NotRequired[Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"] | str]
-            state: NotRequired[Literal["PROCESSING", "SUCCESS", "FAILED"] | str]
-            success_time: NotRequired[str]
-        class out_request_no:
-            class GetQuery(TypedDict):
-                bal_account_no: Sensitive | str
-                card_no: NotRequired[Sensitive | str]
-                mchid: str
-                req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
-                sgn_no: NotRequired[str]
-            class GetResult(TypedDict):
-                amount: NotRequired[int]
-                bal_account_no: NotRequired[str]
-                fail_reason: NotRequired[Literal["BALANCE_NOT_ENOUGH", "RECEIPT_NOT_EXIST_CLOSED", "TIME_OUT_CLOSED"] | str]
-                fail_time: NotRequired[str]
-                mchid: NotRequired[str]
-                out_request_no: NotRequired[str]
-                quota_change_no: NotRequired[str]
-                reason: NotRequired[str]
-                reduction_type: NotRequired[Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"] | str]
-                state: NotRequired[Literal["PROCESSING", "SUCCESS", "FAILED"] | str]
-                success_time: NotRequired[str]
+ class account:
+  class balance:
+   class GetQuery(TypedDict):
+    bal_account_no: Sensitive | str
+    card_no: NotRequired[Sensitive | str]
+    mchid: str
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+    sgn_no: NotRequired[str]
+   class GetResult(TypedDict):
+    balance: NotRequired[int]
+    in_transit_reduction_exist: NotRequired[bool]
+  class mch_archives:
+   class GetQuery(TypedDict):
+    bal_account_no: Sensitive | str
+    card_no: NotRequired[Sensitive | str]
+    mchid: str
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+    sgn_no: NotRequired[str]
+   class GetResult(TypedDict):
+    bal_account_no: NotRequired[str]
+    beneficial_owner: NotRequired["list[wb_channel.account.mch_archives.GetResultBeneficialOwner]"]
+    business_scope: NotRequired[str]
+    card_no: NotRequired[str]
+    effective_date: NotRequired[str]
+    expire_date: NotRequired[str]
+    legal_representative: NotRequired["wb_channel.account.mch_archives.GetResultLegalRepresentative"]
+    mchid: NotRequired[str]
+    merchant_id_no: NotRequired[str]
+    merchant_id_type: NotRequired[Literal["12"] | str]
+    merchant_img_front_id: NotRequired[str]
+    merchant_name: NotRequired[str]
+    merchant_type: NotRequired[Literal["1", "2", "3"] | str]
+    register_address: NotRequired[str]
+    sgn_no: NotRequired[str]
+   class GetResultBeneficialOwner(TypedDict):
+    beneficial_owner_address: str
+    beneficial_owner_effective_date: str
+    beneficial_owner_expire_date: str
+    beneficial_owner_id_no: str
+    beneficial_owner_id_type: Literal["01"] | str
+    beneficial_owner_img_back_id: str
+    beneficial_owner_img_front_id: str
+    beneficial_owner_name: str
+    beneficial_owner_no: str
+   class GetResultLegalRepresentative(TypedDict):
+    legal_representative_address: str
+    legal_representative_effective_date: str
+    legal_representative_expire_date: str
+    legal_representative_id_no: str
+    legal_representative_id_type: Literal["01"] | str
+    legal_representative_img_back_id: str
+    legal_representative_img_front_id: str
+    legal_representative_issue_authority: NotRequired[str]
+    legal_representative_name: str
+    legal_representative_nation: NotRequired[str]
+  class mch_media:
+   class GetQuery(TypedDict):
+    business_scene: Literal["SJT_MICRO_PLUS_OPEN_ACCOUNT", "SJT_MICRO_PLUS_UPDATE_INFO", "GET_BY_MEDIA_ID"]
+    mch_media_type: NotRequired[Literal["ID_CARD_FRONT", "ID_CARD_BACK", "STORE_FRONT", "STORE_INTERIOR"]]
+    mchid: NotRequired[str]
+    media_id: NotRequired[str]
+    platform_trx_id: NotRequired[str]
+   class GetResult(TypedDict):
+    key: NotRequired[str]
+    media_content: NotRequired[str]
+    media_id: NotRequired[str]
+    media_sm3: NotRequired[str]
+    media_type: NotRequired[Literal["jpg", "png", "bmp", "jpeg"] | str]
+ class bank_channel_account:
+  class rename:
+   class PostBody(TypedDict):
+    bal_account_no: Sensitive | str
+    change_scene: Literal["SUBJECT_INFO_RENAME"]
+    mchid: str
+    out_request_no: str
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+   class PostResult(TypedDict):
+    application_id: str
+    application_state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+    bal_account_no: str
+    change_scene: Literal["SUBJECT_INFO_RENAME"] | str
+    fail_code: NotRequired[str]
+    fail_msg: NotRequired[str]
+    finish_time: NotRequired[str]
+    mchid: str
+    new_account_name: str
+    out_request_no: str
+   class application_id:
+    class GetQuery(TypedDict):
+     bal_account_no: Sensitive | str
+     mchid: str
+    class GetResult(TypedDict):
+     application_id: str
+     application_state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+     bal_account_no: str
+     change_scene: Literal["SUBJECT_INFO_RENAME"] | str
+     fail_code: NotRequired[str]
+     fail_msg: NotRequired[str]
+     finish_time: NotRequired[str]
+     mchid: str
+     new_account_name: str
+     out_request_no: str
+ class control_orders:
+  class info:
+   class update:
+    class result:
+     class notify:
+      class PostBody(TypedDict):
+       attach_info: NotRequired[str]
+       audit_finish_time: NotRequired[str | datetime]
+       audit_result: NotRequired[Literal["PASS", "REJECT"]]
+       bal_account_no: NotRequired[Any]
+       fail_code: NotRequired[str]
+       fail_msg: NotRequired[str]
+       mchid: str
+       out_request_no: str
+       punish_scene: NotRequired[Any]
+       scene: NotRequired[Literal["01", "02", "03"]]
+      class PostResult(TypedDict):
+       ret_msg: NotRequired[str]
+  class out_request_no:
+   class GetQuery(TypedDict):
+    control_type: Literal["PUNISH", "RECOVER"]
+    mchid: str
+   class GetResult(TypedDict):
+    control_scene: Literal["PUNISH", "RECOVER"] | str
+    punish_order: NotRequired["wb_channel.control_orders.out_request_no.GetResultPunishOrder"]
+    recover_order: NotRequired["wb_channel.control_orders.out_request_no.GetResultRecoverOrder"]
+   class GetResultPunishOrder(TypedDict):
+    control_action: NotRequired[list[Literal["DISABLE_RECEIVE", "DISABLE_WITHDRAWAL", "DISABLE_PAY", "DISABLE_REFUND", "DISABLE_CLOSE_MERCHANT"] | str]]
+    effect_state: NotRequired[Literal["ACTIVE", "RECOVERED"] | str]
+    error_code: NotRequired[str]
+    error_message: NotRequired[str]
+    mchid: str
+    out_request_no: str
+    punish_accept_time: str
+    punish_end_time: NotRequired[str]
+    punish_finish_time: NotRequired[str]
+    punish_reason: NotRequired[str]
+    punish_rule_version: int
+    punish_scene: int
+    punish_start_time: NotRequired[str]
+    punish_state: Literal["EXECUTING", "SUCCESS", "FAILED"] | str
+    wxpay_punish_no: str
+   class GetResultRecoverOrder(TypedDict):
+    error_code: NotRequired[str]
+    error_message: NotRequired[str]
+    mchid: str
+    out_request_no: str
+    punish_rule_version: str
+    punish_scene: str
+    recover_accept_time: str
+    recover_finish_time: str
+    recover_reason: str
+    recover_state: Literal["EXECUTING", "SUCCESS", "FAILED"] | str
+    related_wxpay_punish_no: str
+    wxpay_recover_no: str
+  class punish:
+   class PostBody(TypedDict):
+    bal_account_no: Sensitive | str
+    card_no: NotRequired[Sensitive | str]
+    fund_repatriation_strategy: NotRequired[Literal["ALL_FORBIDDEN", "ALL_ALLOWED_WHEN_UNIQUE"]]
+    mchid: str
+    out_request_no: str
+    punish_end_time: NotRequired[str | datetime]
+    punish_reason: NotRequired[str]
+    punish_scene: int
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+    sgn_no: NotRequired[str]
+   class PostResult(TypedDict):
+    out_request_no: str
+    wxpay_punish_no: str
+  class recover:
+   class PostBody(TypedDict):
+    bal_account_no: Sensitive | str
+    card_no: NotRequired[Sensitive | str]
+    mchid: str
+    out_request_no: str
+    recover_reason: str
+    related_webank_punish_no: str
+    related_wxpay_punish_no: str
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+    sgn_no: NotRequired[str]
+   class PostResult(TypedDict):
+    out_request_no: str
+    wxpay_recover_no: str
+ class special_reduction:
+  class PostBody(TypedDict):
+   amount: int
+   bal_account_no: Sensitive | str
+   card_no: NotRequired[Sensitive | str]
+   mchid: str
+   out_request_no: str
+   reason: NotRequired[str]
+   reduction_type: Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"]
+   req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+   sgn_no: NotRequired[str]
+  class PostResult(TypedDict):
+   amount: NotRequired[int]
+   bal_account_no: NotRequired[str]
+   fail_reason: NotRequired[Literal["BALANCE_NOT_ENOUGH", "RECEIPT_NOT_EXIST_CLOSED", "TIME_OUT_CLOSED"] | str]
+   fail_time: NotRequired[str]
+   mchid: NotRequired[str]
+   out_request_no: NotRequired[str]
+   quota_change_no: NotRequired[str]
+   reason: NotRequired[str]
+   reduction_type: NotRequired[Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"] | str]
+   state: NotRequired[Literal["PROCESSING", "SUCCESS", "FAILED"] | str]
+   success_time: NotRequired[str]
+  class out_request_no:
+   class GetQuery(TypedDict):
+    bal_account_no: Sensitive | str
+    card_no: NotRequired[Sensitive | str]
+    mchid: str
+    req_scene: NotRequired[Literal["SJT_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT", "SJT_MICRO_MERCHANT", "WX_SHOP_CONVENIENT_SETTLEMENT_SERVICE_MERCHANT"]]
+    sgn_no: NotRequired[str]
+   class GetResult(TypedDict):
+    amount: NotRequired[int]
+    bal_account_no: NotRequired[str]
+    fail_reason: NotRequired[Literal["BALANCE_NOT_ENOUGH", "RECEIPT_NOT_EXIST_CLOSED", "TIME_OUT_CLOSED"] | str]
+    fail_time: NotRequired[str]
+    mchid: NotRequired[str]
+    out_request_no: NotRequired[str]
+    quota_change_no: NotRequired[str]
+    reason: NotRequired[str]
+    reduction_type: NotRequired[Literal["FINANCIAL_PENALTY", "JUDICIAL_DEDUCTION"] | str]
+    state: NotRequired[Literal["PROCESSING", "SUCCESS", "FAILED"] | str]
+    success_time: NotRequired[str]

@@ -6,39 +6,39 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class sub_merchants:
-    class sub_mchid:
-        class application:
-            class application_no:
-                class GetQuery(TypedDict):
-                    account_number_rule: NotRequired[Literal["ACCOUNT_NUMBER_RULE_MASK_V1", "ACCOUNT_NUMBER_RULE_MASK_V2"]]
-                class GetResult(TypedDict):
-                    account_bank: str
-                    account_name: str
-                    account_number: str
-                    account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"] | str
-                    bank_branch_id: NotRequired[str]
-                    bank_name: NotRequired[str]
-                    verify_fail_reason: NotRequired[str]
-                    verify_finish_time: NotRequired[str]
-                    verify_result: Literal["AUDIT_SUCCESS", "AUDITING", "AUDIT_FAIL"] | str
-        class modify_settlement:
-            class PostBody(TypedDict):
-                account_bank: str
-                account_name: NotRequired[Sensitive | str]
-                account_number: Sensitive | str
-                account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"]
-                bank_address_code: str
-                bank_branch_id: NotRequired[str]
-                bank_name: NotRequired[str]
-                modify_mode: NotRequired[Literal["MODIFY_MODE_ASYNC"]]
-            class PostResult(TypedDict):
-                application_no: str
-        class settlement:
-            class GetResult(TypedDict):
-                account_bank: str
-                account_number: str
-                account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"] | str
-                bank_branch_id: NotRequired[str]
-                bank_name: NotRequired[str]
-                verify_fail_reason: NotRequired[str]
-                verify_result: Literal["VERIFY_SUCCESS", "VERIFY_FAIL", "VERIFYING"] | str
+ class sub_mchid:
+  class application:
+   class application_no:
+    class GetQuery(TypedDict):
+     account_number_rule: NotRequired[Literal["ACCOUNT_NUMBER_RULE_MASK_V1", "ACCOUNT_NUMBER_RULE_MASK_V2"]]
+    class GetResult(TypedDict):
+     account_bank: str
+     account_name: str
+     account_number: str
+     account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"] | str
+     bank_branch_id: NotRequired[str]
+     bank_name: NotRequired[str]
+     verify_fail_reason: NotRequired[str]
+     verify_finish_time: NotRequired[str]
+     verify_result: Literal["AUDIT_SUCCESS", "AUDITING", "AUDIT_FAIL"] | str
+  class modify_settlement:
+   class PostBody(TypedDict):
+    account_bank: str
+    account_name: NotRequired[Sensitive | str]
+    account_number: Sensitive | str
+    account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"]
+    bank_address_code: str
+    bank_branch_id: NotRequired[str]
+    bank_name: NotRequired[str]
+    modify_mode: NotRequired[Literal["MODIFY_MODE_ASYNC"]]
+   class PostResult(TypedDict):
+    application_no: str
+  class settlement:
+   class GetResult(TypedDict):
+    account_bank: str
+    account_number: str
+    account_type: Literal["ACCOUNT_TYPE_BUSINESS", "ACCOUNT_TYPE_PRIVATE"] | str
+    bank_branch_id: NotRequired[str]
+    bank_name: NotRequired[str]
+    verify_fail_reason: NotRequired[str]
+    verify_result: Literal["VERIFY_SUCCESS", "VERIFY_FAIL", "VERIFYING"] | str

@@ -7,98 +7,98 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class applyment:
-    class GetQuery(TypedDict):
-        applyment_id: NotRequired[str]
-        business_code: NotRequired[str]
+ class GetQuery(TypedDict):
+  applyment_id: NotRequired[str]
+  business_code: NotRequired[str]
+ class GetResult(TypedDict):
+  applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+  qrcode_data: NotRequired[str]
+  reject_param: NotRequired[str]
+  reject_reason: NotRequired[str]
+ class PostBody(TypedDict):
+  addition_info: NotRequired["applyment.PostBodyAdditionInfo"]
+  business_code: str
+  contact_info: "applyment.PostBodyContactInfo"
+  identification_info: "applyment.PostBodyIdentificationInfo"
+  subject_info: "applyment.PostBodySubjectInfo"
+  ubo_info_list: NotRequired["list[applyment.PostBodyUboInfoList]"]
+ class PostBodyAdditionInfo(TypedDict):
+  confirm_mchid_list: NotRequired[list[str]]
+ class PostBodyContactInfo(TypedDict):
+  business_authorization_letter: NotRequired[str]
+  contact_id_doc_copy: NotRequired[str]
+  contact_id_doc_copy_back: NotRequired[str]
+  contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+  contact_period_begin: NotRequired[str | date]
+  contact_period_end: NotRequired[str]
+  contact_type: NotRequired[Literal["LEGAL", "SUPER"]]
+  id_card_number: Sensitive | str
+  mobile: Sensitive | str
+  name: Sensitive | str
+ class PostBodyIdentificationInfo(TypedDict):
+  authorize_letter_copy: NotRequired[str]
+  id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
+  identification_address: NotRequired[Sensitive | str]
+  identification_back_copy: NotRequired[str]
+  identification_front_copy: str
+  identification_name: Sensitive | str
+  identification_number: Sensitive | str
+  identification_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+  identification_valid_date: str
+  owner: NotRequired[bool]
+ class PostBodySubjectInfo(TypedDict):
+  assist_prove_info: NotRequired["applyment.PostBodySubjectInfoAssistProveInfo"]
+  business_license_info: "applyment.PostBodySubjectInfoBusinessLicenseInfo"
+  certificate_info: NotRequired["applyment.PostBodySubjectInfoCertificateInfo"]
+  company_prove_copy: NotRequired[str]
+  finance_institution_info: NotRequired["applyment.PostBodySubjectInfoFinanceInstitutionInfo"]
+  is_finance_institution: NotRequired[bool]
+  special_operation_info: NotRequired["list[applyment.PostBodySubjectInfoSpecialOperationInfo]"]
+  subject_type: Literal["SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_MICRO", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_INSTITUTIONS_CLONED"]
+ class PostBodySubjectInfoAssistProveInfo(TypedDict):
+  micro_biz_type: Literal["MICRO_TYPE_STORE", "MICRO_TYPE_MOBILE", "MICRO_TYPE_ONLINE"]
+  store_address: str
+  store_address_code: NotRequired[str]
+  store_header_copy: str
+  store_indoor_copy: str
+  store_name: str
+ class PostBodySubjectInfoBusinessLicenseInfo(TypedDict):
+  company_address: str
+  legal_person: str
+  licence_copy: str
+  licence_number: str
+  licence_valid_date: str
+  merchant_name: str
+ class PostBodySubjectInfoCertificateInfo(TypedDict):
+  cert_copy: str
+  cert_number: str
+  cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]
+  cert_valid_date: str
+  company_address: str
+  legal_person: str
+  merchant_name: str
+ class PostBodySubjectInfoFinanceInstitutionInfo(TypedDict):
+  finance_license_pics: NotRequired[list[str]]
+  finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
+ class PostBodySubjectInfoSpecialOperationInfo(TypedDict):
+  category_id: Literal[44, 33, 22, 41, 42, 49, 50, 51, 36, 54, 55, 32, 52]
+  store_indoor_copy: NotRequired[list[str]]
+ class PostBodyUboInfoList(TypedDict):
+  id_doc_copy: NotRequired[Any]
+  ubo_id_doc_address: Sensitive | str
+  ubo_id_doc_copy: str
+  ubo_id_doc_copy_back: str
+  ubo_id_doc_name: Sensitive | str
+  ubo_id_doc_number: Sensitive | str
+  ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+  ubo_period_begin: str | date
+  ubo_period_end: str
+ class PostQuery(TypedDict):
+  channel_id: NotRequired[str]
+ class PostResult(TypedDict):
+  applyment_id: int
+ class merchants:
+  class sub_mchid:
+   class state:
     class GetResult(TypedDict):
-        applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-        qrcode_data: NotRequired[str]
-        reject_param: NotRequired[str]
-        reject_reason: NotRequired[str]
-    class PostBody(TypedDict):
-        addition_info: NotRequired["applyment.PostBodyAdditionInfo"]
-        business_code: str
-        contact_info: "applyment.PostBodyContactInfo"
-        identification_info: "applyment.PostBodyIdentificationInfo"
-        subject_info: "applyment.PostBodySubjectInfo"
-        ubo_info_list: NotRequired["list[applyment.PostBodyUboInfoList]"]
-    class PostBodyAdditionInfo(TypedDict):
-        confirm_mchid_list: NotRequired[list[str]]
-    class PostBodyContactInfo(TypedDict):
-        business_authorization_letter: NotRequired[str]
-        contact_id_doc_copy: NotRequired[str]
-        contact_id_doc_copy_back: NotRequired[str]
-        contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-        contact_period_begin: NotRequired[str | date]
-        contact_period_end: NotRequired[str]
-        contact_type: NotRequired[Literal["LEGAL", "SUPER"]]
-        id_card_number: Sensitive | str
-        mobile: Sensitive | str
-        name: Sensitive | str
-    class PostBodyIdentificationInfo(TypedDict):
-        authorize_letter_copy: NotRequired[str]
-        id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
-        identification_address: NotRequired[Sensitive | str]
-        identification_back_copy: NotRequired[str]
-        identification_front_copy: str
-        identification_name: Sensitive | str
-        identification_number: Sensitive | str
-        identification_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-        identification_valid_date: str
-        owner: NotRequired[bool]
-    class PostBodySubjectInfo(TypedDict):
-        assist_prove_info: NotRequired["applyment.PostBodySubjectInfoAssistProveInfo"]
-        business_license_info: "applyment.PostBodySubjectInfoBusinessLicenseInfo"
-        certificate_info: NotRequired["applyment.PostBodySubjectInfoCertificateInfo"]
-        company_prove_copy: NotRequired[str]
-        finance_institution_info: NotRequired["applyment.PostBodySubjectInfoFinanceInstitutionInfo"]
-        is_finance_institution: NotRequired[bool]
-        special_operation_info: NotRequired["list[applyment.PostBodySubjectInfoSpecialOperationInfo]"]
-        subject_type: Literal["SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_MICRO", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_INSTITUTIONS_CLONED"]
-    class PostBodySubjectInfoAssistProveInfo(TypedDict):
-        micro_biz_type: Literal["MICRO_TYPE_STORE", "MICRO_TYPE_MOBILE", "MICRO_TYPE_ONLINE"]
-        store_address: str
-        store_address_code: NotRequired[str]
-        store_header_copy: str
-        store_indoor_copy: str
-        store_name: str
-    class PostBodySubjectInfoBusinessLicenseInfo(TypedDict):
-        company_address: str
-        legal_person: str
-        licence_copy: str
-        licence_number: str
-        licence_valid_date: str
-        merchant_name: str
-    class PostBodySubjectInfoCertificateInfo(TypedDict):
-        cert_copy: str
-        cert_number: str
-        cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]
-        cert_valid_date: str
-        company_address: str
-        legal_person: str
-        merchant_name: str
-    class PostBodySubjectInfoFinanceInstitutionInfo(TypedDict):
-        finance_license_pics: NotRequired[list[str]]
-        finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
-    class PostBodySubjectInfoSpecialOperationInfo(TypedDict):
-        category_id: Literal[44, 33, 22, 41, 42, 49, 50, 51, 36, 54, 55, 32, 52]
-        store_indoor_copy: NotRequired[list[str]]
-    class PostBodyUboInfoList(TypedDict):
-        id_doc_copy: NotRequired[Any]
-        ubo_id_doc_address: Sensitive | str
-        ubo_id_doc_copy: str
-        ubo_id_doc_copy_back: str
-        ubo_id_doc_name: Sensitive | str
-        ubo_id_doc_number: Sensitive | str
-        ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-        ubo_period_begin: str | date
-        ubo_period_end: str
-    class PostQuery(TypedDict):
-        channel_id: NotRequired[str]
-    class PostResult(TypedDict):
-        applyment_id: int
-    class merchants:
-        class sub_mchid:
-            class state:
-                class GetResult(TypedDict):
-                    authorize_state: Literal["AUTHORIZE_STATE_UNAUTHORIZED", "AUTHORIZE_STATE_AUTHORIZED"] | str
+     authorize_state: Literal["AUTHORIZE_STATE_UNAUTHORIZED", "AUTHORIZE_STATE_AUTHORIZED"] | str

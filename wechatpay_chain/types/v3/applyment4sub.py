@@ -7,208 +7,208 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class applyment:
-    class applyment_id:
-        class applyment_id:
-            class GetResult(TypedDict):
-                applyment_id: NotRequired[int]
-                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_msg: NotRequired[str]
-                audit_detail: NotRequired["list[applyment.applyment_id.applyment_id.GetResultAuditDetail]"]
-                business_code: NotRequired[str]
-                sign_url: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResultAuditDetail(TypedDict):
-                field: NotRequired[str]
-                field_name: NotRequired[str]
-                reject_reason: NotRequired[str]
-    class business_code:
-        class business_code:
-            class GetResult(TypedDict):
-                applyment_id: NotRequired[int]
-                applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_msg: NotRequired[str]
-                audit_detail: NotRequired["list[applyment.business_code.business_code.GetResultAuditDetail]"]
-                business_code: NotRequired[str]
-                sign_url: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResultAuditDetail(TypedDict):
-                field: NotRequired[str]
-                field_name: NotRequired[str]
-                reject_reason: NotRequired[str]
-    class empty:
-        class PostBody(TypedDict):
-            addition_info: NotRequired["applyment.empty.PostBodyAdditionInfo"]
-            bank_account_info: "applyment.empty.PostBodyBankAccountInfo"
-            business_code: str
-            business_info: "applyment.empty.PostBodyBusinessInfo"
-            contact_info: "applyment.empty.PostBodyContactInfo"
-            settlement_info: "applyment.empty.PostBodySettlementInfo"
-            subject_info: "applyment.empty.PostBodySubjectInfo"
-        class PostBodyAdditionInfo(TypedDict):
-            business_addition_msg: NotRequired[str]
-            business_addition_pics: NotRequired[list[str]]
-            legal_person_commitment: NotRequired[str]
-            legal_person_video: NotRequired[str]
-        class PostBodyBankAccountInfo(TypedDict):
-            account_bank: str
-            account_name: Sensitive | str
-            account_number: NotRequired[Sensitive | str]
-            bank_account_type: Literal["BANK_ACCOUNT_TYPE_CORPORATE", "BANK_ACCOUNT_TYPE_PERSONAL"]
-            bank_address_code: str
-            bank_branch_id: NotRequired[str]
-            bank_name: NotRequired[str]
-        class PostBodyBusinessInfo(TypedDict):
-            merchant_shortname: str
-            sales_info: "applyment.empty.PostBodyBusinessInfoSalesInfo"
-            service_phone: str
-        class PostBodyBusinessInfoSalesInfo(TypedDict):
-            app_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoAppInfo"]
-            biz_store_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoBizStoreInfo"]
-            mini_program_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMiniProgramInfo"]
-            mp_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMpInfo"]
-            sales_scenes_type: list[Literal["SALES_SCENES_STORE", "SALES_SCENES_MP", "SALES_SCENES_MINI_PROGRAM", "SALES_SCENES_WEB", "SALES_SCENES_APP", "SALES_SCENES_WEWORK"]]
-            web_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWebInfo"]
-            wework_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWeworkInfo"]
-        class PostBodyBusinessInfoSalesInfoAppInfo(TypedDict):
-            app_appid: NotRequired[str]
-            app_pics: NotRequired[list[str]]
-            app_sub_appid: NotRequired[str]
-        class PostBodyBusinessInfoSalesInfoBizStoreInfo(TypedDict):
-            biz_address_code: str
-            biz_store_address: str
-            biz_store_name: str
-            biz_sub_appid: NotRequired[str]
-            indoor_pic: list[str]
-            store_entrance_pic: list[str]
-        class PostBodyBusinessInfoSalesInfoMiniProgramInfo(TypedDict):
-            mini_program_appid: NotRequired[str]
-            mini_program_pics: NotRequired[list[str]]
-            mini_program_sub_appid: NotRequired[str]
-        class PostBodyBusinessInfoSalesInfoMpInfo(TypedDict):
-            mp_appid: NotRequired[str]
-            mp_pics: NotRequired[list[str]]
-            mp_sub_appid: NotRequired[str]
-        class PostBodyBusinessInfoSalesInfoWebInfo(TypedDict):
-            domain: NotRequired[str]
-            web_appid: NotRequired[str]
-            web_authorisation: NotRequired[str]
-        class PostBodyBusinessInfoSalesInfoWeworkInfo(TypedDict):
-            sub_corp_id: NotRequired[str]
-            wework_pics: NotRequired[list[str]]
-        class PostBodyContactInfo(TypedDict):
-            business_authorization_letter: NotRequired[str]
-            contact_email: Sensitive | str
-            contact_id_doc_copy: NotRequired[str]
-            contact_id_doc_copy_back: NotRequired[str]
-            contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            contact_id_number: NotRequired[Sensitive | str]
-            contact_name: Sensitive | str
-            contact_period_begin: NotRequired[str]
-            contact_period_end: NotRequired[str]
-            contact_type: Literal["LEGAL", "SUPER"]
-            mobile_phone: Sensitive | str
-            openid: NotRequired[str]
-        class PostBodySettlementInfo(TypedDict):
-            activities_additions: NotRequired[list[str]]
-            activities_id: NotRequired[str]
-            activities_rate: NotRequired[str]
-            credit_activities_rate: NotRequired[str]
-            debit_activities_rate: NotRequired[str]
-            qualification_type: NotRequired[str]
-            qualifications: NotRequired[list[str]]
-            settlement_id: NotRequired[str]
-        class PostBodySubjectInfo(TypedDict):
-            business_license_info: "applyment.empty.PostBodySubjectInfoBusinessLicenseInfo"
-            certificate_info: "applyment.empty.PostBodySubjectInfoCertificateInfo"
-            certificate_letter_copy: NotRequired[str]
-            finance_institution: NotRequired[bool]
-            finance_institution_info: NotRequired["applyment.empty.PostBodySubjectInfoFinanceInstitutionInfo"]
-            identity_info: "applyment.empty.PostBodySubjectInfoIdentityInfo"
-            micro_biz_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfo"]
-            organization_info: NotRequired["applyment.empty.PostBodySubjectInfoOrganizationInfo"]
-            subject_type: Literal["SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_MICRO", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_INSTITUTIONS_CLONED"]
-            ubo_info_list: NotRequired["list[applyment.empty.PostBodySubjectInfoUboInfoList]"]
-        class PostBodySubjectInfoBusinessLicenseInfo(TypedDict):
-            legal_person: str
-            license_address: NotRequired[str]
-            license_copy: str
-            license_number: str
-            merchant_name: str
-            period_begin: NotRequired[str | date]
-            period_end: NotRequired[str]
-        class PostBodySubjectInfoCertificateInfo(TypedDict):
-            cert_copy: str
-            cert_number: str
-            cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]
-            company_address: str
-            legal_person: str
-            merchant_name: str
-            period_begin: str | date
-            period_end: str
-        class PostBodySubjectInfoFinanceInstitutionInfo(TypedDict):
-            finance_license_pics: NotRequired[list[str]]
-            finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
-        class PostBodySubjectInfoIdentityInfo(TypedDict):
-            authorize_letter_copy: NotRequired[str]
-            id_card_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdCardInfo"]
-            id_doc_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdDocInfo"]
-            id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-            id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
-            owner: NotRequired[bool]
-        class PostBodySubjectInfoIdentityInfoIdCardInfo(TypedDict):
-            card_period_begin: str | date
-            card_period_end: str
-            id_card_address: NotRequired[Sensitive | str]
-            id_card_copy: str
-            id_card_name: Sensitive | str
-            id_card_national: str
-            id_card_number: Sensitive | str
-        class PostBodySubjectInfoIdentityInfoIdDocInfo(TypedDict):
-            doc_period_begin: str | date
-            doc_period_end: str
-            id_doc_address: NotRequired[Sensitive | str]
-            id_doc_copy: str
-            id_doc_copy_back: NotRequired[str]
-            id_doc_name: Sensitive | str
-            id_doc_national: NotRequired[Any]
-            id_doc_number: Sensitive | str
-        class PostBodySubjectInfoMicroBizInfo(TypedDict):
-            micro_biz_type: Literal["MICRO_TYPE_STORE", "MICRO_TYPE_MOBILE", "MICRO_TYPE_ONLINE"]
-            micro_mobile_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroMobileInfo"]
-            micro_online_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroOnlineInfo"]
-            micro_store_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroStoreInfo"]
-        class PostBodySubjectInfoMicroBizInfoMicroMobileInfo(TypedDict):
-            micro_mobile_address: str
-            micro_mobile_city: str
-            micro_mobile_name: str
-            micro_mobile_pics: list[str]
-        class PostBodySubjectInfoMicroBizInfoMicroOnlineInfo(TypedDict):
-            micro_ec_name: str
-            micro_link: NotRequired[str]
-            micro_online_store: str
-            micro_qrcode: NotRequired[str]
-        class PostBodySubjectInfoMicroBizInfoMicroStoreInfo(TypedDict):
-            micro_address: str
-            micro_address_code: str
-            micro_indoor_copy: str
-            micro_name: str
-            store_entrance_pic: str
-            store_latitude: NotRequired[str]
-            store_longitude: NotRequired[str]
-        class PostBodySubjectInfoOrganizationInfo(TypedDict):
-            org_period_begin: str | date
-            org_period_end: str
-            organization_code: str
-            organization_copy: str
-        class PostBodySubjectInfoUboInfoList(TypedDict):
-            id_doc_copy: NotRequired[Any]
-            ubo_id_doc_address: Sensitive | str
-            ubo_id_doc_copy: str
-            ubo_id_doc_copy_back: str
-            ubo_id_doc_name: Sensitive | str
-            ubo_id_doc_number: Sensitive | str
-            ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-            ubo_period_begin: str | date
-            ubo_period_end: str
-        class PostResult(TypedDict):
-            applyment_id: int
+ class applyment_id:
+  class applyment_id:
+   class GetResult(TypedDict):
+    applyment_id: NotRequired[int]
+    applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+    applyment_state_msg: NotRequired[str]
+    audit_detail: NotRequired["list[applyment.applyment_id.applyment_id.GetResultAuditDetail]"]
+    business_code: NotRequired[str]
+    sign_url: NotRequired[str]
+    sub_mchid: NotRequired[str]
+   class GetResultAuditDetail(TypedDict):
+    field: NotRequired[str]
+    field_name: NotRequired[str]
+    reject_reason: NotRequired[str]
+ class business_code:
+  class business_code:
+   class GetResult(TypedDict):
+    applyment_id: NotRequired[int]
+    applyment_state: Literal["APPLYMENT_STATE_WAITTING_FOR_AUDIT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_CONTACT", "APPLYMENT_STATE_WAITTING_FOR_CONFIRM_LEGALPERSON", "APPLYMENT_STATE_PASSED", "APPLYMENT_STATE_FREEZED", "APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_TO_BE_CONFIRMED", "APPLYMENT_STATE_TO_BE_SIGNED", "APPLYMENT_STATE_SIGNING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+    applyment_state_msg: NotRequired[str]
+    audit_detail: NotRequired["list[applyment.business_code.business_code.GetResultAuditDetail]"]
+    business_code: NotRequired[str]
+    sign_url: NotRequired[str]
+    sub_mchid: NotRequired[str]
+   class GetResultAuditDetail(TypedDict):
+    field: NotRequired[str]
+    field_name: NotRequired[str]
+    reject_reason: NotRequired[str]
+ class empty:
+  class PostBody(TypedDict):
+   addition_info: NotRequired["applyment.empty.PostBodyAdditionInfo"]
+   bank_account_info: "applyment.empty.PostBodyBankAccountInfo"
+   business_code: str
+   business_info: "applyment.empty.PostBodyBusinessInfo"
+   contact_info: "applyment.empty.PostBodyContactInfo"
+   settlement_info: "applyment.empty.PostBodySettlementInfo"
+   subject_info: "applyment.empty.PostBodySubjectInfo"
+  class PostBodyAdditionInfo(TypedDict):
+   business_addition_msg: NotRequired[str]
+   business_addition_pics: NotRequired[list[str]]
+   legal_person_commitment: NotRequired[str]
+   legal_person_video: NotRequired[str]
+  class PostBodyBankAccountInfo(TypedDict):
+   account_bank: str
+   account_name: Sensitive | str
+   account_number: NotRequired[Sensitive | str]
+   bank_account_type: Literal["BANK_ACCOUNT_TYPE_CORPORATE", "BANK_ACCOUNT_TYPE_PERSONAL"]
+   bank_address_code: str
+   bank_branch_id: NotRequired[str]
+   bank_name: NotRequired[str]
+  class PostBodyBusinessInfo(TypedDict):
+   merchant_shortname: str
+   sales_info: "applyment.empty.PostBodyBusinessInfoSalesInfo"
+   service_phone: str
+  class PostBodyBusinessInfoSalesInfo(TypedDict):
+   app_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoAppInfo"]
+   biz_store_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoBizStoreInfo"]
+   mini_program_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMiniProgramInfo"]
+   mp_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoMpInfo"]
+   sales_scenes_type: list[Literal["SALES_SCENES_STORE", "SALES_SCENES_MP", "SALES_SCENES_MINI_PROGRAM", "SALES_SCENES_WEB", "SALES_SCENES_APP", "SALES_SCENES_WEWORK"]]
+   web_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWebInfo"]
+   wework_info: NotRequired["applyment.empty.PostBodyBusinessInfoSalesInfoWeworkInfo"]
+  class PostBodyBusinessInfoSalesInfoAppInfo(TypedDict):
+   app_appid: NotRequired[str]
+   app_pics: NotRequired[list[str]]
+   app_sub_appid: NotRequired[str]
+  class PostBodyBusinessInfoSalesInfoBizStoreInfo(TypedDict):
+   biz_address_code: str
+   biz_store_address: str
+   biz_store_name: str
+   biz_sub_appid: NotRequired[str]
+   indoor_pic: list[str]
+   store_entrance_pic: list[str]
+  class PostBodyBusinessInfoSalesInfoMiniProgramInfo(TypedDict):
+   mini_program_appid: NotRequired[str]
+   mini_program_pics: NotRequired[list[str]]
+   mini_program_sub_appid: NotRequired[str]
+  class PostBodyBusinessInfoSalesInfoMpInfo(TypedDict):
+   mp_appid: NotRequired[str]
+   mp_pics: NotRequired[list[str]]
+   mp_sub_appid: NotRequired[str]
+  class PostBodyBusinessInfoSalesInfoWebInfo(TypedDict):
+   domain: NotRequired[str]
+   web_appid: NotRequired[str]
+   web_authorisation: NotRequired[str]
+  class PostBodyBusinessInfoSalesInfoWeworkInfo(TypedDict):
+   sub_corp_id: NotRequired[str]
+   wework_pics: NotRequired[list[str]]
+  class PostBodyContactInfo(TypedDict):
+   business_authorization_letter: NotRequired[str]
+   contact_email: Sensitive | str
+   contact_id_doc_copy: NotRequired[str]
+   contact_id_doc_copy_back: NotRequired[str]
+   contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   contact_id_number: NotRequired[Sensitive | str]
+   contact_name: Sensitive | str
+   contact_period_begin: NotRequired[str]
+   contact_period_end: NotRequired[str]
+   contact_type: Literal["LEGAL", "SUPER"]
+   mobile_phone: Sensitive | str
+   openid: NotRequired[str]
+  class PostBodySettlementInfo(TypedDict):
+   activities_additions: NotRequired[list[str]]
+   activities_id: NotRequired[str]
+   activities_rate: NotRequired[str]
+   credit_activities_rate: NotRequired[str]
+   debit_activities_rate: NotRequired[str]
+   qualification_type: NotRequired[str]
+   qualifications: NotRequired[list[str]]
+   settlement_id: NotRequired[str]
+  class PostBodySubjectInfo(TypedDict):
+   business_license_info: "applyment.empty.PostBodySubjectInfoBusinessLicenseInfo"
+   certificate_info: "applyment.empty.PostBodySubjectInfoCertificateInfo"
+   certificate_letter_copy: NotRequired[str]
+   finance_institution: NotRequired[bool]
+   finance_institution_info: NotRequired["applyment.empty.PostBodySubjectInfoFinanceInstitutionInfo"]
+   identity_info: "applyment.empty.PostBodySubjectInfoIdentityInfo"
+   micro_biz_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfo"]
+   organization_info: NotRequired["applyment.empty.PostBodySubjectInfoOrganizationInfo"]
+   subject_type: Literal["SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_MICRO", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_INSTITUTIONS_CLONED"]
+   ubo_info_list: NotRequired["list[applyment.empty.PostBodySubjectInfoUboInfoList]"]
+  class PostBodySubjectInfoBusinessLicenseInfo(TypedDict):
+   legal_person: str
+   license_address: NotRequired[str]
+   license_copy: str
+   license_number: str
+   merchant_name: str
+   period_begin: NotRequired[str | date]
+   period_end: NotRequired[str]
+  class PostBodySubjectInfoCertificateInfo(TypedDict):
+   cert_copy: str
+   cert_number: str
+   cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]
+   company_address: str
+   legal_person: str
+   merchant_name: str
+   period_begin: str | date
+   period_end: str
+  class PostBodySubjectInfoFinanceInstitutionInfo(TypedDict):
+   finance_license_pics: NotRequired[list[str]]
+   finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
+  class PostBodySubjectInfoIdentityInfo(TypedDict):
+   authorize_letter_copy: NotRequired[str]
+   id_card_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdCardInfo"]
+   id_doc_info: NotRequired["applyment.empty.PostBodySubjectInfoIdentityInfoIdDocInfo"]
+   id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+   id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
+   owner: NotRequired[bool]
+  class PostBodySubjectInfoIdentityInfoIdCardInfo(TypedDict):
+   card_period_begin: str | date
+   card_period_end: str
+   id_card_address: NotRequired[Sensitive | str]
+   id_card_copy: str
+   id_card_name: Sensitive | str
+   id_card_national: str
+   id_card_number: Sensitive | str
+  class PostBodySubjectInfoIdentityInfoIdDocInfo(TypedDict):
+   doc_period_begin: str | date
+   doc_period_end: str
+   id_doc_address: NotRequired[Sensitive | str]
+   id_doc_copy: str
+   id_doc_copy_back: NotRequired[str]
+   id_doc_name: Sensitive | str
+   id_doc_national: NotRequired[Any]
+   id_doc_number: Sensitive | str
+  class PostBodySubjectInfoMicroBizInfo(TypedDict):
+   micro_biz_type: Literal["MICRO_TYPE_STORE", "MICRO_TYPE_MOBILE", "MICRO_TYPE_ONLINE"]
+   micro_mobile_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroMobileInfo"]
+   micro_online_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroOnlineInfo"]
+   micro_store_info: NotRequired["applyment.empty.PostBodySubjectInfoMicroBizInfoMicroStoreInfo"]
+  class PostBodySubjectInfoMicroBizInfoMicroMobileInfo(TypedDict):
+   micro_mobile_address: str
+   micro_mobile_city: str
+   micro_mobile_name: str
+   micro_mobile_pics: list[str]
+  class PostBodySubjectInfoMicroBizInfoMicroOnlineInfo(TypedDict):
+   micro_ec_name: str
+   micro_link: NotRequired[str]
+   micro_online_store: str
+   micro_qrcode: NotRequired[str]
+  class PostBodySubjectInfoMicroBizInfoMicroStoreInfo(TypedDict):
+   micro_address: str
+   micro_address_code: str
+   micro_indoor_copy: str
+   micro_name: str
+   store_entrance_pic: str
+   store_latitude: NotRequired[str]
+   store_longitude: NotRequired[str]
+  class PostBodySubjectInfoOrganizationInfo(TypedDict):
+   org_period_begin: str | date
+   org_period_end: str
+   organization_code: str
+   organization_copy: str
+  class PostBodySubjectInfoUboInfoList(TypedDict):
+   id_doc_copy: NotRequired[Any]
+   ubo_id_doc_address: Sensitive | str
+   ubo_id_doc_copy: str
+   ubo_id_doc_copy_back: str
+   ubo_id_doc_name: Sensitive | str
+   ubo_id_doc_number: Sensitive | str
+   ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+   ubo_period_begin: str | date
+   ubo_period_end: str
+  class PostResult(TypedDict):
+   applyment_id: int

@@ -6,156 +6,156 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class batches:
-    class PostBody(TypedDict):
-        attach_remark: NotRequired[str]
-        batch_name: str
-        batch_remark: str
-        out_batch_no: str
-        platform_mchid: str
-        specialized_payment_mchid: str
-        sponsor_mchid: str
-        total_amount: int
-        total_count: int
-        transfer_detail_list: NotRequired["list[batches.PostBodyTransferDetailList]"]
-        transfer_purpose: str
-        transfer_scene: str
-        user_authorized_appid: str
-        user_authorized_mchid: str
-    class PostBodyTransferDetailList(TypedDict):
-        openid: str
-        out_detail_no: str
-        transfer_amount: int
-        transfer_remark: str
-        user_id_card: NotRequired[Sensitive | str]
-        user_name: Sensitive | str
-    class PostResult(TypedDict):
-        batch_id: str
-        create_time: str
-        out_batch_no: str
-    class batch_id:
-        class batch_id:
-            class GetQuery(TypedDict):
-                detail_state: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
-                limit: NotRequired[int]
-                need_query_detail: bool
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                attach_remark: NotRequired[str]
-                bank_sp_mchid: str
-                batch_id: str
-                batch_name: str
-                batch_remark: str
-                batch_state: Literal["ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
-                close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE"] | str]
-                create_time: NotRequired[str]
-                fail_amount: NotRequired[int]
-                fail_count: NotRequired[int]
-                out_batch_no: str
-                platform_mchid: str
-                specialized_payment_mchid: str
-                sponsor_mchid: str
-                success_amount: NotRequired[int]
-                success_count: NotRequired[int]
-                total_amount: int
-                total_count: int
-                transfer_detail_list: "list[batches.batch_id.batch_id.GetResultTransferDetailList]"
-                transfer_purpose: Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str
-                transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
-                update_time: NotRequired[str]
-                user_authorized_appid: str
-                user_authorized_mchid: str
-            class GetResultTransferDetailList(TypedDict):
-                detail_id: str
-                detail_state: Literal["PROCESSING", "SUCCESS", "REFUND"] | str
-                fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
-                out_detail_no: str
-            class details:
-                class detail_id:
-                    class detail_id:
-                        class GetResult(TypedDict):
-                            account_type: Literal["WECHATPAY_ACCOUNT", "BANK_ACCOUNT"] | str
-                            bank_card_number_tail: NotRequired[str]
-                            bank_name: NotRequired[str]
-                            bank_sp_mchid: str
-                            batch_id: str
-                            detail_id: str
-                            detail_state: Literal["PROCESSING", "SUCCESS", "FAIL", "REFUND"] | str
-                            fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
-                            initiate_time: NotRequired[str]
-                            openid: str
-                            out_batch_no: str
-                            out_detail_no: str
-                            platform_mchid: str
-                            specialized_payment_mchid: str
-                            sponsor_mchid: str
-                            transfer_amount: int
-                            transfer_remark: str
-                            transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
-                            update_time: str
-                            user_authorized_appid: str
-                            user_authorized_mchid: str
-                            username: str
-    class out_batch_no:
-        class out_batch_no:
-            class GetQuery(TypedDict):
-                detail_state: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
-                limit: NotRequired[int]
-                need_query_detail: bool
-                offset: NotRequired[int]
-                out_batch_no: str
-            class GetResult(TypedDict):
-                attach_remark: NotRequired[str]
-                bank_sp_mchid: str
-                batch_id: str
-                batch_name: str
-                batch_remark: str
-                batch_state: Literal["ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
-                close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE"] | str]
-                create_time: NotRequired[str]
-                fail_amount: NotRequired[int]
-                fail_count: NotRequired[int]
-                out_batch_no: str
-                platform_mchid: str
-                specialized_payment_mchid: str
-                sponsor_mchid: str
-                success_amount: NotRequired[int]
-                success_count: NotRequired[int]
-                total_amount: int
-                total_count: int
-                transfer_detail_list: "list[batches.out_batch_no.out_batch_no.GetResultTransferDetailList]"
-                transfer_purpose: Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str
-                transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
-                update_time: NotRequired[str]
-                user_authorized_appid: str
-                user_authorized_mchid: str
-            class GetResultTransferDetailList(TypedDict):
-                detail_id: str
-                detail_state: Literal["PROCESSING", "SUCCESS", "REFUND"] | str
-                fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
-                out_detail_no: str
-            class details:
-                class out_detail_no:
-                    class out_detail_no:
-                        class GetResult(TypedDict):
-                            account_type: Literal["WECHATPAY_ACCOUNT", "BANK_ACCOUNT"] | str
-                            bank_card_number_tail: NotRequired[str]
-                            bank_name: NotRequired[str]
-                            bank_sp_mchid: str
-                            batch_id: str
-                            detail_id: str
-                            detail_state: Literal["PROCESSING", "SUCCESS", "FAIL", "REFUND"] | str
-                            fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
-                            initiate_time: NotRequired[str]
-                            openid: str
-                            out_batch_no: str
-                            out_detail_no: str
-                            platform_mchid: str
-                            specialized_payment_mchid: str
-                            sponsor_mchid: str
-                            transfer_amount: int
-                            transfer_remark: str
-                            transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
-                            update_time: str
-                            user_authorized_appid: str
-                            user_authorized_mchid: str
-                            username: str
+ class PostBody(TypedDict):
+  attach_remark: NotRequired[str]
+  batch_name: str
+  batch_remark: str
+  out_batch_no: str
+  platform_mchid: str
+  specialized_payment_mchid: str
+  sponsor_mchid: str
+  total_amount: int
+  total_count: int
+  transfer_detail_list: NotRequired["list[batches.PostBodyTransferDetailList]"]
+  transfer_purpose: str
+  transfer_scene: str
+  user_authorized_appid: str
+  user_authorized_mchid: str
+ class PostBodyTransferDetailList(TypedDict):
+  openid: str
+  out_detail_no: str
+  transfer_amount: int
+  transfer_remark: str
+  user_id_card: NotRequired[Sensitive | str]
+  user_name: Sensitive | str
+ class PostResult(TypedDict):
+  batch_id: str
+  create_time: str
+  out_batch_no: str
+ class batch_id:
+  class batch_id:
+   class GetQuery(TypedDict):
+    detail_state: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
+    limit: NotRequired[int]
+    need_query_detail: bool
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    attach_remark: NotRequired[str]
+    bank_sp_mchid: str
+    batch_id: str
+    batch_name: str
+    batch_remark: str
+    batch_state: Literal["ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
+    close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE"] | str]
+    create_time: NotRequired[str]
+    fail_amount: NotRequired[int]
+    fail_count: NotRequired[int]
+    out_batch_no: str
+    platform_mchid: str
+    specialized_payment_mchid: str
+    sponsor_mchid: str
+    success_amount: NotRequired[int]
+    success_count: NotRequired[int]
+    total_amount: int
+    total_count: int
+    transfer_detail_list: "list[batches.batch_id.batch_id.GetResultTransferDetailList]"
+    transfer_purpose: Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str
+    transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
+    update_time: NotRequired[str]
+    user_authorized_appid: str
+    user_authorized_mchid: str
+   class GetResultTransferDetailList(TypedDict):
+    detail_id: str
+    detail_state: Literal["PROCESSING", "SUCCESS", "REFUND"] | str
+    fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
+    out_detail_no: str
+   class details:
+    class detail_id:
+     class detail_id:
+      class GetResult(TypedDict):
+       account_type: Literal["WECHATPAY_ACCOUNT", "BANK_ACCOUNT"] | str
+       bank_card_number_tail: NotRequired[str]
+       bank_name: NotRequired[str]
+       bank_sp_mchid: str
+       batch_id: str
+       detail_id: str
+       detail_state: Literal["PROCESSING", "SUCCESS", "FAIL", "REFUND"] | str
+       fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
+       initiate_time: NotRequired[str]
+       openid: str
+       out_batch_no: str
+       out_detail_no: str
+       platform_mchid: str
+       specialized_payment_mchid: str
+       sponsor_mchid: str
+       transfer_amount: int
+       transfer_remark: str
+       transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
+       update_time: str
+       user_authorized_appid: str
+       user_authorized_mchid: str
+       username: str
+ class out_batch_no:
+  class out_batch_no:
+   class GetQuery(TypedDict):
+    detail_state: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
+    limit: NotRequired[int]
+    need_query_detail: bool
+    offset: NotRequired[int]
+    out_batch_no: str
+   class GetResult(TypedDict):
+    attach_remark: NotRequired[str]
+    bank_sp_mchid: str
+    batch_id: str
+    batch_name: str
+    batch_remark: str
+    batch_state: Literal["ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str
+    close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE"] | str]
+    create_time: NotRequired[str]
+    fail_amount: NotRequired[int]
+    fail_count: NotRequired[int]
+    out_batch_no: str
+    platform_mchid: str
+    specialized_payment_mchid: str
+    sponsor_mchid: str
+    success_amount: NotRequired[int]
+    success_count: NotRequired[int]
+    total_amount: int
+    total_count: int
+    transfer_detail_list: "list[batches.out_batch_no.out_batch_no.GetResultTransferDetailList]"
+    transfer_purpose: Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str
+    transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
+    update_time: NotRequired[str]
+    user_authorized_appid: str
+    user_authorized_mchid: str
+   class GetResultTransferDetailList(TypedDict):
+    detail_id: str
+    detail_state: Literal["PROCESSING", "SUCCESS", "REFUND"] | str
+    fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
+    out_detail_no: str
+   class details:
+    class out_detail_no:
+     class out_detail_no:
+      class GetResult(TypedDict):
+       account_type: Literal["WECHATPAY_ACCOUNT", "BANK_ACCOUNT"] | str
+       bank_card_number_tail: NotRequired[str]
+       bank_name: NotRequired[str]
+       bank_sp_mchid: str
+       batch_id: str
+       detail_id: str
+       detail_state: Literal["PROCESSING", "SUCCESS", "FAIL", "REFUND"] | str
+       fail_reason: NotRequired[Literal["ACCOUNT_FROZEN", "REAL_NAME_CHECK_FAIL", "NAME_NOT_CORRECT", "OPENID_INVALID", "TRANSFER_QUOTA_EXCEED", "DAY_RECEIVED_QUOTA_EXCEED", "MONTH_RECEIVED_QUOTA_EXCEED", "DAY_RECEIVED_COUNT_EXCEED", "PRODUCT_AUTH_CHECK_FAIL", "OVERDUE_CLOSE", "ID_CARD_NOT_CORRECT", "ACCOUNT_NOT_EXIST", "TRANSFER_RISK", "PAYROLL_CARD_ALREADY_LOGOUT", "PAYROLL_CARD_ALREADY_FROZEN", "PAYROLL_CARD_UNAUTHORIZED", "PAYROLL_CARD_USER_NOT_OPEN", "PAYROLL_CARD_NAME_CARD_NOT_MATCH", "PAYROLL_CARD_ID_CARD_NOT_MATCH", "PAYROLL_CARD_BANKCARD_UNBUNDLING", "BANK_CARD_COLLECTIONS_ABOVE_QUOTA", "BANK_CARD_ACCOUNT_ABNORMAL", "BANK_CARD_STATUS_ABNORMAL", "BANK_CARD_BANK_INFO_WRONG", "BANK_CARD_CARD_INFO_WRONG", "OTHER_FAIL_REASON_TYPE", "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED", "TRANSFER_REMARK_SET_FAIL"] | str]
+       initiate_time: NotRequired[str]
+       openid: str
+       out_batch_no: str
+       out_detail_no: str
+       platform_mchid: str
+       specialized_payment_mchid: str
+       sponsor_mchid: str
+       transfer_amount: int
+       transfer_remark: str
+       transfer_scene: Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str
+       update_time: str
+       user_authorized_appid: str
+       user_authorized_mchid: str
+       username: str

@@ -6,39 +6,39 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class fundflowbill:
-    class GetQuery(TypedDict):
-        account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"]]
-        bill_date: str | date
-        sub_mchid: NotRequired[str]
-        tar_type: NotRequired[Literal["GZIP"]]
-    class GetResult(TypedDict):
-        download_url: str
-        hash_type: str
-        hash_value: str
+ class GetQuery(TypedDict):
+  account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"]]
+  bill_date: str | date
+  sub_mchid: NotRequired[str]
+  tar_type: NotRequired[Literal["GZIP"]]
+ class GetResult(TypedDict):
+  download_url: str
+  hash_type: str
+  hash_value: str
 class sub_merchant_fundflowbill:
-    class GetQuery(TypedDict):
-        account_type: Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"]
-        algorithm: Literal["AEAD_AES_256_GCM", "SM4_GCM"]
-        bill_date: str | date
-        sub_mchid: str
-        tar_type: NotRequired[Literal["GZIP"]]
-    class GetResult(TypedDict):
-        download_bill_count: int
-        download_bill_list: NotRequired["list[sub_merchant_fundflowbill.GetResultDownloadBillList]"]
-    class GetResultDownloadBillList(TypedDict):
-        bill_sequence: int
-        download_url: str
-        encrypt_key: str
-        hash_type: str
-        hash_value: str
-        nonce: str
+ class GetQuery(TypedDict):
+  account_type: Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"]
+  algorithm: Literal["AEAD_AES_256_GCM", "SM4_GCM"]
+  bill_date: str | date
+  sub_mchid: str
+  tar_type: NotRequired[Literal["GZIP"]]
+ class GetResult(TypedDict):
+  download_bill_count: int
+  download_bill_list: NotRequired["list[sub_merchant_fundflowbill.GetResultDownloadBillList]"]
+ class GetResultDownloadBillList(TypedDict):
+  bill_sequence: int
+  download_url: str
+  encrypt_key: str
+  hash_type: str
+  hash_value: str
+  nonce: str
 class tradebill:
-    class GetQuery(TypedDict):
-        bill_date: str | date
-        bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND", "ALL_SPECIAL", "SUC_SPECIAL", "REF_SPECIAL"]]
-        sub_mchid: NotRequired[str]
-        tar_type: NotRequired[Literal["GZIP"]]
-    class GetResult(TypedDict):
-        download_url: str
-        hash_type: str
-        hash_value: str
+ class GetQuery(TypedDict):
+  bill_date: str | date
+  bill_type: NotRequired[Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND", "ALL_SPECIAL", "SUC_SPECIAL", "REF_SPECIAL"]]
+  sub_mchid: NotRequired[str]
+  tar_type: NotRequired[Literal["GZIP"]]
+ class GetResult(TypedDict):
+  download_url: str
+  hash_type: str
+  hash_value: str

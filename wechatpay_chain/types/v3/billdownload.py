@@ -4,6 +4,6 @@
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class file:
-    class GetQuery(TypedDict):
-        tartype: NotRequired[str]
-        token: str
+ class GetQuery(TypedDict):
+  tartype: NotRequired[str]
+  token: str

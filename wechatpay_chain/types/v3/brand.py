@@ -7,1545 +7,1545 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class applyments:
-    class PostBody(TypedDict):
-        admin_info: "applyments.PostBodyAdminInfo"
-        brand_basic_info: "applyments.PostBodyBrandBasicInfo"
-        business_code: str
-        subject_info: "applyments.PostBodySubjectInfo"
-        trademark: "applyments.PostBodyTrademark"
-    class PostBodyAdminInfo(TypedDict):
-        admin_name: Sensitive | str
-        id_card_number: Sensitive | str
-        id_doc_type: Literal["IDENTIFICATION_TYPE_MAINLAND_ID_CARD", "IDENTIFICATION_TYPE_HONGKONG", "IDENTIFICATION_TYPE_MACAO", "IDENTIFICATION_TYPE_TAIWAN", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-    class PostBodyBrandBasicInfo(TypedDict):
-        brand_logo: str
-        brand_name: str
-    class PostBodySubjectInfo(TypedDict):
-        subject_name: str
-        subject_type: Literal["SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INDIVIDUAL"]
-        unified_social_credit_code: str
-    class PostBodyTrademark(TypedDict):
-        logo_trademark_registration_certificate: NotRequired["applyments.PostBodyTrademarkLogoTrademarkRegistrationCertificate"]
-        no_trademark_addition_prove: NotRequired[str]
-        no_trademark_addition_prove_list: NotRequired[list[str]]
-        trademark_exists: Literal["TRADEMARK_EXISTS", "TRADEMARK_NONE"]
-        trademark_registration_certificate: NotRequired["applyments.PostBodyTrademarkTrademarkRegistrationCertificate"]
-    class PostBodyTrademarkLogoTrademarkRegistrationCertificate(TypedDict):
-        authorization_begin_time: NotRequired[str | date]
-        authorization_end_time: NotRequired[str | date]
-        certificate: NotRequired[str]
-        certificate_list: NotRequired[list[str]]
-        holder: str
-        international_class: str
-        license: NotRequired[str]
-        license_list: NotRequired[list[str]]
-        name: str
-        number: str
-        valid_begin_time: str | date
-        valid_end_time: str | date
-    class PostBodyTrademarkTrademarkRegistrationCertificate(TypedDict):
-        authorization_begin_time: NotRequired[str | date]
-        authorization_end_time: NotRequired[str | date]
-        certificate: NotRequired[str]
-        certificate_list: NotRequired[list[str]]
-        holder: str
-        international_class: str
-        license: NotRequired[str]
-        license_list: NotRequired[list[str]]
-        name: str
-        number: str
-        valid_begin_time: str | date
-        valid_end_time: str | date
-    class PostResult(TypedDict):
-        applyment_id: str
-        business_code: str
-    class applyment_id:
-        class applyment_id:
-            class GetResult(TypedDict):
-                applyment_id: str
-                applyment_state: Literal["APPLYMENT_STATE_UNKNOWN", "APPLYMENT_STATE_UNSUBMITTED", "APPLYMENT_STATE_WAITING_VALIDATE", "APPLYMENT_STATE_WAITING_AUDIT", "APPLYMENT_STATE_WAITING_AUTH", "APPLYMENT_STATE_OPEN_ACCOUNT", "APPLYMENT_STATE_FINISH", "APPLYMENT_STATE_AUDIT_REJECTED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_desc: str
-                authorization_confirmation_qr_code: NotRequired[str]
-                brand_id: NotRequired[str]
-                business_code: str
-                reject_reason: NotRequired[str]
-    class business_code:
-        class business_code:
-            class GetResult(TypedDict):
-                applyment_id: str
-                applyment_state: Literal["APPLYMENT_STATE_UNKNOWN", "APPLYMENT_STATE_UNSUBMITTED", "APPLYMENT_STATE_WAITING_VALIDATE", "APPLYMENT_STATE_WAITING_AUDIT", "APPLYMENT_STATE_WAITING_AUTH", "APPLYMENT_STATE_OPEN_ACCOUNT", "APPLYMENT_STATE_FINISH", "APPLYMENT_STATE_AUDIT_REJECTED", "APPLYMENT_STATE_CANCELED"] | str
-                applyment_state_desc: str
-                authorization_confirmation_qr_code: NotRequired[str]
-                brand_id: NotRequired[str]
-                business_code: str
-                reject_reason: NotRequired[str]
-    class cancel_applyment:
-        class PostBody(TypedDict):
-            applyment_id: NotRequired[str]
-            business_code: NotRequired[str]
-        class PostResult(TypedDict):
-            applyment_id: str
-            business_code: str
+ class PostBody(TypedDict):
+  admin_info: "applyments.PostBodyAdminInfo"
+  brand_basic_info: "applyments.PostBodyBrandBasicInfo"
+  business_code: str
+  subject_info: "applyments.PostBodySubjectInfo"
+  trademark: "applyments.PostBodyTrademark"
+ class PostBodyAdminInfo(TypedDict):
+  admin_name: Sensitive | str
+  id_card_number: Sensitive | str
+  id_doc_type: Literal["IDENTIFICATION_TYPE_MAINLAND_ID_CARD", "IDENTIFICATION_TYPE_HONGKONG", "IDENTIFICATION_TYPE_MACAO", "IDENTIFICATION_TYPE_TAIWAN", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+ class PostBodyBrandBasicInfo(TypedDict):
+  brand_logo: str
+  brand_name: str
+ class PostBodySubjectInfo(TypedDict):
+  subject_name: str
+  subject_type: Literal["SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INDIVIDUAL"]
+  unified_social_credit_code: str
+ class PostBodyTrademark(TypedDict):
+  logo_trademark_registration_certificate: NotRequired["applyments.PostBodyTrademarkLogoTrademarkRegistrationCertificate"]
+  no_trademark_addition_prove: NotRequired[str]
+  no_trademark_addition_prove_list: NotRequired[list[str]]
+  trademark_exists: Literal["TRADEMARK_EXISTS", "TRADEMARK_NONE"]
+  trademark_registration_certificate: NotRequired["applyments.PostBodyTrademarkTrademarkRegistrationCertificate"]
+ class PostBodyTrademarkLogoTrademarkRegistrationCertificate(TypedDict):
+  authorization_begin_time: NotRequired[str | date]
+  authorization_end_time: NotRequired[str | date]
+  certificate: NotRequired[str]
+  certificate_list: NotRequired[list[str]]
+  holder: str
+  international_class: str
+  license: NotRequired[str]
+  license_list: NotRequired[list[str]]
+  name: str
+  number: str
+  valid_begin_time: str | date
+  valid_end_time: str | date
+ class PostBodyTrademarkTrademarkRegistrationCertificate(TypedDict):
+  authorization_begin_time: NotRequired[str | date]
+  authorization_end_time: NotRequired[str | date]
+  certificate: NotRequired[str]
+  certificate_list: NotRequired[list[str]]
+  holder: str
+  international_class: str
+  license: NotRequired[str]
+  license_list: NotRequired[list[str]]
+  name: str
+  number: str
+  valid_begin_time: str | date
+  valid_end_time: str | date
+ class PostResult(TypedDict):
+  applyment_id: str
+  business_code: str
+ class applyment_id:
+  class applyment_id:
+   class GetResult(TypedDict):
+    applyment_id: str
+    applyment_state: Literal["APPLYMENT_STATE_UNKNOWN", "APPLYMENT_STATE_UNSUBMITTED", "APPLYMENT_STATE_WAITING_VALIDATE", "APPLYMENT_STATE_WAITING_AUDIT", "APPLYMENT_STATE_WAITING_AUTH", "APPLYMENT_STATE_OPEN_ACCOUNT", "APPLYMENT_STATE_FINISH", "APPLYMENT_STATE_AUDIT_REJECTED", "APPLYMENT_STATE_CANCELED"] | str
+    applyment_state_desc: str
+    authorization_confirmation_qr_code: NotRequired[str]
+    brand_id: NotRequired[str]
+    business_code: str
+    reject_reason: NotRequired[str]
+ class business_code:
+  class business_code:
+   class GetResult(TypedDict):
+    applyment_id: str
+    applyment_state: Literal["APPLYMENT_STATE_UNKNOWN", "APPLYMENT_STATE_UNSUBMITTED", "APPLYMENT_STATE_WAITING_VALIDATE", "APPLYMENT_STATE_WAITING_AUDIT", "APPLYMENT_STATE_WAITING_AUTH", "APPLYMENT_STATE_OPEN_ACCOUNT", "APPLYMENT_STATE_FINISH", "APPLYMENT_STATE_AUDIT_REJECTED", "APPLYMENT_STATE_CANCELED"] | str
+    applyment_state_desc: str
+    authorization_confirmation_qr_code: NotRequired[str]
+    brand_id: NotRequired[str]
+    business_code: str
+    reject_reason: NotRequired[str]
+ class cancel_applyment:
+  class PostBody(TypedDict):
+   applyment_id: NotRequired[str]
+   business_code: NotRequired[str]
+  class PostResult(TypedDict):
+   applyment_id: str
+   business_code: str
 class card:
-    class card_configs:
-        class GetQuery(TypedDict):
-            applyment_id: NotRequired[str]
-            brand_id: str
-            business_code: NotRequired[str]
-        class GetResult(TypedDict):
-            actual_publish_time: NotRequired[str]
-            applyment_id: str
-            applyment_state: Literal["STATE_UNKNOWN", "DRAFTING", "AUDITING", "AUDIT_REJECTED", "PENDING_PUBLISH", "PUBLISHED", "CANCELED"] | str
-            brand_id: str
-            business_code: str
-            reject_reason: NotRequired[str]
-            scheduled_publish_time: NotRequired[str]
-        class PostBody(TypedDict):
-            brand_customer_service: "card.card_configs.PostBodyBrandCustomerService"
-            brand_id: str
-            brand_mini_program_info: NotRequired["card.card_configs.PostBodyBrandMiniProgramInfo"]
-            business_code: str
-            service_list: NotRequired["list[card.card_configs.PostBodyServiceList]"]
-        class PostBodyBrandCustomerService(TypedDict):
-            appid: NotRequired[str]
-            customer_service_path: NotRequired[str]
-            customer_service_phone: NotRequired[str]
-            customer_service_type: Literal["MINI_PROGRAM", "CUSTOMIZE_WEB", "CUSTOMIZE_MP", "SERVICE_PHONE"]
-        class PostBodyBrandMiniProgramInfo(TypedDict):
-            appid: str
-            default_jump_path: NotRequired[str]
-        class PostBodyServiceList(TypedDict):
-            appid: NotRequired[str]
-            service_classify_name: NotRequired[str]
-            service_jump_path: str
-            service_jump_type: Literal["JUMP_MINI_PROGRAM", "JUMP_WEB_PAGE"]
-            service_name: NotRequired[str]
-        class PostResult(TypedDict):
-            applyment_id: str
-            brand_id: str
-            business_code: str
-            card_preview_url: str
-        class cancel_applyment:
-            class PostBody(TypedDict):
-                applyment_id: NotRequired[str]
-                brand_id: str
-                business_code: NotRequired[str]
-            class PostResult(TypedDict):
-                applyment_id: str
-                applyment_state: Literal["STATE_UNKNOWN", "DRAFTING", "AUDITING", "AUDIT_REJECTED", "PENDING_PUBLISH", "PUBLISHED", "CANCELED"] | str
-                brand_id: str
-                business_code: str
-        class preview_url:
-            class GetQuery(TypedDict):
-                applyment_id: NotRequired[str]
-                brand_id: str
-                business_code: NotRequired[str]
-            class GetResult(TypedDict):
-                applyment_id: str
-                brand_id: str
-                business_code: str
-                card_preview_url: str
-                url_expired_time: str
-        class publish:
-            class PostBody(TypedDict):
-                applyment_id: NotRequired[str]
-                brand_id: str
-                business_code: NotRequired[str]
-                publish_type: Literal["IMMEDIATE_PUBLISH", "SCHEDULED_PUBLISH"]
-                scheduled_publish_time: NotRequired[str | datetime]
-            class PostResult(TypedDict):
-                applyment_id: str
-                brand_id: str
-                business_code: str
-                publish_type: Literal["IMMEDIATE_PUBLISH", "SCHEDULED_PUBLISH"] | str
-                scheduled_publish_time: NotRequired[str]
-    class card_links:
-        class GetQuery(TypedDict):
-            brand_id: str
-            page_index: NotRequired[int]
-            page_size: NotRequired[int]
-            payment_scene: NotRequired[Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]]
-        class GetResult(TypedDict):
-            active_link_list: NotRequired["list[card.card_links.GetResultActiveLinkList]"]
-            brand_id: NotRequired[str]
-            limit: NotRequired[Any]
-            offset: NotRequired[Any]
-            page_index: NotRequired[int]
-            page_size: NotRequired[int]
-            total_count: NotRequired[Any]
-            total_num: NotRequired[int]
-        class GetResultActiveLinkList(TypedDict):
-            appid_list: NotRequired[list[str]]
-            card_link_mchid: NotRequired[str]
-            payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
-            service_id: NotRequired[str]
-        class PostBody(TypedDict):
-            appid: NotRequired[str]
-            brand_id: str
-            business_code: str
-            card_link_mchid: NotRequired[str]
-            payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]
-            service_id: NotRequired[str]
-        class PostResult(TypedDict):
-            appid: NotRequired[str]
-            brand_id: str
-            business_code: str
-            card_link_mchid: NotRequired[str]
-            payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
-            service_id: NotRequired[str]
-        class business_code:
-            class business_code:
-                class GetQuery(TypedDict):
-                    brand_id: str
-                class GetResult(TypedDict):
-                    appid: NotRequired[str]
-                    brand_id: str
-                    business_code: str
-                    card_link_mchid: NotRequired[str]
-                    configuration_state: Literal["WAITING_AUDIT", "AUDIT_REJECT", "WAITING_CONFIRMATION", "MERCHANT_ADMIN_REJECT", "IN_EFFECT"] | str
-                    payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
-                    reject_reason: NotRequired[str]
-                    service_id: NotRequired[str]
-        class cancel_applyment:
-            class PostBody(TypedDict):
-                brand_id: str
-                business_code: str
-            class PostResult(TypedDict):
-                business_code: str
-        class unbind_card_link:
-            class PostBody(TypedDict):
-                appid: NotRequired[str]
-                brand_id: str
-                card_link_mchid: NotRequired[str]
-                payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]
-                service_id: NotRequired[str]
-            class PostResult(TypedDict):
-                appid: NotRequired[str]
-                brand_id: str
-                card_link_mchid: NotRequired[str]
-                payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
-                service_id: NotRequired[str]
+ class card_configs:
+  class GetQuery(TypedDict):
+   applyment_id: NotRequired[str]
+   brand_id: str
+   business_code: NotRequired[str]
+  class GetResult(TypedDict):
+   actual_publish_time: NotRequired[str]
+   applyment_id: str
+   applyment_state: Literal["STATE_UNKNOWN", "DRAFTING", "AUDITING", "AUDIT_REJECTED", "PENDING_PUBLISH", "PUBLISHED", "CANCELED"] | str
+   brand_id: str
+   business_code: str
+   reject_reason: NotRequired[str]
+   scheduled_publish_time: NotRequired[str]
+  class PostBody(TypedDict):
+   brand_customer_service: "card.card_configs.PostBodyBrandCustomerService"
+   brand_id: str
+   brand_mini_program_info: NotRequired["card.card_configs.PostBodyBrandMiniProgramInfo"]
+   business_code: str
+   service_list: NotRequired["list[card.card_configs.PostBodyServiceList]"]
+  class PostBodyBrandCustomerService(TypedDict):
+   appid: NotRequired[str]
+   customer_service_path: NotRequired[str]
+   customer_service_phone: NotRequired[str]
+   customer_service_type: Literal["MINI_PROGRAM", "CUSTOMIZE_WEB", "CUSTOMIZE_MP", "SERVICE_PHONE"]
+  class PostBodyBrandMiniProgramInfo(TypedDict):
+   appid: str
+   default_jump_path: NotRequired[str]
+  class PostBodyServiceList(TypedDict):
+   appid: NotRequired[str]
+   service_classify_name: NotRequired[str]
+   service_jump_path: str
+   service_jump_type: Literal["JUMP_MINI_PROGRAM", "JUMP_WEB_PAGE"]
+   service_name: NotRequired[str]
+  class PostResult(TypedDict):
+   applyment_id: str
+   brand_id: str
+   business_code: str
+   card_preview_url: str
+  class cancel_applyment:
+   class PostBody(TypedDict):
+    applyment_id: NotRequired[str]
+    brand_id: str
+    business_code: NotRequired[str]
+   class PostResult(TypedDict):
+    applyment_id: str
+    applyment_state: Literal["STATE_UNKNOWN", "DRAFTING", "AUDITING", "AUDIT_REJECTED", "PENDING_PUBLISH", "PUBLISHED", "CANCELED"] | str
+    brand_id: str
+    business_code: str
+  class preview_url:
+   class GetQuery(TypedDict):
+    applyment_id: NotRequired[str]
+    brand_id: str
+    business_code: NotRequired[str]
+   class GetResult(TypedDict):
+    applyment_id: str
+    brand_id: str
+    business_code: str
+    card_preview_url: str
+    url_expired_time: str
+  class publish:
+   class PostBody(TypedDict):
+    applyment_id: NotRequired[str]
+    brand_id: str
+    business_code: NotRequired[str]
+    publish_type: Literal["IMMEDIATE_PUBLISH", "SCHEDULED_PUBLISH"]
+    scheduled_publish_time: NotRequired[str | datetime]
+   class PostResult(TypedDict):
+    applyment_id: str
+    brand_id: str
+    business_code: str
+    publish_type: Literal["IMMEDIATE_PUBLISH", "SCHEDULED_PUBLISH"] | str
+    scheduled_publish_time: NotRequired[str]
+ class card_links:
+  class GetQuery(TypedDict):
+   brand_id: str
+   page_index: NotRequired[int]
+   page_size: NotRequired[int]
+   payment_scene: NotRequired[Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]]
+  class GetResult(TypedDict):
+   active_link_list: NotRequired["list[card.card_links.GetResultActiveLinkList]"]
+   brand_id: NotRequired[str]
+   limit: NotRequired[Any]
+   offset: NotRequired[Any]
+   page_index: NotRequired[int]
+   page_size: NotRequired[int]
+   total_count: NotRequired[Any]
+   total_num: NotRequired[int]
+  class GetResultActiveLinkList(TypedDict):
+   appid_list: NotRequired[list[str]]
+   card_link_mchid: NotRequired[str]
+   payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
+   service_id: NotRequired[str]
+  class PostBody(TypedDict):
+   appid: NotRequired[str]
+   brand_id: str
+   business_code: str
+   card_link_mchid: NotRequired[str]
+   payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]
+   service_id: NotRequired[str]
+  class PostResult(TypedDict):
+   appid: NotRequired[str]
+   brand_id: str
+   business_code: str
+   card_link_mchid: NotRequired[str]
+   payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
+   service_id: NotRequired[str]
+  class business_code:
+   class business_code:
+    class GetQuery(TypedDict):
+     brand_id: str
+    class GetResult(TypedDict):
+     appid: NotRequired[str]
+     brand_id: str
+     business_code: str
+     card_link_mchid: NotRequired[str]
+     configuration_state: Literal["WAITING_AUDIT", "AUDIT_REJECT", "WAITING_CONFIRMATION", "MERCHANT_ADMIN_REJECT", "IN_EFFECT"] | str
+     payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
+     reject_reason: NotRequired[str]
+     service_id: NotRequired[str]
+  class cancel_applyment:
+   class PostBody(TypedDict):
+    brand_id: str
+    business_code: str
+   class PostResult(TypedDict):
+    business_code: str
+  class unbind_card_link:
+   class PostBody(TypedDict):
+    appid: NotRequired[str]
+    brand_id: str
+    card_link_mchid: NotRequired[str]
+    payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"]
+    service_id: NotRequired[str]
+   class PostResult(TypedDict):
+    appid: NotRequired[str]
+    brand_id: str
+    card_link_mchid: NotRequired[str]
+    payment_scene: Literal["MINI_PROGRAM", "APP", "PAYMENT_SCORE", "PAYMENT_CODE"] | str
+    service_id: NotRequired[str]
 class marketing:
-    class shake_activities:
-        class activities:
-            class GetQuery(TypedDict):
-                activity_state: NotRequired[Literal["CREATED", "DELIVERING", "EXPIRED", "PAUSED", "TERMINATED"]]
-                audit_state: NotRequired[Literal["PENDING", "APPROVED", "REJECTED"]]
-                brand_id: str
-                limit: int
-                offset: int
-            class GetResult(TypedDict):
-                data: NotRequired["list[marketing.shake_activities.activities.GetResultData]"]
-                limit: int
-                offset: int
-                total_count: int
-            class GetResultData(TypedDict):
-                activity_state: Literal["CREATED", "DELIVERING", "EXPIRED", "PAUSED", "TERMINATED"] | str
-                audit_state: Literal["PENDING", "APPROVED", "REJECTED"] | str
-                available_quota: int
-                delivery_mode: Literal["SMART", "TARGETED"] | str
-                id: str
-                name: str
-                product_coupon: NotRequired["marketing.shake_activities.activities.GetResultDataProductCoupon"]
-                time_range: "marketing.shake_activities.activities.GetResultDataTimeRange"
-                total_quota: int
-            class GetResultDataProductCoupon(TypedDict):
-                product_coupon_id: str
-                stock_list: NotRequired["list[marketing.shake_activities.activities.GetResultDataProductCouponStockList]"]
-            class GetResultDataProductCouponStockList(TypedDict):
-                stock_id: str
-            class GetResultDataTimeRange(TypedDict):
-                end_time: str
-                start_time: str
+ class shake_activities:
+  class activities:
+   class GetQuery(TypedDict):
+    activity_state: NotRequired[Literal["CREATED", "DELIVERING", "EXPIRED", "PAUSED", "TERMINATED"]]
+    audit_state: NotRequired[Literal["PENDING", "APPROVED", "REJECTED"]]
+    brand_id: str
+    limit: int
+    offset: int
+   class GetResult(TypedDict):
+    data: NotRequired["list[marketing.shake_activities.activities.GetResultData]"]
+    limit: int
+    offset: int
+    total_count: int
+   class GetResultData(TypedDict):
+    activity_state: Literal["CREATED", "DELIVERING", "EXPIRED", "PAUSED", "TERMINATED"] | str
+    audit_state: Literal["PENDING", "APPROVED", "REJECTED"] | str
+    available_quota: int
+    delivery_mode: Literal["SMART", "TARGETED"] | str
+    id: str
+    name: str
+    product_coupon: NotRequired["marketing.shake_activities.activities.GetResultDataProductCoupon"]
+    time_range: "marketing.shake_activities.activities.GetResultDataTimeRange"
+    total_quota: int
+   class GetResultDataProductCoupon(TypedDict):
+    product_coupon_id: str
+    stock_list: NotRequired["list[marketing.shake_activities.activities.GetResultDataProductCouponStockList]"]
+   class GetResultDataProductCouponStockList(TypedDict):
+    stock_id: str
+   class GetResultDataTimeRange(TypedDict):
+    end_time: str
+    start_time: str
 class partner:
-    class card_member:
-        class cards:
-            class GetQuery(TypedDict):
-                brand_id: str
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-                state: NotRequired[Literal["CARD_EFFECTIVE", "CARD_INVALID"]]
-            class GetResult(TypedDict):
-                data: NotRequired["list[partner.card_member.cards.GetResultData]"]
-                limit: int
-                offset: int
-                total_count: int
-            class GetResultData(TypedDict):
-                appid: str
-                balance_information: NotRequired["partner.card_member.cards.GetResultDataBalanceInformation"]
-                benefits: str
-                brand_id: str
-                card_color: str
-                card_id: str
-                card_picture_url: str
-                card_title: str
-                card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                code_jump_information: NotRequired["partner.card_member.cards.GetResultDataCodeJumpInformation"]
-                code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                create_time: NotRequired[Any]
-                init_level: NotRequired[str]
-                legal_agreement: NotRequired[str]
-                need_display_level: NotRequired[bool]
-                need_pinned: NotRequired[bool]
-                notify_url: str
-                points_information: NotRequired["partner.card_member.cards.GetResultDataPointsInformation"]
-                purchase_information: NotRequired["partner.card_member.cards.GetResultDataPurchaseInformation"]
-                service_phone: NotRequired[str]
-                state: NotRequired[Any]
-                update_time: NotRequired[Any]
-                user_information: NotRequired["partner.card_member.cards.GetResultDataUserInformation"]
-                valid_date_information: "partner.card_member.cards.GetResultDataValidDateInformation"
-            class GetResultDataBalanceInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class GetResultDataCodeJumpInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class GetResultDataPointsInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class GetResultDataPurchaseInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-                price: NotRequired[int]
-            class GetResultDataUserInformation(TypedDict):
-                common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                custom_field_list: NotRequired["list[partner.card_member.cards.GetResultDataUserInformationCustomFieldList]"]
-            class GetResultDataUserInformationCustomFieldList(TypedDict):
-                name: NotRequired[str]
-                type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                values: NotRequired[list[str]]
-            class GetResultDataValidDateInformation(TypedDict):
-                available_begin_time: NotRequired[str]
-                available_day_after_receive: NotRequired[int]
-                available_end_time: NotRequired[str]
-                type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-            class PostBody(TypedDict):
-                appid: str
-                balance_information: NotRequired["partner.card_member.cards.PostBodyBalanceInformation"]
-                benefits: str
-                brand_id: str
-                card_color: str
-                card_picture_url: str
-                card_title: str
-                card_type: Literal["PURCHASE", "NORMAL", "BALANCE"]
-                code_jump_information: NotRequired["partner.card_member.cards.PostBodyCodeJumpInformation"]
-                code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"]
-                code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"]
-                init_level: NotRequired[str]
-                legal_agreement: NotRequired[str]
-                need_display_level: NotRequired[bool]
-                need_pinned: NotRequired[bool]
-                notify_url: str
-                points_information: NotRequired["partner.card_member.cards.PostBodyPointsInformation"]
-                purchase_information: NotRequired["partner.card_member.cards.PostBodyPurchaseInformation"]
-                service_phone: NotRequired[str]
-                user_information: NotRequired["partner.card_member.cards.PostBodyUserInformation"]
-                valid_date_information: "partner.card_member.cards.PostBodyValidDateInformation"
-            class PostBodyBalanceInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostBodyCodeJumpInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostBodyPointsInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostBodyPurchaseInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-                price: NotRequired[int]
-            class PostBodyUserInformation(TypedDict):
-                common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]]
-                custom_field_list: NotRequired["list[partner.card_member.cards.PostBodyUserInformationCustomFieldList]"]
-            class PostBodyUserInformationCustomFieldList(TypedDict):
-                name: NotRequired[str]
-                type: NotRequired[Literal["CHECK_BOX", "RADIO"]]
-                values: NotRequired[list[str]]
-            class PostBodyValidDateInformation(TypedDict):
-                available_begin_time: NotRequired[str | datetime]
-                available_day_after_receive: NotRequired[int]
-                available_end_time: NotRequired[str | datetime]
-                type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-            class PostResult(TypedDict):
-                appid: str
-                balance_information: NotRequired["partner.card_member.cards.PostResultBalanceInformation"]
-                benefits: str
-                brand_id: str
-                card_color: str
-                card_id: str
-                card_picture_url: str
-                card_title: str
-                card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                code_jump_information: NotRequired["partner.card_member.cards.PostResultCodeJumpInformation"]
-                code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                create_time: NotRequired[Any]
-                init_level: NotRequired[str]
-                legal_agreement: NotRequired[str]
-                need_display_level: NotRequired[bool]
-                need_pinned: NotRequired[bool]
-                notify_url: str
-                points_information: NotRequired["partner.card_member.cards.PostResultPointsInformation"]
-                purchase_information: NotRequired["partner.card_member.cards.PostResultPurchaseInformation"]
-                service_phone: NotRequired[str]
-                state: NotRequired[Any]
-                update_time: NotRequired[Any]
-                user_information: NotRequired["partner.card_member.cards.PostResultUserInformation"]
-                valid_date_information: "partner.card_member.cards.PostResultValidDateInformation"
-            class PostResultBalanceInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostResultCodeJumpInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostResultPointsInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-            class PostResultPurchaseInformation(TypedDict):
-                jump_appid: NotRequired[str]
-                jump_path: NotRequired[str]
-                price: NotRequired[int]
-            class PostResultUserInformation(TypedDict):
-                common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                custom_field_list: NotRequired["list[partner.card_member.cards.PostResultUserInformationCustomFieldList]"]
-            class PostResultUserInformationCustomFieldList(TypedDict):
-                name: NotRequired[str]
-                type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                values: NotRequired[list[str]]
-            class PostResultValidDateInformation(TypedDict):
-                available_begin_time: NotRequired[str]
-                available_day_after_receive: NotRequired[int]
-                available_end_time: NotRequired[str]
-                type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-            class card_id:
-                class DeleteQuery(TypedDict):
-                    brand_id: str
-                class DeleteResult(TypedDict):
-                    appid: str
-                    balance_information: NotRequired["partner.card_member.cards.card_id.DeleteResultBalanceInformation"]
-                    benefits: str
-                    brand_id: str
-                    card_color: str
-                    card_id: str
-                    card_picture_url: str
-                    card_title: str
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    code_jump_information: NotRequired["partner.card_member.cards.card_id.DeleteResultCodeJumpInformation"]
-                    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                    create_time: str
-                    init_level: NotRequired[str]
-                    legal_agreement: NotRequired[str]
-                    need_display_level: NotRequired[bool]
-                    need_pinned: NotRequired[bool]
-                    notify_url: str
-                    points_information: NotRequired["partner.card_member.cards.card_id.DeleteResultPointsInformation"]
-                    purchase_information: NotRequired["partner.card_member.cards.card_id.DeleteResultPurchaseInformation"]
-                    service_phone: NotRequired[str]
-                    state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
-                    update_time: str
-                    user_information: NotRequired["partner.card_member.cards.card_id.DeleteResultUserInformation"]
-                    valid_date_information: "partner.card_member.cards.card_id.DeleteResultValidDateInformation"
-                class DeleteResultBalanceInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class DeleteResultCodeJumpInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class DeleteResultPointsInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class DeleteResultPurchaseInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                    price: NotRequired[int]
-                class DeleteResultUserInformation(TypedDict):
-                    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                    custom_field_list: NotRequired["list[partner.card_member.cards.card_id.DeleteResultUserInformationCustomFieldList]"]
-                class DeleteResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                    values: NotRequired[list[str]]
-                class DeleteResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class GetQuery(TypedDict):
-                    brand_id: str
-                class GetResult(TypedDict):
-                    appid: str
-                    balance_information: NotRequired["partner.card_member.cards.card_id.GetResultBalanceInformation"]
-                    benefits: str
-                    brand_id: str
-                    card_color: str
-                    card_id: str
-                    card_picture_url: str
-                    card_title: str
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    code_jump_information: NotRequired["partner.card_member.cards.card_id.GetResultCodeJumpInformation"]
-                    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                    create_time: str
-                    init_level: NotRequired[str]
-                    legal_agreement: NotRequired[str]
-                    need_display_level: NotRequired[bool]
-                    need_pinned: NotRequired[bool]
-                    notify_url: str
-                    points_information: NotRequired["partner.card_member.cards.card_id.GetResultPointsInformation"]
-                    purchase_information: NotRequired["partner.card_member.cards.card_id.GetResultPurchaseInformation"]
-                    service_phone: NotRequired[str]
-                    state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
-                    update_time: str
-                    user_information: NotRequired["partner.card_member.cards.card_id.GetResultUserInformation"]
-                    valid_date_information: "partner.card_member.cards.card_id.GetResultValidDateInformation"
-                class GetResultBalanceInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class GetResultCodeJumpInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class GetResultPointsInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class GetResultPurchaseInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                    price: NotRequired[int]
-                class GetResultUserInformation(TypedDict):
-                    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                    custom_field_list: NotRequired["list[partner.card_member.cards.card_id.GetResultUserInformationCustomFieldList]"]
-                class GetResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                    values: NotRequired[list[str]]
-                class GetResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class PatchBody(TypedDict):
-                    balance_information: NotRequired["partner.card_member.cards.card_id.PatchBodyBalanceInformation"]
-                    benefits: NotRequired[str]
-                    brand_id: str
-                    card_color: NotRequired[str]
-                    card_picture_url: NotRequired[str]
-                    card_title: NotRequired[str]
-                    code_jump_information: NotRequired["partner.card_member.cards.card_id.PatchBodyCodeJumpInformation"]
-                    init_level: NotRequired[str]
-                    legal_agreement: NotRequired[str]
-                    need_display_level: NotRequired[bool]
-                    need_pinned: NotRequired[bool]
-                    notify_url: NotRequired[str]
-                    points_information: NotRequired["partner.card_member.cards.card_id.PatchBodyPointsInformation"]
-                    purchase_information: NotRequired["partner.card_member.cards.card_id.PatchBodyPurchaseInformation"]
-                    service_phone: NotRequired[str]
-                    user_information: NotRequired["partner.card_member.cards.card_id.PatchBodyUserInformation"]
-                    valid_date_information: NotRequired["partner.card_member.cards.card_id.PatchBodyValidDateInformation"]
-                class PatchBodyBalanceInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchBodyCodeJumpInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchBodyPointsInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchBodyPurchaseInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                    price: NotRequired[int]
-                class PatchBodyUserInformation(TypedDict):
-                    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]]
-                    custom_field_list: NotRequired["list[partner.card_member.cards.card_id.PatchBodyUserInformationCustomFieldList]"]
-                class PatchBodyUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    type: NotRequired[Literal["CHECK_BOX", "RADIO"]]
-                    values: NotRequired[list[str]]
-                class PatchBodyValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str | datetime]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str | datetime]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-                class PatchResult(TypedDict):
-                    appid: str
-                    balance_information: NotRequired["partner.card_member.cards.card_id.PatchResultBalanceInformation"]
-                    benefits: str
-                    brand_id: str
-                    card_color: str
-                    card_id: str
-                    card_picture_url: str
-                    card_title: str
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    code_jump_information: NotRequired["partner.card_member.cards.card_id.PatchResultCodeJumpInformation"]
-                    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                    create_time: str
-                    init_level: NotRequired[str]
-                    legal_agreement: NotRequired[str]
-                    need_display_level: NotRequired[bool]
-                    need_pinned: NotRequired[bool]
-                    notify_url: str
-                    points_information: NotRequired["partner.card_member.cards.card_id.PatchResultPointsInformation"]
-                    purchase_information: NotRequired["partner.card_member.cards.card_id.PatchResultPurchaseInformation"]
-                    service_phone: NotRequired[str]
-                    state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
-                    update_time: str
-                    user_information: NotRequired["partner.card_member.cards.card_id.PatchResultUserInformation"]
-                    valid_date_information: "partner.card_member.cards.card_id.PatchResultValidDateInformation"
-                class PatchResultBalanceInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchResultCodeJumpInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchResultPointsInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                class PatchResultPurchaseInformation(TypedDict):
-                    jump_appid: NotRequired[str]
-                    jump_path: NotRequired[str]
-                    price: NotRequired[int]
-                class PatchResultUserInformation(TypedDict):
-                    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                    custom_field_list: NotRequired["list[partner.card_member.cards.card_id.PatchResultUserInformationCustomFieldList]"]
-                class PatchResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                    values: NotRequired[list[str]]
-                class PatchResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class invalidate:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                    class PostResult(TypedDict):
-                        appid: str
-                        balance_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultBalanceInformation"]
-                        benefits: str
-                        brand_id: str
-                        card_color: str
-                        card_id: str
-                        card_picture_url: str
-                        card_title: str
-                        card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                        code_jump_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultCodeJumpInformation"]
-                        code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
-                        code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
-                        create_time: str
-                        init_level: NotRequired[str]
-                        legal_agreement: NotRequired[str]
-                        member_information: "partner.card_member.cards.card_id.invalidate.PostResultMemberInformation"
-                        need_display_level: NotRequired[bool]
-                        need_pinned: NotRequired[bool]
-                        notify_url: str
-                        out_request_no: str
-                        points_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultPointsInformation"]
-                        purchase_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultPurchaseInformation"]
-                        service_phone: NotRequired[str]
-                        state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
-                        update_time: str
-                        user_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultUserInformation"]
-                        valid_date_information: "partner.card_member.cards.card_id.invalidate.PostResultValidDateInformation"
-                    class PostResultBalanceInformation(TypedDict):
-                        jump_appid: NotRequired[str]
-                        jump_path: NotRequired[str]
-                    class PostResultCodeJumpInformation(TypedDict):
-                        jump_appid: NotRequired[str]
-                        jump_path: NotRequired[str]
-                    class PostResultMemberInformation(TypedDict):
-                        jump_appid: NotRequired[str]
-                        jump_path: NotRequired[str]
-                    class PostResultPointsInformation(TypedDict):
-                        jump_appid: NotRequired[str]
-                        jump_path: NotRequired[str]
-                    class PostResultPurchaseInformation(TypedDict):
-                        jump_appid: NotRequired[str]
-                        jump_path: NotRequired[str]
-                        price: NotRequired[int]
-                    class PostResultUserInformation(TypedDict):
-                        common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
-                        custom_field_list: NotRequired["list[partner.card_member.cards.card_id.invalidate.PostResultUserInformationCustomFieldList]"]
-                    class PostResultUserInformationCustomFieldList(TypedDict):
-                        name: NotRequired[str]
-                        type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
-                        values: NotRequired[list[str]]
-                    class PostResultValidDateInformation(TypedDict):
-                        available_begin_time: NotRequired[str]
-                        available_day_after_receive: NotRequired[int]
-                        available_end_time: NotRequired[str]
-                        type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-        class membership_activities:
-            class GetQuery(TypedDict):
-                activity_state: NotRequired[Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"]]
-                brand_id: str
-                card_id: NotRequired[str]
-                limit: int
-                offset: int
-            class GetResult(TypedDict):
-                data: NotRequired["list[partner.card_member.membership_activities.GetResultData]"]
-                limit: int
-                offset: int
-                total_count: int
-            class GetResultData(TypedDict):
-                activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
-                activity_id: str
-                activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
-                apply_available: int
-                apply_total: int
-                begin_time: str
-                brand_id: str
-                card_id: str
-                create_time: str
-                end_time: str
-                modify_time: str
-                out_request_no: str
-                product_coupon_stock_list: "list[partner.card_member.membership_activities.GetResultDataProductCouponStockList]"
-                sub_title: str
-                title: str
-            class GetResultDataProductCouponStockList(TypedDict):
-                product_coupon_id: str
-                stock_id: str
-            class PostBody(TypedDict):
-                activity_channel: Literal["MECHANT_APP_COMPONENT"]
-                apply_total: int
-                begin_time: str | datetime
-                brand_id: str
-                card_id: str
-                end_time: str | datetime
-                out_request_no: str
-                product_coupon_stock_list: "list[partner.card_member.membership_activities.PostBodyProductCouponStockList]"
-                sub_title: str
-                title: str
-            class PostBodyProductCouponStockList(TypedDict):
-                product_coupon_id: str
-                stock_id: str
-            class PostResult(TypedDict):
-                activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
-                activity_id: str
-                activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
-                apply_available: int
-                apply_total: int
-                begin_time: str
-                brand_id: str
-                card_id: str
-                create_time: str
-                end_time: str
-                modify_time: str
-                out_request_no: str
-                product_coupon_stock_list: "list[partner.card_member.membership_activities.PostResultProductCouponStockList]"
-                sub_title: str
-                title: str
-            class PostResultProductCouponStockList(TypedDict):
-                product_coupon_id: str
-                stock_id: str
-            class activity_id:
-                class GetQuery(TypedDict):
-                    brand_id: str
-                class GetResult(TypedDict):
-                    activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
-                    activity_id: str
-                    activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
-                    apply_available: int
-                    apply_total: int
-                    begin_time: str
-                    brand_id: str
-                    card_id: str
-                    create_time: str
-                    end_time: str
-                    modify_time: str
-                    out_request_no: str
-                    product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.GetResultProductCouponStockList]"
-                    sub_title: str
-                    title: str
-                class GetResultProductCouponStockList(TypedDict):
-                    product_coupon_id: str
-                    stock_id: str
-                class PatchBody(TypedDict):
-                    begin_time: str | datetime
-                    brand_id: str
-                    end_time: str | datetime
-                    sub_title: str
-                    title: str
-                class PatchResult(TypedDict):
-                    activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
-                    activity_id: str
-                    activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
-                    apply_available: int
-                    apply_total: int
-                    begin_time: str
-                    brand_id: str
-                    card_id: str
-                    create_time: str
-                    end_time: str
-                    modify_time: str
-                    out_request_no: str
-                    product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.PatchResultProductCouponStockList]"
-                    sub_title: str
-                    title: str
-                class PatchResultProductCouponStockList(TypedDict):
-                    product_coupon_id: str
-                    stock_id: str
-                class terminate:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                    class PostResult(TypedDict):
-                        activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
-                        activity_id: str
-                        activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
-                        apply_available: int
-                        apply_total: int
-                        begin_time: str
-                        brand_id: str
-                        card_id: str
-                        create_time: str
-                        end_time: str
-                        modify_time: str
-                        out_request_no: str
-                        product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.terminate.PostResultProductCouponStockList]"
-                        sub_title: str
-                        title: str
-                    class PostResultProductCouponStockList(TypedDict):
-                        product_coupon_id: str
-                        stock_id: str
-        class pay_view_tokens:
-            class PostBody(TypedDict):
-                brand_id: str
-                card_id: str
-                openid: str
-            class PostResult(TypedDict):
-                expire_time: str
-                token: str
-        class pre_auth_tokens:
-            class PostBody(TypedDict):
-                brand_id: str
-                card_id: str
-                openid: str
-            class PostResult(TypedDict):
-                expire_time: str
-                token: str
-        class user_cards:
-            class GetQuery(TypedDict):
-                brand_id: str
-                limit: int
-                offset: int
-                openid: str
-                user_card_state: NotRequired[Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"]]
-            class GetResult(TypedDict):
-                data: NotRequired["list[partner.card_member.user_cards.GetResultData]"]
-                limit: int
-                offset: int
-                total_count: int
-            class GetResultData(TypedDict):
-                attach: NotRequired[str]
-                brand_id: str
-                card_color: NotRequired[str]
-                card_id: str
-                card_picture_url: NotRequired[str]
-                card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                invalid_reason: NotRequired[str]
-                invalid_time: NotRequired[str]
-                level: NotRequired[str]
-                openid: str
-                phone_number: NotRequired[str]
-                pickup_time: str
-                user_card_code: str
-                user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                user_information: NotRequired["partner.card_member.user_cards.GetResultDataUserInformation"]
-                valid_date_information: "partner.card_member.user_cards.GetResultDataValidDateInformation"
-            class GetResultDataUserInformation(TypedDict):
-                common_field_list: NotRequired["list[partner.card_member.user_cards.GetResultDataUserInformationCommonFieldList]"]
-                custom_field_list: NotRequired["list[partner.card_member.user_cards.GetResultDataUserInformationCustomFieldList]"]
-            class GetResultDataUserInformationCommonFieldList(TypedDict):
-                name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                value: NotRequired[str]
-            class GetResultDataUserInformationCustomFieldList(TypedDict):
-                name: NotRequired[str]
-                user_chosen_values: NotRequired[list[str]]
-            class GetResultDataValidDateInformation(TypedDict):
-                available_begin_time: NotRequired[str]
-                available_day_after_receive: NotRequired[int]
-                available_end_time: NotRequired[str]
-                type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-            class import_by_openid:
-                class PostBody(TypedDict):
-                    brand_id: str
-                    card_id: str
-                    date_information: "partner.card_member.user_cards.import_by_openid.PostBodyDateInformation"
-                    openid: str
-                    phone_number: NotRequired[Sensitive | str]
-                    pickup_time: str | datetime
-                    user_card_code: str
-                    user_information: NotRequired["partner.card_member.user_cards.import_by_openid.PostBodyUserInformation"]
-                class PostBodyDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str | datetime]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str | datetime]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-                class PostBodyUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostBodyUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostBodyUserInformationCustomFieldList]"]
-                class PostBodyUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
-                    value: NotRequired[Sensitive | str]
-                class PostBodyUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[Sensitive | str]]
-                class PostResult(TypedDict):
-                    attach: NotRequired[str]
-                    brand_id: str
-                    card_color: NotRequired[str]
-                    card_id: str
-                    card_picture_url: NotRequired[str]
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    invalid_reason: NotRequired[str]
-                    invalid_time: NotRequired[str]
-                    level: NotRequired[str]
-                    openid: str
-                    phone_number: NotRequired[str]
-                    pickup_time: str
-                    user_card_code: str
-                    user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                    user_information: NotRequired["partner.card_member.user_cards.import_by_openid.PostResultUserInformation"]
-                    valid_date_information: "partner.card_member.user_cards.import_by_openid.PostResultValidDateInformation"
-                class PostResultUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostResultUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostResultUserInformationCustomFieldList]"]
-                class PostResultUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                    value: NotRequired[str]
-                class PostResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[str]]
-                class PostResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-            class import_by_phone:
-                class PostBody(TypedDict):
-                    brand_id: str
-                    card_id: str
-                    date_information: "partner.card_member.user_cards.import_by_phone.PostBodyDateInformation"
-                    phone_number: Sensitive | str
-                    pickup_time: str | datetime
-                    user_card_code: str
-                    user_information: NotRequired["partner.card_member.user_cards.import_by_phone.PostBodyUserInformation"]
-                class PostBodyDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str | datetime]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str | datetime]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-                class PostBodyUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostBodyUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostBodyUserInformationCustomFieldList]"]
-                class PostBodyUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
-                    value: NotRequired[Sensitive | str]
-                class PostBodyUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[Sensitive | str]]
-                class PostResult(TypedDict):
-                    attach: NotRequired[str]
-                    brand_id: str
-                    card_color: NotRequired[str]
-                    card_id: str
-                    card_picture_url: NotRequired[str]
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    invalid_reason: NotRequired[str]
-                    invalid_time: NotRequired[str]
-                    level: NotRequired[str]
-                    openid: str
-                    phone_number: NotRequired[str]
-                    pickup_time: str
-                    user_card_code: str
-                    user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                    user_information: NotRequired["partner.card_member.user_cards.import_by_phone.PostResultUserInformation"]
-                    valid_date_information: "partner.card_member.user_cards.import_by_phone.PostResultValidDateInformation"
-                class PostResultUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostResultUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostResultUserInformationCustomFieldList]"]
-                class PostResultUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                    value: NotRequired[str]
-                class PostResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[str]]
-                class PostResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-            class user_card_code:
-                class GetQuery(TypedDict):
-                    brand_id: str
-                    card_id: str
-                    openid: str
-                class GetResult(TypedDict):
-                    attach: NotRequired[str]
-                    brand_id: str
-                    card_color: NotRequired[str]
-                    card_id: str
-                    card_picture_url: NotRequired[str]
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    invalid_reason: NotRequired[str]
-                    invalid_time: NotRequired[str]
-                    level: NotRequired[str]
-                    openid: str
-                    phone_number: NotRequired[str]
-                    pickup_time: str
-                    user_card_code: str
-                    user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                    user_information: NotRequired["partner.card_member.user_cards.user_card_code.GetResultUserInformation"]
-                    valid_date_information: "partner.card_member.user_cards.user_card_code.GetResultValidDateInformation"
-                class GetResultUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.GetResultUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.GetResultUserInformationCustomFieldList]"]
-                class GetResultUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                    value: NotRequired[str]
-                class GetResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[str]]
-                class GetResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class PatchBody(TypedDict):
-                    attach: NotRequired[str]
-                    brand_id: NotRequired[str]
-                    card_color: NotRequired[str]
-                    card_picture_url: NotRequired[str]
-                    level: NotRequired[str]
-                    openid: NotRequired[str]
-                    phone_number: NotRequired[Sensitive | str]
-                    pickup_time: NotRequired[str | datetime]
-                    user_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchBodyUserInformation"]
-                    valid_date_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchBodyValidDateInformation"]
-                class PatchBodyUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchBodyUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchBodyUserInformationCustomFieldList]"]
-                class PatchBodyUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
-                    value: NotRequired[Sensitive | str]
-                class PatchBodyUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[Sensitive | str]]
-                class PatchBodyValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str | datetime]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str | datetime]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-                class PatchQuery(TypedDict):
-                    card_id: str
-                class PatchResult(TypedDict):
-                    attach: NotRequired[str]
-                    brand_id: str
-                    card_color: NotRequired[str]
-                    card_id: str
-                    card_picture_url: NotRequired[str]
-                    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                    invalid_reason: NotRequired[str]
-                    invalid_time: NotRequired[str]
-                    level: NotRequired[str]
-                    openid: str
-                    phone_number: NotRequired[str]
-                    pickup_time: str
-                    user_card_code: str
-                    user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                    user_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchResultUserInformation"]
-                    valid_date_information: "partner.card_member.user_cards.user_card_code.PatchResultValidDateInformation"
-                class PatchResultUserInformation(TypedDict):
-                    common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchResultUserInformationCommonFieldList]"]
-                    custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchResultUserInformationCustomFieldList]"]
-                class PatchResultUserInformationCommonFieldList(TypedDict):
-                    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                    value: NotRequired[str]
-                class PatchResultUserInformationCustomFieldList(TypedDict):
-                    name: NotRequired[str]
-                    user_chosen_values: NotRequired[list[str]]
-                class PatchResultValidDateInformation(TypedDict):
-                    available_begin_time: NotRequired[str]
-                    available_day_after_receive: NotRequired[int]
-                    available_end_time: NotRequired[str]
-                    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class confirm:
-                    class PostBody(TypedDict):
-                        attach: NotRequired[str]
-                        brand_id: str
-                        card_color: NotRequired[str]
-                        card_picture_url: NotRequired[str]
-                        level: NotRequired[str]
-                        openid: str
-                        phone_number: NotRequired[Sensitive | str]
-                        user_card_confirm_state: Literal["CREATE_CARD_SUCCESS", "CREATE_CARD_FAIL"]
-                        user_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformation"]
-                        valid_date_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostBodyValidDateInformation"]
-                    class PostBodyUserInformation(TypedDict):
-                        common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformationCommonFieldList]"]
-                        custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformationCustomFieldList]"]
-                    class PostBodyUserInformationCommonFieldList(TypedDict):
-                        name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
-                        value: NotRequired[Sensitive | str]
-                    class PostBodyUserInformationCustomFieldList(TypedDict):
-                        name: NotRequired[str]
-                        user_chosen_values: NotRequired[list[Sensitive | str]]
-                    class PostBodyValidDateInformation(TypedDict):
-                        available_begin_time: NotRequired[str | datetime]
-                        available_day_after_receive: NotRequired[int]
-                        available_end_time: NotRequired[str | datetime]
-                        type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
-                    class PostQuery(TypedDict):
-                        card_id: str
-                    class PostResult(TypedDict):
-                        attach: NotRequired[str]
-                        brand_id: str
-                        card_color: NotRequired[str]
-                        card_id: str
-                        card_picture_url: NotRequired[str]
-                        card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                        invalid_reason: NotRequired[str]
-                        invalid_time: NotRequired[str]
-                        level: NotRequired[str]
-                        openid: str
-                        phone_number: NotRequired[str]
-                        pickup_time: str
-                        user_card_code: str
-                        user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                        user_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformation"]
-                        valid_date_information: "partner.card_member.user_cards.user_card_code.confirm.PostResultValidDateInformation"
-                    class PostResultUserInformation(TypedDict):
-                        common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformationCommonFieldList]"]
-                        custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformationCustomFieldList]"]
-                    class PostResultUserInformationCommonFieldList(TypedDict):
-                        name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                        value: NotRequired[str]
-                    class PostResultUserInformationCustomFieldList(TypedDict):
-                        name: NotRequired[str]
-                        user_chosen_values: NotRequired[list[str]]
-                    class PostResultValidDateInformation(TypedDict):
-                        available_begin_time: NotRequired[str]
-                        available_day_after_receive: NotRequired[int]
-                        available_end_time: NotRequired[str]
-                        type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-                class invalidate:
-                    class PostBody(TypedDict):
-                        invalid_reason: NotRequired[str]
-                        openid: str
-                    class PostQuery(TypedDict):
-                        brand_id: str
-                        card_id: str
-                    class PostResult(TypedDict):
-                        attach: NotRequired[str]
-                        brand_id: str
-                        card_color: NotRequired[str]
-                        card_id: str
-                        card_picture_url: NotRequired[str]
-                        card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
-                        invalid_reason: NotRequired[str]
-                        invalid_time: NotRequired[str]
-                        level: NotRequired[str]
-                        openid: str
-                        phone_number: NotRequired[str]
-                        pickup_time: str
-                        user_card_code: str
-                        user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
-                        user_information: NotRequired["partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformation"]
-                        valid_date_information: "partner.card_member.user_cards.user_card_code.invalidate.PostResultValidDateInformation"
-                    class PostResultUserInformation(TypedDict):
-                        common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformationCommonFieldList]"]
-                        custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformationCustomFieldList]"]
-                    class PostResultUserInformationCommonFieldList(TypedDict):
-                        name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
-                        value: NotRequired[str]
-                    class PostResultUserInformationCustomFieldList(TypedDict):
-                        name: NotRequired[str]
-                        user_chosen_values: NotRequired[list[str]]
-                    class PostResultValidDateInformation(TypedDict):
-                        available_begin_time: NotRequired[str]
-                        available_day_after_receive: NotRequired[int]
-                        available_end_time: NotRequired[str]
-                        type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
-        class user_feeds:
-            class PostBody(TypedDict):
-                brand_id: str
-                card_id: str
-                cell_message: str
-                openid: str
-                out_request_no: str
-                user_card_code: str
-            class PostResult(TypedDict):
-                brand_id: str
-                card_id: str
-                cell_message: str
-                openid: str
-                out_request_no: str
-                user_card_code: str
-        class user_points:
-            class exchange_coupon:
-                class confirm:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                        card_id: str
-                        coupon_code: NotRequired[str]
-                        exchange_coupon_template_id: str
-                        fail_reason: NotRequired[str]
-                        openid: str
-                        record_id: str
-                        state: Literal["POINT_EXCHANGE_COUPON_SUCCESS", "POINT_EXCHANGE_COUPON_FAIL"]
-                        user_card_code: str
-                    class PostResult(TypedDict):
-                        brand_id: str
-                        card_id: str
-                        coupon_code: NotRequired[str]
-                        exchange_coupon_template_id: str
-                        fail_reason: NotRequired[str]
-                        openid: str
-                        record_id: str
-                        state: Literal["POINT_EXCHANGE_COUPON_SUCCESS", "POINT_EXCHANGE_COUPON_FAIL"] | str
-                        user_card_code: str
-            class sync:
-                class PostBody(TypedDict):
-                    brand_id: str
-                    card_id: str
-                    openid: str
-                    out_request_no: str
-                    point_balance: int
-                    user_card_code: str
-                class PostResult(TypedDict):
-                    brand_id: str
-                    card_id: str
-                    openid: str
-                    out_request_no: str
-                    point_balance: int
-                    user_card_code: str
-    class store:
-        class brandstores:
-            class GetQuery(TypedDict):
-                brand_id: str
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-                store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"]]
-            class GetResult(TypedDict):
-                brand_id: str
-                data: NotRequired["list[partner.store.brandstores.GetResultData]"]
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-                total_count: NotRequired[int]
-            class GetResultData(TypedDict):
-                audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
-                brand_id: str
-                review_reject_reason: NotRequired[str]
-                store_address: NotRequired["partner.store.brandstores.GetResultDataStoreAddress"]
-                store_basics: NotRequired["partner.store.brandstores.GetResultDataStoreBasics"]
-                store_business: NotRequired["partner.store.brandstores.GetResultDataStoreBusiness"]
-                store_id: NotRequired[str]
-                store_recipient: NotRequired["list[partner.store.brandstores.GetResultDataStoreRecipient]"]
-                store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-            class GetResultDataStoreAddress(TypedDict):
-                address_code: str
-                address_complements: NotRequired[str]
-                address_detail: str
-                latitude: NotRequired[str]
-                longitude: NotRequired[str]
-            class GetResultDataStoreBasics(TypedDict):
-                branch_name: NotRequired[str]
-                store_reference_id: NotRequired[str]
-            class GetResultDataStoreBusiness(TypedDict):
-                business_hours: NotRequired[str]
-                service_phone: NotRequired[str]
-            class GetResultDataStoreRecipient(TypedDict):
-                company_name: NotRequired[str]
-                mchid: NotRequired[str]
-                recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
-            class PostBody(TypedDict):
-                brand_id: str
-                store_address: "partner.store.brandstores.PostBodyStoreAddress"
-                store_basics: NotRequired["partner.store.brandstores.PostBodyStoreBasics"]
-                store_business: NotRequired["partner.store.brandstores.PostBodyStoreBusiness"]
-            class PostBodyStoreAddress(TypedDict):
-                address_code: str
-                address_complements: NotRequired[str]
-                address_detail: str
-                latitude: NotRequired[str]
-                longitude: NotRequired[str]
-            class PostBodyStoreBasics(TypedDict):
-                branch_name: NotRequired[str]
-                store_reference_id: NotRequired[str]
-            class PostBodyStoreBusiness(TypedDict):
-                business_hours: NotRequired[str]
-                service_phone: NotRequired[str]
-            class PostResult(TypedDict):
-                audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
-                brand_id: str
-                review_reject_reason: NotRequired[str]
-                store_address: NotRequired["partner.store.brandstores.PostResultStoreAddress"]
-                store_basics: NotRequired["partner.store.brandstores.PostResultStoreBasics"]
-                store_business: NotRequired["partner.store.brandstores.PostResultStoreBusiness"]
-                store_id: NotRequired[str]
-                store_recipient: NotRequired["list[partner.store.brandstores.PostResultStoreRecipient]"]
-                store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-            class PostResultStoreAddress(TypedDict):
-                address_code: str
-                address_complements: NotRequired[str]
-                address_detail: str
-                latitude: NotRequired[str]
-                longitude: NotRequired[str]
-            class PostResultStoreBasics(TypedDict):
-                branch_name: NotRequired[str]
-                store_reference_id: NotRequired[str]
-            class PostResultStoreBusiness(TypedDict):
-                business_hours: NotRequired[str]
-                service_phone: NotRequired[str]
-            class PostResultStoreRecipient(TypedDict):
-                company_name: NotRequired[str]
-                mchid: str
-                recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
-            class store_id:
-                class DeleteBody(TypedDict):
-                    brand_id: str
-                class GetQuery(TypedDict):
-                    brand_id: str
-                class GetResult(TypedDict):
-                    audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
-                    brand_id: str
-                    review_reject_reason: NotRequired[str]
-                    store_address: NotRequired["partner.store.brandstores.store_id.GetResultStoreAddress"]
-                    store_basics: NotRequired["partner.store.brandstores.store_id.GetResultStoreBasics"]
-                    store_business: NotRequired["partner.store.brandstores.store_id.GetResultStoreBusiness"]
-                    store_id: str
-                    store_recipient: NotRequired["list[partner.store.brandstores.store_id.GetResultStoreRecipient]"]
-                    store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-                class GetResultStoreAddress(TypedDict):
-                    address_code: str
-                    address_complements: NotRequired[str]
-                    address_detail: str
-                    latitude: NotRequired[str]
-                    longitude: NotRequired[str]
-                class GetResultStoreBasics(TypedDict):
-                    branch_name: NotRequired[str]
-                    store_reference_id: NotRequired[str]
-                class GetResultStoreBusiness(TypedDict):
-                    business_hours: NotRequired[str]
-                    service_phone: NotRequired[str]
-                class GetResultStoreRecipient(TypedDict):
-                    company_name: NotRequired[str]
-                    mchid: str
-                    recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
-                class PatchBody(TypedDict):
-                    brand_id: str
-                    store_address: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreAddress"]
-                    store_basics: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreBasics"]
-                    store_business: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreBusiness"]
-                class PatchBodyStoreAddress(TypedDict):
-                    address_code: str
-                    address_complements: NotRequired[str]
-                    address_detail: str
-                    latitude: NotRequired[str]
-                    longitude: NotRequired[str]
-                class PatchBodyStoreBasics(TypedDict):
-                    branch_name: NotRequired[str]
-                    store_reference_id: NotRequired[str]
-                class PatchBodyStoreBusiness(TypedDict):
-                    business_hours: NotRequired[str]
-                    service_phone: NotRequired[str]
-                class PatchResult(TypedDict):
-                    audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
-                    brand_id: str
-                    review_reject_reason: NotRequired[str]
-                    store_address: NotRequired["partner.store.brandstores.store_id.PatchResultStoreAddress"]
-                    store_basics: NotRequired["partner.store.brandstores.store_id.PatchResultStoreBasics"]
-                    store_business: NotRequired["partner.store.brandstores.store_id.PatchResultStoreBusiness"]
-                    store_id: str
-                    store_recipient: NotRequired["list[partner.store.brandstores.store_id.PatchResultStoreRecipient]"]
-                    store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-                class PatchResultStoreAddress(TypedDict):
-                    address_code: str
-                    address_complements: NotRequired[str]
-                    address_detail: str
-                    latitude: NotRequired[str]
-                    longitude: NotRequired[str]
-                class PatchResultStoreBasics(TypedDict):
-                    branch_name: NotRequired[str]
-                    store_reference_id: NotRequired[str]
-                class PatchResultStoreBusiness(TypedDict):
-                    business_hours: NotRequired[str]
-                    service_phone: NotRequired[str]
-                class PatchResultStoreRecipient(TypedDict):
-                    company_name: NotRequired[str]
-                    mchid: str
-                    recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
-                class bindrecipient:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                        company_name: str
-                        mchid: str
-                    class PostResult(TypedDict):
-                        brand_id: NotRequired[str]
-                        company_name: NotRequired[str]
-                        mchid: NotRequired[str]
-                        recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
-                        store_id: NotRequired[str]
-                class close:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                    class PostResult(TypedDict):
-                        brand_id: str
-                        store_id: NotRequired[str]
-                        store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-                class resume:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                    class PostResult(TypedDict):
-                        brand_id: str
-                        store_id: NotRequired[str]
-                        store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
-                class unbindrecipient:
-                    class PostBody(TypedDict):
-                        brand_id: str
-                        mchid: str
-                    class PostResult(TypedDict):
-                        failed_reason: NotRequired[str]
+ class card_member:
+  class cards:
+   class GetQuery(TypedDict):
+    brand_id: str
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    state: NotRequired[Literal["CARD_EFFECTIVE", "CARD_INVALID"]]
+   class GetResult(TypedDict):
+    data: NotRequired["list[partner.card_member.cards.GetResultData]"]
+    limit: int
+    offset: int
+    total_count: int
+   class GetResultData(TypedDict):
+    appid: str
+    balance_information: NotRequired["partner.card_member.cards.GetResultDataBalanceInformation"]
+    benefits: str
+    brand_id: str
+    card_color: str
+    card_id: str
+    card_picture_url: str
+    card_title: str
+    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+    code_jump_information: NotRequired["partner.card_member.cards.GetResultDataCodeJumpInformation"]
+    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+    create_time: NotRequired[Any]
+    init_level: NotRequired[str]
+    legal_agreement: NotRequired[str]
+    need_display_level: NotRequired[bool]
+    need_pinned: NotRequired[bool]
+    notify_url: str
+    points_information: NotRequired["partner.card_member.cards.GetResultDataPointsInformation"]
+    purchase_information: NotRequired["partner.card_member.cards.GetResultDataPurchaseInformation"]
+    service_phone: NotRequired[str]
+    state: NotRequired[Any]
+    update_time: NotRequired[Any]
+    user_information: NotRequired["partner.card_member.cards.GetResultDataUserInformation"]
+    valid_date_information: "partner.card_member.cards.GetResultDataValidDateInformation"
+   class GetResultDataBalanceInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class GetResultDataCodeJumpInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class GetResultDataPointsInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class GetResultDataPurchaseInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+    price: NotRequired[int]
+   class GetResultDataUserInformation(TypedDict):
+    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+    custom_field_list: NotRequired["list[partner.card_member.cards.GetResultDataUserInformationCustomFieldList]"]
+   class GetResultDataUserInformationCustomFieldList(TypedDict):
+    name: NotRequired[str]
+    type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+    values: NotRequired[list[str]]
+   class GetResultDataValidDateInformation(TypedDict):
+    available_begin_time: NotRequired[str]
+    available_day_after_receive: NotRequired[int]
+    available_end_time: NotRequired[str]
+    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+   class PostBody(TypedDict):
+    appid: str
+    balance_information: NotRequired["partner.card_member.cards.PostBodyBalanceInformation"]
+    benefits: str
+    brand_id: str
+    card_color: str
+    card_picture_url: str
+    card_title: str
+    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"]
+    code_jump_information: NotRequired["partner.card_member.cards.PostBodyCodeJumpInformation"]
+    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"]
+    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"]
+    init_level: NotRequired[str]
+    legal_agreement: NotRequired[str]
+    need_display_level: NotRequired[bool]
+    need_pinned: NotRequired[bool]
+    notify_url: str
+    points_information: NotRequired["partner.card_member.cards.PostBodyPointsInformation"]
+    purchase_information: NotRequired["partner.card_member.cards.PostBodyPurchaseInformation"]
+    service_phone: NotRequired[str]
+    user_information: NotRequired["partner.card_member.cards.PostBodyUserInformation"]
+    valid_date_information: "partner.card_member.cards.PostBodyValidDateInformation"
+   class PostBodyBalanceInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostBodyCodeJumpInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostBodyPointsInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostBodyPurchaseInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+    price: NotRequired[int]
+   class PostBodyUserInformation(TypedDict):
+    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]]
+    custom_field_list: NotRequired["list[partner.card_member.cards.PostBodyUserInformationCustomFieldList]"]
+   class PostBodyUserInformationCustomFieldList(TypedDict):
+    name: NotRequired[str]
+    type: NotRequired[Literal["CHECK_BOX", "RADIO"]]
+    values: NotRequired[list[str]]
+   class PostBodyValidDateInformation(TypedDict):
+    available_begin_time: NotRequired[str | datetime]
+    available_day_after_receive: NotRequired[int]
+    available_end_time: NotRequired[str | datetime]
+    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+   class PostResult(TypedDict):
+    appid: str
+    balance_information: NotRequired["partner.card_member.cards.PostResultBalanceInformation"]
+    benefits: str
+    brand_id: str
+    card_color: str
+    card_id: str
+    card_picture_url: str
+    card_title: str
+    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+    code_jump_information: NotRequired["partner.card_member.cards.PostResultCodeJumpInformation"]
+    code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+    code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+    create_time: NotRequired[Any]
+    init_level: NotRequired[str]
+    legal_agreement: NotRequired[str]
+    need_display_level: NotRequired[bool]
+    need_pinned: NotRequired[bool]
+    notify_url: str
+    points_information: NotRequired["partner.card_member.cards.PostResultPointsInformation"]
+    purchase_information: NotRequired["partner.card_member.cards.PostResultPurchaseInformation"]
+    service_phone: NotRequired[str]
+    state: NotRequired[Any]
+    update_time: NotRequired[Any]
+    user_information: NotRequired["partner.card_member.cards.PostResultUserInformation"]
+    valid_date_information: "partner.card_member.cards.PostResultValidDateInformation"
+   class PostResultBalanceInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostResultCodeJumpInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostResultPointsInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+   class PostResultPurchaseInformation(TypedDict):
+    jump_appid: NotRequired[str]
+    jump_path: NotRequired[str]
+    price: NotRequired[int]
+   class PostResultUserInformation(TypedDict):
+    common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+    custom_field_list: NotRequired["list[partner.card_member.cards.PostResultUserInformationCustomFieldList]"]
+   class PostResultUserInformationCustomFieldList(TypedDict):
+    name: NotRequired[str]
+    type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+    values: NotRequired[list[str]]
+   class PostResultValidDateInformation(TypedDict):
+    available_begin_time: NotRequired[str]
+    available_day_after_receive: NotRequired[int]
+    available_end_time: NotRequired[str]
+    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+   class card_id:
+    class DeleteQuery(TypedDict):
+     brand_id: str
+    class DeleteResult(TypedDict):
+     appid: str
+     balance_information: NotRequired["partner.card_member.cards.card_id.DeleteResultBalanceInformation"]
+     benefits: str
+     brand_id: str
+     card_color: str
+     card_id: str
+     card_picture_url: str
+     card_title: str
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     code_jump_information: NotRequired["partner.card_member.cards.card_id.DeleteResultCodeJumpInformation"]
+     code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+     code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+     create_time: str
+     init_level: NotRequired[str]
+     legal_agreement: NotRequired[str]
+     need_display_level: NotRequired[bool]
+     need_pinned: NotRequired[bool]
+     notify_url: str
+     points_information: NotRequired["partner.card_member.cards.card_id.DeleteResultPointsInformation"]
+     purchase_information: NotRequired["partner.card_member.cards.card_id.DeleteResultPurchaseInformation"]
+     service_phone: NotRequired[str]
+     state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
+     update_time: str
+     user_information: NotRequired["partner.card_member.cards.card_id.DeleteResultUserInformation"]
+     valid_date_information: "partner.card_member.cards.card_id.DeleteResultValidDateInformation"
+    class DeleteResultBalanceInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class DeleteResultCodeJumpInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class DeleteResultPointsInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class DeleteResultPurchaseInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+     price: NotRequired[int]
+    class DeleteResultUserInformation(TypedDict):
+     common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+     custom_field_list: NotRequired["list[partner.card_member.cards.card_id.DeleteResultUserInformationCustomFieldList]"]
+    class DeleteResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+     values: NotRequired[list[str]]
+    class DeleteResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class GetQuery(TypedDict):
+     brand_id: str
+    class GetResult(TypedDict):
+     appid: str
+     balance_information: NotRequired["partner.card_member.cards.card_id.GetResultBalanceInformation"]
+     benefits: str
+     brand_id: str
+     card_color: str
+     card_id: str
+     card_picture_url: str
+     card_title: str
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     code_jump_information: NotRequired["partner.card_member.cards.card_id.GetResultCodeJumpInformation"]
+     code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+     code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+     create_time: str
+     init_level: NotRequired[str]
+     legal_agreement: NotRequired[str]
+     need_display_level: NotRequired[bool]
+     need_pinned: NotRequired[bool]
+     notify_url: str
+     points_information: NotRequired["partner.card_member.cards.card_id.GetResultPointsInformation"]
+     purchase_information: NotRequired["partner.card_member.cards.card_id.GetResultPurchaseInformation"]
+     service_phone: NotRequired[str]
+     state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
+     update_time: str
+     user_information: NotRequired["partner.card_member.cards.card_id.GetResultUserInformation"]
+     valid_date_information: "partner.card_member.cards.card_id.GetResultValidDateInformation"
+    class GetResultBalanceInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class GetResultCodeJumpInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class GetResultPointsInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class GetResultPurchaseInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+     price: NotRequired[int]
+    class GetResultUserInformation(TypedDict):
+     common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+     custom_field_list: NotRequired["list[partner.card_member.cards.card_id.GetResultUserInformationCustomFieldList]"]
+    class GetResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+     values: NotRequired[list[str]]
+    class GetResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class PatchBody(TypedDict):
+     balance_information: NotRequired["partner.card_member.cards.card_id.PatchBodyBalanceInformation"]
+     benefits: NotRequired[str]
+     brand_id: str
+     card_color: NotRequired[str]
+     card_picture_url: NotRequired[str]
+     card_title: NotRequired[str]
+     code_jump_information: NotRequired["partner.card_member.cards.card_id.PatchBodyCodeJumpInformation"]
+     init_level: NotRequired[str]
+     legal_agreement: NotRequired[str]
+     need_display_level: NotRequired[bool]
+     need_pinned: NotRequired[bool]
+     notify_url: NotRequired[str]
+     points_information: NotRequired["partner.card_member.cards.card_id.PatchBodyPointsInformation"]
+     purchase_information: NotRequired["partner.card_member.cards.card_id.PatchBodyPurchaseInformation"]
+     service_phone: NotRequired[str]
+     user_information: NotRequired["partner.card_member.cards.card_id.PatchBodyUserInformation"]
+     valid_date_information: NotRequired["partner.card_member.cards.card_id.PatchBodyValidDateInformation"]
+    class PatchBodyBalanceInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchBodyCodeJumpInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchBodyPointsInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchBodyPurchaseInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+     price: NotRequired[int]
+    class PatchBodyUserInformation(TypedDict):
+     common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]]
+     custom_field_list: NotRequired["list[partner.card_member.cards.card_id.PatchBodyUserInformationCustomFieldList]"]
+    class PatchBodyUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     type: NotRequired[Literal["CHECK_BOX", "RADIO"]]
+     values: NotRequired[list[str]]
+    class PatchBodyValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str | datetime]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str | datetime]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+    class PatchResult(TypedDict):
+     appid: str
+     balance_information: NotRequired["partner.card_member.cards.card_id.PatchResultBalanceInformation"]
+     benefits: str
+     brand_id: str
+     card_color: str
+     card_id: str
+     card_picture_url: str
+     card_title: str
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     code_jump_information: NotRequired["partner.card_member.cards.card_id.PatchResultCodeJumpInformation"]
+     code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+     code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+     create_time: str
+     init_level: NotRequired[str]
+     legal_agreement: NotRequired[str]
+     need_display_level: NotRequired[bool]
+     need_pinned: NotRequired[bool]
+     notify_url: str
+     points_information: NotRequired["partner.card_member.cards.card_id.PatchResultPointsInformation"]
+     purchase_information: NotRequired["partner.card_member.cards.card_id.PatchResultPurchaseInformation"]
+     service_phone: NotRequired[str]
+     state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
+     update_time: str
+     user_information: NotRequired["partner.card_member.cards.card_id.PatchResultUserInformation"]
+     valid_date_information: "partner.card_member.cards.card_id.PatchResultValidDateInformation"
+    class PatchResultBalanceInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchResultCodeJumpInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchResultPointsInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+    class PatchResultPurchaseInformation(TypedDict):
+     jump_appid: NotRequired[str]
+     jump_path: NotRequired[str]
+     price: NotRequired[int]
+    class PatchResultUserInformation(TypedDict):
+     common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+     custom_field_list: NotRequired["list[partner.card_member.cards.card_id.PatchResultUserInformationCustomFieldList]"]
+    class PatchResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+     values: NotRequired[list[str]]
+    class PatchResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class invalidate:
+     class PostBody(TypedDict):
+      brand_id: str
+     class PostResult(TypedDict):
+      appid: str
+      balance_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultBalanceInformation"]
+      benefits: str
+      brand_id: str
+      card_color: str
+      card_id: str
+      card_picture_url: str
+      card_title: str
+      card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+      code_jump_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultCodeJumpInformation"]
+      code_mode: Literal["SYSTEM_ALLOCATE", "MERCHANT_ALLOCATE"] | str
+      code_type: Literal["NONE_CODE", "BAR_CODE", "QR_CODE", "BAR_CODE_AND_QR_CODE", "JUMP_MINI_PROGRAM"] | str
+      create_time: str
+      init_level: NotRequired[str]
+      legal_agreement: NotRequired[str]
+      member_information: "partner.card_member.cards.card_id.invalidate.PostResultMemberInformation"
+      need_display_level: NotRequired[bool]
+      need_pinned: NotRequired[bool]
+      notify_url: str
+      out_request_no: str
+      points_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultPointsInformation"]
+      purchase_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultPurchaseInformation"]
+      service_phone: NotRequired[str]
+      state: Literal["CARD_EFFECTIVE", "CARD_INVALID"] | str
+      update_time: str
+      user_information: NotRequired["partner.card_member.cards.card_id.invalidate.PostResultUserInformation"]
+      valid_date_information: "partner.card_member.cards.card_id.invalidate.PostResultValidDateInformation"
+     class PostResultBalanceInformation(TypedDict):
+      jump_appid: NotRequired[str]
+      jump_path: NotRequired[str]
+     class PostResultCodeJumpInformation(TypedDict):
+      jump_appid: NotRequired[str]
+      jump_path: NotRequired[str]
+     class PostResultMemberInformation(TypedDict):
+      jump_appid: NotRequired[str]
+      jump_path: NotRequired[str]
+     class PostResultPointsInformation(TypedDict):
+      jump_appid: NotRequired[str]
+      jump_path: NotRequired[str]
+     class PostResultPurchaseInformation(TypedDict):
+      jump_appid: NotRequired[str]
+      jump_path: NotRequired[str]
+      price: NotRequired[int]
+     class PostResultUserInformation(TypedDict):
+      common_field_list: NotRequired[list[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]]
+      custom_field_list: NotRequired["list[partner.card_member.cards.card_id.invalidate.PostResultUserInformationCustomFieldList]"]
+     class PostResultUserInformationCustomFieldList(TypedDict):
+      name: NotRequired[str]
+      type: NotRequired[Literal["CHECK_BOX", "RADIO"] | str]
+      values: NotRequired[list[str]]
+     class PostResultValidDateInformation(TypedDict):
+      available_begin_time: NotRequired[str]
+      available_day_after_receive: NotRequired[int]
+      available_end_time: NotRequired[str]
+      type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+  class membership_activities:
+   class GetQuery(TypedDict):
+    activity_state: NotRequired[Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"]]
+    brand_id: str
+    card_id: NotRequired[str]
+    limit: int
+    offset: int
+   class GetResult(TypedDict):
+    data: NotRequired["list[partner.card_member.membership_activities.GetResultData]"]
+    limit: int
+    offset: int
+    total_count: int
+   class GetResultData(TypedDict):
+    activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
+    activity_id: str
+    activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
+    apply_available: int
+    apply_total: int
+    begin_time: str
+    brand_id: str
+    card_id: str
+    create_time: str
+    end_time: str
+    modify_time: str
+    out_request_no: str
+    product_coupon_stock_list: "list[partner.card_member.membership_activities.GetResultDataProductCouponStockList]"
+    sub_title: str
+    title: str
+   class GetResultDataProductCouponStockList(TypedDict):
+    product_coupon_id: str
+    stock_id: str
+   class PostBody(TypedDict):
+    activity_channel: Literal["MECHANT_APP_COMPONENT"]
+    apply_total: int
+    begin_time: str | datetime
+    brand_id: str
+    card_id: str
+    end_time: str | datetime
+    out_request_no: str
+    product_coupon_stock_list: "list[partner.card_member.membership_activities.PostBodyProductCouponStockList]"
+    sub_title: str
+    title: str
+   class PostBodyProductCouponStockList(TypedDict):
+    product_coupon_id: str
+    stock_id: str
+   class PostResult(TypedDict):
+    activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
+    activity_id: str
+    activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
+    apply_available: int
+    apply_total: int
+    begin_time: str
+    brand_id: str
+    card_id: str
+    create_time: str
+    end_time: str
+    modify_time: str
+    out_request_no: str
+    product_coupon_stock_list: "list[partner.card_member.membership_activities.PostResultProductCouponStockList]"
+    sub_title: str
+    title: str
+   class PostResultProductCouponStockList(TypedDict):
+    product_coupon_id: str
+    stock_id: str
+   class activity_id:
+    class GetQuery(TypedDict):
+     brand_id: str
+    class GetResult(TypedDict):
+     activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
+     activity_id: str
+     activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
+     apply_available: int
+     apply_total: int
+     begin_time: str
+     brand_id: str
+     card_id: str
+     create_time: str
+     end_time: str
+     modify_time: str
+     out_request_no: str
+     product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.GetResultProductCouponStockList]"
+     sub_title: str
+     title: str
+    class GetResultProductCouponStockList(TypedDict):
+     product_coupon_id: str
+     stock_id: str
+    class PatchBody(TypedDict):
+     begin_time: str | datetime
+     brand_id: str
+     end_time: str | datetime
+     sub_title: str
+     title: str
+    class PatchResult(TypedDict):
+     activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
+     activity_id: str
+     activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
+     apply_available: int
+     apply_total: int
+     begin_time: str
+     brand_id: str
+     card_id: str
+     create_time: str
+     end_time: str
+     modify_time: str
+     out_request_no: str
+     product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.PatchResultProductCouponStockList]"
+     sub_title: str
+     title: str
+    class PatchResultProductCouponStockList(TypedDict):
+     product_coupon_id: str
+     stock_id: str
+    class terminate:
+     class PostBody(TypedDict):
+      brand_id: str
+     class PostResult(TypedDict):
+      activity_channel: Literal["MECHANT_APP_COMPONENT"] | str
+      activity_id: str
+      activity_state: Literal["MEMBERSHIP_ACTIVITY_CREATED", "MEMBERSHIP_ACTIVITY_EFFECTIVE", "MEMBERSHIP_ACTIVITY_TERMINATED", "MEMBERSHIP_ACTIVITY_EXPIRED"] | str
+      apply_available: int
+      apply_total: int
+      begin_time: str
+      brand_id: str
+      card_id: str
+      create_time: str
+      end_time: str
+      modify_time: str
+      out_request_no: str
+      product_coupon_stock_list: "list[partner.card_member.membership_activities.activity_id.terminate.PostResultProductCouponStockList]"
+      sub_title: str
+      title: str
+     class PostResultProductCouponStockList(TypedDict):
+      product_coupon_id: str
+      stock_id: str
+  class pay_view_tokens:
+   class PostBody(TypedDict):
+    brand_id: str
+    card_id: str
+    openid: str
+   class PostResult(TypedDict):
+    expire_time: str
+    token: str
+  class pre_auth_tokens:
+   class PostBody(TypedDict):
+    brand_id: str
+    card_id: str
+    openid: str
+   class PostResult(TypedDict):
+    expire_time: str
+    token: str
+  class user_cards:
+   class GetQuery(TypedDict):
+    brand_id: str
+    limit: int
+    offset: int
+    openid: str
+    user_card_state: NotRequired[Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"]]
+   class GetResult(TypedDict):
+    data: NotRequired["list[partner.card_member.user_cards.GetResultData]"]
+    limit: int
+    offset: int
+    total_count: int
+   class GetResultData(TypedDict):
+    attach: NotRequired[str]
+    brand_id: str
+    card_color: NotRequired[str]
+    card_id: str
+    card_picture_url: NotRequired[str]
+    card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+    invalid_reason: NotRequired[str]
+    invalid_time: NotRequired[str]
+    level: NotRequired[str]
+    openid: str
+    phone_number: NotRequired[str]
+    pickup_time: str
+    user_card_code: str
+    user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+    user_information: NotRequired["partner.card_member.user_cards.GetResultDataUserInformation"]
+    valid_date_information: "partner.card_member.user_cards.GetResultDataValidDateInformation"
+   class GetResultDataUserInformation(TypedDict):
+    common_field_list: NotRequired["list[partner.card_member.user_cards.GetResultDataUserInformationCommonFieldList]"]
+    custom_field_list: NotRequired["list[partner.card_member.user_cards.GetResultDataUserInformationCustomFieldList]"]
+   class GetResultDataUserInformationCommonFieldList(TypedDict):
+    name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+    value: NotRequired[str]
+   class GetResultDataUserInformationCustomFieldList(TypedDict):
+    name: NotRequired[str]
+    user_chosen_values: NotRequired[list[str]]
+   class GetResultDataValidDateInformation(TypedDict):
+    available_begin_time: NotRequired[str]
+    available_day_after_receive: NotRequired[int]
+    available_end_time: NotRequired[str]
+    type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+   class import_by_openid:
+    class PostBody(TypedDict):
+     brand_id: str
+     card_id: str
+     date_information: "partner.card_member.user_cards.import_by_openid.PostBodyDateInformation"
+     openid: str
+     phone_number: NotRequired[Sensitive | str]
+     pickup_time: str | datetime
+     user_card_code: str
+     user_information: NotRequired["partner.card_member.user_cards.import_by_openid.PostBodyUserInformation"]
+    class PostBodyDateInformation(TypedDict):
+     available_begin_time: NotRequired[str | datetime]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str | datetime]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+    class PostBodyUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostBodyUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostBodyUserInformationCustomFieldList]"]
+    class PostBodyUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
+     value: NotRequired[Sensitive | str]
+    class PostBodyUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[Sensitive | str]]
+    class PostResult(TypedDict):
+     attach: NotRequired[str]
+     brand_id: str
+     card_color: NotRequired[str]
+     card_id: str
+     card_picture_url: NotRequired[str]
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     invalid_reason: NotRequired[str]
+     invalid_time: NotRequired[str]
+     level: NotRequired[str]
+     openid: str
+     phone_number: NotRequired[str]
+     pickup_time: str
+     user_card_code: str
+     user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+     user_information: NotRequired["partner.card_member.user_cards.import_by_openid.PostResultUserInformation"]
+     valid_date_information: "partner.card_member.user_cards.import_by_openid.PostResultValidDateInformation"
+    class PostResultUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostResultUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_openid.PostResultUserInformationCustomFieldList]"]
+    class PostResultUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+     value: NotRequired[str]
+    class PostResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[str]]
+    class PostResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+   class import_by_phone:
+    class PostBody(TypedDict):
+     brand_id: str
+     card_id: str
+     date_information: "partner.card_member.user_cards.import_by_phone.PostBodyDateInformation"
+     phone_number: Sensitive | str
+     pickup_time: str | datetime
+     user_card_code: str
+     user_information: NotRequired["partner.card_member.user_cards.import_by_phone.PostBodyUserInformation"]
+    class PostBodyDateInformation(TypedDict):
+     available_begin_time: NotRequired[str | datetime]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str | datetime]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+    class PostBodyUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostBodyUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostBodyUserInformationCustomFieldList]"]
+    class PostBodyUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
+     value: NotRequired[Sensitive | str]
+    class PostBodyUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[Sensitive | str]]
+    class PostResult(TypedDict):
+     attach: NotRequired[str]
+     brand_id: str
+     card_color: NotRequired[str]
+     card_id: str
+     card_picture_url: NotRequired[str]
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     invalid_reason: NotRequired[str]
+     invalid_time: NotRequired[str]
+     level: NotRequired[str]
+     openid: str
+     phone_number: NotRequired[str]
+     pickup_time: str
+     user_card_code: str
+     user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+     user_information: NotRequired["partner.card_member.user_cards.import_by_phone.PostResultUserInformation"]
+     valid_date_information: "partner.card_member.user_cards.import_by_phone.PostResultValidDateInformation"
+    class PostResultUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostResultUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.import_by_phone.PostResultUserInformationCustomFieldList]"]
+    class PostResultUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+     value: NotRequired[str]
+    class PostResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[str]]
+    class PostResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+   class user_card_code:
+    class GetQuery(TypedDict):
+     brand_id: str
+     card_id: str
+     openid: str
+    class GetResult(TypedDict):
+     attach: NotRequired[str]
+     brand_id: str
+     card_color: NotRequired[str]
+     card_id: str
+     card_picture_url: NotRequired[str]
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     invalid_reason: NotRequired[str]
+     invalid_time: NotRequired[str]
+     level: NotRequired[str]
+     openid: str
+     phone_number: NotRequired[str]
+     pickup_time: str
+     user_card_code: str
+     user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+     user_information: NotRequired["partner.card_member.user_cards.user_card_code.GetResultUserInformation"]
+     valid_date_information: "partner.card_member.user_cards.user_card_code.GetResultValidDateInformation"
+    class GetResultUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.GetResultUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.GetResultUserInformationCustomFieldList]"]
+    class GetResultUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+     value: NotRequired[str]
+    class GetResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[str]]
+    class GetResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class PatchBody(TypedDict):
+     attach: NotRequired[str]
+     brand_id: NotRequired[str]
+     card_color: NotRequired[str]
+     card_picture_url: NotRequired[str]
+     level: NotRequired[str]
+     openid: NotRequired[str]
+     phone_number: NotRequired[Sensitive | str]
+     pickup_time: NotRequired[str | datetime]
+     user_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchBodyUserInformation"]
+     valid_date_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchBodyValidDateInformation"]
+    class PatchBodyUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchBodyUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchBodyUserInformationCustomFieldList]"]
+    class PatchBodyUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
+     value: NotRequired[Sensitive | str]
+    class PatchBodyUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[Sensitive | str]]
+    class PatchBodyValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str | datetime]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str | datetime]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+    class PatchQuery(TypedDict):
+     card_id: str
+    class PatchResult(TypedDict):
+     attach: NotRequired[str]
+     brand_id: str
+     card_color: NotRequired[str]
+     card_id: str
+     card_picture_url: NotRequired[str]
+     card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+     invalid_reason: NotRequired[str]
+     invalid_time: NotRequired[str]
+     level: NotRequired[str]
+     openid: str
+     phone_number: NotRequired[str]
+     pickup_time: str
+     user_card_code: str
+     user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+     user_information: NotRequired["partner.card_member.user_cards.user_card_code.PatchResultUserInformation"]
+     valid_date_information: "partner.card_member.user_cards.user_card_code.PatchResultValidDateInformation"
+    class PatchResultUserInformation(TypedDict):
+     common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchResultUserInformationCommonFieldList]"]
+     custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.PatchResultUserInformationCustomFieldList]"]
+    class PatchResultUserInformationCommonFieldList(TypedDict):
+     name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+     value: NotRequired[str]
+    class PatchResultUserInformationCustomFieldList(TypedDict):
+     name: NotRequired[str]
+     user_chosen_values: NotRequired[list[str]]
+    class PatchResultValidDateInformation(TypedDict):
+     available_begin_time: NotRequired[str]
+     available_day_after_receive: NotRequired[int]
+     available_end_time: NotRequired[str]
+     type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class confirm:
+     class PostBody(TypedDict):
+      attach: NotRequired[str]
+      brand_id: str
+      card_color: NotRequired[str]
+      card_picture_url: NotRequired[str]
+      level: NotRequired[str]
+      openid: str
+      phone_number: NotRequired[Sensitive | str]
+      user_card_confirm_state: Literal["CREATE_CARD_SUCCESS", "CREATE_CARD_FAIL"]
+      user_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformation"]
+      valid_date_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostBodyValidDateInformation"]
+     class PostBodyUserInformation(TypedDict):
+      common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformationCommonFieldList]"]
+      custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostBodyUserInformationCustomFieldList]"]
+     class PostBodyUserInformationCommonFieldList(TypedDict):
+      name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"]]
+      value: NotRequired[Sensitive | str]
+     class PostBodyUserInformationCustomFieldList(TypedDict):
+      name: NotRequired[str]
+      user_chosen_values: NotRequired[list[Sensitive | str]]
+     class PostBodyValidDateInformation(TypedDict):
+      available_begin_time: NotRequired[str | datetime]
+      available_day_after_receive: NotRequired[int]
+      available_end_time: NotRequired[str | datetime]
+      type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"]
+     class PostQuery(TypedDict):
+      card_id: str
+     class PostResult(TypedDict):
+      attach: NotRequired[str]
+      brand_id: str
+      card_color: NotRequired[str]
+      card_id: str
+      card_picture_url: NotRequired[str]
+      card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+      invalid_reason: NotRequired[str]
+      invalid_time: NotRequired[str]
+      level: NotRequired[str]
+      openid: str
+      phone_number: NotRequired[str]
+      pickup_time: str
+      user_card_code: str
+      user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+      user_information: NotRequired["partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformation"]
+      valid_date_information: "partner.card_member.user_cards.user_card_code.confirm.PostResultValidDateInformation"
+     class PostResultUserInformation(TypedDict):
+      common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformationCommonFieldList]"]
+      custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.confirm.PostResultUserInformationCustomFieldList]"]
+     class PostResultUserInformationCommonFieldList(TypedDict):
+      name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+      value: NotRequired[str]
+     class PostResultUserInformationCustomFieldList(TypedDict):
+      name: NotRequired[str]
+      user_chosen_values: NotRequired[list[str]]
+     class PostResultValidDateInformation(TypedDict):
+      available_begin_time: NotRequired[str]
+      available_day_after_receive: NotRequired[int]
+      available_end_time: NotRequired[str]
+      type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+    class invalidate:
+     class PostBody(TypedDict):
+      invalid_reason: NotRequired[str]
+      openid: str
+     class PostQuery(TypedDict):
+      brand_id: str
+      card_id: str
+     class PostResult(TypedDict):
+      attach: NotRequired[str]
+      brand_id: str
+      card_color: NotRequired[str]
+      card_id: str
+      card_picture_url: NotRequired[str]
+      card_type: Literal["PURCHASE", "NORMAL", "BALANCE"] | str
+      invalid_reason: NotRequired[str]
+      invalid_time: NotRequired[str]
+      level: NotRequired[str]
+      openid: str
+      phone_number: NotRequired[str]
+      pickup_time: str
+      user_card_code: str
+      user_card_state: Literal["UNACTIVATED", "EFFECTIVE", "EXPIRED", "INVALID"] | str
+      user_information: NotRequired["partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformation"]
+      valid_date_information: "partner.card_member.user_cards.user_card_code.invalidate.PostResultValidDateInformation"
+     class PostResultUserInformation(TypedDict):
+      common_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformationCommonFieldList]"]
+      custom_field_list: NotRequired["list[partner.card_member.user_cards.user_card_code.invalidate.PostResultUserInformationCustomFieldList]"]
+     class PostResultUserInformationCommonFieldList(TypedDict):
+      name: NotRequired[Literal["USER_FORM_FLAG_SEX", "USER_FORM_FLAG_NAME", "USER_FORM_FLAG_BIRTHDAY", "USER_FORM_FLAG_ADDRESS", "USER_FORM_FLAG_EMAIL", "USER_FORM_FLAG_CITY"] | str]
+      value: NotRequired[str]
+     class PostResultUserInformationCustomFieldList(TypedDict):
+      name: NotRequired[str]
+      user_chosen_values: NotRequired[list[str]]
+     class PostResultValidDateInformation(TypedDict):
+      available_begin_time: NotRequired[str]
+      available_day_after_receive: NotRequired[int]
+      available_end_time: NotRequired[str]
+      type: Literal["FIX_TIME_RANGE", "FIX_TERM", "PERMANENT"] | str
+  class user_feeds:
+   class PostBody(TypedDict):
+    brand_id: str
+    card_id: str
+    cell_message: str
+    openid: str
+    out_request_no: str
+    user_card_code: str
+   class PostResult(TypedDict):
+    brand_id: str
+    card_id: str
+    cell_message: str
+    openid: str
+    out_request_no: str
+    user_card_code: str
+  class user_points:
+   class exchange_coupon:
+    class confirm:
+     class PostBody(TypedDict):
+      brand_id: str
+      card_id: str
+      coupon_code: NotRequired[str]
+      exchange_coupon_template_id: str
+      fail_reason: NotRequired[str]
+      openid: str
+      record_id: str
+      state: Literal["POINT_EXCHANGE_COUPON_SUCCESS", "POINT_EXCHANGE_COUPON_FAIL"]
+      user_card_code: str
+     class PostResult(TypedDict):
+      brand_id: str
+      card_id: str
+      coupon_code: NotRequired[str]
+      exchange_coupon_template_id: str
+      fail_reason: NotRequired[str]
+      openid: str
+      record_id: str
+      state: Literal["POINT_EXCHANGE_COUPON_SUCCESS", "POINT_EXCHANGE_COUPON_FAIL"] | str
+      user_card_code: str
+   class sync:
+    class PostBody(TypedDict):
+     brand_id: str
+     card_id: str
+     openid: str
+     out_request_no: str
+     point_balance: int
+     user_card_code: str
+    class PostResult(TypedDict):
+     brand_id: str
+     card_id: str
+     openid: str
+     out_request_no: str
+     point_balance: int
+     user_card_code: str
+ class store:
+  class brandstores:
+   class GetQuery(TypedDict):
+    brand_id: str
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"]]
+   class GetResult(TypedDict):
+    brand_id: str
+    data: NotRequired["list[partner.store.brandstores.GetResultData]"]
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    total_count: NotRequired[int]
+   class GetResultData(TypedDict):
+    audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
+    brand_id: str
+    review_reject_reason: NotRequired[str]
+    store_address: NotRequired["partner.store.brandstores.GetResultDataStoreAddress"]
+    store_basics: NotRequired["partner.store.brandstores.GetResultDataStoreBasics"]
+    store_business: NotRequired["partner.store.brandstores.GetResultDataStoreBusiness"]
+    store_id: NotRequired[str]
+    store_recipient: NotRequired["list[partner.store.brandstores.GetResultDataStoreRecipient]"]
+    store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+   class GetResultDataStoreAddress(TypedDict):
+    address_code: str
+    address_complements: NotRequired[str]
+    address_detail: str
+    latitude: NotRequired[str]
+    longitude: NotRequired[str]
+   class GetResultDataStoreBasics(TypedDict):
+    branch_name: NotRequired[str]
+    store_reference_id: NotRequired[str]
+   class GetResultDataStoreBusiness(TypedDict):
+    business_hours: NotRequired[str]
+    service_phone: NotRequired[str]
+   class GetResultDataStoreRecipient(TypedDict):
+    company_name: NotRequired[str]
+    mchid: NotRequired[str]
+    recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
+   class PostBody(TypedDict):
+    brand_id: str
+    store_address: "partner.store.brandstores.PostBodyStoreAddress"
+    store_basics: NotRequired["partner.store.brandstores.PostBodyStoreBasics"]
+    store_business: NotRequired["partner.store.brandstores.PostBodyStoreBusiness"]
+   class PostBodyStoreAddress(TypedDict):
+    address_code: str
+    address_complements: NotRequired[str]
+    address_detail: str
+    latitude: NotRequired[str]
+    longitude: NotRequired[str]
+   class PostBodyStoreBasics(TypedDict):
+    branch_name: NotRequired[str]
+    store_reference_id: NotRequired[str]
+   class PostBodyStoreBusiness(TypedDict):
+    business_hours: NotRequired[str]
+    service_phone: NotRequired[str]
+   class PostResult(TypedDict):
+    audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
+    brand_id: str
+    review_reject_reason: NotRequired[str]
+    store_address: NotRequired["partner.store.brandstores.PostResultStoreAddress"]
+    store_basics: NotRequired["partner.store.brandstores.PostResultStoreBasics"]
+    store_business: NotRequired["partner.store.brandstores.PostResultStoreBusiness"]
+    store_id: NotRequired[str]
+    store_recipient: NotRequired["list[partner.store.brandstores.PostResultStoreRecipient]"]
+    store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+   class PostResultStoreAddress(TypedDict):
+    address_code: str
+    address_complements: NotRequired[str]
+    address_detail: str
+    latitude: NotRequired[str]
+    longitude: NotRequired[str]
+   class PostResultStoreBasics(TypedDict):
+    branch_name: NotRequired[str]
+    store_reference_id: NotRequired[str]
+   class PostResultStoreBusiness(TypedDict):
+    business_hours: NotRequired[str]
+    service_phone: NotRequired[str]
+   class PostResultStoreRecipient(TypedDict):
+    company_name: NotRequired[str]
+    mchid: str
+    recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
+   class store_id:
+    class DeleteBody(TypedDict):
+     brand_id: str
+    class GetQuery(TypedDict):
+     brand_id: str
+    class GetResult(TypedDict):
+     audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
+     brand_id: str
+     review_reject_reason: NotRequired[str]
+     store_address: NotRequired["partner.store.brandstores.store_id.GetResultStoreAddress"]
+     store_basics: NotRequired["partner.store.brandstores.store_id.GetResultStoreBasics"]
+     store_business: NotRequired["partner.store.brandstores.store_id.GetResultStoreBusiness"]
+     store_id: str
+     store_recipient: NotRequired["list[partner.store.brandstores.store_id.GetResultStoreRecipient]"]
+     store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+    class GetResultStoreAddress(TypedDict):
+     address_code: str
+     address_complements: NotRequired[str]
+     address_detail: str
+     latitude: NotRequired[str]
+     longitude: NotRequired[str]
+    class GetResultStoreBasics(TypedDict):
+     branch_name: NotRequired[str]
+     store_reference_id: NotRequired[str]
+    class GetResultStoreBusiness(TypedDict):
+     business_hours: NotRequired[str]
+     service_phone: NotRequired[str]
+    class GetResultStoreRecipient(TypedDict):
+     company_name: NotRequired[str]
+     mchid: str
+     recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
+    class PatchBody(TypedDict):
+     brand_id: str
+     store_address: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreAddress"]
+     store_basics: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreBasics"]
+     store_business: NotRequired["partner.store.brandstores.store_id.PatchBodyStoreBusiness"]
+    class PatchBodyStoreAddress(TypedDict):
+     address_code: str
+     address_complements: NotRequired[str]
+     address_detail: str
+     latitude: NotRequired[str]
+     longitude: NotRequired[str]
+    class PatchBodyStoreBasics(TypedDict):
+     branch_name: NotRequired[str]
+     store_reference_id: NotRequired[str]
+    class PatchBodyStoreBusiness(TypedDict):
+     business_hours: NotRequired[str]
+     service_phone: NotRequired[str]
+    class PatchResult(TypedDict):
+     audit_state: NotRequired[Literal["SUCCESS", "PROCESSING", "REJECTED"] | str]
+     brand_id: str
+     review_reject_reason: NotRequired[str]
+     store_address: NotRequired["partner.store.brandstores.store_id.PatchResultStoreAddress"]
+     store_basics: NotRequired["partner.store.brandstores.store_id.PatchResultStoreBasics"]
+     store_business: NotRequired["partner.store.brandstores.store_id.PatchResultStoreBusiness"]
+     store_id: str
+     store_recipient: NotRequired["list[partner.store.brandstores.store_id.PatchResultStoreRecipient]"]
+     store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+    class PatchResultStoreAddress(TypedDict):
+     address_code: str
+     address_complements: NotRequired[str]
+     address_detail: str
+     latitude: NotRequired[str]
+     longitude: NotRequired[str]
+    class PatchResultStoreBasics(TypedDict):
+     branch_name: NotRequired[str]
+     store_reference_id: NotRequired[str]
+    class PatchResultStoreBusiness(TypedDict):
+     business_hours: NotRequired[str]
+     service_phone: NotRequired[str]
+    class PatchResultStoreRecipient(TypedDict):
+     company_name: NotRequired[str]
+     mchid: str
+     recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
+    class bindrecipient:
+     class PostBody(TypedDict):
+      brand_id: str
+      company_name: str
+      mchid: str
+     class PostResult(TypedDict):
+      brand_id: NotRequired[str]
+      company_name: NotRequired[str]
+      mchid: NotRequired[str]
+      recipient_state: NotRequired[Literal["CONFIRMED", "ADMIN_REJECTED", "CONFIRMING", "TIMEOUT_REJECTED"] | str]
+      store_id: NotRequired[str]
+    class close:
+     class PostBody(TypedDict):
+      brand_id: str
+     class PostResult(TypedDict):
+      brand_id: str
+      store_id: NotRequired[str]
+      store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+    class resume:
+     class PostBody(TypedDict):
+      brand_id: str
+     class PostResult(TypedDict):
+      brand_id: str
+      store_id: NotRequired[str]
+      store_state: NotRequired[Literal["OPEN", "CREATING", "CLOSED"] | str]
+    class unbindrecipient:
+     class PostBody(TypedDict):
+      brand_id: str
+      mchid: str
+     class PostResult(TypedDict):
+      failed_reason: NotRequired[str]
 class profitsharing:
-    class brand_configs:
-        class brand_mchid:
-            class GetResult(TypedDict):
-                brand_mchid: str
-                max_ratio: int
-    class finish_order:
-        class PostBody(TypedDict):
-            description: str
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-        class PostResult(TypedDict):
-            order_id: str
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-    class orders:
-        class GetQuery(TypedDict):
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-        class GetResult(TypedDict):
-            finish_amount: NotRequired[int]
-            finish_description: NotRequired[str]
-            order_id: str
-            out_order_no: str
-            receivers: "list[profitsharing.orders.GetResultReceivers]"
-            status: Literal["PROCESSING", "FINISHED"] | str
-            sub_mchid: str
-            transaction_id: str
-        class GetResultReceivers(TypedDict):
-            account: str
-            amount: int
-            description: str
-            detail_id: str
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-        class PostBody(TypedDict):
-            appid: str
-            brand_mchid: str
-            finish: bool
-            out_order_no: str
-            receivers: "list[profitsharing.orders.PostBodyReceivers]"
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-            transaction_id: str
-        class PostBodyReceivers(TypedDict):
-            account: str
-            amount: int
-            description: str
-            name: NotRequired[Sensitive | str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-        class PostResult(TypedDict):
-            brand_mchid: str
-            order_id: str
-            out_order_no: str
-            receivers: NotRequired["list[profitsharing.orders.PostResultReceivers]"]
-            status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
-            sub_mchid: str
-            transaction_id: str
-        class PostResultReceivers(TypedDict):
-            account: str
-            amount: int
-            description: str
-            detail_id: str
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-        class transaction_id:
-            class amounts:
-                class GetResult(TypedDict):
-                    transaction_id: str
-                    unsplit_amount: int
-    class receivers:
-        class add:
-            class PostBody(TypedDict):
-                account: str
-                appid: str
-                brand_mchid: str
-                name: NotRequired[str]
-                relation_type: Literal["SUPPLIER", "DISTRIBUTOR", "SERVICE_PROVIDER", "PLATFORM", "STAFF", "OTHERS"]
-                sub_appid: NotRequired[str]
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-            class PostResult(TypedDict):
-                account: str
-                brand_mchid: str
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-        class delete_:
-            class PostBody(TypedDict):
-                account: str
-                appid: str
-                brand_mchid: str
-                sub_appid: NotRequired[str]
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-            class PostResult(TypedDict):
-                account: str
-                brand_mchid: str
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-    class returnorders:
-        class GetQuery(TypedDict):
-            order_id: NotRequired[str]
-            out_order_no: NotRequired[str]
-            out_return_no: str
-            sub_mchid: str
-        class GetResult(TypedDict):
-            amount: int
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            order_id: str
-            out_order_no: str
-            out_return_no: str
-            result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-            return_mchid: str
-            return_no: str
-            sub_mchid: str
-        class PostBody(TypedDict):
-            amount: int
-            description: str
-            order_id: NotRequired[str]
-            out_order_no: NotRequired[str]
-            out_return_no: str
-            return_mchid: str
-            sub_mchid: str
-        class PostResult(TypedDict):
-            amount: int
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL"] | str]
-            finish_time: str
-            order_id: str
-            out_order_no: str
-            out_return_no: str
-            result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-            return_mchid: str
-            return_no: str
-            sub_mchid: str
+ class brand_configs:
+  class brand_mchid:
+   class GetResult(TypedDict):
+    brand_mchid: str
+    max_ratio: int
+ class finish_order:
+  class PostBody(TypedDict):
+   description: str
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+  class PostResult(TypedDict):
+   order_id: str
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+ class orders:
+  class GetQuery(TypedDict):
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+  class GetResult(TypedDict):
+   finish_amount: NotRequired[int]
+   finish_description: NotRequired[str]
+   order_id: str
+   out_order_no: str
+   receivers: "list[profitsharing.orders.GetResultReceivers]"
+   status: Literal["PROCESSING", "FINISHED"] | str
+   sub_mchid: str
+   transaction_id: str
+  class GetResultReceivers(TypedDict):
+   account: str
+   amount: int
+   description: str
+   detail_id: str
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+  class PostBody(TypedDict):
+   appid: str
+   brand_mchid: str
+   finish: bool
+   out_order_no: str
+   receivers: "list[profitsharing.orders.PostBodyReceivers]"
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+   transaction_id: str
+  class PostBodyReceivers(TypedDict):
+   account: str
+   amount: int
+   description: str
+   name: NotRequired[Sensitive | str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+  class PostResult(TypedDict):
+   brand_mchid: str
+   order_id: str
+   out_order_no: str
+   receivers: NotRequired["list[profitsharing.orders.PostResultReceivers]"]
+   status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
+   sub_mchid: str
+   transaction_id: str
+  class PostResultReceivers(TypedDict):
+   account: str
+   amount: int
+   description: str
+   detail_id: str
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+  class transaction_id:
+   class amounts:
+    class GetResult(TypedDict):
+     transaction_id: str
+     unsplit_amount: int
+ class receivers:
+  class add:
+   class PostBody(TypedDict):
+    account: str
+    appid: str
+    brand_mchid: str
+    name: NotRequired[str]
+    relation_type: Literal["SUPPLIER", "DISTRIBUTOR", "SERVICE_PROVIDER", "PLATFORM", "STAFF", "OTHERS"]
+    sub_appid: NotRequired[str]
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+   class PostResult(TypedDict):
+    account: str
+    brand_mchid: str
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+  class delete_:
+   class PostBody(TypedDict):
+    account: str
+    appid: str
+    brand_mchid: str
+    sub_appid: NotRequired[str]
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+   class PostResult(TypedDict):
+    account: str
+    brand_mchid: str
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class returnorders:
+  class GetQuery(TypedDict):
+   order_id: NotRequired[str]
+   out_order_no: NotRequired[str]
+   out_return_no: str
+   sub_mchid: str
+  class GetResult(TypedDict):
+   amount: int
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   order_id: str
+   out_order_no: str
+   out_return_no: str
+   result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+   return_mchid: str
+   return_no: str
+   sub_mchid: str
+  class PostBody(TypedDict):
+   amount: int
+   description: str
+   order_id: NotRequired[str]
+   out_order_no: NotRequired[str]
+   out_return_no: str
+   return_mchid: str
+   sub_mchid: str
+  class PostResult(TypedDict):
+   amount: int
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL"] | str]
+   finish_time: str
+   order_id: str
+   out_order_no: str
+   out_return_no: str
+   result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+   return_mchid: str
+   return_no: str
+   sub_mchid: str

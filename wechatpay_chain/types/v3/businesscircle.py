@@ -5,41 +5,41 @@ from datetime import datetime
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class parkings:
-    class PostBody(TypedDict):
-        appid: str
-        brandid: int
-        openid: str
-        plate_number: str
-        state: str
-        sub_mchid: NotRequired[str]
-        time: str | datetime
+ class PostBody(TypedDict):
+  appid: str
+  brandid: int
+  openid: str
+  plate_number: str
+  state: str
+  sub_mchid: NotRequired[str]
+  time: str | datetime
 class points:
-    class notify:
-        class PostBody(TypedDict):
-            appid: str
-            earn_points: bool
-            increased_points: int
-            no_points_remarks: NotRequired[str]
-            openid: str
-            points_update_time: str | datetime
-            sub_mchid: NotRequired[str]
-            total_points: NotRequired[int]
-            transaction_id: str
+ class notify:
+  class PostBody(TypedDict):
+   appid: str
+   earn_points: bool
+   increased_points: int
+   no_points_remarks: NotRequired[str]
+   openid: str
+   points_update_time: str | datetime
+   sub_mchid: NotRequired[str]
+   total_points: NotRequired[int]
+   transaction_id: str
 class user_authorizations:
-    class openid:
-        class GetQuery(TypedDict):
-            appid: str
-            sub_mchid: NotRequired[str]
-        class GetResult(TypedDict):
-            authorize_state: str
-            authorize_time: NotRequired[str]
-            deauthorize_time: NotRequired[str]
-            openid: str
+ class openid:
+  class GetQuery(TypedDict):
+   appid: str
+   sub_mchid: NotRequired[str]
+  class GetResult(TypedDict):
+   authorize_state: str
+   authorize_time: NotRequired[str]
+   deauthorize_time: NotRequired[str]
+   openid: str
 class users:
-    class openid:
-        class points:
-            class commit_status:
-                class GetQuery(TypedDict):
-                    appid: str
-                    brandid: int
-                    sub_mchid: NotRequired[str]
+ class openid:
+  class points:
+   class commit_status:
+    class GetQuery(TypedDict):
+     appid: str
+     brandid: int
+     sub_mchid: NotRequired[str]

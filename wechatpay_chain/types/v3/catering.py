@@ -6,42 +6,42 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class orders:
-    class sync_status:
-        class PostBody(TypedDict):
-            action_time: str | datetime
-            channel_id: str
-            discount_amount: int
-            dish_list: "list[orders.sync_status.PostBodyDishList]"
-            login_token: str
-            order_entry: str
-            out_order_no: str
-            out_shop_no: str
-            out_table_no: NotRequired[str]
-            out_trade_no: NotRequired[str]
-            pay_time: NotRequired[str | datetime]
-            people_count: NotRequired[int]
-            sp_appid: NotRequired[str]
-            sp_mchid: NotRequired[str]
-            status: Literal["CREATE_DEAL", "PAY_SUCCESS"]
-            sub_appid: str
-            sub_mchid: str
-            sub_openid: str
-            total_amount: int
-            transaction_id: NotRequired[str]
-            user_amount: int
-        class PostBodyDishList(TypedDict):
-            count: float
-            discount: NotRequired[int]
-            name: str
-            out_dish_no: str
-            price: int
-            priority: NotRequired[int]
-            properties: NotRequired["orders.sync_status.PostBodyDishListProperties"]
-            type: NotRequired[str]
-            unit: Literal["BY_SHARE", "BY_WEIGHT"]
-        class PostBodyDishListProperties(TypedDict):
-            cuisine: str
-            ingredients: str
-            main_material: str
-            others: NotRequired[str]
-            taste: str
+ class sync_status:
+  class PostBody(TypedDict):
+   action_time: str | datetime
+   channel_id: str
+   discount_amount: int
+   dish_list: "list[orders.sync_status.PostBodyDishList]"
+   login_token: str
+   order_entry: str
+   out_order_no: str
+   out_shop_no: str
+   out_table_no: NotRequired[str]
+   out_trade_no: NotRequired[str]
+   pay_time: NotRequired[str | datetime]
+   people_count: NotRequired[int]
+   sp_appid: NotRequired[str]
+   sp_mchid: NotRequired[str]
+   status: Literal["CREATE_DEAL", "PAY_SUCCESS"]
+   sub_appid: str
+   sub_mchid: str
+   sub_openid: str
+   total_amount: int
+   transaction_id: NotRequired[str]
+   user_amount: int
+  class PostBodyDishList(TypedDict):
+   count: float
+   discount: NotRequired[int]
+   name: str
+   out_dish_no: str
+   price: int
+   priority: NotRequired[int]
+   properties: NotRequired["orders.sync_status.PostBodyDishListProperties"]
+   type: NotRequired[str]
+   unit: Literal["BY_SHARE", "BY_WEIGHT"]
+  class PostBodyDishListProperties(TypedDict):
+   cuisine: str
+   ingredients: str
+   main_material: str
+   others: NotRequired[str]
+   taste: str

@@ -5,16 +5,16 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class GetQuery(TypedDict):
-    algorithm_type: NotRequired[Literal["SM2", "RSA", "ALL"]]
+ algorithm_type: NotRequired[Literal["SM2", "RSA", "ALL"]]
 class GetResult(TypedDict):
-    data: "list[GetResultData]"
+ data: "list[GetResultData]"
 class GetResultData(TypedDict):
-    effective_time: str
-    encrypt_certificate: "GetResultDataEncryptCertificate"
-    expire_time: str
-    serial_no: str
+ effective_time: str
+ encrypt_certificate: "GetResultDataEncryptCertificate"
+ expire_time: str
+ serial_no: str
 class GetResultDataEncryptCertificate(TypedDict):
-    algorithm: str
-    associated_data: str
-    ciphertext: str
-    nonce: str
+ algorithm: str
+ associated_data: str
+ ciphertext: str
+ nonce: str

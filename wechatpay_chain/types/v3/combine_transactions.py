@@ -7,326 +7,326 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class app:
-    class PostBody(TypedDict):
-        combine_appid: str
-        combine_mchid: str
-        combine_out_trade_no: str
-        combine_payer_info: NotRequired["app.PostBodyCombinePayerInfo"]
-        contract_info: NotRequired["app.PostBodyContractInfo"]
-        limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
-        notify_url: str
-        prepay_id: NotRequired[str]
-        scene_info: NotRequired["app.PostBodySceneInfo"]
-        sub_orders: "list[app.PostBodySubOrders]"
-        subsidy_info: NotRequired["app.PostBodySubsidyInfo"]
-        time_expire: NotRequired[str | datetime]
-        time_start: NotRequired[str | datetime]
-        trade_scenario: NotRequired[Literal["RECOMMERCE"]]
-    class PostBodyCombinePayerInfo(TypedDict):
-        identity: NotRequired["app.PostBodyCombinePayerInfoIdentity"]
-    class PostBodyCombinePayerInfoIdentity(TypedDict):
-        name: Sensitive | str
-        number: Sensitive | str
-        type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
-    class PostBodyContractInfo(TypedDict):
-        appid: str
-        contract_display_account: str
-        mchid: str
-        notify_url: str
-        out_contract_code: str
-        plan_id: int
-    class PostBodySceneInfo(TypedDict):
-        device_id: NotRequired[str]
-        payer_client_ip: str
-    class PostBodySubOrders(TypedDict):
-        amount: "app.PostBodySubOrdersAmount"
-        attach: str
-        description: str
-        detail: NotRequired[str]
-        goods_tag: NotRequired[str]
-        individual_auth_id: NotRequired[str]
-        individual_name: NotRequired[str]
-        mchid: str
-        out_trade_no: str
-        profit_sharing: NotRequired[bool]
-        settle_info: NotRequired["app.PostBodySubOrdersSettleInfo"]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-    class PostBodySubOrdersAmount(TypedDict):
-        currency: str
-        total_amount: int
-    class PostBodySubOrdersSettleInfo(TypedDict):
-        profit_sharing: NotRequired[bool]
-        subsidy_amount: NotRequired[int]
-    class PostBodySubsidyInfo(TypedDict):
-        subsidy_detail: NotRequired["list[app.PostBodySubsidyInfoSubsidyDetail]"]
-    class PostBodySubsidyInfoSubsidyDetail(TypedDict):
-        subsidy_period_type: Literal["DAILY", "PERIOD"]
-        subsidy_plan: "list[app.PostBodySubsidyInfoSubsidyDetailSubsidyPlan]"
-    class PostBodySubsidyInfoSubsidyDetailSubsidyPlan(TypedDict):
-        subsidy_installment_num: Literal[3, 6, 12]
-        subsidy_percent: Literal[0, 100]
-    class PostResult(TypedDict):
-        contract_result: NotRequired["app.PostResultContractResult"]
-        prepay_id: str
-    class PostResultContractResult(TypedDict):
-        code: str
-        message: NotRequired[str]
+ class PostBody(TypedDict):
+  combine_appid: str
+  combine_mchid: str
+  combine_out_trade_no: str
+  combine_payer_info: NotRequired["app.PostBodyCombinePayerInfo"]
+  contract_info: NotRequired["app.PostBodyContractInfo"]
+  limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
+  notify_url: str
+  prepay_id: NotRequired[str]
+  scene_info: NotRequired["app.PostBodySceneInfo"]
+  sub_orders: "list[app.PostBodySubOrders]"
+  subsidy_info: NotRequired["app.PostBodySubsidyInfo"]
+  time_expire: NotRequired[str | datetime]
+  time_start: NotRequired[str | datetime]
+  trade_scenario: NotRequired[Literal["RECOMMERCE"]]
+ class PostBodyCombinePayerInfo(TypedDict):
+  identity: NotRequired["app.PostBodyCombinePayerInfoIdentity"]
+ class PostBodyCombinePayerInfoIdentity(TypedDict):
+  name: Sensitive | str
+  number: Sensitive | str
+  type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
+ class PostBodyContractInfo(TypedDict):
+  appid: str
+  contract_display_account: str
+  mchid: str
+  notify_url: str
+  out_contract_code: str
+  plan_id: int
+ class PostBodySceneInfo(TypedDict):
+  device_id: NotRequired[str]
+  payer_client_ip: str
+ class PostBodySubOrders(TypedDict):
+  amount: "app.PostBodySubOrdersAmount"
+  attach: str
+  description: str
+  detail: NotRequired[str]
+  goods_tag: NotRequired[str]
+  individual_auth_id: NotRequired[str]
+  individual_name: NotRequired[str]
+  mchid: str
+  out_trade_no: str
+  profit_sharing: NotRequired[bool]
+  settle_info: NotRequired["app.PostBodySubOrdersSettleInfo"]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+ class PostBodySubOrdersAmount(TypedDict):
+  currency: str
+  total_amount: int
+ class PostBodySubOrdersSettleInfo(TypedDict):
+  profit_sharing: NotRequired[bool]
+  subsidy_amount: NotRequired[int]
+ class PostBodySubsidyInfo(TypedDict):
+  subsidy_detail: NotRequired["list[app.PostBodySubsidyInfoSubsidyDetail]"]
+ class PostBodySubsidyInfoSubsidyDetail(TypedDict):
+  subsidy_period_type: Literal["DAILY", "PERIOD"]
+  subsidy_plan: "list[app.PostBodySubsidyInfoSubsidyDetailSubsidyPlan]"
+ class PostBodySubsidyInfoSubsidyDetailSubsidyPlan(TypedDict):
+  subsidy_installment_num: Literal[3, 6, 12]
+  subsidy_percent: Literal[0, 100]
+ class PostResult(TypedDict):
+  contract_result: NotRequired["app.PostResultContractResult"]
+  prepay_id: str
+ class PostResultContractResult(TypedDict):
+  code: str
+  message: NotRequired[str]
 class h5:
-    class PostBody(TypedDict):
-        combine_appid: str
-        combine_mchid: str
-        combine_out_trade_no: str
-        combine_payer_info: NotRequired["h5.PostBodyCombinePayerInfo"]
-        limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
-        notify_url: str
-        scene_info: "h5.PostBodySceneInfo"
-        sub_orders: "list[h5.PostBodySubOrders]"
-        time_expire: NotRequired[str | datetime]
-        time_start: NotRequired[str | datetime]
-    class PostBodyCombinePayerInfo(TypedDict):
-        identity: NotRequired["h5.PostBodyCombinePayerInfoIdentity"]
-        openid: NotRequired[str]
-        sub_openid: NotRequired[str]
-    class PostBodyCombinePayerInfoIdentity(TypedDict):
-        name: Sensitive | str
-        number: Sensitive | str
-        type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
-    class PostBodySceneInfo(TypedDict):
-        device_id: str
-        h5_info: "h5.PostBodySceneInfoH5Info"
-        payer_client_ip: str
-    class PostBodySceneInfoH5Info(TypedDict):
-        app_name: NotRequired[str]
-        app_url: NotRequired[str]
-        bundle_id: NotRequired[str]
-        package_name: NotRequired[str]
-        type: str
-    class PostBodySubOrders(TypedDict):
-        amount: "h5.PostBodySubOrdersAmount"
-        attach: str
-        description: str
-        goods_tag: NotRequired[str]
-        mchid: str
-        out_trade_no: str
-        settle_info: NotRequired["h5.PostBodySubOrdersSettleInfo"]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-    class PostBodySubOrdersAmount(TypedDict):
-        currency: str
-        total_amount: int
-    class PostBodySubOrdersSettleInfo(TypedDict):
-        profit_sharing: NotRequired[bool]
-        subsidy_amount: NotRequired[int]
-    class PostResult(TypedDict):
-        h5_url: str
+ class PostBody(TypedDict):
+  combine_appid: str
+  combine_mchid: str
+  combine_out_trade_no: str
+  combine_payer_info: NotRequired["h5.PostBodyCombinePayerInfo"]
+  limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
+  notify_url: str
+  scene_info: "h5.PostBodySceneInfo"
+  sub_orders: "list[h5.PostBodySubOrders]"
+  time_expire: NotRequired[str | datetime]
+  time_start: NotRequired[str | datetime]
+ class PostBodyCombinePayerInfo(TypedDict):
+  identity: NotRequired["h5.PostBodyCombinePayerInfoIdentity"]
+  openid: NotRequired[str]
+  sub_openid: NotRequired[str]
+ class PostBodyCombinePayerInfoIdentity(TypedDict):
+  name: Sensitive | str
+  number: Sensitive | str
+  type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
+ class PostBodySceneInfo(TypedDict):
+  device_id: str
+  h5_info: "h5.PostBodySceneInfoH5Info"
+  payer_client_ip: str
+ class PostBodySceneInfoH5Info(TypedDict):
+  app_name: NotRequired[str]
+  app_url: NotRequired[str]
+  bundle_id: NotRequired[str]
+  package_name: NotRequired[str]
+  type: str
+ class PostBodySubOrders(TypedDict):
+  amount: "h5.PostBodySubOrdersAmount"
+  attach: str
+  description: str
+  goods_tag: NotRequired[str]
+  mchid: str
+  out_trade_no: str
+  settle_info: NotRequired["h5.PostBodySubOrdersSettleInfo"]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+ class PostBodySubOrdersAmount(TypedDict):
+  currency: str
+  total_amount: int
+ class PostBodySubOrdersSettleInfo(TypedDict):
+  profit_sharing: NotRequired[bool]
+  subsidy_amount: NotRequired[int]
+ class PostResult(TypedDict):
+  h5_url: str
 class id:
-    class combine_transaction_id:
-        class GetResult(TypedDict):
-            combine_appid: str
-            combine_mchid: str
-            combine_out_trade_no: str
-            combine_payer_info: NotRequired["id.combine_transaction_id.GetResultCombinePayerInfo"]
-            combine_transaction_id: str
-            scene_info: NotRequired["id.combine_transaction_id.GetResultSceneInfo"]
-            sub_orders: NotRequired["list[id.combine_transaction_id.GetResultSubOrders]"]
-            trade_scenario: NotRequired[Literal["RECOMMERCE"] | str]
-        class GetResultCombinePayerInfo(TypedDict):
-            openid: NotRequired[str]
-        class GetResultSceneInfo(TypedDict):
-            device_id: NotRequired[str]
-        class GetResultSubOrders(TypedDict):
-            amount: NotRequired["id.combine_transaction_id.GetResultSubOrdersAmount"]
-            attach: NotRequired[str]
-            bank_type: NotRequired[str]
-            individual_auth_id: str
-            individual_name: NotRequired[str]
-            mchid: str
-            out_trade_no: str
-            success_time: NotRequired[str]
-            trade_state: str
-            trade_type: NotRequired[str]
-            transaction_id: NotRequired[str]
-        class GetResultSubOrdersAmount(TypedDict):
-            currency: str
-            payer_amount: int
-            payer_currency: str
-            settlement_rate: NotRequired[int]
-            total_amount: int
+ class combine_transaction_id:
+  class GetResult(TypedDict):
+   combine_appid: str
+   combine_mchid: str
+   combine_out_trade_no: str
+   combine_payer_info: NotRequired["id.combine_transaction_id.GetResultCombinePayerInfo"]
+   combine_transaction_id: str
+   scene_info: NotRequired["id.combine_transaction_id.GetResultSceneInfo"]
+   sub_orders: NotRequired["list[id.combine_transaction_id.GetResultSubOrders]"]
+   trade_scenario: NotRequired[Literal["RECOMMERCE"] | str]
+  class GetResultCombinePayerInfo(TypedDict):
+   openid: NotRequired[str]
+  class GetResultSceneInfo(TypedDict):
+   device_id: NotRequired[str]
+  class GetResultSubOrders(TypedDict):
+   amount: NotRequired["id.combine_transaction_id.GetResultSubOrdersAmount"]
+   attach: NotRequired[str]
+   bank_type: NotRequired[str]
+   individual_auth_id: str
+   individual_name: NotRequired[str]
+   mchid: str
+   out_trade_no: str
+   success_time: NotRequired[str]
+   trade_state: str
+   trade_type: NotRequired[str]
+   transaction_id: NotRequired[str]
+  class GetResultSubOrdersAmount(TypedDict):
+   currency: str
+   payer_amount: int
+   payer_currency: str
+   settlement_rate: NotRequired[int]
+   total_amount: int
 class jsapi:
-    class PostBody(TypedDict):
-        combine_appid: str
-        combine_mchid: str
-        combine_out_trade_no: str
-        combine_payer_info: "jsapi.PostBodyCombinePayerInfo"
-        limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
-        notify_url: str
-        scene_info: NotRequired["jsapi.PostBodySceneInfo"]
-        sub_orders: "list[jsapi.PostBodySubOrders]"
-        subsidy_info: NotRequired["jsapi.PostBodySubsidyInfo"]
-        time_expire: NotRequired[str | datetime]
-        time_start: NotRequired[str | datetime]
-    class PostBodyCombinePayerInfo(TypedDict):
-        identity: NotRequired["jsapi.PostBodyCombinePayerInfoIdentity"]
-        openid: NotRequired[str]
-        sub_openid: NotRequired[str]
-    class PostBodyCombinePayerInfoIdentity(TypedDict):
-        name: Sensitive | str
-        number: Sensitive | str
-        type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
-    class PostBodySceneInfo(TypedDict):
-        device_id: NotRequired[str]
-        payer_client_ip: str
-    class PostBodySubOrders(TypedDict):
-        amount: "jsapi.PostBodySubOrdersAmount"
-        attach: str
-        description: str
-        detail: NotRequired[str]
-        goods_tag: NotRequired[str]
-        mchid: str
-        out_trade_no: str
-        profit_sharing: NotRequired[bool]
-        settle_info: NotRequired["jsapi.PostBodySubOrdersSettleInfo"]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-    class PostBodySubOrdersAmount(TypedDict):
-        currency: str
-        total_amount: int
-    class PostBodySubOrdersSettleInfo(TypedDict):
-        profit_sharing: NotRequired[bool]
-        subsidy_amount: NotRequired[int]
-    class PostBodySubsidyInfo(TypedDict):
-        subsidy_detail: NotRequired["list[jsapi.PostBodySubsidyInfoSubsidyDetail]"]
-    class PostBodySubsidyInfoSubsidyDetail(TypedDict):
-        subsidy_period_type: Literal["DAILY", "PERIOD"]
-        subsidy_plan: "list[jsapi.PostBodySubsidyInfoSubsidyDetailSubsidyPlan]"
-    class PostBodySubsidyInfoSubsidyDetailSubsidyPlan(TypedDict):
-        subsidy_installment_num: Literal[3, 6, 12]
-        subsidy_percent: Literal[0, 100]
-    class PostResult(TypedDict):
-        prepay_id: str
+ class PostBody(TypedDict):
+  combine_appid: str
+  combine_mchid: str
+  combine_out_trade_no: str
+  combine_payer_info: "jsapi.PostBodyCombinePayerInfo"
+  limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
+  notify_url: str
+  scene_info: NotRequired["jsapi.PostBodySceneInfo"]
+  sub_orders: "list[jsapi.PostBodySubOrders]"
+  subsidy_info: NotRequired["jsapi.PostBodySubsidyInfo"]
+  time_expire: NotRequired[str | datetime]
+  time_start: NotRequired[str | datetime]
+ class PostBodyCombinePayerInfo(TypedDict):
+  identity: NotRequired["jsapi.PostBodyCombinePayerInfoIdentity"]
+  openid: NotRequired[str]
+  sub_openid: NotRequired[str]
+ class PostBodyCombinePayerInfoIdentity(TypedDict):
+  name: Sensitive | str
+  number: Sensitive | str
+  type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
+ class PostBodySceneInfo(TypedDict):
+  device_id: NotRequired[str]
+  payer_client_ip: str
+ class PostBodySubOrders(TypedDict):
+  amount: "jsapi.PostBodySubOrdersAmount"
+  attach: str
+  description: str
+  detail: NotRequired[str]
+  goods_tag: NotRequired[str]
+  mchid: str
+  out_trade_no: str
+  profit_sharing: NotRequired[bool]
+  settle_info: NotRequired["jsapi.PostBodySubOrdersSettleInfo"]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+ class PostBodySubOrdersAmount(TypedDict):
+  currency: str
+  total_amount: int
+ class PostBodySubOrdersSettleInfo(TypedDict):
+  profit_sharing: NotRequired[bool]
+  subsidy_amount: NotRequired[int]
+ class PostBodySubsidyInfo(TypedDict):
+  subsidy_detail: NotRequired["list[jsapi.PostBodySubsidyInfoSubsidyDetail]"]
+ class PostBodySubsidyInfoSubsidyDetail(TypedDict):
+  subsidy_period_type: Literal["DAILY", "PERIOD"]
+  subsidy_plan: "list[jsapi.PostBodySubsidyInfoSubsidyDetailSubsidyPlan]"
+ class PostBodySubsidyInfoSubsidyDetailSubsidyPlan(TypedDict):
+  subsidy_installment_num: Literal[3, 6, 12]
+  subsidy_percent: Literal[0, 100]
+ class PostResult(TypedDict):
+  prepay_id: str
 class miniprogram:
-    class PostBody(TypedDict):
-        combine_appid: str
-        combine_mchid: str
-        combine_out_trade_no: str
-        combine_payer_info: "miniprogram.PostBodyCombinePayerInfo"
-        notify_url: NotRequired[str]
-        scene_info: NotRequired["miniprogram.PostBodySceneInfo"]
-        sub_orders: "list[miniprogram.PostBodySubOrders]"
-        time_expire: NotRequired[str | datetime]
-        trade_scenario: NotRequired[Literal["RECOMMERCE"]]
-    class PostBodyCombinePayerInfo(TypedDict):
-        openid: str
-    class PostBodySceneInfo(TypedDict):
-        device_id: NotRequired[str]
-        payer_client_ip: str
-    class PostBodySubOrders(TypedDict):
-        amount: "miniprogram.PostBodySubOrdersAmount"
-        attach: str
-        description: str
-        individual_auth_id: str
-        individual_name: NotRequired[str]
-        mchid: str
-        order_service_type: NotRequired[Literal["INDIVIDUALTRADE"]]
-        out_trade_no: str
-    class PostBodySubOrdersAmount(TypedDict):
-        currency: str
-        total_amount: int
-    class PostResult(TypedDict):
-        prepay_id: str
+ class PostBody(TypedDict):
+  combine_appid: str
+  combine_mchid: str
+  combine_out_trade_no: str
+  combine_payer_info: "miniprogram.PostBodyCombinePayerInfo"
+  notify_url: NotRequired[str]
+  scene_info: NotRequired["miniprogram.PostBodySceneInfo"]
+  sub_orders: "list[miniprogram.PostBodySubOrders]"
+  time_expire: NotRequired[str | datetime]
+  trade_scenario: NotRequired[Literal["RECOMMERCE"]]
+ class PostBodyCombinePayerInfo(TypedDict):
+  openid: str
+ class PostBodySceneInfo(TypedDict):
+  device_id: NotRequired[str]
+  payer_client_ip: str
+ class PostBodySubOrders(TypedDict):
+  amount: "miniprogram.PostBodySubOrdersAmount"
+  attach: str
+  description: str
+  individual_auth_id: str
+  individual_name: NotRequired[str]
+  mchid: str
+  order_service_type: NotRequired[Literal["INDIVIDUALTRADE"]]
+  out_trade_no: str
+ class PostBodySubOrdersAmount(TypedDict):
+  currency: str
+  total_amount: int
+ class PostResult(TypedDict):
+  prepay_id: str
 class native:
-    class PostBody(TypedDict):
-        combine_appid: str
-        combine_mchid: str
-        combine_out_trade_no: str
-        combine_payer_info: NotRequired["native.PostBodyCombinePayerInfo"]
-        limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
-        notify_url: str
-        scene_info: NotRequired["native.PostBodySceneInfo"]
-        sub_orders: "list[native.PostBodySubOrders]"
-        time_expire: NotRequired[str | datetime]
-        time_start: NotRequired[str | datetime]
-    class PostBodyCombinePayerInfo(TypedDict):
-        identity: NotRequired["native.PostBodyCombinePayerInfoIdentity"]
-        openid: NotRequired[str]
-        sub_openid: NotRequired[str]
-    class PostBodyCombinePayerInfoIdentity(TypedDict):
-        name: Sensitive | str
-        number: Sensitive | str
-        type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
-    class PostBodySceneInfo(TypedDict):
-        device_id: NotRequired[str]
-        payer_client_ip: str
-    class PostBodySubOrders(TypedDict):
-        amount: "native.PostBodySubOrdersAmount"
-        attach: str
-        description: str
-        goods_tag: NotRequired[str]
-        mchid: str
-        out_trade_no: str
-        settle_info: NotRequired["native.PostBodySubOrdersSettleInfo"]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-    class PostBodySubOrdersAmount(TypedDict):
-        currency: str
-        total_amount: int
-    class PostBodySubOrdersSettleInfo(TypedDict):
-        profit_sharing: NotRequired[bool]
-        subsidy_amount: NotRequired[int]
-    class PostResult(TypedDict):
-        code_url: str
+ class PostBody(TypedDict):
+  combine_appid: str
+  combine_mchid: str
+  combine_out_trade_no: str
+  combine_payer_info: NotRequired["native.PostBodyCombinePayerInfo"]
+  limit_pay: NotRequired[list[Literal["no_balance", "no_debit", "balance_only"]]]
+  notify_url: str
+  scene_info: NotRequired["native.PostBodySceneInfo"]
+  sub_orders: "list[native.PostBodySubOrders]"
+  time_expire: NotRequired[str | datetime]
+  time_start: NotRequired[str | datetime]
+ class PostBodyCombinePayerInfo(TypedDict):
+  identity: NotRequired["native.PostBodyCombinePayerInfoIdentity"]
+  openid: NotRequired[str]
+  sub_openid: NotRequired[str]
+ class PostBodyCombinePayerInfoIdentity(TypedDict):
+  name: Sensitive | str
+  number: Sensitive | str
+  type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "PHONE_NUMBER"]
+ class PostBodySceneInfo(TypedDict):
+  device_id: NotRequired[str]
+  payer_client_ip: str
+ class PostBodySubOrders(TypedDict):
+  amount: "native.PostBodySubOrdersAmount"
+  attach: str
+  description: str
+  goods_tag: NotRequired[str]
+  mchid: str
+  out_trade_no: str
+  settle_info: NotRequired["native.PostBodySubOrdersSettleInfo"]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+ class PostBodySubOrdersAmount(TypedDict):
+  currency: str
+  total_amount: int
+ class PostBodySubOrdersSettleInfo(TypedDict):
+  profit_sharing: NotRequired[bool]
+  subsidy_amount: NotRequired[int]
+ class PostResult(TypedDict):
+  code_url: str
 class out_trade_no:
-    class combine_out_trade_no:
-        class GetResult(TypedDict):
-            combine_appid: str
-            combine_mchid: str
-            combine_out_trade_no: str
-            combine_payer_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultCombinePayerInfo"]
-            combine_transaction_id: NotRequired[str]
-            installment_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultInstallmentInfo"]
-            scene_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultSceneInfo"]
-            sub_orders: NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrders]"]
-            trade_scenario: NotRequired[Literal["RECOMMERCE"] | str]
-        class GetResultCombinePayerInfo(TypedDict):
-            openid: str
-        class GetResultInstallmentInfo(TypedDict):
-            selected_installment_number: int
-            use_subsidy: bool
-        class GetResultSceneInfo(TypedDict):
-            device_id: NotRequired[str]
-        GetResultSubOrders = TypedDict("GetResultSubOrders", {"amount": NotRequired["out_trade_no.combine_out_trade_no.GetResultSubOrdersAmount"], "attach": NotRequired["str"], "bank_type": NotRequired["str"], "individual_auth_id": NotRequired["str"], "individual_name": NotRequired["str"], "mchid": "str", "out_trade_no": "str", "promotion_detail": NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrdersPromotionDetail]"], "sub_appid": NotRequired["str"], "sub_mchid": NotRequired["str"], "sub_openid": NotRequired["str"], "success_time": NotRequired["str"], "trade_state": NotRequired["Literal['SUCCESS', 'REFUND', 'NOTPAY', 'CLOSED', 'PAYERROR'] | str"], "trade_type": NotRequired["Literal['NATIVE', 'JSAPI', 'APP', 'MWEB'] | str"], "transaction_id": NotRequired["str"]})
-        class GetResultSubOrdersAmount(TypedDict):
-            currency: NotRequired[str]
-            payer_amount: NotRequired[int]
-            payer_currency: NotRequired[str]
-            settlement_rate: NotRequired[int]
-            total_amount: int
-        class GetResultSubOrdersPromotionDetail(TypedDict):
-            amount: NotRequired[int]
-            coupon_id: NotRequired[str]
-            currency: NotRequired[str]
-            goods_detail: NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrdersPromotionDetailGoodsDetail]"]
-            merchant_contribute: NotRequired[int]
-            name: NotRequired[str]
-            other_contribute: NotRequired[int]
-            scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
-            stock_id: NotRequired[str]
-            type: NotRequired[Literal["CASH", "NOCASH"] | str]
-            wechatpay_contribute: NotRequired[int]
-        class GetResultSubOrdersPromotionDetailGoodsDetail(TypedDict):
-            discount_amount: NotRequired[int]
-            goods_id: str
-            goods_remark: NotRequired[str]
-            quantity: int
-            unit_price: int
-        class close:
-            class PostBody(TypedDict):
-                combine_appid: str
-                sub_orders: "list[out_trade_no.combine_out_trade_no.close.PostBodySubOrders]"
-            class PostBodySubOrders(TypedDict):
-                individual_auth_id: NotRequired[str]
-                mchid: str
-                out_trade_no: str
-                sub_appid: NotRequired[str]
-                sub_mchid: NotRequired[str]
+ class combine_out_trade_no:
+  class GetResult(TypedDict):
+   combine_appid: str
+   combine_mchid: str
+   combine_out_trade_no: str
+   combine_payer_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultCombinePayerInfo"]
+   combine_transaction_id: NotRequired[str]
+   installment_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultInstallmentInfo"]
+   scene_info: NotRequired["out_trade_no.combine_out_trade_no.GetResultSceneInfo"]
+   sub_orders: NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrders]"]
+   trade_scenario: NotRequired[Literal["RECOMMERCE"] | str]
+  class GetResultCombinePayerInfo(TypedDict):
+   openid: str
+  class GetResultInstallmentInfo(TypedDict):
+   selected_installment_number: int
+   use_subsidy: bool
+  class GetResultSceneInfo(TypedDict):
+   device_id: NotRequired[str]
+  GetResultSubOrders = TypedDict("GetResultSubOrders", {"amount": NotRequired["out_trade_no.combine_out_trade_no.GetResultSubOrdersAmount"], "attach": NotRequired["str"], "bank_type": NotRequired["str"], "individual_auth_id": NotRequired["str"], "individual_name": NotRequired["str"], "mchid": "str", "out_trade_no": "str", "promotion_detail": NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrdersPromotionDetail]"], "sub_appid": NotRequired["str"], "sub_mchid": NotRequired["str"], "sub_openid": NotRequired["str"], "success_time": NotRequired["str"], "trade_state": NotRequired["Literal['SUCCESS', 'REFUND', 'NOTPAY', 'CLOSED', 'PAYERROR'] | str"], "trade_type": NotRequired["Literal['NATIVE', 'JSAPI', 'APP', 'MWEB'] | str"], "transaction_id": NotRequired["str"]})
+  class GetResultSubOrdersAmount(TypedDict):
+   currency: NotRequired[str]
+   payer_amount: NotRequired[int]
+   payer_currency: NotRequired[str]
+   settlement_rate: NotRequired[int]
+   total_amount: int
+  class GetResultSubOrdersPromotionDetail(TypedDict):
+   amount: NotRequired[int]
+   coupon_id: NotRequired[str]
+   currency: NotRequired[str]
+   goods_detail: NotRequired["list[out_trade_no.combine_out_trade_no.GetResultSubOrdersPromotionDetailGoodsDetail]"]
+   merchant_contribute: NotRequired[int]
+   name: NotRequired[str]
+   other_contribute: NotRequired[int]
+   scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+   stock_id: NotRequired[str]
+   type: NotRequired[Literal["CASH", "NOCASH"] | str]
+   wechatpay_contribute: NotRequired[int]
+  class GetResultSubOrdersPromotionDetailGoodsDetail(TypedDict):
+   discount_amount: NotRequired[int]
+   goods_id: str
+   goods_remark: NotRequired[str]
+   quantity: int
+   unit_price: int
+  class close:
+   class PostBody(TypedDict):
+    combine_appid: str
+    sub_orders: "list[out_trade_no.combine_out_trade_no.close.PostBodySubOrders]"
+   class PostBodySubOrders(TypedDict):
+    individual_auth_id: NotRequired[str]
+    mchid: str
+    out_trade_no: str
+    sub_appid: NotRequired[str]
+    sub_mchid: NotRequired[str]

@@ -5,18 +5,18 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class inactive_merchant_identity_verification:
-    class merchants:
-        class PostBody(TypedDict):
-            sub_mchid: str
-        class PostResult(TypedDict):
-            verification_id: str
-        class sub_mchid:
-            class verifications:
-                class verification_id:
-                    class GetResult(TypedDict):
-                        create_time: NotRequired[str]
-                        fail_reason: NotRequired[Literal["MATERIALS_ABNORMAL", "PROCESS_TIMEOUT"] | str]
-                        finish_time: NotRequired[str]
-                        state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-                        sub_mchid: str
-                        verification_id: str
+ class merchants:
+  class PostBody(TypedDict):
+   sub_mchid: str
+  class PostResult(TypedDict):
+   verification_id: str
+  class sub_mchid:
+   class verifications:
+    class verification_id:
+     class GetResult(TypedDict):
+      create_time: NotRequired[str]
+      fail_reason: NotRequired[Literal["MATERIALS_ABNORMAL", "PROCESS_TIMEOUT"] | str]
+      finish_time: NotRequired[str]
+      state: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+      sub_mchid: str
+      verification_id: str

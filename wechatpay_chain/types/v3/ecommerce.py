@@ -7,1136 +7,1136 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class account:
-    class apply_cancel_withdraw:
-        class PostBody(TypedDict):
-            additional_materials: NotRequired[list[str]]
-            out_request_no: str
-            payee_info: "account.apply_cancel_withdraw.PostBodyPayeeInfo"
-            proof_medias: NotRequired["list[account.apply_cancel_withdraw.PostBodyProofMedias]"]
-            remark: NotRequired[str]
-            sub_mchid: str
-            withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"]]
-        class PostBodyPayeeInfo(TypedDict):
-            account_type: Literal["ACCOUNT_TYPE_CORPORATE", "ACCOUNT_TYPE_PERSONAL"]
-            bank_account_info: "account.apply_cancel_withdraw.PostBodyPayeeInfoBankAccountInfo"
-            identity_info: NotRequired["account.apply_cancel_withdraw.PostBodyPayeeInfoIdentityInfo"]
-        class PostBodyPayeeInfoBankAccountInfo(TypedDict):
-            account_bank: str
-            account_name: Sensitive | str
-            account_number: Sensitive | str
-            bank_branch_id: NotRequired[str]
-            bank_branch_name: NotRequired[str]
-            bank_name: NotRequired[str]
-        class PostBodyPayeeInfoIdentityInfo(TypedDict):
-            id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            identification_name: Sensitive | str
-            identification_no: Sensitive | str
-        class PostBodyProofMedias(TypedDict):
-            proof_media: str
-            proof_media_type: Literal["WITHDRAWAL_APPLICATION"]
-        class PostResult(TypedDict):
-            applyment_id: NotRequired[str]
-            out_request_no: NotRequired[str]
-        class applyment_id:
-            class applyment_id:
-                class GetResult(TypedDict):
-                    account_info: NotRequired["list[account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultAccountInfo]"]
-                    account_withdraw_result: NotRequired["list[account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultAccountWithdrawResult]"]
-                    applyment_id: str
-                    cancel_state: Literal["ACCEPTED", "REVIEWING", "REJECTED", "WAITING_MERCHANT_CONFIRM", "REVOKED", "SYSTEM_PROCESSING", "CANCELED", "FUND_PROCESSING", "FINISH"] | str
-                    cancel_state_description: str
-                    confirm_cancel: NotRequired["account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultConfirmCancel"]
-                    modify_time: NotRequired[str]
-                    out_request_no: str
-                    sub_mchid: str
-                    withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"] | str]
-                    withdraw_state: NotRequired[Literal["WITHDRAW_PROCESSING", "WITHDRAW_EXCEPTION", "WITHDRAW_SUCCEED"] | str]
-                    withdraw_state_description: NotRequired[str]
-                class GetResultAccountInfo(TypedDict):
-                    amount: int
-                    out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
-                class GetResultAccountWithdrawResult(TypedDict):
-                    out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
-                    pay_state: Literal["PAY_PROCESSING", "PAY_SUCCEED", "PAY_FAIL", "BANK_REFUNDED"] | str
-                    state_description: str
-                class GetResultConfirmCancel(TypedDict):
-                    confirm_cancel_url: NotRequired[str]
-        class confirm:
-            class PostBody(TypedDict):
-                applyment_id: NotRequired[str]
-                cancel_contract_version: str
-                confirm_time: str | datetime
-                operator_identification: str
-                out_request_no: NotRequired[str]
-                sub_mchid: str
-            class PostResult(TypedDict):
-                applyment_id: NotRequired[str]
-                out_request_no: NotRequired[str]
-                sub_mchid: NotRequired[str]
-        class out_request_no:
-            class out_request_no:
-                class GetResult(TypedDict):
-                    account_info: NotRequired["list[account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultAccountInfo]"]
-                    account_withdraw_result: NotRequired["list[account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultAccountWithdrawResult]"]
-                    applyment_id: str
-                    cancel_state: Literal["ACCEPTED", "REVIEWING", "REJECTED", "WAITING_MERCHANT_CONFIRM", "REVOKED", "SYSTEM_PROCESSING", "CANCELED", "FUND_PROCESSING", "FINISH"] | str
-                    cancel_state_description: str
-                    confirm_cancel: NotRequired["account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultConfirmCancel"]
-                    modify_time: NotRequired[str]
-                    out_request_no: str
-                    sub_mchid: str
-                    withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"] | str]
-                    withdraw_state: NotRequired[Literal["WITHDRAW_PROCESSING", "WITHDRAW_EXCEPTION", "WITHDRAW_SUCCEED"] | str]
-                    withdraw_state_description: NotRequired[str]
-                class GetResultAccountInfo(TypedDict):
-                    amount: int
-                    out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
-                class GetResultAccountWithdrawResult(TypedDict):
-                    out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
-                    pay_state: Literal["PAY_PROCESSING", "PAY_SUCCEED", "PAY_FAIL", "BANK_REFUNDED"] | str
-                    state_description: str
-                class GetResultConfirmCancel(TypedDict):
-                    confirm_cancel_url: NotRequired[str]
-        class validate_cancel:
-            class sub_mchid:
-                class GetResult(TypedDict):
-                    account_info: "list[account.apply_cancel_withdraw.validate_cancel.sub_mchid.GetResultAccountInfo]"
-                    block_reasons: NotRequired["list[account.apply_cancel_withdraw.validate_cancel.sub_mchid.GetResultBlockReasons]"]
-                    merchant_state: Literal["NORMAL", "HAS_BEEN_CANCELLED"] | str
-                    sub_mchid: str
-                    validate_result: Literal["ALLOW_CANCEL_WITHDRAW", "NOT_ALLOW_CANCEL_WITHDRAW"] | str
-                class GetResultAccountInfo(TypedDict):
-                    amount: int
-                    out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
-                class GetResultBlockReasons(TypedDict):
-                    description: NotRequired[str]
-                    out_account_type: NotRequired[Any]
-                    pay_state: NotRequired[Any]
-                    state_description: NotRequired[Any]
-                    type: NotRequired[Literal["CONSUMER_COMPLAINT_UNPROCESSED", "HAS_BLOCKING_CONTROL", "FUNDS_PENDING_PROCESSING", "OTHER_REASON"] | str]
-    class cancel_applications:
-        class PostBody(TypedDict):
-            application_info: "list[account.cancel_applications.PostBodyApplicationInfo]"
-            out_apply_no: str
-            sub_mchid: str
-        class PostBodyApplicationInfo(TypedDict):
-            application_media_id: NotRequired[str]
-            application_type: NotRequired[Literal["SP_CANCEL_ACCOUNT_APPLICATION", "SUB_CANCEL_ACCOUNT_APPLICATION"]]
-        class PostResult(TypedDict):
-            amount: NotRequired[Any]
-            cancel_state: NotRequired[Literal["REVIEWING", "REJECTED", "CANCEL_SUCCESS"] | str]
-            description: NotRequired[Any]
-            out_apply_no: str
-            reject_reason: NotRequired[str]
-            result: NotRequired[Any]
-            sub_mchid: str
-            subsidy_id: NotRequired[Any]
-            success_time: NotRequired[Any]
-            update_time: NotRequired[str]
-        class media:
-            class PostResult(TypedDict):
-                media_id: str
-        class out_apply_no:
-            class out_apply_no:
-                class GetResult(TypedDict):
-                    amount: NotRequired[Any]
-                    cancel_state: NotRequired[Literal["REVIEWING", "REJECTED", "CANCEL_SUCCESS"] | str]
-                    description: NotRequired[Any]
-                    out_apply_no: str
-                    reject_reason: NotRequired[str]
-                    result: NotRequired[Any]
-                    sub_mchid: str
-                    subsidy_id: NotRequired[Any]
-                    success_time: NotRequired[Any]
-                    update_time: NotRequired[str]
+ class apply_cancel_withdraw:
+  class PostBody(TypedDict):
+   additional_materials: NotRequired[list[str]]
+   out_request_no: str
+   payee_info: "account.apply_cancel_withdraw.PostBodyPayeeInfo"
+   proof_medias: NotRequired["list[account.apply_cancel_withdraw.PostBodyProofMedias]"]
+   remark: NotRequired[str]
+   sub_mchid: str
+   withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"]]
+  class PostBodyPayeeInfo(TypedDict):
+   account_type: Literal["ACCOUNT_TYPE_CORPORATE", "ACCOUNT_TYPE_PERSONAL"]
+   bank_account_info: "account.apply_cancel_withdraw.PostBodyPayeeInfoBankAccountInfo"
+   identity_info: NotRequired["account.apply_cancel_withdraw.PostBodyPayeeInfoIdentityInfo"]
+  class PostBodyPayeeInfoBankAccountInfo(TypedDict):
+   account_bank: str
+   account_name: Sensitive | str
+   account_number: Sensitive | str
+   bank_branch_id: NotRequired[str]
+   bank_branch_name: NotRequired[str]
+   bank_name: NotRequired[str]
+  class PostBodyPayeeInfoIdentityInfo(TypedDict):
+   id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   identification_name: Sensitive | str
+   identification_no: Sensitive | str
+  class PostBodyProofMedias(TypedDict):
+   proof_media: str
+   proof_media_type: Literal["WITHDRAWAL_APPLICATION"]
+  class PostResult(TypedDict):
+   applyment_id: NotRequired[str]
+   out_request_no: NotRequired[str]
+  class applyment_id:
+   class applyment_id:
+    class GetResult(TypedDict):
+     account_info: NotRequired["list[account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultAccountInfo]"]
+     account_withdraw_result: NotRequired["list[account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultAccountWithdrawResult]"]
+     applyment_id: str
+     cancel_state: Literal["ACCEPTED", "REVIEWING", "REJECTED", "WAITING_MERCHANT_CONFIRM", "REVOKED", "SYSTEM_PROCESSING", "CANCELED", "FUND_PROCESSING", "FINISH"] | str
+     cancel_state_description: str
+     confirm_cancel: NotRequired["account.apply_cancel_withdraw.applyment_id.applyment_id.GetResultConfirmCancel"]
+     modify_time: NotRequired[str]
+     out_request_no: str
+     sub_mchid: str
+     withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"] | str]
+     withdraw_state: NotRequired[Literal["WITHDRAW_PROCESSING", "WITHDRAW_EXCEPTION", "WITHDRAW_SUCCEED"] | str]
+     withdraw_state_description: NotRequired[str]
+    class GetResultAccountInfo(TypedDict):
+     amount: int
+     out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
+    class GetResultAccountWithdrawResult(TypedDict):
+     out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
+     pay_state: Literal["PAY_PROCESSING", "PAY_SUCCEED", "PAY_FAIL", "BANK_REFUNDED"] | str
+     state_description: str
+    class GetResultConfirmCancel(TypedDict):
+     confirm_cancel_url: NotRequired[str]
+  class confirm:
+   class PostBody(TypedDict):
+    applyment_id: NotRequired[str]
+    cancel_contract_version: str
+    confirm_time: str | datetime
+    operator_identification: str
+    out_request_no: NotRequired[str]
+    sub_mchid: str
+   class PostResult(TypedDict):
+    applyment_id: NotRequired[str]
+    out_request_no: NotRequired[str]
+    sub_mchid: NotRequired[str]
+  class out_request_no:
+   class out_request_no:
+    class GetResult(TypedDict):
+     account_info: NotRequired["list[account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultAccountInfo]"]
+     account_withdraw_result: NotRequired["list[account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultAccountWithdrawResult]"]
+     applyment_id: str
+     cancel_state: Literal["ACCEPTED", "REVIEWING", "REJECTED", "WAITING_MERCHANT_CONFIRM", "REVOKED", "SYSTEM_PROCESSING", "CANCELED", "FUND_PROCESSING", "FINISH"] | str
+     cancel_state_description: str
+     confirm_cancel: NotRequired["account.apply_cancel_withdraw.out_request_no.out_request_no.GetResultConfirmCancel"]
+     modify_time: NotRequired[str]
+     out_request_no: str
+     sub_mchid: str
+     withdraw: NotRequired[Literal["APPLY_WITHDRAW", "NOT_APPLY_WITHDRAW"] | str]
+     withdraw_state: NotRequired[Literal["WITHDRAW_PROCESSING", "WITHDRAW_EXCEPTION", "WITHDRAW_SUCCEED"] | str]
+     withdraw_state_description: NotRequired[str]
+    class GetResultAccountInfo(TypedDict):
+     amount: int
+     out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
+    class GetResultAccountWithdrawResult(TypedDict):
+     out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
+     pay_state: Literal["PAY_PROCESSING", "PAY_SUCCEED", "PAY_FAIL", "BANK_REFUNDED"] | str
+     state_description: str
+    class GetResultConfirmCancel(TypedDict):
+     confirm_cancel_url: NotRequired[str]
+  class validate_cancel:
+   class sub_mchid:
+    class GetResult(TypedDict):
+     account_info: "list[account.apply_cancel_withdraw.validate_cancel.sub_mchid.GetResultAccountInfo]"
+     block_reasons: NotRequired["list[account.apply_cancel_withdraw.validate_cancel.sub_mchid.GetResultBlockReasons]"]
+     merchant_state: Literal["NORMAL", "HAS_BEEN_CANCELLED"] | str
+     sub_mchid: str
+     validate_result: Literal["ALLOW_CANCEL_WITHDRAW", "NOT_ALLOW_CANCEL_WITHDRAW"] | str
+    class GetResultAccountInfo(TypedDict):
+     amount: int
+     out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT", "TRADE_FEE_ACCOUNT"] | str
+    class GetResultBlockReasons(TypedDict):
+     description: NotRequired[str]
+     out_account_type: NotRequired[Any]
+     pay_state: NotRequired[Any]
+     state_description: NotRequired[Any]
+     type: NotRequired[Literal["CONSUMER_COMPLAINT_UNPROCESSED", "HAS_BLOCKING_CONTROL", "FUNDS_PENDING_PROCESSING", "OTHER_REASON"] | str]
+ class cancel_applications:
+  class PostBody(TypedDict):
+   application_info: "list[account.cancel_applications.PostBodyApplicationInfo]"
+   out_apply_no: str
+   sub_mchid: str
+  class PostBodyApplicationInfo(TypedDict):
+   application_media_id: NotRequired[str]
+   application_type: NotRequired[Literal["SP_CANCEL_ACCOUNT_APPLICATION", "SUB_CANCEL_ACCOUNT_APPLICATION"]]
+  class PostResult(TypedDict):
+   amount: NotRequired[Any]
+   cancel_state: NotRequired[Literal["REVIEWING", "REJECTED", "CANCEL_SUCCESS"] | str]
+   description: NotRequired[Any]
+   out_apply_no: str
+   reject_reason: NotRequired[str]
+   result: NotRequired[Any]
+   sub_mchid: str
+   subsidy_id: NotRequired[Any]
+   success_time: NotRequired[Any]
+   update_time: NotRequired[str]
+  class media:
+   class PostResult(TypedDict):
+    media_id: str
+  class out_apply_no:
+   class out_apply_no:
+    class GetResult(TypedDict):
+     amount: NotRequired[Any]
+     cancel_state: NotRequired[Literal["REVIEWING", "REJECTED", "CANCEL_SUCCESS"] | str]
+     description: NotRequired[Any]
+     out_apply_no: str
+     reject_reason: NotRequired[str]
+     result: NotRequired[Any]
+     sub_mchid: str
+     subsidy_id: NotRequired[Any]
+     success_time: NotRequired[Any]
+     update_time: NotRequired[str]
 class applyments:
-    class applyment_id:
-        class GetResult(TypedDict):
-            account_validation: NotRequired["applyments.applyment_id.GetResultAccountValidation"]
-            applyment_id: int
-            applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
-            applyment_state_desc: str
-            audit_detail: NotRequired["list[applyments.applyment_id.GetResultAuditDetail]"]
-            legal_validation_url: NotRequired[str]
-            out_request_no: str
-            sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
-            sign_url: NotRequired[str]
-            sub_mchid: NotRequired[str]
-        class GetResultAccountValidation(TypedDict):
-            account_name: str
-            account_no: NotRequired[str]
-            city: str
-            deadline: str
-            destination_account_bank: str
-            destination_account_name: str
-            destination_account_number: str
-            pay_amount: int
-            remark: str
-        class GetResultAuditDetail(TypedDict):
-            param_name: str
-            reject_reason: str
-        class revoke:
-            class PostResult(TypedDict):
-                applyment_id: int
-                out_request_no: str
-    class empty:
-        class PostBody(TypedDict):
-            account_info: "applyments.empty.PostBodyAccountInfo"
-            authorize_letter_copy: NotRequired[str]
-            business_addition_desc: NotRequired[list[str]]
-            business_addition_pics: NotRequired[list[str]]
-            business_license_info: NotRequired["applyments.empty.PostBodyBusinessLicenseInfo"]
-            contact_info: "applyments.empty.PostBodyContactInfo"
-            finance_institution: NotRequired[bool]
-            finance_institution_info: NotRequired["applyments.empty.PostBodyFinanceInstitutionInfo"]
-            id_card_info: NotRequired["applyments.empty.PostBodyIdCardInfo"]
-            id_doc_info: NotRequired["applyments.empty.PostBodyIdDocInfo"]
-            id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
-            merchant_shortname: str
-            organization_type: Literal["2401", "2500", "4", "2", "3", "2502", "1708"]
-            out_request_no: str
-            owner: NotRequired[bool]
-            qualifications: NotRequired[list[str]]
-            sales_scene_info: "applyments.empty.PostBodySalesSceneInfo"
-            settlement_info: NotRequired["applyments.empty.PostBodySettlementInfo"]
-            ubo_info_list: NotRequired["list[applyments.empty.PostBodyUboInfoList]"]
-        class PostBodyAccountInfo(TypedDict):
-            account_bank: NotRequired[str]
-            account_name: NotRequired[Sensitive | str]
-            account_number: NotRequired[Sensitive | str]
-            bank_account_type: NotRequired[Literal["74", "75"]]
-            bank_address_code: NotRequired[str]
-            bank_branch_id: NotRequired[str]
-            bank_name: NotRequired[str]
-        class PostBodyBusinessLicenseInfo(TypedDict):
-            business_license_copy: NotRequired[str]
-            business_license_number: NotRequired[str]
-            business_time: NotRequired[str]
-            cert_type: NotRequired[Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]]
-            company_address: NotRequired[str]
-            legal_person: NotRequired[str]
-            merchant_name: NotRequired[str]
-        class PostBodyContactInfo(TypedDict):
-            business_authorization_letter: NotRequired[str]
-            contact_id_card_number: NotRequired[Sensitive | str]
-            contact_id_doc_copy: NotRequired[str]
-            contact_id_doc_copy_back: NotRequired[str]
-            contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            contact_name: NotRequired[Sensitive | str]
-            contact_period_begin: NotRequired[str]
-            contact_period_end: NotRequired[str]
-            contact_type: NotRequired[Literal["65", "66"]]
-            mobile_phone: NotRequired[Sensitive | str]
-        class PostBodyFinanceInstitutionInfo(TypedDict):
-            finance_license_pics: NotRequired[list[str]]
-            finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
-        class PostBodyIdCardInfo(TypedDict):
-            id_card_copy: NotRequired[str]
-            id_card_name: NotRequired[Sensitive | str]
-            id_card_national: NotRequired[str]
-            id_card_number: NotRequired[Sensitive | str]
-            id_card_valid_time: NotRequired[str]
-            id_card_valid_time_begin: NotRequired[str | date]
-        class PostBodyIdDocInfo(TypedDict):
-            doc_period_begin: NotRequired[str | date]
-            doc_period_end: NotRequired[str | date]
-            id_doc_copy: NotRequired[str]
-            id_doc_copy_back: NotRequired[str]
-            id_doc_name: NotRequired[Sensitive | str]
-            id_doc_number: NotRequired[Sensitive | str]
-        class PostBodySalesSceneInfo(TypedDict):
-            mini_program_sub_appid: NotRequired[str]
-            store_name: NotRequired[str]
-            store_qr_code: NotRequired[str]
-            store_url: NotRequired[str]
-        class PostBodySettlementInfo(TypedDict):
-            qualification_type: NotRequired[str]
-            settlement_id: NotRequired[str]
-        class PostBodyUboInfoList(TypedDict):
-            id_doc_copy: NotRequired[Any]
-            ubo_id_doc_address: Sensitive | str
-            ubo_id_doc_copy: str
-            ubo_id_doc_copy_back: str
-            ubo_id_doc_name: Sensitive | str
-            ubo_id_doc_number: Sensitive | str
-            ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-            ubo_period_begin: str | date
-            ubo_period_end: str
-        class PostResult(TypedDict):
-            applyment_id: int
-            out_request_no: str
-    class out_request_no:
-        class out_request_no:
-            class GetResult(TypedDict):
-                account_validation: NotRequired["applyments.out_request_no.out_request_no.GetResultAccountValidation"]
-                applyment_id: int
-                applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
-                applyment_state_desc: str
-                audit_detail: NotRequired["list[applyments.out_request_no.out_request_no.GetResultAuditDetail]"]
-                legal_validation_url: NotRequired[str]
-                out_request_no: str
-                sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
-                sign_url: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResultAccountValidation(TypedDict):
-                account_name: NotRequired[str]
-                account_no: NotRequired[str]
-                city: NotRequired[str]
-                deadline: NotRequired[str]
-                destination_account_bank: NotRequired[str]
-                destination_account_name: NotRequired[str]
-                destination_account_number: NotRequired[str]
-                pay_amount: NotRequired[int]
-                remark: NotRequired[str]
-            class GetResultAuditDetail(TypedDict):
-                param_name: str
-                reject_reason: str
-            class revoke:
-                class PostResult(TypedDict):
-                    applyment_id: int
-                    out_request_no: str
-    class submit_account_hosting_applyment:
-        class PostBody(TypedDict):
-            account_info: "applyments.submit_account_hosting_applyment.PostBodyAccountInfo"
-            authorize_letter_copy: NotRequired[str]
-            business_addition_desc: NotRequired[list[str]]
-            business_addition_pics: NotRequired[list[str]]
-            business_license_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyBusinessLicenseInfo"]
-            contact_info: "applyments.submit_account_hosting_applyment.PostBodyContactInfo"
-            finance_institution: NotRequired[bool]
-            finance_institution_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyFinanceInstitutionInfo"]
-            id_card_complete_statement: NotRequired[str]
-            id_card_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyIdCardInfo"]
-            id_doc_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyIdDocInfo"]
-            id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
-            merchant_shortname: str
-            organization_type: Literal["2401", "2500", "4", "2", "3", "2502", "1708"]
-            out_request_no: str
-            proxy_sign_verify_mode: NotRequired[bool]
-            qualifications: NotRequired[list[str]]
-            sales_scene_info: "applyments.submit_account_hosting_applyment.PostBodySalesSceneInfo"
-            settlement_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodySettlementInfo"]
-            ubo_info_list: NotRequired["list[applyments.submit_account_hosting_applyment.PostBodyUboInfoList]"]
-        class PostBodyAccountInfo(TypedDict):
-            account_bank: str
-            account_name: Sensitive | str
-            account_number: Sensitive | str
-            bank_account_type: Literal["74", "75"]
-            bank_branch_id: NotRequired[str]
-            bank_name: NotRequired[str]
-        class PostBodyBusinessLicenseInfo(TypedDict):
-            business_license_copy: NotRequired[str]
-            business_license_number: NotRequired[str]
-            business_time: NotRequired[str]
-            cert_type: NotRequired[Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]]
-            company_address: NotRequired[str]
-            legal_person: NotRequired[str]
-            merchant_name: NotRequired[str]
-        class PostBodyContactInfo(TypedDict):
-            business_authorization_letter: NotRequired[str]
-            contact_id_card_number: NotRequired[Sensitive | str]
-            contact_id_doc_copy: NotRequired[str]
-            contact_id_doc_copy_back: NotRequired[str]
-            contact_id_doc_period_begin: NotRequired[str | date]
-            contact_id_doc_period_end: NotRequired[str | date]
-            contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            contact_name: Sensitive | str
-            contact_period_begin: NotRequired[str]
-            contact_period_end: NotRequired[str]
-            contact_type: Literal["65", "66"]
-            mobile_phone: NotRequired[Sensitive | str]
-        class PostBodyFinanceInstitutionInfo(TypedDict):
-            finance_license_pics: NotRequired[list[str]]
-            finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
-        class PostBodyIdCardInfo(TypedDict):
-            id_card_copy: str
-            id_card_name: Sensitive | str
-            id_card_national: str
-            id_card_number: Sensitive | str
-            id_card_valid_time: str
-            id_card_valid_time_begin: str | date
-        class PostBodyIdDocInfo(TypedDict):
-            doc_period_begin: str | date
-            doc_period_end: str | date
-            id_doc_copy: str
-            id_doc_copy_back: NotRequired[str]
-            id_doc_name: Sensitive | str
-            id_doc_number: Sensitive | str
-        class PostBodySalesSceneInfo(TypedDict):
-            mini_program_sub_appid: NotRequired[str]
-            store_name: NotRequired[str]
-            store_qr_code: NotRequired[str]
-            store_url: NotRequired[str]
-        class PostBodySettlementInfo(TypedDict):
-            qualification_type: NotRequired[str]
-            settlement_id: NotRequired[str]
-        class PostBodyUboInfoList(TypedDict):
-            ubo_id_doc_address: NotRequired[Sensitive | str]
-            ubo_id_doc_copy: NotRequired[str]
-            ubo_id_doc_copy_back: NotRequired[str]
-            ubo_id_doc_name: NotRequired[Sensitive | str]
-            ubo_id_doc_number: NotRequired[Sensitive | str]
-            ubo_id_doc_period_begin: NotRequired[str]
-            ubo_id_doc_period_end: NotRequired[str]
-            ubo_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            ubo_period_begin: NotRequired[str | date]
-            ubo_period_end: NotRequired[str]
-        class PostResult(TypedDict):
-            applyment_id: int
-            out_request_no: str
-    class submit_sign_verify_info:
-        class PostBody(TypedDict):
-            account_info: NotRequired[Any]
-            applyment_id: NotRequired[int]
-            contact_info: NotRequired[Any]
-            merchant_shortname: NotRequired[Any]
-            organization_type: NotRequired[Any]
-            out_request_no: str
-            pre_sign_time: NotRequired[str | datetime]
-            proxy_verify_identity_info: NotRequired["applyments.submit_sign_verify_info.PostBodyProxyVerifyIdentityInfo"]
-            sales_scene_info: NotRequired[Any]
-        class PostBodyProxyVerifyIdentityInfo(TypedDict):
-            verify_identity_result: bool
-            verify_identity_type: Literal["VERIFY_IDENTITY_TYPE_FACE_TO_FACE", "VERIFY_IDENTITY_TYPE_REMOTE"]
-        class PostResult(TypedDict):
-            applyment_id: int
+ class applyment_id:
+  class GetResult(TypedDict):
+   account_validation: NotRequired["applyments.applyment_id.GetResultAccountValidation"]
+   applyment_id: int
+   applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
+   applyment_state_desc: str
+   audit_detail: NotRequired["list[applyments.applyment_id.GetResultAuditDetail]"]
+   legal_validation_url: NotRequired[str]
+   out_request_no: str
+   sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
+   sign_url: NotRequired[str]
+   sub_mchid: NotRequired[str]
+  class GetResultAccountValidation(TypedDict):
+   account_name: str
+   account_no: NotRequired[str]
+   city: str
+   deadline: str
+   destination_account_bank: str
+   destination_account_name: str
+   destination_account_number: str
+   pay_amount: int
+   remark: str
+  class GetResultAuditDetail(TypedDict):
+   param_name: str
+   reject_reason: str
+  class revoke:
+   class PostResult(TypedDict):
+    applyment_id: int
+    out_request_no: str
+ class empty:
+  class PostBody(TypedDict):
+   account_info: "applyments.empty.PostBodyAccountInfo"
+   authorize_letter_copy: NotRequired[str]
+   business_addition_desc: NotRequired[list[str]]
+   business_addition_pics: NotRequired[list[str]]
+   business_license_info: NotRequired["applyments.empty.PostBodyBusinessLicenseInfo"]
+   contact_info: "applyments.empty.PostBodyContactInfo"
+   finance_institution: NotRequired[bool]
+   finance_institution_info: NotRequired["applyments.empty.PostBodyFinanceInstitutionInfo"]
+   id_card_info: NotRequired["applyments.empty.PostBodyIdCardInfo"]
+   id_doc_info: NotRequired["applyments.empty.PostBodyIdDocInfo"]
+   id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
+   merchant_shortname: str
+   organization_type: Literal["2401", "2500", "4", "2", "3", "2502", "1708"]
+   out_request_no: str
+   owner: NotRequired[bool]
+   qualifications: NotRequired[list[str]]
+   sales_scene_info: "applyments.empty.PostBodySalesSceneInfo"
+   settlement_info: NotRequired["applyments.empty.PostBodySettlementInfo"]
+   ubo_info_list: NotRequired["list[applyments.empty.PostBodyUboInfoList]"]
+  class PostBodyAccountInfo(TypedDict):
+   account_bank: NotRequired[str]
+   account_name: NotRequired[Sensitive | str]
+   account_number: NotRequired[Sensitive | str]
+   bank_account_type: NotRequired[Literal["74", "75"]]
+   bank_address_code: NotRequired[str]
+   bank_branch_id: NotRequired[str]
+   bank_name: NotRequired[str]
+  class PostBodyBusinessLicenseInfo(TypedDict):
+   business_license_copy: NotRequired[str]
+   business_license_number: NotRequired[str]
+   business_time: NotRequired[str]
+   cert_type: NotRequired[Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]]
+   company_address: NotRequired[str]
+   legal_person: NotRequired[str]
+   merchant_name: NotRequired[str]
+  class PostBodyContactInfo(TypedDict):
+   business_authorization_letter: NotRequired[str]
+   contact_id_card_number: NotRequired[Sensitive | str]
+   contact_id_doc_copy: NotRequired[str]
+   contact_id_doc_copy_back: NotRequired[str]
+   contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   contact_name: NotRequired[Sensitive | str]
+   contact_period_begin: NotRequired[str]
+   contact_period_end: NotRequired[str]
+   contact_type: NotRequired[Literal["65", "66"]]
+   mobile_phone: NotRequired[Sensitive | str]
+  class PostBodyFinanceInstitutionInfo(TypedDict):
+   finance_license_pics: NotRequired[list[str]]
+   finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
+  class PostBodyIdCardInfo(TypedDict):
+   id_card_copy: NotRequired[str]
+   id_card_name: NotRequired[Sensitive | str]
+   id_card_national: NotRequired[str]
+   id_card_number: NotRequired[Sensitive | str]
+   id_card_valid_time: NotRequired[str]
+   id_card_valid_time_begin: NotRequired[str | date]
+  class PostBodyIdDocInfo(TypedDict):
+   doc_period_begin: NotRequired[str | date]
+   doc_period_end: NotRequired[str | date]
+   id_doc_copy: NotRequired[str]
+   id_doc_copy_back: NotRequired[str]
+   id_doc_name: NotRequired[Sensitive | str]
+   id_doc_number: NotRequired[Sensitive | str]
+  class PostBodySalesSceneInfo(TypedDict):
+   mini_program_sub_appid: NotRequired[str]
+   store_name: NotRequired[str]
+   store_qr_code: NotRequired[str]
+   store_url: NotRequired[str]
+  class PostBodySettlementInfo(TypedDict):
+   qualification_type: NotRequired[str]
+   settlement_id: NotRequired[str]
+  class PostBodyUboInfoList(TypedDict):
+   id_doc_copy: NotRequired[Any]
+   ubo_id_doc_address: Sensitive | str
+   ubo_id_doc_copy: str
+   ubo_id_doc_copy_back: str
+   ubo_id_doc_name: Sensitive | str
+   ubo_id_doc_number: Sensitive | str
+   ubo_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+   ubo_period_begin: str | date
+   ubo_period_end: str
+  class PostResult(TypedDict):
+   applyment_id: int
+   out_request_no: str
+ class out_request_no:
+  class out_request_no:
+   class GetResult(TypedDict):
+    account_validation: NotRequired["applyments.out_request_no.out_request_no.GetResultAccountValidation"]
+    applyment_id: int
+    applyment_state: Literal["CHECKING", "ACCOUNT_NEED_VERIFY", "AUDITING", "REJECTED", "NEED_SIGN", "FINISH", "FROZEN", "CANCELED"] | str
+    applyment_state_desc: str
+    audit_detail: NotRequired["list[applyments.out_request_no.out_request_no.GetResultAuditDetail]"]
+    legal_validation_url: NotRequired[str]
+    out_request_no: str
+    sign_state: NotRequired[Literal["UNSIGNED", "SIGNED", "NOT_SIGNABLE"] | str]
+    sign_url: NotRequired[str]
+    sub_mchid: NotRequired[str]
+   class GetResultAccountValidation(TypedDict):
+    account_name: NotRequired[str]
+    account_no: NotRequired[str]
+    city: NotRequired[str]
+    deadline: NotRequired[str]
+    destination_account_bank: NotRequired[str]
+    destination_account_name: NotRequired[str]
+    destination_account_number: NotRequired[str]
+    pay_amount: NotRequired[int]
+    remark: NotRequired[str]
+   class GetResultAuditDetail(TypedDict):
+    param_name: str
+    reject_reason: str
+   class revoke:
+    class PostResult(TypedDict):
+     applyment_id: int
+     out_request_no: str
+ class submit_account_hosting_applyment:
+  class PostBody(TypedDict):
+   account_info: "applyments.submit_account_hosting_applyment.PostBodyAccountInfo"
+   authorize_letter_copy: NotRequired[str]
+   business_addition_desc: NotRequired[list[str]]
+   business_addition_pics: NotRequired[list[str]]
+   business_license_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyBusinessLicenseInfo"]
+   contact_info: "applyments.submit_account_hosting_applyment.PostBodyContactInfo"
+   finance_institution: NotRequired[bool]
+   finance_institution_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyFinanceInstitutionInfo"]
+   id_card_complete_statement: NotRequired[str]
+   id_card_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyIdCardInfo"]
+   id_doc_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodyIdDocInfo"]
+   id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   id_holder_type: NotRequired[Literal["LEGAL", "SUPER"]]
+   merchant_shortname: str
+   organization_type: Literal["2401", "2500", "4", "2", "3", "2502", "1708"]
+   out_request_no: str
+   proxy_sign_verify_mode: NotRequired[bool]
+   qualifications: NotRequired[list[str]]
+   sales_scene_info: "applyments.submit_account_hosting_applyment.PostBodySalesSceneInfo"
+   settlement_info: NotRequired["applyments.submit_account_hosting_applyment.PostBodySettlementInfo"]
+   ubo_info_list: NotRequired["list[applyments.submit_account_hosting_applyment.PostBodyUboInfoList]"]
+  class PostBodyAccountInfo(TypedDict):
+   account_bank: str
+   account_name: Sensitive | str
+   account_number: Sensitive | str
+   bank_account_type: Literal["74", "75"]
+   bank_branch_id: NotRequired[str]
+   bank_name: NotRequired[str]
+  class PostBodyBusinessLicenseInfo(TypedDict):
+   business_license_copy: NotRequired[str]
+   business_license_number: NotRequired[str]
+   business_time: NotRequired[str]
+   cert_type: NotRequired[Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2390", "CERTIFICATE_TYPE_2391", "CERTIFICATE_TYPE_2392", "CERTIFICATE_TYPE_2393", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522"]]
+   company_address: NotRequired[str]
+   legal_person: NotRequired[str]
+   merchant_name: NotRequired[str]
+  class PostBodyContactInfo(TypedDict):
+   business_authorization_letter: NotRequired[str]
+   contact_id_card_number: NotRequired[Sensitive | str]
+   contact_id_doc_copy: NotRequired[str]
+   contact_id_doc_copy_back: NotRequired[str]
+   contact_id_doc_period_begin: NotRequired[str | date]
+   contact_id_doc_period_end: NotRequired[str | date]
+   contact_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   contact_name: Sensitive | str
+   contact_period_begin: NotRequired[str]
+   contact_period_end: NotRequired[str]
+   contact_type: Literal["65", "66"]
+   mobile_phone: NotRequired[Sensitive | str]
+  class PostBodyFinanceInstitutionInfo(TypedDict):
+   finance_license_pics: NotRequired[list[str]]
+   finance_type: NotRequired[Literal["BANK_AGENT", "PAYMENT_AGENT", "INSURANCE", "TRADE_AND_SETTLE", "OTHER"]]
+  class PostBodyIdCardInfo(TypedDict):
+   id_card_copy: str
+   id_card_name: Sensitive | str
+   id_card_national: str
+   id_card_number: Sensitive | str
+   id_card_valid_time: str
+   id_card_valid_time_begin: str | date
+  class PostBodyIdDocInfo(TypedDict):
+   doc_period_begin: str | date
+   doc_period_end: str | date
+   id_doc_copy: str
+   id_doc_copy_back: NotRequired[str]
+   id_doc_name: Sensitive | str
+   id_doc_number: Sensitive | str
+  class PostBodySalesSceneInfo(TypedDict):
+   mini_program_sub_appid: NotRequired[str]
+   store_name: NotRequired[str]
+   store_qr_code: NotRequired[str]
+   store_url: NotRequired[str]
+  class PostBodySettlementInfo(TypedDict):
+   qualification_type: NotRequired[str]
+   settlement_id: NotRequired[str]
+  class PostBodyUboInfoList(TypedDict):
+   ubo_id_doc_address: NotRequired[Sensitive | str]
+   ubo_id_doc_copy: NotRequired[str]
+   ubo_id_doc_copy_back: NotRequired[str]
+   ubo_id_doc_name: NotRequired[Sensitive | str]
+   ubo_id_doc_number: NotRequired[Sensitive | str]
+   ubo_id_doc_period_begin: NotRequired[str]
+   ubo_id_doc_period_end: NotRequired[str]
+   ubo_id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   ubo_period_begin: NotRequired[str | date]
+   ubo_period_end: NotRequired[str]
+  class PostResult(TypedDict):
+   applyment_id: int
+   out_request_no: str
+ class submit_sign_verify_info:
+  class PostBody(TypedDict):
+   account_info: NotRequired[Any]
+   applyment_id: NotRequired[int]
+   contact_info: NotRequired[Any]
+   merchant_shortname: NotRequired[Any]
+   organization_type: NotRequired[Any]
+   out_request_no: str
+   pre_sign_time: NotRequired[str | datetime]
+   proxy_verify_identity_info: NotRequired["applyments.submit_sign_verify_info.PostBodyProxyVerifyIdentityInfo"]
+   sales_scene_info: NotRequired[Any]
+  class PostBodyProxyVerifyIdentityInfo(TypedDict):
+   verify_identity_result: bool
+   verify_identity_type: Literal["VERIFY_IDENTITY_TYPE_FACE_TO_FACE", "VERIFY_IDENTITY_TYPE_REMOTE"]
+  class PostResult(TypedDict):
+   applyment_id: int
 class bill:
-    class fundflowbill:
-        class GetQuery(TypedDict):
-            account_type: Literal["ALL"]
-            algorithm: Literal["AEAD_AES_256_GCM", "SM4_GCM"]
-            bill_date: str | date
-            tar_type: NotRequired[Literal["GZIP"]]
-        class GetResult(TypedDict):
-            download_bill_count: int
-            download_bill_list: NotRequired["list[bill.fundflowbill.GetResultDownloadBillList]"]
-        class GetResultDownloadBillList(TypedDict):
-            bill_sequence: int
-            download_url: str
-            encrypt_key: str
-            hash_type: Literal["SHA1"] | str
-            hash_value: str
-            nonce: str
+ class fundflowbill:
+  class GetQuery(TypedDict):
+   account_type: Literal["ALL"]
+   algorithm: Literal["AEAD_AES_256_GCM", "SM4_GCM"]
+   bill_date: str | date
+   tar_type: NotRequired[Literal["GZIP"]]
+  class GetResult(TypedDict):
+   download_bill_count: int
+   download_bill_list: NotRequired["list[bill.fundflowbill.GetResultDownloadBillList]"]
+  class GetResultDownloadBillList(TypedDict):
+   bill_sequence: int
+   download_url: str
+   encrypt_key: str
+   hash_type: Literal["SHA1"] | str
+   hash_value: str
+   nonce: str
 class combine_papay:
-    class contracts:
-        class plan_id:
-            class plan_id:
-                class out_contract_code:
-                    class out_contract_code:
-                        class GetResult(TypedDict):
-                            appid: str
-                            contract_display_account: str
-                            contract_expired_time: str
-                            contract_id: str
-                            contract_signed_time: str
-                            contract_state: str
-                            contract_terminate_info: NotRequired["combine_papay.contracts.plan_id.plan_id.out_contract_code.out_contract_code.GetResultContractTerminateInfo"]
-                            mchid: str
-                            openid: str
-                            out_contract_code: str
-                            plan_id: int
-                        class GetResultContractTerminateInfo(TypedDict):
-                            contract_terminated_time: str
-                            contract_termination_mode: str
-                            contract_termination_remark: str
-                        class terminate:
-                            class PostBody(TypedDict):
-                                contract_termination_remark: str
-                            class PostResult(TypedDict):
-                                mchid: str
-                                out_contract_code: str
-                                plan_id: int
-        class pre_entrust_sign:
-            class PostBody(TypedDict):
-                appid: str
-                attach: NotRequired[str]
-                contract_display_account: str
-                notify_url: str
-                out_contract_code: str
-                plan_id: int
-                return_app: NotRequired[bool]
-            class PostResult(TypedDict):
-                mchid: str
-                out_contract_code: str
-                plan_id: int
-                pre_entrustweb_id: str
-            class mini_program:
-                class PostBody(TypedDict):
-                    appid: str
-                    contract_display_account: str
-                    notify_url: str
-                    out_contract_code: str
-                    plan_id: int
-                class PostResult(TypedDict):
-                    mchid: str
-                    out_contract_code: str
-                    plan_id: int
-                    pre_entrustweb_id: str
-    class transactions:
-        class PostBody(TypedDict):
-            combine_appid: str
-            combine_mchid: str
-            combine_out_trade_no: str
-            contract_id: str
-            risk_info: NotRequired[str]
-            sub_orders: NotRequired["list[combine_papay.transactions.PostBodySubOrders]"]
-        class PostBodySubOrders(TypedDict):
-            amount: "combine_papay.transactions.PostBodySubOrdersAmount"
-            attach: NotRequired[str]
-            description: str
-            mchid: str
-            out_trade_no: str
-            settle_info: NotRequired["combine_papay.transactions.PostBodySubOrdersSettleInfo"]
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-            sub_risk_info: NotRequired[str]
-        class PostBodySubOrdersAmount(TypedDict):
-            currency: str
-            total_amount: int
-        class PostBodySubOrdersSettleInfo(TypedDict):
-            profit_sharing: NotRequired[bool]
-            subsidy_amount: NotRequired[int]
-        class PostResult(TypedDict):
-            combine_appid: str
-            combine_mchid: str
-            combine_out_trade_no: str
-            combine_payer_info: NotRequired["combine_papay.transactions.PostResultCombinePayerInfo"]
-            sub_orders: NotRequired["list[combine_papay.transactions.PostResultSubOrders]"]
-        class PostResultCombinePayerInfo(TypedDict):
-            openid: str
-        class PostResultSubOrders(TypedDict):
-            amount: NotRequired["combine_papay.transactions.PostResultSubOrdersAmount"]
-            attach: NotRequired[str]
-            bank_type: NotRequired[str]
-            mchid: str
-            out_trade_no: str
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-            success_time: NotRequired[str]
-            trade_state: str
-            trade_type: str
-            transaction_id: str
-        class PostResultSubOrdersAmount(TypedDict):
-            currency: str
-            payer_amount: NotRequired[int]
-            payer_currency: NotRequired[str]
-            total_amount: int
-        class combine_out_trade_no:
-            class GetResult(TypedDict):
-                combine_appid: str
-                combine_mchid: str
-                combine_out_trade_no: str
-                combine_payer_info: NotRequired["combine_papay.transactions.combine_out_trade_no.GetResultCombinePayerInfo"]
-                sub_orders: NotRequired["list[combine_papay.transactions.combine_out_trade_no.GetResultSubOrders]"]
-            class GetResultCombinePayerInfo(TypedDict):
-                openid: str
-            class GetResultSubOrders(TypedDict):
-                amount: NotRequired["combine_papay.transactions.combine_out_trade_no.GetResultSubOrdersAmount"]
-                attach: NotRequired[str]
-                bank_type: NotRequired[str]
-                mchid: str
-                out_trade_no: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-                success_time: NotRequired[str]
-                trade_state: str
-                trade_type: str
-                transaction_id: str
-            class GetResultSubOrdersAmount(TypedDict):
-                currency: str
-                payer_amount: NotRequired[int]
-                payer_currency: NotRequired[str]
-                total_amount: int
-            class reverse:
-                class PostBody(TypedDict):
-                    combine_appid: str
-                    sub_orders: NotRequired["list[combine_papay.transactions.combine_out_trade_no.reverse.PostBodySubOrders]"]
-                class PostBodySubOrders(TypedDict):
-                    mchid: str
-                    out_trade_no: str
-                    sub_appid: NotRequired[str]
-                    sub_mchid: str
-class fund:
-    class balance:
-        class sub_mchid:
-            class GetQuery(TypedDict):
-                account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"]]
-            class GetResult(TypedDict):
-                account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"] | str]
-                available_amount: int
-                pending_amount: NotRequired[int]
-                sub_mchid: str
-    class enddaybalance:
-        class sub_mchid:
-            GetQuery = TypedDict("GetQuery", {"account_type": NotRequired["Literal['BASIC', 'DEPOSIT']"], "date": "str | date"})
-            class GetResult(TypedDict):
-                account_type: NotRequired[Literal["BASIC", "DEPOSIT"] | str]
-                available_amount: int
-                pending_amount: NotRequired[int]
-                sub_mchid: str
-    class withdraw:
-        class PostBody(TypedDict):
-            account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"]]
-            amount: int
-            bank_memo: NotRequired[str]
-            notify_url: NotRequired[str]
-            out_request_no: str
-            remark: NotRequired[str]
-            sub_mchid: str
-        class PostResult(TypedDict):
-            account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
-            out_request_no: str
-            sub_mchid: str
-            withdraw_id: str
-        class out_request_no:
-            class out_request_no:
-                class GetQuery(TypedDict):
-                    sub_mchid: str
-                class GetResult(TypedDict):
-                    account_bank: NotRequired[str]
-                    account_number: NotRequired[str]
-                    account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
-                    amount: int
-                    bank_memo: NotRequired[str]
-                    bank_name: NotRequired[str]
-                    create_time: NotRequired[str]
-                    out_request_no: str
-                    reason: NotRequired[str]
-                    remark: NotRequired[str]
-                    sp_mchid: str
-                    status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
-                    sub_mchid: NotRequired[str]
-                    update_time: NotRequired[str]
-                    withdraw_id: str
-        class withdraw_id:
-            class GetQuery(TypedDict):
-                sub_mchid: str
-            class GetResult(TypedDict):
-                account_bank: NotRequired[str]
-                account_number: NotRequired[str]
-                account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
-                amount: int
-                bank_memo: NotRequired[str]
-                bank_name: NotRequired[str]
-                create_time: NotRequired[str]
-                out_request_no: str
-                reason: NotRequired[str]
-                remark: NotRequired[str]
-                sp_mchid: str
-                status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
-                sub_mchid: NotRequired[str]
-                update_time: NotRequired[str]
-                withdraw_id: str
-class individual_contracts:
-    class openid:
-        class GetQuery(TypedDict):
-            appid: str
-            permission_type: Literal["INDIVIDUAL_PAYEE"]
-        class GetResult(TypedDict):
-            auth_state: Literal["AUTHORIZED", "UNAUTHORIZED"] | str
-            individual_auth_id: str
-            operation_time: str
+ class contracts:
+  class plan_id:
+   class plan_id:
     class out_contract_code:
-        class out_contract_code:
-            class GetQuery(TypedDict):
-                appid: str
-            class GetResult(TypedDict):
-                auth_state: Literal["AUTHORIZED", "UNAUTHORIZED"] | str
-                individual_auth_id: NotRequired[str]
-                individual_openid: NotRequired[str]
-                real_name_auth_result: NotRequired["individual_contracts.out_contract_code.out_contract_code.GetResultRealNameAuthResult"]
-                signed_time: str
-            class GetResultRealNameAuthResult(TypedDict):
-                access_token: str
-                access_token_expire_time: str
-                scope: Literal["pay_realname"] | str
-    class pre_entrust_sign:
-        class app:
-            class PostBody(TypedDict):
-                appid: str
-                out_contract_code: str
-            class PostResult(TypedDict):
-                pre_entrustweb_id: str
-        class mini_program:
-            class PostBody(TypedDict):
-                appid: str
-                openid: str
-                out_contract_code: str
-            class PostResult(TypedDict):
-                pre_entrustweb_id: str
-    class pre_entrust_sign_with_real_name_identity:
-        class app:
-            class PostBody(TypedDict):
-                appid: str
-                cred_id: Sensitive | str
-                cred_type: Literal["ID_CARD"]
-                out_contract_code: str
-                real_name: Sensitive | str
-            class PostResult(TypedDict):
-                pre_entrustweb_id: str
-        class mini_program:
-            class PostBody(TypedDict):
-                appid: str
-                cred_id: Sensitive | str
-                cred_type: Literal["ID_CARD"]
-                openid: str
-                out_contract_code: str
-                real_name: Sensitive | str
-            class PostResult(TypedDict):
-                pre_entrustweb_id: str
+     class out_contract_code:
+      class GetResult(TypedDict):
+       appid: str
+       contract_display_account: str
+       contract_expired_time: str
+       contract_id: str
+       contract_signed_time: str
+       contract_state: str
+       contract_terminate_info: NotRequired["combine_papay.contracts.plan_id.plan_id.out_contract_code.out_contract_code.GetResultContractTerminateInfo"]
+       mchid: str
+       openid: str
+       out_contract_code: str
+       plan_id: int
+      class GetResultContractTerminateInfo(TypedDict):
+       contract_terminated_time: str
+       contract_termination_mode: str
+       contract_termination_remark: str
+      class terminate:
+       class PostBody(TypedDict):
+        contract_termination_remark: str
+       class PostResult(TypedDict):
+        mchid: str
+        out_contract_code: str
+        plan_id: int
+  class pre_entrust_sign:
+   class PostBody(TypedDict):
+    appid: str
+    attach: NotRequired[str]
+    contract_display_account: str
+    notify_url: str
+    out_contract_code: str
+    plan_id: int
+    return_app: NotRequired[bool]
+   class PostResult(TypedDict):
+    mchid: str
+    out_contract_code: str
+    plan_id: int
+    pre_entrustweb_id: str
+   class mini_program:
+    class PostBody(TypedDict):
+     appid: str
+     contract_display_account: str
+     notify_url: str
+     out_contract_code: str
+     plan_id: int
+    class PostResult(TypedDict):
+     mchid: str
+     out_contract_code: str
+     plan_id: int
+     pre_entrustweb_id: str
+ class transactions:
+  class PostBody(TypedDict):
+   combine_appid: str
+   combine_mchid: str
+   combine_out_trade_no: str
+   contract_id: str
+   risk_info: NotRequired[str]
+   sub_orders: NotRequired["list[combine_papay.transactions.PostBodySubOrders]"]
+  class PostBodySubOrders(TypedDict):
+   amount: "combine_papay.transactions.PostBodySubOrdersAmount"
+   attach: NotRequired[str]
+   description: str
+   mchid: str
+   out_trade_no: str
+   settle_info: NotRequired["combine_papay.transactions.PostBodySubOrdersSettleInfo"]
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+   sub_risk_info: NotRequired[str]
+  class PostBodySubOrdersAmount(TypedDict):
+   currency: str
+   total_amount: int
+  class PostBodySubOrdersSettleInfo(TypedDict):
+   profit_sharing: NotRequired[bool]
+   subsidy_amount: NotRequired[int]
+  class PostResult(TypedDict):
+   combine_appid: str
+   combine_mchid: str
+   combine_out_trade_no: str
+   combine_payer_info: NotRequired["combine_papay.transactions.PostResultCombinePayerInfo"]
+   sub_orders: NotRequired["list[combine_papay.transactions.PostResultSubOrders]"]
+  class PostResultCombinePayerInfo(TypedDict):
+   openid: str
+  class PostResultSubOrders(TypedDict):
+   amount: NotRequired["combine_papay.transactions.PostResultSubOrdersAmount"]
+   attach: NotRequired[str]
+   bank_type: NotRequired[str]
+   mchid: str
+   out_trade_no: str
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+   success_time: NotRequired[str]
+   trade_state: str
+   trade_type: str
+   transaction_id: str
+  class PostResultSubOrdersAmount(TypedDict):
+   currency: str
+   payer_amount: NotRequired[int]
+   payer_currency: NotRequired[str]
+   total_amount: int
+  class combine_out_trade_no:
+   class GetResult(TypedDict):
+    combine_appid: str
+    combine_mchid: str
+    combine_out_trade_no: str
+    combine_payer_info: NotRequired["combine_papay.transactions.combine_out_trade_no.GetResultCombinePayerInfo"]
+    sub_orders: NotRequired["list[combine_papay.transactions.combine_out_trade_no.GetResultSubOrders]"]
+   class GetResultCombinePayerInfo(TypedDict):
+    openid: str
+   class GetResultSubOrders(TypedDict):
+    amount: NotRequired["combine_papay.transactions.combine_out_trade_no.GetResultSubOrdersAmount"]
+    attach: NotRequired[str]
+    bank_type: NotRequired[str]
+    mchid: str
+    out_trade_no: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+    success_time: NotRequired[str]
+    trade_state: str
+    trade_type: str
+    transaction_id: str
+   class GetResultSubOrdersAmount(TypedDict):
+    currency: str
+    payer_amount: NotRequired[int]
+    payer_currency: NotRequired[str]
+    total_amount: int
+   class reverse:
+    class PostBody(TypedDict):
+     combine_appid: str
+     sub_orders: NotRequired["list[combine_papay.transactions.combine_out_trade_no.reverse.PostBodySubOrders]"]
+    class PostBodySubOrders(TypedDict):
+     mchid: str
+     out_trade_no: str
+     sub_appid: NotRequired[str]
+     sub_mchid: str
+class fund:
+ class balance:
+  class sub_mchid:
+   class GetQuery(TypedDict):
+    account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"]]
+   class GetResult(TypedDict):
+    account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"] | str]
+    available_amount: int
+    pending_amount: NotRequired[int]
+    sub_mchid: str
+ class enddaybalance:
+  class sub_mchid:
+   GetQuery = TypedDict("GetQuery", {"account_type": NotRequired["Literal['BASIC', 'DEPOSIT']"], "date": "str | date"})
+   class GetResult(TypedDict):
+    account_type: NotRequired[Literal["BASIC", "DEPOSIT"] | str]
+    available_amount: int
+    pending_amount: NotRequired[int]
+    sub_mchid: str
+ class withdraw:
+  class PostBody(TypedDict):
+   account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"]]
+   amount: int
+   bank_memo: NotRequired[str]
+   notify_url: NotRequired[str]
+   out_request_no: str
+   remark: NotRequired[str]
+   sub_mchid: str
+  class PostResult(TypedDict):
+   account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
+   out_request_no: str
+   sub_mchid: str
+   withdraw_id: str
+  class out_request_no:
+   class out_request_no:
+    class GetQuery(TypedDict):
+     sub_mchid: str
+    class GetResult(TypedDict):
+     account_bank: NotRequired[str]
+     account_number: NotRequired[str]
+     account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
+     amount: int
+     bank_memo: NotRequired[str]
+     bank_name: NotRequired[str]
+     create_time: NotRequired[str]
+     out_request_no: str
+     reason: NotRequired[str]
+     remark: NotRequired[str]
+     sp_mchid: str
+     status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
+     sub_mchid: NotRequired[str]
+     update_time: NotRequired[str]
+     withdraw_id: str
+  class withdraw_id:
+   class GetQuery(TypedDict):
+    sub_mchid: str
+   class GetResult(TypedDict):
+    account_bank: NotRequired[str]
+    account_number: NotRequired[str]
+    account_type: NotRequired[Literal["BASIC", "OPERATION", "FEES"] | str]
+    amount: int
+    bank_memo: NotRequired[str]
+    bank_name: NotRequired[str]
+    create_time: NotRequired[str]
+    out_request_no: str
+    reason: NotRequired[str]
+    remark: NotRequired[str]
+    sp_mchid: str
+    status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
+    sub_mchid: NotRequired[str]
+    update_time: NotRequired[str]
+    withdraw_id: str
+class individual_contracts:
+ class openid:
+  class GetQuery(TypedDict):
+   appid: str
+   permission_type: Literal["INDIVIDUAL_PAYEE"]
+  class GetResult(TypedDict):
+   auth_state: Literal["AUTHORIZED", "UNAUTHORIZED"] | str
+   individual_auth_id: str
+   operation_time: str
+ class out_contract_code:
+  class out_contract_code:
+   class GetQuery(TypedDict):
+    appid: str
+   class GetResult(TypedDict):
+    auth_state: Literal["AUTHORIZED", "UNAUTHORIZED"] | str
+    individual_auth_id: NotRequired[str]
+    individual_openid: NotRequired[str]
+    real_name_auth_result: NotRequired["individual_contracts.out_contract_code.out_contract_code.GetResultRealNameAuthResult"]
+    signed_time: str
+   class GetResultRealNameAuthResult(TypedDict):
+    access_token: str
+    access_token_expire_time: str
+    scope: Literal["pay_realname"] | str
+ class pre_entrust_sign:
+  class app:
+   class PostBody(TypedDict):
+    appid: str
+    out_contract_code: str
+   class PostResult(TypedDict):
+    pre_entrustweb_id: str
+  class mini_program:
+   class PostBody(TypedDict):
+    appid: str
+    openid: str
+    out_contract_code: str
+   class PostResult(TypedDict):
+    pre_entrustweb_id: str
+ class pre_entrust_sign_with_real_name_identity:
+  class app:
+   class PostBody(TypedDict):
+    appid: str
+    cred_id: Sensitive | str
+    cred_type: Literal["ID_CARD"]
+    out_contract_code: str
+    real_name: Sensitive | str
+   class PostResult(TypedDict):
+    pre_entrustweb_id: str
+  class mini_program:
+   class PostBody(TypedDict):
+    appid: str
+    cred_id: Sensitive | str
+    cred_type: Literal["ID_CARD"]
+    openid: str
+    out_contract_code: str
+    real_name: Sensitive | str
+   class PostResult(TypedDict):
+    pre_entrustweb_id: str
 class mch_transfer:
-    class authorizations:
-        class PostBody(TypedDict):
-            agreement_list: "list[mch_transfer.authorizations.PostBodyAgreementList]"
-            sub_mchid: str
-        class PostBodyAgreementList(TypedDict):
-            agreement_code: str
-            agreement_version: str
-            sign_organization: str
-            sign_time: str | datetime
-        class PostResult(TypedDict):
-            accept_time: str
-            authorization_state: str
-            authorize_time: NotRequired[str]
-            sub_mchid: str
-        class sub_mchid:
-            class GetResult(TypedDict):
-                authorization_state: str
-                authorize_time: NotRequired[str]
-                sub_mchid: str
-    class transfer_bills:
-        class PostBody(TypedDict):
-            appid: str
-            notify_url: NotRequired[str]
-            openid: str
-            out_bill_no: str
-            sub_mchid: str
-            transfer_amount: int
-            transfer_remark: str
-            transfer_scene_id: str
-            user_name: NotRequired[Sensitive | str]
-        class PostResult(TypedDict):
-            create_time: str
-            fail_reason: NotRequired[str]
-            out_bill_no: str
-            package_info: NotRequired[str]
-            state: str
-            sub_mchid: str
-            transfer_bill_no: str
-        class out_bill_no:
-            class out_bill_no:
-                class GetQuery(TypedDict):
-                    sub_mchid: str
-                class GetResult(TypedDict):
-                    appid: str
-                    create_time: str
-                    fail_reason: NotRequired[str]
-                    mchid: str
-                    openid: NotRequired[str]
-                    out_bill_no: str
-                    state: str
-                    sub_mchid: str
-                    transfer_amount: int
-                    transfer_bill_no: str
-                    transfer_remark: str
-                    transfer_scene_id: str
-                    update_time: str
-                    user_name: NotRequired[str]
-                class cancel:
-                    class PostBody(TypedDict):
-                        sub_mchid: str
-                    class PostResult(TypedDict):
-                        out_bill_no: str
-                        state: str
-                        sub_mchid: str
-                        transfer_bill_no: str
-                        update_time: str
-        class transfer_bill_no:
-            class transfer_bill_no:
-                class GetQuery(TypedDict):
-                    sub_mchid: str
-                class GetResult(TypedDict):
-                    appid: str
-                    create_time: str
-                    fail_reason: NotRequired[str]
-                    mchid: str
-                    openid: NotRequired[str]
-                    out_bill_no: str
-                    state: str
-                    sub_mchid: str
-                    transfer_amount: int
-                    transfer_bill_no: str
-                    transfer_remark: str
-                    transfer_scene_id: str
-                    update_time: str
-                    user_name: NotRequired[str]
-class profitsharing:
-    class after_sales_orders:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-            transaction_id: NotRequired[str]
-        class GetResult(TypedDict):
-            amount: int
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
-            finish_time: str
-            result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
-            sub_mchid: str
-            transaction_id: str
-        class PostBody(TypedDict):
-            amount: int
-            refund_id: str
-            scene: Literal["REFUND_TICKET", "CHANGE_TICKET", "RETURN_GOODS"]
-            sub_mchid: str
-            transaction_id: str
-            type: Literal["SERVICE_FEE_INCOME"]
-        class PostResult(TypedDict):
-            amount: int
-            sub_mchid: str
-            transaction_id: str
-    class finish_order:
-        class PostBody(TypedDict):
-            description: str
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-        class PostResult(TypedDict):
-            order_id: str
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-    class orders:
-        class GetQuery(TypedDict):
-            out_order_no: str
-            sub_mchid: str
-            transaction_id: str
-        class GetResult(TypedDict):
-            abnormal_status: NotRequired[Literal["ABNORMAL_PENDING", "ABNORMAL_FINISHED", "ABNORMAL_CLOSED"] | str]
-            close_reason: NotRequired[str]
-            finish_amount: NotRequired[int]
-            finish_description: NotRequired[str]
-            funds_abnormal_closed_reason: NotRequired[Literal["CLOSED_REASON_TIMEOUT", "CLOSED_REASON_RESTRICT_TRANSFER"] | str]
-            funds_abnormal_receivers: NotRequired["list[profitsharing.orders.GetResultFundsAbnormalReceivers]"]
-            funds_abnormal_redirect_id: NotRequired[str]
-            order_id: str
-            out_order_no: str
-            receivers: NotRequired["list[profitsharing.orders.GetResultReceivers]"]
-            status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
-            sub_mchid: str
-            transaction_id: str
-        class GetResultFundsAbnormalReceivers(TypedDict):
-            mchid: NotRequired[str]
-        class GetResultReceivers(TypedDict):
-            amount: int
-            description: str
-            detail_id: str
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
-            finish_time: str
-            receiver_account: str
-            receiver_mchid: NotRequired[str]
-            result: NotRequired[Literal["PENDING", "SUCCESS", "CLOSED"] | str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
-        class PostBody(TypedDict):
-            appid: NotRequired[str]
-            finish: bool
-            out_order_no: str
-            receivers: "list[profitsharing.orders.PostBodyReceivers]"
-            sub_mchid: str
-            transaction_id: str
-        class PostBodyReceivers(TypedDict):
-            amount: int
-            description: str
-            receiver_account: str
-            receiver_name: NotRequired[Sensitive | str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
-        class PostResult(TypedDict):
-            order_id: str
-            out_order_no: str
-            receivers: "list[profitsharing.orders.PostResultReceivers]"
-            status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
-            sub_mchid: str
-            transaction_id: str
-        class PostResultReceivers(TypedDict):
-            abnormal_status: NotRequired[Literal["ABNORMAL_PENDING", "ABNORMAL_FINISHED", "ABNORMAL_CLOSED"] | str]
-            amount: int
-            description: str
-            detail_id: str
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
-            finish_time: str
-            funds_abnormal_closed_reason: NotRequired[Literal["CLOSED_REASON_TIMEOUT", "CLOSED_REASON_RESTRICT_TRANSFER"] | str]
-            funds_abnormal_receivers: NotRequired["list[profitsharing.orders.PostResultReceiversFundsAbnormalReceivers]"]
-            funds_abnormal_redirect_id: NotRequired[str]
-            receiver_account: str
-            result: NotRequired[Literal["PENDING", "SUCCESS", "CLOSED"] | str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
-        class PostResultReceiversFundsAbnormalReceivers(TypedDict):
-            mchid: NotRequired[str]
-        class transaction_id:
-            class amounts:
-                class GetResult(TypedDict):
-                    transaction_id: str
-                    unsplit_amount: int
-    class receivers:
-        class add:
-            class PostBody(TypedDict):
-                account: str
-                appid: str
-                encrypted_name: NotRequired[Sensitive | str]
-                name: NotRequired[str]
-                relation_type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
-            class PostResult(TypedDict):
-                account: str
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
-        class delete_:
-            class PostBody(TypedDict):
-                account: str
-                appid: str
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
-            class PostResult(TypedDict):
-                account: str
-                type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
-    class returnorders:
-        class GetQuery(TypedDict):
-            order_id: NotRequired[str]
-            out_order_no: NotRequired[str]
-            out_return_no: str
-            sub_mchid: str
-        class GetResult(TypedDict):
-            amount: int
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED"] | str]
-            finish_time: str
-            order_id: str
-            out_order_no: str
-            out_return_no: str
-            result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-            return_mchid: str
-            return_no: str
-            sub_mchid: str
-        class PostBody(TypedDict):
-            amount: int
-            description: str
-            order_id: NotRequired[str]
-            out_order_no: NotRequired[str]
-            out_return_no: str
-            return_mchid: str
-            sub_mchid: str
-            transaction_id: NotRequired[str]
-        class PostResult(TypedDict):
-            amount: int
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED"] | str]
-            finish_time: str
-            order_id: str
-            out_order_no: str
-            out_return_no: str
-            result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
-            return_mchid: str
-            return_no: str
-            sub_mchid: str
-class refunds:
-    class apply:
-        class PostBody(TypedDict):
-            amount: "refunds.apply.PostBodyAmount"
-            combine_mchid: NotRequired[str]
-            combine_out_trade_no: NotRequired[str]
-            combine_transaction_id: str
-            funds_account: Literal["AVAILABLE", "UNSETTLED", "PREPAID"]
-            individual_auth_id: NotRequired[str]
-            notify_url: NotRequired[str]
-            out_refund_no: str
-            out_trade_no: NotRequired[str]
-            reason: NotRequired[str]
-            refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"]]
-            sp_appid: str
-            sub_appid: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            transaction_id: NotRequired[str]
-        PostBodyAmount = TypedDict("PostBodyAmount", {"currency": NotRequired["str"], "from": NotRequired["list[refunds.apply.PostBodyAmountFrom]"], "refund": "int", "total": "int"})
-        class PostBodyAmountFrom(TypedDict):
-            account: Literal["AVAILABLE", "UNAVAILABLE"]
-            amount: int
-        class PostResult(TypedDict):
-            amount: "refunds.apply.PostResultAmount"
-            create_time: str
-            out_refund_no: str
-            promotion_detail: NotRequired["list[refunds.apply.PostResultPromotionDetail]"]
-            refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
-            refund_id: str
-        PostResultAmount = TypedDict("PostResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.apply.PostResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
-        class PostResultAmountFrom(TypedDict):
-            account: str
-            amount: int
-        class PostResultPromotionDetail(TypedDict):
-            amount: int
-            promotion_id: str
-            refund_amount: int
-            scope: Literal["GLOBAL", "SINGLE"] | str
-            type: Literal["COUPON", "DISCOUNT"] | str
-    class id:
-        class refund_id:
-            class GetQuery(TypedDict):
-                individual_auth_id: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResult(TypedDict):
-                amount: "refunds.id.refund_id.GetResultAmount"
-                channel: NotRequired[Literal["ORIGINAL", "BALANCE", "OTHER_BALANCE", "OTHER_BANKCARD"] | str]
-                create_time: str
-                funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED", "OPERATION", "BASIC", "ECNY_BASIC"] | str]
-                out_refund_no: str
-                out_trade_no: str
-                promotion_detail: NotRequired["list[refunds.id.refund_id.GetResultPromotionDetail]"]
-                refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
-                refund_id: str
-                status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
-                success_time: NotRequired[str]
-                transaction_id: str
-                user_received_account: NotRequired[str]
-            GetResultAmount = TypedDict("GetResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.id.refund_id.GetResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
-            class GetResultAmountFrom(TypedDict):
-                account: Literal["AVAILABLE", "UNAVAILABLE"] | str
-                amount: int
-            class GetResultPromotionDetail(TypedDict):
-                amount: int
-                promotion_id: str
-                refund_amount: int
-                scope: Literal["GLOBAL", "SINGLE"] | str
-                type: Literal["COUPON", "DISCOUNT"] | str
-    class out_refund_no:
-        class out_refund_no:
-            class GetQuery(TypedDict):
-                individual_auth_id: NotRequired[str]
-                sub_mchid: NotRequired[str]
-            class GetResult(TypedDict):
-                amount: "refunds.out_refund_no.out_refund_no.GetResultAmount"
-                channel: NotRequired[Literal["ORIGINAL", "BALANCE", "OTHER_BALANCE", "OTHER_BANKCARD"] | str]
-                create_time: str
-                funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED", "OPERATION", "BASIC", "ECNY_BASIC"] | str]
-                out_refund_no: str
-                out_trade_no: str
-                promotion_detail: NotRequired["list[refunds.out_refund_no.out_refund_no.GetResultPromotionDetail]"]
-                refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
-                refund_id: str
-                status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
-                success_time: NotRequired[str]
-                transaction_id: str
-                user_received_account: NotRequired[str]
-            GetResultAmount = TypedDict("GetResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.out_refund_no.out_refund_no.GetResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
-            class GetResultAmountFrom(TypedDict):
-                account: Literal["AVAILABLE", "UNAVAILABLE"] | str
-                amount: int
-            class GetResultPromotionDetail(TypedDict):
-                amount: int
-                promotion_id: str
-                refund_amount: int
-                scope: Literal["GLOBAL", "SINGLE"] | str
-                type: Literal["COUPON", "DISCOUNT"] | str
-    class refund_id:
-        class apply_abnormal_refund:
-            class PostBody(TypedDict):
-                bank_account: NotRequired[Sensitive | str]
-                bank_type: NotRequired[Literal["CMB_DEBIT", "COMM_DEBIT", "ABC_DEBIT", "CCB_DEBIT", "ICBC_DEBIT", "BOC_DEBIT", "PAB_DEBIT", "SPDB_DEBIT", "CITIC_DEBIT", "CEB_DEBIT", "CMBC_DEBIT", "CIB_DEBIT", "GDB_DEBIT", "PSBC_DEBIT", "NBCB_DEBIT"]]
-                individual_auth_id: NotRequired[str]
-                out_refund_no: str
-                real_name: NotRequired[Sensitive | str]
-                sub_mchid: NotRequired[str]
-                type: Literal["USER_BANK_CARD", "MERCHANT_BANK_CARD"]
-            class PostResult(TypedDict):
-                amount: "refunds.refund_id.apply_abnormal_refund.PostResultAmount"
-                channel: NotRequired[str]
-                create_time: str
-                funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED"] | str]
-                out_refund_no: str
-                out_trade_no: str
-                promotion_detail: NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultPromotionDetail]"]
-                refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
-                refund_id: str
-                status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
-                success_time: NotRequired[str]
-                transaction_id: str
-                user_received_account: NotRequired[str]
-            PostResultAmount = TypedDict("PostResultAmount", {"currency": "str", "discount_refund": "int", "from": NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultAmountFrom]"], "payer_refund": "int", "refund": "int", "refund_fee": NotRequired["int"]})
-            class PostResultAmountFrom(TypedDict):
-                account: str
-                amount: int
-            class PostResultPromotionDetail(TypedDict):
-                amount: int
-                goods_detail: NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultPromotionDetailGoodsDetail]"]
-                promotion_id: str
-                refund_amount: int
-                scope: str
-                type: str
-            class PostResultPromotionDetailGoodsDetail(TypedDict):
-                goods_name: NotRequired[str]
-                merchant_goods_id: str
-                refund_amount: int
-                refund_quantity: int
-                unit_price: int
-                wechatpay_goods_id: NotRequired[str]
-        class return_advance:
-            class GetQuery(TypedDict):
-                sub_mchid: str
-            class GetResult(TypedDict):
-                advance_return_id: str
-                payee_account: str
-                payee_mchid: str
-                payer_account: str
-                payer_mchid: str
-                refund_id: str
-                result: str
-                return_amount: int
-                success_time: NotRequired[str]
-            class PostBody(TypedDict):
-                sub_mchid: str
-            class PostResult(TypedDict):
-                advance_return_id: str
-                payee_account: str
-                payee_mchid: str
-                payer_account: str
-                payer_mchid: str
-                refund_id: str
-                result: str
-                return_amount: int
-                success_time: NotRequired[str]
-class subsidies:
+ class authorizations:
+  class PostBody(TypedDict):
+   agreement_list: "list[mch_transfer.authorizations.PostBodyAgreementList]"
+   sub_mchid: str
+  class PostBodyAgreementList(TypedDict):
+   agreement_code: str
+   agreement_version: str
+   sign_organization: str
+   sign_time: str | datetime
+  class PostResult(TypedDict):
+   accept_time: str
+   authorization_state: str
+   authorize_time: NotRequired[str]
+   sub_mchid: str
+  class sub_mchid:
+   class GetResult(TypedDict):
+    authorization_state: str
+    authorize_time: NotRequired[str]
+    sub_mchid: str
+ class transfer_bills:
+  class PostBody(TypedDict):
+   appid: str
+   notify_url: NotRequired[str]
+   openid: str
+   out_bill_no: str
+   sub_mchid: str
+   transfer_amount: int
+   transfer_remark: str
+   transfer_scene_id: str
+   user_name: NotRequired[Sensitive | str]
+  class PostResult(TypedDict):
+   create_time: str
+   fail_reason: NotRequired[str]
+   out_bill_no: str
+   package_info: NotRequired[str]
+   state: str
+   sub_mchid: str
+   transfer_bill_no: str
+  class out_bill_no:
+   class out_bill_no:
+    class GetQuery(TypedDict):
+     sub_mchid: str
+    class GetResult(TypedDict):
+     appid: str
+     create_time: str
+     fail_reason: NotRequired[str]
+     mchid: str
+     openid: NotRequired[str]
+     out_bill_no: str
+     state: str
+     sub_mchid: str
+     transfer_amount: int
+     transfer_bill_no: str
+     transfer_remark: str
+     transfer_scene_id: str
+     update_time: str
+     user_name: NotRequired[str]
     class cancel:
-        class PostBody(TypedDict):
-            description: str
-            sub_mchid: str
-            transaction_id: str
-        class PostResult(TypedDict):
-            description: str
-            result: Literal["SUCCESS", "FAIL"] | str
-            sub_mchid: str
-            transaction_id: str
-    class create:
-        class PostBody(TypedDict):
-            amount: int
-            description: str
-            out_subsidy_no: NotRequired[str]
-            refund_id: NotRequired[str]
-            sub_mchid: str
-            transaction_id: str
-        class PostResult(TypedDict):
-            amount: int
-            description: str
-            result: Literal["SUCCESS", "FAIL", "REFUND"] | str
-            sub_mchid: str
-            subsidy_id: str
-            success_time: str
-            transaction_id: str
-    class return_:
-        PostBody = TypedDict("PostBody", {"amount": "int", "description": "str", "from": NotRequired["list[subsidies.return_.PostBodyFrom]"], "out_order_no": "str", "refund_id": "str", "sub_mchid": "str", "subsidy_id": NotRequired["str"], "transaction_id": "str"})
-        class PostBodyFrom(TypedDict):
-            account: NotRequired[Literal["AVAILABLE", "UNAVAILABLE"]]
-            amount: NotRequired[int]
-        class PostResult(TypedDict):
-            amount: int
-            description: str
-            out_order_no: str
-            refund_id: str
-            result: Literal["SUCCESS", "FAIL", "REFUND"] | str
-            sub_mchid: str
-            subsidy_refund_id: str
-            success_time: str
-            transaction_id: str
+     class PostBody(TypedDict):
+      sub_mchid: str
+     class PostResult(TypedDict):
+      out_bill_no: str
+      state: str
+      sub_mchid: str
+      transfer_bill_no: str
+      update_time: str
+  class transfer_bill_no:
+   class transfer_bill_no:
+    class GetQuery(TypedDict):
+     sub_mchid: str
+    class GetResult(TypedDict):
+     appid: str
+     create_time: str
+     fail_reason: NotRequired[str]
+     mchid: str
+     openid: NotRequired[str]
+     out_bill_no: str
+     state: str
+     sub_mchid: str
+     transfer_amount: int
+     transfer_bill_no: str
+     transfer_remark: str
+     transfer_scene_id: str
+     update_time: str
+     user_name: NotRequired[str]
+class profitsharing:
+ class after_sales_orders:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+   transaction_id: NotRequired[str]
+  class GetResult(TypedDict):
+   amount: int
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
+   finish_time: str
+   result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
+   sub_mchid: str
+   transaction_id: str
+  class PostBody(TypedDict):
+   amount: int
+   refund_id: str
+   scene: Literal["REFUND_TICKET", "CHANGE_TICKET", "RETURN_GOODS"]
+   sub_mchid: str
+   transaction_id: str
+   type: Literal["SERVICE_FEE_INCOME"]
+  class PostResult(TypedDict):
+   amount: int
+   sub_mchid: str
+   transaction_id: str
+ class finish_order:
+  class PostBody(TypedDict):
+   description: str
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+  class PostResult(TypedDict):
+   order_id: str
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+ class orders:
+  class GetQuery(TypedDict):
+   out_order_no: str
+   sub_mchid: str
+   transaction_id: str
+  class GetResult(TypedDict):
+   abnormal_status: NotRequired[Literal["ABNORMAL_PENDING", "ABNORMAL_FINISHED", "ABNORMAL_CLOSED"] | str]
+   close_reason: NotRequired[str]
+   finish_amount: NotRequired[int]
+   finish_description: NotRequired[str]
+   funds_abnormal_closed_reason: NotRequired[Literal["CLOSED_REASON_TIMEOUT", "CLOSED_REASON_RESTRICT_TRANSFER"] | str]
+   funds_abnormal_receivers: NotRequired["list[profitsharing.orders.GetResultFundsAbnormalReceivers]"]
+   funds_abnormal_redirect_id: NotRequired[str]
+   order_id: str
+   out_order_no: str
+   receivers: NotRequired["list[profitsharing.orders.GetResultReceivers]"]
+   status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
+   sub_mchid: str
+   transaction_id: str
+  class GetResultFundsAbnormalReceivers(TypedDict):
+   mchid: NotRequired[str]
+  class GetResultReceivers(TypedDict):
+   amount: int
+   description: str
+   detail_id: str
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
+   finish_time: str
+   receiver_account: str
+   receiver_mchid: NotRequired[str]
+   result: NotRequired[Literal["PENDING", "SUCCESS", "CLOSED"] | str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+  class PostBody(TypedDict):
+   appid: NotRequired[str]
+   finish: bool
+   out_order_no: str
+   receivers: "list[profitsharing.orders.PostBodyReceivers]"
+   sub_mchid: str
+   transaction_id: str
+  class PostBodyReceivers(TypedDict):
+   amount: int
+   description: str
+   receiver_account: str
+   receiver_name: NotRequired[Sensitive | str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
+  class PostResult(TypedDict):
+   order_id: str
+   out_order_no: str
+   receivers: "list[profitsharing.orders.PostResultReceivers]"
+   status: NotRequired[Literal["PROCESSING", "FINISHED"] | str]
+   sub_mchid: str
+   transaction_id: str
+  class PostResultReceivers(TypedDict):
+   abnormal_status: NotRequired[Literal["ABNORMAL_PENDING", "ABNORMAL_FINISHED", "ABNORMAL_CLOSED"] | str]
+   amount: int
+   description: str
+   detail_id: str
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK"] | str]
+   finish_time: str
+   funds_abnormal_closed_reason: NotRequired[Literal["CLOSED_REASON_TIMEOUT", "CLOSED_REASON_RESTRICT_TRANSFER"] | str]
+   funds_abnormal_receivers: NotRequired["list[profitsharing.orders.PostResultReceiversFundsAbnormalReceivers]"]
+   funds_abnormal_redirect_id: NotRequired[str]
+   receiver_account: str
+   result: NotRequired[Literal["PENDING", "SUCCESS", "CLOSED"] | str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+  class PostResultReceiversFundsAbnormalReceivers(TypedDict):
+   mchid: NotRequired[str]
+  class transaction_id:
+   class amounts:
+    class GetResult(TypedDict):
+     transaction_id: str
+     unsplit_amount: int
+ class receivers:
+  class add:
+   class PostBody(TypedDict):
+    account: str
+    appid: str
+    encrypted_name: NotRequired[Sensitive | str]
+    name: NotRequired[str]
+    relation_type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
+   class PostResult(TypedDict):
+    account: str
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+  class delete_:
+   class PostBody(TypedDict):
+    account: str
+    appid: str
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"]
+   class PostResult(TypedDict):
+    account: str
+    type: Literal["MERCHANT_ID", "PERSONAL_OPENID"] | str
+ class returnorders:
+  class GetQuery(TypedDict):
+   order_id: NotRequired[str]
+   out_order_no: NotRequired[str]
+   out_return_no: str
+   sub_mchid: str
+  class GetResult(TypedDict):
+   amount: int
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED"] | str]
+   finish_time: str
+   order_id: str
+   out_order_no: str
+   out_return_no: str
+   result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+   return_mchid: str
+   return_no: str
+   sub_mchid: str
+  class PostBody(TypedDict):
+   amount: int
+   description: str
+   order_id: NotRequired[str]
+   out_order_no: NotRequired[str]
+   out_return_no: str
+   return_mchid: str
+   sub_mchid: str
+   transaction_id: NotRequired[str]
+  class PostResult(TypedDict):
+   amount: int
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "TIME_OUT_CLOSED"] | str]
+   finish_time: str
+   order_id: str
+   out_order_no: str
+   out_return_no: str
+   result: Literal["PROCESSING", "SUCCESS", "FAIL"] | str
+   return_mchid: str
+   return_no: str
+   sub_mchid: str
+class refunds:
+ class apply:
+  class PostBody(TypedDict):
+   amount: "refunds.apply.PostBodyAmount"
+   combine_mchid: NotRequired[str]
+   combine_out_trade_no: NotRequired[str]
+   combine_transaction_id: str
+   funds_account: Literal["AVAILABLE", "UNSETTLED", "PREPAID"]
+   individual_auth_id: NotRequired[str]
+   notify_url: NotRequired[str]
+   out_refund_no: str
+   out_trade_no: NotRequired[str]
+   reason: NotRequired[str]
+   refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"]]
+   sp_appid: str
+   sub_appid: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   transaction_id: NotRequired[str]
+  PostBodyAmount = TypedDict("PostBodyAmount", {"currency": NotRequired["str"], "from": NotRequired["list[refunds.apply.PostBodyAmountFrom]"], "refund": "int", "total": "int"})
+  class PostBodyAmountFrom(TypedDict):
+   account: Literal["AVAILABLE", "UNAVAILABLE"]
+   amount: int
+  class PostResult(TypedDict):
+   amount: "refunds.apply.PostResultAmount"
+   create_time: str
+   out_refund_no: str
+   promotion_detail: NotRequired["list[refunds.apply.PostResultPromotionDetail]"]
+   refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
+   refund_id: str
+  PostResultAmount = TypedDict("PostResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.apply.PostResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
+  class PostResultAmountFrom(TypedDict):
+   account: str
+   amount: int
+  class PostResultPromotionDetail(TypedDict):
+   amount: int
+   promotion_id: str
+   refund_amount: int
+   scope: Literal["GLOBAL", "SINGLE"] | str
+   type: Literal["COUPON", "DISCOUNT"] | str
+ class id:
+  class refund_id:
+   class GetQuery(TypedDict):
+    individual_auth_id: NotRequired[str]
+    sub_mchid: NotRequired[str]
+   class GetResult(TypedDict):
+    amount: "refunds.id.refund_id.GetResultAmount"
+    channel: NotRequired[Literal["ORIGINAL", "BALANCE", "OTHER_BALANCE", "OTHER_BANKCARD"] | str]
+    create_time: str
+    funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED", "OPERATION", "BASIC", "ECNY_BASIC"] | str]
+    out_refund_no: str
+    out_trade_no: str
+    promotion_detail: NotRequired["list[refunds.id.refund_id.GetResultPromotionDetail]"]
+    refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
+    refund_id: str
+    status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
+    success_time: NotRequired[str]
+    transaction_id: str
+    user_received_account: NotRequired[str]
+   GetResultAmount = TypedDict("GetResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.id.refund_id.GetResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
+   class GetResultAmountFrom(TypedDict):
+    account: Literal["AVAILABLE", "UNAVAILABLE"] | str
+    amount: int
+   class GetResultPromotionDetail(TypedDict):
+    amount: int
+    promotion_id: str
+    refund_amount: int
+    scope: Literal["GLOBAL", "SINGLE"] | str
+    type: Literal["COUPON", "DISCOUNT"] | str
+ class out_refund_no:
+  class out_refund_no:
+   class GetQuery(TypedDict):
+    individual_auth_id: NotRequired[str]
+    sub_mchid: NotRequired[str]
+   class GetResult(TypedDict):
+    amount: "refunds.out_refund_no.out_refund_no.GetResultAmount"
+    channel: NotRequired[Literal["ORIGINAL", "BALANCE", "OTHER_BALANCE", "OTHER_BANKCARD"] | str]
+    create_time: str
+    funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED", "OPERATION", "BASIC", "ECNY_BASIC"] | str]
+    out_refund_no: str
+    out_trade_no: str
+    promotion_detail: NotRequired["list[refunds.out_refund_no.out_refund_no.GetResultPromotionDetail]"]
+    refund_account: NotRequired[Literal["REFUND_SOURCE_SUB_MERCHANT", "REFUND_SOURCE_PARTNER_ADVANCE"] | str]
+    refund_id: str
+    status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
+    success_time: NotRequired[str]
+    transaction_id: str
+    user_received_account: NotRequired[str]
+   GetResultAmount = TypedDict("GetResultAmount", {"advance": NotRequired["int"], "currency": NotRequired["str"], "discount_refund": NotRequired["int"], "from": NotRequired["list[refunds.out_refund_no.out_refund_no.GetResultAmountFrom]"], "payer_refund": "int", "refund": "int"})
+   class GetResultAmountFrom(TypedDict):
+    account: Literal["AVAILABLE", "UNAVAILABLE"] | str
+    amount: int
+   class GetResultPromotionDetail(TypedDict):
+    amount: int
+    promotion_id: str
+    refund_amount: int
+    scope: Literal["GLOBAL", "SINGLE"] | str
+    type: Literal["COUPON", "DISCOUNT"] | str
+ class refund_id:
+  class apply_abnormal_refund:
+   class PostBody(TypedDict):
+    bank_account: NotRequired[Sensitive | str]
+    bank_type: NotRequired[Literal["CMB_DEBIT", "COMM_DEBIT", "ABC_DEBIT", "CCB_DEBIT", "ICBC_DEBIT", "BOC_DEBIT", "PAB_DEBIT", "SPDB_DEBIT", "CITIC_DEBIT", "CEB_DEBIT", "CMBC_DEBIT", "CIB_DEBIT", "GDB_DEBIT", "PSBC_DEBIT", "NBCB_DEBIT"]]
+    individual_auth_id: NotRequired[str]
+    out_refund_no: str
+    real_name: NotRequired[Sensitive | str]
+    sub_mchid: NotRequired[str]
+    type: Literal["USER_BANK_CARD", "MERCHANT_BANK_CARD"]
+   class PostResult(TypedDict):
+    amount: "refunds.refund_id.apply_abnormal_refund.PostResultAmount"
+    channel: NotRequired[str]
+    create_time: str
+    funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED"] | str]
+    out_refund_no: str
+    out_trade_no: str
+    promotion_detail: NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultPromotionDetail]"]
+    refund_account: NotRequired[Literal["REFUND_SOURCE_PARTNER_ADVANCE", "REFUND_SOURCE_SUB_MERCHANT"] | str]
+    refund_id: str
+    status: Literal["SUCCESS", "CLOSE", "PROCESSING", "ABNORMAL"] | str
+    success_time: NotRequired[str]
+    transaction_id: str
+    user_received_account: NotRequired[str]
+   PostResultAmount = TypedDict("PostResultAmount", {"currency": "str", "discount_refund": "int", "from": NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultAmountFrom]"], "payer_refund": "int", "refund": "int", "refund_fee": NotRequired["int"]})
+   class PostResultAmountFrom(TypedDict):
+    account: str
+    amount: int
+   class PostResultPromotionDetail(TypedDict):
+    amount: int
+    goods_detail: NotRequired["list[refunds.refund_id.apply_abnormal_refund.PostResultPromotionDetailGoodsDetail]"]
+    promotion_id: str
+    refund_amount: int
+    scope: str
+    type: str
+   class PostResultPromotionDetailGoodsDetail(TypedDict):
+    goods_name: NotRequired[str]
+    merchant_goods_id: str
+    refund_amount: int
+    refund_quantity: int
+    unit_price: int
+    wechatpay_goods_id: NotRequired[str]
+  class return_advance:
+   class GetQuery(TypedDict):
+    sub_mchid: str
+   class GetResult(TypedDict):
+    advance_return_id: str
+    payee_account: str
+    payee_mchid: str
+    payer_account: str
+    payer_mchid: str
+    refund_id: str
+    result: str
+    return_amount: int
+    success_time: NotRequired[str]
+   class PostBody(TypedDict):
+    sub_mchid: str
+   class PostResult(TypedDict):
+    advance_return_id: str
+    payee_account: str
+    payee_mchid: str
+    payer_account: str
+    payer_mchid: str
+    refund_id: str
+    result: str
+    return_amount: int
+    success_time: NotRequired[str]
+class subsidies:
+ class cancel:
+  class PostBody(TypedDict):
+   description: str
+   sub_mchid: str
+   transaction_id: str
+  class PostResult(TypedDict):
+   description: str
+   result: Literal["SUCCESS", "FAIL"] | str
+   sub_mchid: str
+   transaction_id: str
+ class create:
+  class PostBody(TypedDict):
+   amount: int
+   description: str
+   out_subsidy_no: NotRequired[str]
+   refund_id: NotRequired[str]
+   sub_mchid: str
+   transaction_id: str
+  class PostResult(TypedDict):
+   amount: int
+   description: str
+   result: Literal["SUCCESS", "FAIL", "REFUND"] | str
+   sub_mchid: str
+   subsidy_id: str
+   success_time: str
+   transaction_id: str
+ class return_:
+  PostBody = TypedDict("PostBody", {"amount": "int", "description": "str", "from": NotRequired["list[subsidies.return_.PostBodyFrom]"], "out_order_no": "str", "refund_id": "str", "sub_mchid": "str", "subsidy_id": NotRequired["str"], "transaction_id": "str"})
+  class PostBodyFrom(TypedDict):
+   account: NotRequired[Literal["AVAILABLE", "UNAVAILABLE"]]
+   amount: NotRequired[int]
+  class PostResult(TypedDict):
+   amount: int
+   description: str
+   out_order_no: str
+   refund_id: str
+   result: Literal["SUCCESS", "FAIL", "REFUND"] | str
+   sub_mchid: str
+   subsidy_refund_id: str
+   success_time: str
+   transaction_id: str

@@ -4,9 +4,9 @@
 from wechatpay_chain.types._typing import TypedDict
 
 class users:
-    class openid:
-        class transform:
-            class PostBody(TypedDict):
-                appid: str
-            class PostResult(TypedDict):
-                openid: str
+ class openid:
+  class transform:
+   class PostBody(TypedDict):
+    appid: str
+   class PostResult(TypedDict):
+    openid: str

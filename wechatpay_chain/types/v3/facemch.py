@@ -5,19 +5,19 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class users:
-    class face_sid:
-        class GetQuery(TypedDict):
-            appid: str
-            info_type: Literal["ASK_UNIONID", "ASK_REAL_NAME"]
-            sub_appid: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            sub_serial_no: NotRequired[str]
-        class GetResult(TypedDict):
-            openid: NotRequired[str]
-            real_name_info: NotRequired["users.face_sid.GetResultRealNameInfo"]
-            sub_openid: NotRequired[str]
-            union_id: NotRequired[str]
-        class GetResultRealNameInfo(TypedDict):
-            credential_type: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] | int]
-            encrypted_credential_id: NotRequired[str]
-            encrypted_real_name: NotRequired[str]
+ class face_sid:
+  class GetQuery(TypedDict):
+   appid: str
+   info_type: Literal["ASK_UNIONID", "ASK_REAL_NAME"]
+   sub_appid: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   sub_serial_no: NotRequired[str]
+  class GetResult(TypedDict):
+   openid: NotRequired[str]
+   real_name_info: NotRequired["users.face_sid.GetResultRealNameInfo"]
+   sub_openid: NotRequired[str]
+   union_id: NotRequired[str]
+  class GetResultRealNameInfo(TypedDict):
+   credential_type: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] | int]
+   encrypted_credential_id: NotRequired[str]
+   encrypted_real_name: NotRequired[str]

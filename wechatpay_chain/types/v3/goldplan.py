@@ -5,28 +5,28 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class merchants:
-    class changecustompagestatus:
-        class PostBody(TypedDict):
-            operation_type: Literal["OPEN", "CLOSE"]
-            sub_mchid: str
-        class PostResult(TypedDict):
-            operation_type: Literal["OPEN", "CLOSE"] | str
-            sub_mchid: str
-    class changegoldplanstatus:
-        class PostBody(TypedDict):
-            operation_pay_scene: NotRequired[Literal["JSAPI_AND_MINIPROGRAM", "JSAPI", "MINIPROGRAM"]]
-            operation_type: Literal["OPEN", "CLOSE"]
-            sub_mchid: str
-        class PostResult(TypedDict):
-            sub_mchid: str
-    class close_advertising_show:
-        class PostBody(TypedDict):
-            sub_mchid: str
-    class open_advertising_show:
-        class PatchBody(TypedDict):
-            advertising_industry_filters: NotRequired[list[Literal["E_COMMERCE", "LOVE_MARRIAGE", "POTOGRAPHY", "EDUCATION", "FINANCE", "TOURISM", "SKINCARE", "FOOD", "SPORT", "JEWELRY_WATCH", "HEALTHCARE", "BUSSINESS", "PARENTING", "CATERING", "RETAIL", "SERVICES", "LAW", "ESTATE", "TRANSPORTATION", "ENERGY_SAVING", "SECURITY", "BUILDING_MATERIAL", "COMMUNICATION", "MERCHANDISE", "ASSOCIATION", "COMMUNITY", "ONLINE_AVR", "WE_MEDIA", "CAR", "SOFTWARE", "GAME", "CLOTHING", "INDUSTY", "AGRICULTURE", "PUBLISHING_MEDIA", "HOME_DIGITAL"]]]
-            sub_mchid: str
-    class set_advertising_industry_filter:
-        class PostBody(TypedDict):
-            advertising_industry_filters: NotRequired[list[Literal["E_COMMERCE", "LOVE_MARRIAGE", "POTOGRAPHY", "EDUCATION", "FINANCE", "TOURISM", "SKINCARE", "FOOD", "SPORT", "JEWELRY_WATCH", "HEALTHCARE", "BUSSINESS", "PARENTING", "CATERING", "RETAIL", "SERVICES", "LAW", "ESTATE", "TRANSPORTATION", "ENERGY_SAVING", "SECURITY", "BUILDING_MATERIAL", "COMMUNICATION", "MERCHANDISE", "ASSOCIATION", "COMMUNITY", "ONLINE_AVR", "WE_MEDIA", "CAR", "SOFTWARE", "GAME", "CLOTHING", "INDUSTY", "AGRICULTURE", "PUBLISHING_MEDIA", "HOME_DIGITAL"]]]
-            sub_mchid: str
+ class changecustompagestatus:
+  class PostBody(TypedDict):
+   operation_type: Literal["OPEN", "CLOSE"]
+   sub_mchid: str
+  class PostResult(TypedDict):
+   operation_type: Literal["OPEN", "CLOSE"] | str
+   sub_mchid: str
+ class changegoldplanstatus:
+  class PostBody(TypedDict):
+   operation_pay_scene: NotRequired[Literal["JSAPI_AND_MINIPROGRAM", "JSAPI", "MINIPROGRAM"]]
+   operation_type: Literal["OPEN", "CLOSE"]
+   sub_mchid: str
+  class PostResult(TypedDict):
+   sub_mchid: str
+ class close_advertising_show:
+  class PostBody(TypedDict):
+   sub_mchid: str
+ class open_advertising_show:
+  class PatchBody(TypedDict):
+   advertising_industry_filters: NotRequired[list[Literal["E_COMMERCE", "LOVE_MARRIAGE", "POTOGRAPHY", "EDUCATION", "FINANCE", "TOURISM", "SKINCARE", "FOOD", "SPORT", "JEWELRY_WATCH", "HEALTHCARE", "BUSSINESS", "PARENTING", "CATERING", "RETAIL", "SERVICES", "LAW", "ESTATE", "TRANSPORTATION", "ENERGY_SAVING", "SECURITY", "BUILDING_MATERIAL", "COMMUNICATION", "MERCHANDISE", "ASSOCIATION", "COMMUNITY", "ONLINE_AVR", "WE_MEDIA", "CAR", "SOFTWARE", "GAME", "CLOTHING", "INDUSTY", "AGRICULTURE", "PUBLISHING_MEDIA", "HOME_DIGITAL"]]]
+   sub_mchid: str
+ class set_advertising_industry_filter:
+  class PostBody(TypedDict):
+   advertising_industry_filters: NotRequired[list[Literal["E_COMMERCE", "LOVE_MARRIAGE", "POTOGRAPHY", "EDUCATION", "FINANCE", "TOURISM", "SKINCARE", "FOOD", "SPORT", "JEWELRY_WATCH", "HEALTHCARE", "BUSSINESS", "PARENTING", "CATERING", "RETAIL", "SERVICES", "LAW", "ESTATE", "TRANSPORTATION", "ENERGY_SAVING", "SECURITY", "BUILDING_MATERIAL", "COMMUNICATION", "MERCHANDISE", "ASSOCIATION", "COMMUNITY", "ONLINE_AVR", "WE_MEDIA", "CAR", "SOFTWARE", "GAME", "CLOTHING", "INDUSTY", "AGRICULTURE", "PUBLISHING_MEDIA", "HOME_DIGITAL"]]]
+   sub_mchid: str

@@ -7,834 +7,834 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class subsidy:
-    class audit:
-        class cup:
-            class invalid:
-                class PostBody(TypedDict):
-                    mchnt_order_id: str
-                    org_no: str
-                    upload_time: str
-                class PostResult(TypedDict):
-                    code: str
-                    msg: str
-                    sub_code: NotRequired[str]
-                    sub_msg: NotRequired[str]
-            class query:
-                class PostBody(TypedDict):
-                    mchnt_order_id: str
-                    org_no: str
-                    upload_time: str
-                class PostResult(TypedDict):
-                    audit_status: NotRequired[str]
-                    audit_status_desc: NotRequired[str]
-                    code: str
-                    mchnt_order_id: NotRequired[str]
-                    message: NotRequired[Any]
-                    msg: NotRequired[str]
-                    org_no: NotRequired[str]
-                    refund_at: NotRequired[str]
-                    refund_dt: NotRequired[str]
-                    sub_code: NotRequired[str]
-                    sub_msg: NotRequired[str]
-                    trade_status: NotRequired[str]
-                    verify_status: NotRequired[str]
-                    verify_status_desc: NotRequired[str]
-            class refund:
-                class sync:
-                    class PostBody(TypedDict):
-                        mchnt_order_id: str
-                        org_no: str
-                        refund_at: str
-                        refund_dt: str
-                        upload_time: str
-                    class PostResult(TypedDict):
-                        code: str
-                        msg: str
-                        sub_code: NotRequired[str]
-                        sub_msg: NotRequired[str]
-            class update:
-                class PostBody(TypedDict):
-                    actual_at: str
-                    bar_code: NotRequired[str]
-                    brand_nm: str
-                    commitment_letter_photo: NotRequired[str]
-                    commitment_letter_photo_format: NotRequired[str]
-                    device_photo: NotRequired[str]
-                    device_photo_format: NotRequired[str]
-                    discount_at: str
-                    eng_grade: NotRequired[str]
-                    eng_grade_standard: NotRequired[str]
-                    image01: NotRequired[str]
-                    image02: NotRequired[str]
-                    image03: NotRequired[str]
-                    image04: NotRequired[str]
-                    image05: NotRequired[str]
-                    image06: NotRequired[str]
-                    image07: NotRequired[str]
-                    image08: NotRequired[str]
-                    image09: NotRequired[str]
-                    image10: NotRequired[str]
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    invoice_info: "subsidy.audit.cup.update.PostBodyInvoiceInfo"
-                    is_trade_in: NotRequired[str]
-                    mchnt_cd: str
-                    mchnt_order_id: str
-                    mer_sub_at: NotRequired[str]
-                    notify_url: str
-                    online_no: str
-                    org_no: str
-                    pack_and_active_photo: NotRequired[str]
-                    payer_tp: str
-                    plat_form: str
-                    prod_id: str
-                    prod_model: str
-                    record_number: NotRequired[str]
-                    register_model: NotRequired[str]
-                    sales_at: str
-                    sales_chnl: NotRequired[str]
-                    sn_code: str
-                    store_nm: NotRequired[str]
-                    sub_mchnt_cd: str
-                    sub_mchnt_nm: str
-                    track_info: "subsidy.audit.cup.update.PostBodyTrackInfo"
-                    trade_in_at: NotRequired[str]
-                    trade_in_order_id: NotRequired[str]
-                    trans_tm: str
-                    upload_time: str
-                class PostBodyInvoiceInfo(TypedDict):
-                    invoice_cd: NotRequired[str]
-                    invoice_ck_cd: NotRequired[str]
-                    invoice_dt: NotRequired[str]
-                    invoice_link: NotRequired[str]
-                    invoice_no: NotRequired[str]
-                    invoice_tax_amt: NotRequired[str]
-                    invoice_tp: NotRequired[str]
-                    nm: NotRequired[str]
-                    num: NotRequired[str]
-                    sales_ent_nm: NotRequired[str]
-                    service_nm: NotRequired[str]
-                    tax: NotRequired[str]
-                    tax_payer: NotRequired[str]
-                class PostBodyTrackInfo(TypedDict):
-                    delivery_method: NotRequired[str]
-                    delivery_time: NotRequired[str]
-                    shipping_addr: NotRequired[str]
-                    tracking_company: NotRequired[str]
-                    tracking_no: NotRequired[str]
-                    tracking_type: NotRequired[str]
-                    usr_addr: NotRequired[str]
-                    usr_area: NotRequired[str]
-                    usr_city: NotRequired[str]
-                    usr_prov: NotRequired[str]
-                class PostResult(TypedDict):
-                    code: str
-                    msg: str
-                    sub_code: NotRequired[str]
-                    sub_msg: NotRequired[str]
-            class upload:
-                class PostBody(TypedDict):
-                    actual_at: str
-                    bar_code: NotRequired[str]
-                    brand_nm: str
-                    commitment_letter_photo: NotRequired[str]
-                    commitment_letter_photo_format: NotRequired[str]
-                    device_photo: NotRequired[str]
-                    device_photo_format: NotRequired[str]
-                    discount_at: str
-                    eng_grade: NotRequired[str]
-                    eng_grade_standard: NotRequired[str]
-                    image01: NotRequired[str]
-                    image02: NotRequired[str]
-                    image03: NotRequired[str]
-                    image04: NotRequired[str]
-                    image05: NotRequired[str]
-                    image06: NotRequired[str]
-                    image07: NotRequired[str]
-                    image08: NotRequired[str]
-                    image09: NotRequired[str]
-                    image10: NotRequired[str]
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    invoice_info: "subsidy.audit.cup.upload.PostBodyInvoiceInfo"
-                    is_trade_in: NotRequired[str]
-                    mchnt_cd: str
-                    mchnt_order_id: str
-                    mer_sub_at: NotRequired[str]
-                    notify_url: str
-                    online_no: str
-                    org_no: str
-                    pack_and_active_photo: NotRequired[str]
-                    payer_tp: str
-                    plat_form: str
-                    prod_id: str
-                    prod_model: str
-                    record_number: NotRequired[str]
-                    register_model: NotRequired[str]
-                    sales_at: str
-                    sales_chnl: NotRequired[str]
-                    sn_code: str
-                    store_nm: NotRequired[str]
-                    sub_mchnt_cd: str
-                    sub_mchnt_nm: str
-                    track_info: "subsidy.audit.cup.upload.PostBodyTrackInfo"
-                    trade_in_at: NotRequired[str]
-                    trade_in_order_id: NotRequired[str]
-                    trans_tm: str
-                    upload_time: str
-                class PostBodyInvoiceInfo(TypedDict):
-                    invoice_cd: NotRequired[str]
-                    invoice_ck_cd: NotRequired[str]
-                    invoice_dt: NotRequired[str]
-                    invoice_link: NotRequired[str]
-                    invoice_no: NotRequired[str]
-                    invoice_tax_amt: NotRequired[str]
-                    invoice_tp: NotRequired[str]
-                    nm: NotRequired[str]
-                    num: NotRequired[str]
-                    sales_ent_nm: NotRequired[str]
-                    service_nm: NotRequired[str]
-                    tax: NotRequired[str]
-                    tax_payer: NotRequired[str]
-                class PostBodyTrackInfo(TypedDict):
-                    delivery_method: NotRequired[str]
-                    delivery_time: NotRequired[str]
-                    shipping_addr: NotRequired[str]
-                    tracking_company: NotRequired[str]
-                    tracking_no: NotRequired[str]
-                    tracking_type: NotRequired[str]
-                    usr_addr: NotRequired[str]
-                    usr_area: NotRequired[str]
-                    usr_city: NotRequired[str]
-                    usr_prov: NotRequired[str]
-                class PostResult(TypedDict):
-                    code: str
-                    msg: str
-                    sub_code: NotRequired[str]
-                    sub_msg: NotRequired[str]
-    class companies:
-        class query:
-            class PostBody(TypedDict):
-                license_number: str
-                qualification_region_code: int
-            class PostResult(TypedDict):
-                code: str
-                collect_state: NotRequired[Literal["COLLECT_STATE_NOT_COLLECT", "COLLECT_STATE_COLLECTED", "COLLECT_STATE_COLLECTION_FAILED"] | str]
-                company_name: NotRequired[str]
-                message: str
-    class goods:
-        class upload:
-            class PostBody(TypedDict):
-                appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-                average_trading_price: int
-                bar_code: str
-                base_price: int
-                brand: str
-                energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
-                license_number: str
-                product_model: NotRequired[str]
-                product_name: str
-                product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
-                qualification_region_code: int
-                seller_name: str
-            class PostResult(TypedDict):
-                code: str
-                message: str
-    class n_qualifications:
-        class sync:
-            class PostBody(TypedDict):
-                address: str
-                appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
-                brand: str
-                cate_code: str
-                cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
-                coupon_code: NotRequired[str]
-                delivery_time: NotRequired[str | datetime]
-                discount_amount: int
-                energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
-                id_card_number: Sensitive | str
-                identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                invoice_address_code: str
-                invoice_code: NotRequired[str]
-                invoice_num: str
-                invoice_time: str | datetime
-                latitude: NotRequired[str]
-                license_number: str
-                logistics_num: NotRequired[str]
-                longitude: NotRequired[str]
-                mch_order_id: str
-                order_amount: int
-                out_trade_no: str
-                pc_type: NotRequired[Literal["DESKTOP", "LAPTOP", "COMPUTER_TYPE_UNKNOWN"]]
-                phone_number: Sensitive | str
-                product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
-                purchaser_name: str
-                qualification_region_code: int
-                real_name: Sensitive | str
-                receive_region_code: str
-                refund_id: NotRequired[str]
-                sale_model: Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]
-                seller_name: str
-                spec_model: NotRequired[Any]
-                sub_mchid: NotRequired[str]
-                tax_authority_code: str
-                transaction_time: str | datetime
-            class PostResult(TypedDict):
-                code: str
-                message: str
-    class qualification:
-        class GetQuery(TypedDict):
-            appid: NotRequired[str]
-            appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-            id_card_number: NotRequired[Sensitive | str]
-            identity_document_type: NotRequired[Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]]
-            openid: NotRequired[str]
-            phone_number: NotRequired[Sensitive | str]
-            qualification_region_code: int
-            real_name: NotRequired[Sensitive | str]
-        class GetResult(TypedDict):
-            state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
-    class qualifications:
-        class passthrough:
-            class cancel:
-                class PostBody(TypedDict):
-                    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-                    id_card_number: Sensitive | str
-                    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                    latitude: NotRequired[Any]
-                    longitude: NotRequired[Any]
-                    out_request_no: NotRequired[str]
-                    phone_number: Sensitive | str
-                    qualification_region_code: int
-                    real_name: Sensitive | str
-                class PostResult(TypedDict):
-                    code: str
-                    message: str
-            class claim:
-                class PostBody(TypedDict):
-                    appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
-                    id_card_number: Sensitive | str
-                    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                    latitude: str
-                    longitude: str
-                    phone_number: Sensitive | str
-                    qualification_region_code: int
-                    real_name: Sensitive | str
-                class PostResult(TypedDict):
-                    code: str
-                    message: str
-            class query:
-                class PostBody(TypedDict):
-                    id_card_number: Sensitive | str
-                    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                    phone_number: Sensitive | str
-                    qualification_region_code: int
-                    real_name: Sensitive | str
-                class PostResult(TypedDict):
-                    qualification_list: "list[subsidy.qualifications.passthrough.query.PostResultQualificationList]"
-                class PostResultQualificationList(TypedDict):
-                    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17] | int
-                    claim_mode: NotRequired[Literal["CLAIM_MODE_MINI_PROGRAM", "CLAIM_MODE_INTERFACE_PASS_THROUGH"] | str]
-                    claimed_platform_name: NotRequired[str]
-                    claimed_region_name: NotRequired[str]
-                    state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
-                    unclaimed_reason: NotRequired[Literal["REASON_CLAIMED_BY_OTHER_REGION", "REASON_CLAIMED_BY_OTHER_PLATFORM_OR_REGION", "REASON_UNCLAIMED", "REASON_CLAIMED_BY_OTHER_MODE"] | str]
-        class query:
-            class PostBody(TypedDict):
-                id_card_number: Sensitive | str
-                identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                phone_number: Sensitive | str
-                qualification_region_code: int
-                real_name: Sensitive | str
-            class PostResult(TypedDict):
-                qualification_list: "list[subsidy.qualifications.query.PostResultQualificationList]"
-            class PostResultQualificationList(TypedDict):
-                appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17] | int
-                claimed_platform_name: NotRequired[str]
-                claimed_region_name: NotRequired[str]
-                state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
-                unclaimed_reason: NotRequired[Literal["REASON_CLAIMED_BY_OTHER_REGION", "REASON_CLAIMED_BY_OTHER_PLATFORM_OR_REGION", "REASON_UNCLAIMED", "REASON_CLAIMED_BY_OTHER_MODE"] | str]
-        class sync:
-            class PostBody(TypedDict):
-                address: str
-                appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
-                barcode: str
-                brand: str
-                cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
-                delivery_time: NotRequired[str | datetime]
-                discount_amount: int
-                energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
-                id_card_number: NotRequired[Sensitive | str]
-                identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                imei1: NotRequired[str]
-                imei2: NotRequired[str]
-                invoice_address_code: str
-                invoice_code: NotRequired[str]
-                invoice_num: str
-                invoice_time: str | datetime
-                item_name: str
-                license_number: str
-                logistics_num: NotRequired[str]
-                mch_name: str
-                mch_order_id: str
-                order_amount: int
-                out_trade_no: str
-                pc_type: NotRequired[Literal["DESKTOP", "LAPTOP", "COMPUTER_TYPE_UNKNOWN"]]
-                phone_number: NotRequired[Sensitive | str]
-                product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
-                purchaser_name: str
-                qualification_region_code: int
-                real_name: NotRequired[Sensitive | str]
-                receive_region_code: str
-                refund_id: NotRequired[str]
-                sale_model: Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]
-                seller_name: str
-                sn_code: str
-                spec_model: str
-                sub_mch_id: NotRequired[str]
-                tax_authority_code: str
-                transaction_time: str | datetime
-            class PostResult(TypedDict):
-                code: str
-                message: str
-    class sncode:
-        class lock:
-            class PostBody(TypedDict):
-                appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-                barcode: str
-                brand: str
-                imei1: NotRequired[str]
-                imei2: NotRequired[str]
-                manufacturer_info: str
-                out_trade_no: str
-                product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
-                qualification_region_code: int
-                sale_time: NotRequired[str | datetime]
-                sn_code: str
-                spec_model: str
-            class PostResult(TypedDict):
-                code: str
-                message: str
-        class query:
-            class PostBody(TypedDict):
-                qualification_region_code: int
-                sn_code_list: list[str]
-            class PostResult(TypedDict):
-                goods_sn_list: "list[subsidy.sncode.query.PostResultGoodsSnList]"
-            class PostResultGoodsSnList(TypedDict):
-                not_sellable_reason: NotRequired[Literal["NOT_SELLABLE_REASON_USED", "NOT_SELLABLE_REASON_NOT_FOUND"] | str]
-                sn_code: str
-                state: Literal["SNCODE_STATE_UNKNOWN", "SNCODE_STATE_SELLABLE", "SNCODE_STATE_NOT_SELLABLE"] | str
-        class unlock:
-            class PostBody(TypedDict):
-                appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
-                barcode: str
-                out_trade_no: str
-                product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
-                qualification_region_code: int
-                sn_code: str
-            class PostResult(TypedDict):
-                code: str
-                message: str
-    class transactions:
-        class query:
-            class PostBody(TypedDict):
-                order_number_list: list[str]
-                qualification_region_code: int
-            class PostResult(TypedDict):
-                code: str
-                message: str
-                shop_order_list: "list[subsidy.transactions.query.PostResultShopOrderList]"
-            class PostResultShopOrderList(TypedDict):
-                cate_state: NotRequired[Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"] | str]
-                collect_state: NotRequired[Literal["COLLECT_STATE_NOT_COLLECT", "COLLECT_STATE_COLLECTED", "COLLECT_STATE_COLLECTION_FAILED"] | str]
-                shop_order_number: NotRequired[str]
-        class summary:
-            class query_day:
-                class PostBody(TypedDict):
-                    appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
-                    cate_state: NotRequired[Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]]
-                    qualification_region_code: int
-                    query_date: str | date
-                    query_type: Literal["ORDER_TYPE_TRANSACTION", "ORDER_TYPE_APPLIANCE_REDEEM", "ORDER_TYPE_3C_REDEEM", "ORDER_TYPE_N_QUALIFICATION_REDEEM"]
-                class PostResult(TypedDict):
-                    code: str
-                    message: str
-                    total_subsidy_count: int
-                    total_trade_amount: int
-                    total_trade_count: int
-        class sync:
-            class PostBody(TypedDict):
-                address: NotRequired[str]
-                appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
-                brand: str
-                cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
-                discount_amount: int
-                energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
-                id_card_number: NotRequired[Sensitive | str]
-                identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
-                license_number: str
-                mch_name: str
-                mch_order_id: str
-                order_amount: int
-                out_trade_no: str
-                phone_number: NotRequired[Sensitive | str]
-                qualification_region_code: int
-                real_name: NotRequired[Sensitive | str]
-                receive_region_code: str
-                refund_id: NotRequired[str]
-                sale_model: NotRequired[Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]]
-                seller_name: str
-                sub_mchid: NotRequired[str]
-                transaction_time: str | datetime
-            class PostResult(TypedDict):
-                code: str
-                message: str
-    class zhejiang:
-        class authcode:
-            class cancel:
-                class PostBody(TypedDict):
-                    auth_code: str
-                    cred_frozen_no: str
-                    req_ssn: str
-                    sp_serial_no: str
-                    trans_date: str
-                    trans_time: str
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
-            class commit:
-                class PostBody(TypedDict):
-                    acq_org_order_no: NotRequired[str]
-                    add_code: NotRequired[str]
-                    address: NotRequired[str]
-                    amount: NotRequired[int]
-                    auth_code: str
-                    bank_name: NotRequired[str]
-                    bank_subsidy: NotRequired[str]
-                    barcode: NotRequired[str]
-                    brand: NotRequired[str]
-                    corp_name: NotRequired[str]
-                    county_code: NotRequired[str]
-                    cred_frozen_no: str
-                    order_no: NotRequired[str]
-                    plat_subsidy: NotRequired[str]
-                    req_ssn: str
-                    sale_models: NotRequired[Literal["0", "1"]]
-                    sp_serial_no: str
-                    subsidy_amt: NotRequired[int]
-                    trans_date: str
-                    trans_time: str
-                    uniscid: NotRequired[str]
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
-            class issue:
-                class PostBody(TypedDict):
-                    add_code: str
-                    category_id: str
-                    cert_no: Sensitive | str
-                    cert_type: Literal["1", "2", "3", "4", "5"]
-                    custom_info: NotRequired[str]
-                    mobile: Sensitive | str
-                    name: Sensitive | str
-                    openid: NotRequired[str]
-                    req_ssn: str
-                class PostResult(TypedDict):
-                    auth_code: NotRequired[str]
-                    resp_code: str
-                    resp_desc: str
-            class refund:
-                class PostBody(TypedDict):
-                    add_code: NotRequired[str]
-                    address: NotRequired[str]
-                    auth_code: str
-                    bank_name: NotRequired[str]
-                    bank_subsidy: NotRequired[str]
-                    barcode: NotRequired[str]
-                    brand: NotRequired[str]
-                    corp_name: NotRequired[str]
-                    cred_frozen_no: str
-                    order_no: NotRequired[str]
-                    plat_subsidy: NotRequired[str]
-                    req_ssn: str
-                    sale_models: NotRequired[Literal["0", "1"]]
-                    sp_serial_no: str
-                    subsidy_amt: NotRequired[int]
-                    trans_date: str
-                    trans_time: str
-                    uniscid: NotRequired[str]
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
-            class try_:
-                class PostBody(TypedDict):
-                    auth_code: str
-                    category: str
-                    county_code: str
-                    mchnt_no: str
-                    sp_serial_no: str
-                    term_no: str
-                class PostResult(TypedDict):
-                    amount: NotRequired[int]
-                    category_id: str
-                    channel_dis_flag: NotRequired[str]
-                    channel_evt_no: NotRequired[str]
-                    cred_frozen_no: str
-                    discount_amt: NotRequired[int]
-                    discount_mode: Literal["DIS_FLAG", "DIS_CALC", "DIS_SMKT"] | str
-                    event_id: str
-                    event_title: str
-                    pay_amt: NotRequired[int]
-                    resp_code: str
-                    resp_desc: str
-        class goods:
-            class query:
-                class PostBody(TypedDict):
-                    add_code: NotRequired[Any]
-                    category_id: NotRequired[Any]
-                    cert_no: NotRequired[Any]
-                    cert_type: NotRequired[Any]
-                    goods_bar_code: NotRequired[str]
-                    mobile: NotRequired[Any]
-                    name: NotRequired[Any]
-                    province: NotRequired[str]
-                    req_ssn: str
-                    req_time: NotRequired[str]
-                class PostResult(TypedDict):
-                    basis_price: str
-                    city: NotRequired[str]
-                    code_type: Literal["001", "002"] | str
-                    county: NotRequired[str]
-                    data_state: NotRequired[str]
-                    description: NotRequired[str]
-                    device_type: NotRequired[str]
-                    energy_effciency: NotRequired[str]
-                    energy_reg_code: NotRequired[str]
-                    energy_reg_model: NotRequired[str]
-                    expire_date: NotRequired[str]
-                    expire_time: NotRequired[str]
-                    goods_bar_code: str
-                    goods_model: str
-                    goods_name: str
-                    goods_type: str
-                    gpc: NotRequired[str]
-                    is_ai_product: NotRequired[str]
-                    logo_name: str
-                    manufact_cert_code: str
-                    manufact_code: NotRequired[str]
-                    manufact_firm_name: NotRequired[str]
-                    manufact_login_date: NotRequired[str]
-                    manufact_logout_date: NotRequired[str]
-                    manufact_logout_flag: NotRequired[str]
-                    manufact_price: str
-                    manufact_register_addr: NotRequired[str]
-                    manufact_valid_date: NotRequired[str]
-                    msg_src_platform: NotRequired[str]
-                    net_content: NotRequired[str]
-                    origin: NotRequired[str]
-                    pc_type: NotRequired[str]
-                    price_unit: NotRequired[str]
-                    province: str
-                    reg_3c_code: NotRequired[str]
-                    remark: NotRequired[str]
-                    resp_code: str
-                    resp_desc: str
-                    sale_date: NotRequired[str]
-                    seq_id: str
-                    unit_code: NotRequired[str]
-                    upload_state: NotRequired[str]
-                    water_effciency: NotRequired[str]
-        class n_qualifications:
-            class confirm:
-                class PostBody(TypedDict):
-                    auth_code: NotRequired[Any]
-                    cred_frozen_no: NotRequired[Any]
-                    data: NotRequired["list[subsidy.zhejiang.n_qualifications.confirm.PostBodyData]"]
-                    req_ssn: str
-                    req_time: NotRequired[str]
-                    sp_serial_no: NotRequired[Any]
-                    trans_date: NotRequired[Any]
-                    trans_time: NotRequired[Any]
-                class PostBodyData(TypedDict):
-                    activity_add_code: str
-                    add_code: str
-                    address: Sensitive | str
-                    bank_name: NotRequired[str]
-                    bank_subsidy: NotRequired[str]
-                    brand: str
-                    cate_code: str
-                    cert_no: Sensitive | str
-                    corp_name: str
-                    grade: NotRequired[str]
-                    name: Sensitive | str
-                    operation_time: str
-                    plat_subsidy: NotRequired[str]
-                    sale_models: str
-                    sales: str
-                    serial_num: str
-                    status: str
-                    subsidy: str
-                    tel: Sensitive | str
-                    uniscid: str
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
-        class qualifications:
-            class alter:
-                class PostBody(TypedDict):
-                    cate_code: str
-                    cert_no: Sensitive | str
-                    name: Sensitive | str
-                    req_ssn: str
-                    tel: Sensitive | str
-                class PostResult(TypedDict):
-                    auth_code: str
-                    resp_code: str
-                    resp_desc: str
-            class claim:
-                class PostBody(TypedDict):
-                    cate_code: str
-                    cert_no: Sensitive | str
-                    cert_type: NotRequired[Literal["1", "2", "3", "4", "5"]]
-                    name: Sensitive | str
-                    req_ssn: str
-                    tel: Sensitive | str
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
-            class query:
-                class PostBody(TypedDict):
-                    cate_code: NotRequired[str]
-                    cert_no: Sensitive | str
-                    req_ssn: str
-                class PostResult(TypedDict):
-                    data: NotRequired["list[subsidy.zhejiang.qualifications.query.PostResultData]"]
-                    resp_code: str
-                    resp_desc: str
-                class PostResultData(TypedDict):
-                    cate_code: str
-                    state: NotRequired[Any]
-                    status: NotRequired[str]
-                    status_code: NotRequired[Literal["00", "01", "02", "03", "04", "05", "06"] | str]
-            class sync:
-                class PostBody(TypedDict):
-                    data: NotRequired["list[subsidy.zhejiang.qualifications.sync.PostBodyData]"]
-                    req_ssn: NotRequired[str]
-                class PostBodyData(TypedDict):
-                    activity_add_code: str
-                    add_code: str
-                    address: str
-                    auth_code: str
-                    bank_name: NotRequired[str]
-                    bank_subsidy: NotRequired[str]
-                    barcode: str
-                    brand: str
-                    cate_code: str
-                    ccc_sn_order_no: NotRequired[str]
-                    cert_no: Sensitive | str
-                    corp_name: str
-                    delivery_time: NotRequired[str]
-                    grade: NotRequired[Literal["一级", "二级"]]
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    invoice_no: NotRequired[str]
-                    is_ai_product: str
-                    item_name: str
-                    logistics_no: NotRequired[str]
-                    name: Sensitive | str
-                    operation_time: str
-                    order_no: str
-                    origin_order_no: NotRequired[str]
-                    pc_type: NotRequired[str]
-                    plat_subsidy: NotRequired[str]
-                    sale_models: Literal["0", "1"]
-                    sales: str
-                    sn_code: str
-                    spec_model: str
-                    status: Literal["0", "1"]
-                    subsidy: str
-                    tel: Sensitive | str
-                    uniscid: str
-                class PostResult(TypedDict):
-                    error_data: NotRequired[list[str]]
-                    resp_code: str
-                    resp_desc: str
-        class sncode:
-            class lock:
-                class PostBody(TypedDict):
-                    acquire_code: NotRequired[str]
-                    brand: NotRequired[str]
-                    city: NotRequired[str]
-                    county: NotRequired[str]
-                    create_user: str
-                    goods_bar_code: str
-                    goods_model: NotRequired[str]
-                    goods_name: str
-                    goods_type: str
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    is_ai_product: NotRequired[str]
-                    manufact_cert_code: NotRequired[str]
-                    mfr_info: NotRequired[str]
-                    order_price: str
-                    province: str
-                    req_ssn: str
-                    req_time: str
-                    sale_models: NotRequired[str]
-                    sale_time: NotRequired[str]
-                    sell_orderid: str
-                    sn: str
-                    trans_orderid: str
-                class PostResult(TypedDict):
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    resp_code: str
-                    resp_desc: str
-            class query:
-                class PostBody(TypedDict):
-                    goods_bar_code: str
-                    goods_type: str
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    manufact_cert_code: NotRequired[str]
-                    province: str
-                    req_ssn: str
-                    req_time: str
-                    sales_models: NotRequired[str]
-                    sn: str
-                class PostResult(TypedDict):
-                    province: NotRequired[str]
-                    resp_code: str
-                    resp_desc: str
-                    sell_state: NotRequired[Literal["U0022", "U0023", "U0024", "U9999"] | str]
-                    sn: NotRequired[str]
-            class unlock:
-                class PostBody(TypedDict):
-                    acquire_code: NotRequired[str]
-                    brand: NotRequired[str]
-                    city: NotRequired[str]
-                    county: NotRequired[str]
-                    create_user: str
-                    goods_bar_code: str
-                    goods_model: NotRequired[str]
-                    goods_name: str
-                    goods_type: str
-                    imei1: NotRequired[str]
-                    imei2: NotRequired[str]
-                    is_ai_product: NotRequired[str]
-                    manufact_cert_code: NotRequired[str]
-                    mfr_info: NotRequired[str]
-                    order_price: str
-                    ori_pay_orderid: str
-                    province: str
-                    req_ssn: str
-                    req_time: str
-                    sale_time: NotRequired[str]
-                    sales_models: NotRequired[str]
-                    sell_orderid: str
-                    sn: str
-                    trans_orderid: str
-                class PostResult(TypedDict):
-                    resp_code: str
-                    resp_desc: str
+ class audit:
+  class cup:
+   class invalid:
+    class PostBody(TypedDict):
+     mchnt_order_id: str
+     org_no: str
+     upload_time: str
+    class PostResult(TypedDict):
+     code: str
+     msg: str
+     sub_code: NotRequired[str]
+     sub_msg: NotRequired[str]
+   class query:
+    class PostBody(TypedDict):
+     mchnt_order_id: str
+     org_no: str
+     upload_time: str
+    class PostResult(TypedDict):
+     audit_status: NotRequired[str]
+     audit_status_desc: NotRequired[str]
+     code: str
+     mchnt_order_id: NotRequired[str]
+     message: NotRequired[Any]
+     msg: NotRequired[str]
+     org_no: NotRequired[str]
+     refund_at: NotRequired[str]
+     refund_dt: NotRequired[str]
+     sub_code: NotRequired[str]
+     sub_msg: NotRequired[str]
+     trade_status: NotRequired[str]
+     verify_status: NotRequired[str]
+     verify_status_desc: NotRequired[str]
+   class refund:
+    class sync:
+     class PostBody(TypedDict):
+      mchnt_order_id: str
+      org_no: str
+      refund_at: str
+      refund_dt: str
+      upload_time: str
+     class PostResult(TypedDict):
+      code: str
+      msg: str
+      sub_code: NotRequired[str]
+      sub_msg: NotRequired[str]
+   class update:
+    class PostBody(TypedDict):
+     actual_at: str
+     bar_code: NotRequired[str]
+     brand_nm: str
+     commitment_letter_photo: NotRequired[str]
+     commitment_letter_photo_format: NotRequired[str]
+     device_photo: NotRequired[str]
+     device_photo_format: NotRequired[str]
+     discount_at: str
+     eng_grade: NotRequired[str]
+     eng_grade_standard: NotRequired[str]
+     image01: NotRequired[str]
+     image02: NotRequired[str]
+     image03: NotRequired[str]
+     image04: NotRequired[str]
+     image05: NotRequired[str]
+     image06: NotRequired[str]
+     image07: NotRequired[str]
+     image08: NotRequired[str]
+     image09: NotRequired[str]
+     image10: NotRequired[str]
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     invoice_info: "subsidy.audit.cup.update.PostBodyInvoiceInfo"
+     is_trade_in: NotRequired[str]
+     mchnt_cd: str
+     mchnt_order_id: str
+     mer_sub_at: NotRequired[str]
+     notify_url: str
+     online_no: str
+     org_no: str
+     pack_and_active_photo: NotRequired[str]
+     payer_tp: str
+     plat_form: str
+     prod_id: str
+     prod_model: str
+     record_number: NotRequired[str]
+     register_model: NotRequired[str]
+     sales_at: str
+     sales_chnl: NotRequired[str]
+     sn_code: str
+     store_nm: NotRequired[str]
+     sub_mchnt_cd: str
+     sub_mchnt_nm: str
+     track_info: "subsidy.audit.cup.update.PostBodyTrackInfo"
+     trade_in_at: NotRequired[str]
+     trade_in_order_id: NotRequired[str]
+     trans_tm: str
+     upload_time: str
+    class PostBodyInvoiceInfo(TypedDict):
+     invoice_cd: NotRequired[str]
+     invoice_ck_cd: NotRequired[str]
+     invoice_dt: NotRequired[str]
+     invoice_link: NotRequired[str]
+     invoice_no: NotRequired[str]
+     invoice_tax_amt: NotRequired[str]
+     invoice_tp: NotRequired[str]
+     nm: NotRequired[str]
+     num: NotRequired[str]
+     sales_ent_nm: NotRequired[str]
+     service_nm: NotRequired[str]
+     tax: NotRequired[str]
+     tax_payer: NotRequired[str]
+    class PostBodyTrackInfo(TypedDict):
+     delivery_method: NotRequired[str]
+     delivery_time: NotRequired[str]
+     shipping_addr: NotRequired[str]
+     tracking_company: NotRequired[str]
+     tracking_no: NotRequired[str]
+     tracking_type: NotRequired[str]
+     usr_addr: NotRequired[str]
+     usr_area: NotRequired[str]
+     usr_city: NotRequired[str]
+     usr_prov: NotRequired[str]
+    class PostResult(TypedDict):
+     code: str
+     msg: str
+     sub_code: NotRequired[str]
+     sub_msg: NotRequired[str]
+   class upload:
+    class PostBody(TypedDict):
+     actual_at: str
+     bar_code: NotRequired[str]
+     brand_nm: str
+     commitment_letter_photo: NotRequired[str]
+     commitment_letter_photo_format: NotRequired[str]
+     device_photo: NotRequired[str]
+     device_photo_format: NotRequired[str]
+     discount_at: str
+     eng_grade: NotRequired[str]
+     eng_grade_standard: NotRequired[str]
+     image01: NotRequired[str]
+     image02: NotRequired[str]
+     image03: NotRequired[str]
+     image04: NotRequired[str]
+     image05: NotRequired[str]
+     image06: NotRequired[str]
+     image07: NotRequired[str]
+     image08: NotRequired[str]
+     image09: NotRequired[str]
+     image10: NotRequired[str]
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     invoice_info: "subsidy.audit.cup.upload.PostBodyInvoiceInfo"
+     is_trade_in: NotRequired[str]
+     mchnt_cd: str
+     mchnt_order_id: str
+     mer_sub_at: NotRequired[str]
+     notify_url: str
+     online_no: str
+     org_no: str
+     pack_and_active_photo: NotRequired[str]
+     payer_tp: str
+     plat_form: str
+     prod_id: str
+     prod_model: str
+     record_number: NotRequired[str]
+     register_model: NotRequired[str]
+     sales_at: str
+     sales_chnl: NotRequired[str]
+     sn_code: str
+     store_nm: NotRequired[str]
+     sub_mchnt_cd: str
+     sub_mchnt_nm: str
+     track_info: "subsidy.audit.cup.upload.PostBodyTrackInfo"
+     trade_in_at: NotRequired[str]
+     trade_in_order_id: NotRequired[str]
+     trans_tm: str
+     upload_time: str
+    class PostBodyInvoiceInfo(TypedDict):
+     invoice_cd: NotRequired[str]
+     invoice_ck_cd: NotRequired[str]
+     invoice_dt: NotRequired[str]
+     invoice_link: NotRequired[str]
+     invoice_no: NotRequired[str]
+     invoice_tax_amt: NotRequired[str]
+     invoice_tp: NotRequired[str]
+     nm: NotRequired[str]
+     num: NotRequired[str]
+     sales_ent_nm: NotRequired[str]
+     service_nm: NotRequired[str]
+     tax: NotRequired[str]
+     tax_payer: NotRequired[str]
+    class PostBodyTrackInfo(TypedDict):
+     delivery_method: NotRequired[str]
+     delivery_time: NotRequired[str]
+     shipping_addr: NotRequired[str]
+     tracking_company: NotRequired[str]
+     tracking_no: NotRequired[str]
+     tracking_type: NotRequired[str]
+     usr_addr: NotRequired[str]
+     usr_area: NotRequired[str]
+     usr_city: NotRequired[str]
+     usr_prov: NotRequired[str]
+    class PostResult(TypedDict):
+     code: str
+     msg: str
+     sub_code: NotRequired[str]
+     sub_msg: NotRequired[str]
+ class companies:
+  class query:
+   class PostBody(TypedDict):
+    license_number: str
+    qualification_region_code: int
+   class PostResult(TypedDict):
+    code: str
+    collect_state: NotRequired[Literal["COLLECT_STATE_NOT_COLLECT", "COLLECT_STATE_COLLECTED", "COLLECT_STATE_COLLECTION_FAILED"] | str]
+    company_name: NotRequired[str]
+    message: str
+ class goods:
+  class upload:
+   class PostBody(TypedDict):
+    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+    average_trading_price: int
+    bar_code: str
+    base_price: int
+    brand: str
+    energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
+    license_number: str
+    product_model: NotRequired[str]
+    product_name: str
+    product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
+    qualification_region_code: int
+    seller_name: str
+   class PostResult(TypedDict):
+    code: str
+    message: str
+ class n_qualifications:
+  class sync:
+   class PostBody(TypedDict):
+    address: str
+    appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
+    brand: str
+    cate_code: str
+    cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
+    coupon_code: NotRequired[str]
+    delivery_time: NotRequired[str | datetime]
+    discount_amount: int
+    energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
+    id_card_number: Sensitive | str
+    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+    invoice_address_code: str
+    invoice_code: NotRequired[str]
+    invoice_num: str
+    invoice_time: str | datetime
+    latitude: NotRequired[str]
+    license_number: str
+    logistics_num: NotRequired[str]
+    longitude: NotRequired[str]
+    mch_order_id: str
+    order_amount: int
+    out_trade_no: str
+    pc_type: NotRequired[Literal["DESKTOP", "LAPTOP", "COMPUTER_TYPE_UNKNOWN"]]
+    phone_number: Sensitive | str
+    product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
+    purchaser_name: str
+    qualification_region_code: int
+    real_name: Sensitive | str
+    receive_region_code: str
+    refund_id: NotRequired[str]
+    sale_model: Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]
+    seller_name: str
+    spec_model: NotRequired[Any]
+    sub_mchid: NotRequired[str]
+    tax_authority_code: str
+    transaction_time: str | datetime
+   class PostResult(TypedDict):
+    code: str
+    message: str
+ class qualification:
+  class GetQuery(TypedDict):
+   appid: NotRequired[str]
+   appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+   id_card_number: NotRequired[Sensitive | str]
+   identity_document_type: NotRequired[Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]]
+   openid: NotRequired[str]
+   phone_number: NotRequired[Sensitive | str]
+   qualification_region_code: int
+   real_name: NotRequired[Sensitive | str]
+  class GetResult(TypedDict):
+   state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
+ class qualifications:
+  class passthrough:
+   class cancel:
+    class PostBody(TypedDict):
+     appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+     id_card_number: Sensitive | str
+     identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+     latitude: NotRequired[Any]
+     longitude: NotRequired[Any]
+     out_request_no: NotRequired[str]
+     phone_number: Sensitive | str
+     qualification_region_code: int
+     real_name: Sensitive | str
+    class PostResult(TypedDict):
+     code: str
+     message: str
+   class claim:
+    class PostBody(TypedDict):
+     appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
+     id_card_number: Sensitive | str
+     identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+     latitude: str
+     longitude: str
+     phone_number: Sensitive | str
+     qualification_region_code: int
+     real_name: Sensitive | str
+    class PostResult(TypedDict):
+     code: str
+     message: str
+   class query:
+    class PostBody(TypedDict):
+     id_card_number: Sensitive | str
+     identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+     phone_number: Sensitive | str
+     qualification_region_code: int
+     real_name: Sensitive | str
+    class PostResult(TypedDict):
+     qualification_list: "list[subsidy.qualifications.passthrough.query.PostResultQualificationList]"
+    class PostResultQualificationList(TypedDict):
+     appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17] | int
+     claim_mode: NotRequired[Literal["CLAIM_MODE_MINI_PROGRAM", "CLAIM_MODE_INTERFACE_PASS_THROUGH"] | str]
+     claimed_platform_name: NotRequired[str]
+     claimed_region_name: NotRequired[str]
+     state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
+     unclaimed_reason: NotRequired[Literal["REASON_CLAIMED_BY_OTHER_REGION", "REASON_CLAIMED_BY_OTHER_PLATFORM_OR_REGION", "REASON_UNCLAIMED", "REASON_CLAIMED_BY_OTHER_MODE"] | str]
+  class query:
+   class PostBody(TypedDict):
+    id_card_number: Sensitive | str
+    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+    phone_number: Sensitive | str
+    qualification_region_code: int
+    real_name: Sensitive | str
+   class PostResult(TypedDict):
+    qualification_list: "list[subsidy.qualifications.query.PostResultQualificationList]"
+   class PostResultQualificationList(TypedDict):
+    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17] | int
+    claimed_platform_name: NotRequired[str]
+    claimed_region_name: NotRequired[str]
+    state: Literal["UNCLAIMED", "UNREDEEMED", "REDEEMED"] | str
+    unclaimed_reason: NotRequired[Literal["REASON_CLAIMED_BY_OTHER_REGION", "REASON_CLAIMED_BY_OTHER_PLATFORM_OR_REGION", "REASON_UNCLAIMED", "REASON_CLAIMED_BY_OTHER_MODE"] | str]
+  class sync:
+   class PostBody(TypedDict):
+    address: str
+    appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
+    barcode: str
+    brand: str
+    cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
+    delivery_time: NotRequired[str | datetime]
+    discount_amount: int
+    energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
+    id_card_number: NotRequired[Sensitive | str]
+    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+    imei1: NotRequired[str]
+    imei2: NotRequired[str]
+    invoice_address_code: str
+    invoice_code: NotRequired[str]
+    invoice_num: str
+    invoice_time: str | datetime
+    item_name: str
+    license_number: str
+    logistics_num: NotRequired[str]
+    mch_name: str
+    mch_order_id: str
+    order_amount: int
+    out_trade_no: str
+    pc_type: NotRequired[Literal["DESKTOP", "LAPTOP", "COMPUTER_TYPE_UNKNOWN"]]
+    phone_number: NotRequired[Sensitive | str]
+    product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
+    purchaser_name: str
+    qualification_region_code: int
+    real_name: NotRequired[Sensitive | str]
+    receive_region_code: str
+    refund_id: NotRequired[str]
+    sale_model: Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]
+    seller_name: str
+    sn_code: str
+    spec_model: str
+    sub_mch_id: NotRequired[str]
+    tax_authority_code: str
+    transaction_time: str | datetime
+   class PostResult(TypedDict):
+    code: str
+    message: str
+ class sncode:
+  class lock:
+   class PostBody(TypedDict):
+    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+    barcode: str
+    brand: str
+    imei1: NotRequired[str]
+    imei2: NotRequired[str]
+    manufacturer_info: str
+    out_trade_no: str
+    product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
+    qualification_region_code: int
+    sale_time: NotRequired[str | datetime]
+    sn_code: str
+    spec_model: str
+   class PostResult(TypedDict):
+    code: str
+    message: str
+  class query:
+   class PostBody(TypedDict):
+    qualification_region_code: int
+    sn_code_list: list[str]
+   class PostResult(TypedDict):
+    goods_sn_list: "list[subsidy.sncode.query.PostResultGoodsSnList]"
+   class PostResultGoodsSnList(TypedDict):
+    not_sellable_reason: NotRequired[Literal["NOT_SELLABLE_REASON_USED", "NOT_SELLABLE_REASON_NOT_FOUND"] | str]
+    sn_code: str
+    state: Literal["SNCODE_STATE_UNKNOWN", "SNCODE_STATE_SELLABLE", "SNCODE_STATE_NOT_SELLABLE"] | str
+  class unlock:
+   class PostBody(TypedDict):
+    appliance_id: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+    barcode: str
+    out_trade_no: str
+    product_type: Literal["COMMON_PRODUCT", "AI_PRODUCT"]
+    qualification_region_code: int
+    sn_code: str
+   class PostResult(TypedDict):
+    code: str
+    message: str
+ class transactions:
+  class query:
+   class PostBody(TypedDict):
+    order_number_list: list[str]
+    qualification_region_code: int
+   class PostResult(TypedDict):
+    code: str
+    message: str
+    shop_order_list: "list[subsidy.transactions.query.PostResultShopOrderList]"
+   class PostResultShopOrderList(TypedDict):
+    cate_state: NotRequired[Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"] | str]
+    collect_state: NotRequired[Literal["COLLECT_STATE_NOT_COLLECT", "COLLECT_STATE_COLLECTED", "COLLECT_STATE_COLLECTION_FAILED"] | str]
+    shop_order_number: NotRequired[str]
+  class summary:
+   class query_day:
+    class PostBody(TypedDict):
+     appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
+     cate_state: NotRequired[Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]]
+     qualification_region_code: int
+     query_date: str | date
+     query_type: Literal["ORDER_TYPE_TRANSACTION", "ORDER_TYPE_APPLIANCE_REDEEM", "ORDER_TYPE_3C_REDEEM", "ORDER_TYPE_N_QUALIFICATION_REDEEM"]
+    class PostResult(TypedDict):
+     code: str
+     message: str
+     total_subsidy_count: int
+     total_trade_amount: int
+     total_trade_count: int
+  class sync:
+   class PostBody(TypedDict):
+    address: NotRequired[str]
+    appliance_id: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]]
+    brand: str
+    cate_state: Literal["CATE_STATE_REDEEM", "CATE_STATE_REFUND"]
+    discount_amount: int
+    energy_grade: NotRequired[Literal["FIRST_LEVEL", "SECOND_LEVEL", "ENERGY_GRADE_UNKNOWN"]]
+    id_card_number: NotRequired[Sensitive | str]
+    identity_document_type: Literal["ID_DOC_TYPE_ID_CARD", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_HK_MC", "ID_DOC_TYPE_MAINLAND_TRAVEL_PERMIT_FOR_TW"]
+    license_number: str
+    mch_name: str
+    mch_order_id: str
+    order_amount: int
+    out_trade_no: str
+    phone_number: NotRequired[Sensitive | str]
+    qualification_region_code: int
+    real_name: NotRequired[Sensitive | str]
+    receive_region_code: str
+    refund_id: NotRequired[str]
+    sale_model: NotRequired[Literal["SALE_MODEL_ONLINE", "SALE_MODEL_OFFLINE"]]
+    seller_name: str
+    sub_mchid: NotRequired[str]
+    transaction_time: str | datetime
+   class PostResult(TypedDict):
+    code: str
+    message: str
+ class zhejiang:
+  class authcode:
+   class cancel:
+    class PostBody(TypedDict):
+     auth_code: str
+     cred_frozen_no: str
+     req_ssn: str
+     sp_serial_no: str
+     trans_date: str
+     trans_time: str
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str
+   class commit:
+    class PostBody(TypedDict):
+     acq_org_order_no: NotRequired[str]
+     add_code: NotRequired[str]
+     address: NotRequired[str]
+     amount: NotRequired[int]
+     auth_code: str
+     bank_name: NotRequired[str]
+     bank_subsidy: NotRequired[str]
+     barcode: NotRequired[str]
+     brand: NotRequired[str]
+     corp_name: NotRequired[str]
+     county_code: NotRequired[str]
+     cred_frozen_no: str
+     order_no: NotRequired[str]
+     plat_subsidy: NotRequired[str]
+     req_ssn: str
+     sale_models: NotRequired[Literal["0", "1"]]
+     sp_serial_no: str
+     subsidy_amt: NotRequired[int]
+     trans_date: str
+     trans_time: str
+     uniscid: NotRequired[str]
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str
+   class issue:
+    class PostBody(TypedDict):
+     add_code: str
+     category_id: str
+     cert_no: Sensitive | str
+     cert_type: Literal["1", "2", "3", "4", "5"]
+     custom_info: NotRequired[str]
+     mobile: Sensitive | str
+     name: Sensitive | str
+     openid: NotRequired[str]
+     req_ssn: str
+    class PostResult(TypedDict):
+     auth_code: NotRequired[str]
+     resp_code: str
+     resp_desc: str
+   class refund:
+    class PostBody(TypedDict):
+     add_code: NotRequired[str]
+     address: NotRequired[str]
+     auth_code: str
+     bank_name: NotRequired[str]
+     bank_subsidy: NotRequired[str]
+     barcode: NotRequired[str]
+     brand: NotRequired[str]
+     corp_name: NotRequired[str]
+     cred_frozen_no: str
+     order_no: NotRequired[str]
+     plat_subsidy: NotRequired[str]
+     req_ssn: str
+     sale_models: NotRequired[Literal["0", "1"]]
+     sp_serial_no: str
+     subsidy_amt: NotRequired[int]
+     trans_date: str
+     trans_time: str
+     uniscid: NotRequired[str]
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str
+   class try_:
+    class PostBody(TypedDict):
+     auth_code: str
+     category: str
+     county_code: str
+     mchnt_no: str
+     sp_serial_no: str
+     term_no: str
+    class PostResult(TypedDict):
+     amount: NotRequired[int]
+     category_id: str
+     channel_dis_flag: NotRequired[str]
+     channel_evt_no: NotRequired[str]
+     cred_frozen_no: str
+     discount_amt: NotRequired[int]
+     discount_mode: Literal["DIS_FLAG", "DIS_CALC", "DIS_SMKT"] | str
+     event_id: str
+     event_title: str
+     pay_amt: NotRequired[int]
+     resp_code: str
+     resp_desc: str
+  class goods:
+   class query:
+    class PostBody(TypedDict):
+     add_code: NotRequired[Any]
+     category_id: NotRequired[Any]
+     cert_no: NotRequired[Any]
+     cert_type: NotRequired[Any]
+     goods_bar_code: NotRequired[str]
+     mobile: NotRequired[Any]
+     name: NotRequired[Any]
+     province: NotRequired[str]
+     req_ssn: str
+     req_time: NotRequired[str]
+    class PostResult(TypedDict):
+     basis_price: str
+     city: NotRequired[str]
+     code_type: Literal["001", "002"] | str
+     county: NotRequired[str]
+     data_state: NotRequired[str]
+     description: NotRequired[str]
+     device_type: NotRequired[str]
+     energy_effciency: NotRequired[str]
+     energy_reg_code: NotRequired[str]
+     energy_reg_model: NotRequired[str]
+     expire_date: NotRequired[str]
+     expire_time: NotRequired[str]
+     goods_bar_code: str
+     goods_model: str
+     goods_name: str
+     goods_type: str
+     gpc: NotRequired[str]
+     is_ai_product: NotRequired[str]
+     logo_name: str
+     manufact_cert_code: str
+     manufact_code: NotRequired[str]
+     manufact_firm_name: NotRequired[str]
+     manufact_login_date: NotRequired[str]
+     manufact_logout_date: NotRequired[str]
+     manufact_logout_flag: NotRequired[str]
+     manufact_price: str
+     manufact_register_addr: NotRequired[str]
+     manufact_valid_date: NotRequired[str]
+     msg_src_platform: NotRequired[str]
+     net_content: NotRequired[str]
+     origin: NotRequired[str]
+     pc_type: NotRequired[str]
+     price_unit: NotRequired[str]
+     province: str
+     reg_3c_code: NotRequired[str]
+     remark: NotRequired[str]
+     resp_code: str
+     resp_desc: str
+     sale_date: NotRequired[str]
+     seq_id: str
+     unit_code: NotRequired[str]
+     upload_state: NotRequired[str]
+     water_effciency: NotRequired[str]
+  class n_qualifications:
+   class confirm:
+    class PostBody(TypedDict):
+     auth_code: NotRequired[Any]
+     cred_frozen_no: NotRequired[Any]
+     data: NotRequired["list[subsidy.zhejiang.n_qualifications.confirm.PostBodyData]"]
+     req_ssn: str
+     req_time: NotRequired[str]
+     sp_serial_no: NotRequired[Any]
+     trans_date: NotRequired[Any]
+     trans_time: NotRequired[Any]
+    class PostBodyData(TypedDict):
+     activity_add_code: str
+     add_code: str
+     address: Sensitive | str
+     bank_name: NotRequired[str]
+     bank_subsidy: NotRequired[str]
+     brand: str
+     cate_code: str
+     cert_no: Sensitive | str
+     corp_name: str
+     grade: NotRequired[str]
+     name: Sensitive | str
+     operation_time: str
+     plat_subsidy: NotRequired[str]
+     sale_models: str
+     sales: str
+     serial_num: str
+     status: str
+     subsidy: str
+     tel: Sensitive | str
+     uniscid: str
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str
+  class qualifications:
+   class alter:
+    class PostBody(TypedDict):
+     cate_code: str
+     cert_no: Sensitive | str
+     name: Sensitive | str
+     req_ssn: str
+     tel: Sensitive | str
+    class PostResult(TypedDict):
+     auth_code: str
+     resp_code: str
+     resp_desc: str
+   class claim:
+    class PostBody(TypedDict):
+     cate_code: str
+     cert_no: Sensitive | str
+     cert_type: NotRequired[Literal["1", "2", "3", "4", "5"]]
+     name: Sensitive | str
+     req_ssn: str
+     tel: Sensitive | str
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str
+   class query:
+    class PostBody(TypedDict):
+     cate_code: NotRequired[str]
+     cert_no: Sensitive | str
+     req_ssn: str
+    class PostResult(TypedDict):
+     data: NotRequired["list[subsidy.zhejiang.qualifications.query.PostResultData]"]
+     resp_code: str
+     resp_desc: str
+    class PostResultData(TypedDict):
+     cate_code: str
+     state: NotRequired[Any]
+     status: NotRequired[str]
+     status_code: NotRequired[Literal["00", "01", "02", "03", "04", "05", "06"] | str]
+   class sync:
+    class PostBody(TypedDict):
+     data: NotRequired["list[subsidy.zhejiang.qualifications.sync.PostBodyData]"]
+     req_ssn: NotRequired[str]
+    class PostBodyData(TypedDict):
+     activity_add_code: str
+     add_code: str
+     address: str
+     auth_code: str
+     bank_name: NotRequired[str]
+     bank_subsidy: NotRequired[str]
+     barcode: str
+     brand: str
+     cate_code: str
+     ccc_sn_order_no: NotRequired[str]
+     cert_no: Sensitive | str
+     corp_name: str
+     delivery_time: NotRequired[str]
+     grade: NotRequired[Literal["一级", "二级"]]
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     invoice_no: NotRequired[str]
+     is_ai_product: str
+     item_name: str
+     logistics_no: NotRequired[str]
+     name: Sensitive | str
+     operation_time: str
+     order_no: str
+     origin_order_no: NotRequired[str]
+     pc_type: NotRequired[str]
+     plat_subsidy: NotRequired[str]
+     sale_models: Literal["0", "1"]
+     sales: str
+     sn_code: str
+     spec_model: str
+     status: Literal["0", "1"]
+     subsidy: str
+     tel: Sensitive | str
+     uniscid: str
+    class PostResult(TypedDict):
+     error_data: NotRequired[list[str]]
+     resp_code: str
+     resp_desc: str
+  class sncode:
+   class lock:
+    class PostBody(TypedDict):
+     acquire_code: NotRequired[str]
+     brand: NotRequired[str]
+     city: NotRequired[str]
+     county: NotRequired[str]
+     create_user: str
+     goods_bar_code: str
+     goods_model: NotRequired[str]
+     goods_name: str
+     goods_type: str
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     is_ai_product: NotRequired[str]
+     manufact_cert_code: NotRequired[str]
+     mfr_info: NotRequired[str]
+     order_price: str
+     province: str
+     req_ssn: str
+     req_time: str
+     sale_models: NotRequired[str]
+     sale_time: NotRequired[str]
+     sell_orderid: str
+     sn: str
+     trans_orderid: str
+    class PostResult(TypedDict):
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     resp_code: str
+     resp_desc: str
+   class query:
+    class PostBody(TypedDict):
+     goods_bar_code: str
+     goods_type: str
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     manufact_cert_code: NotRequired[str]
+     province: str
+     req_ssn: str
+     req_time: str
+     sales_models: NotRequired[str]
+     sn: str
+    class PostResult(TypedDict):
+     province: NotRequired[str]
+     resp_code: str
+     resp_desc: str
+     sell_state: NotRequired[Literal["U0022", "U0023", "U0024", "U9999"] | str]
+     sn: NotRequired[str]
+   class unlock:
+    class PostBody(TypedDict):
+     acquire_code: NotRequired[str]
+     brand: NotRequired[str]
+     city: NotRequired[str]
+     county: NotRequired[str]
+     create_user: str
+     goods_bar_code: str
+     goods_model: NotRequired[str]
+     goods_name: str
+     goods_type: str
+     imei1: NotRequired[str]
+     imei2: NotRequired[str]
+     is_ai_product: NotRequired[str]
+     manufact_cert_code: NotRequired[str]
+     mfr_info: NotRequired[str]
+     order_price: str
+     ori_pay_orderid: str
+     province: str
+     req_ssn: str
+     req_time: str
+     sale_time: NotRequired[str]
+     sales_models: NotRequired[str]
+     sell_orderid: str
+     sn: str
+     trans_orderid: str
+    class PostResult(TypedDict):
+     resp_code: str
+     resp_desc: str

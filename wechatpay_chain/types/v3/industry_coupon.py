@@ -4,12 +4,12 @@
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class tokens:
-    class PostBody(TypedDict):
-        coupon_list: "list[tokens.PostBodyCouponList]"
-        open_id: str
-    class PostBodyCouponList(TypedDict):
-        coupon_id: str
-        stock_id: int
-    class PostResult(TypedDict):
-        expires_time: NotRequired[str]
-        token: NotRequired[str]
+ class PostBody(TypedDict):
+  coupon_list: "list[tokens.PostBodyCouponList]"
+  open_id: str
+ class PostBodyCouponList(TypedDict):
+  coupon_id: str
+  stock_id: int
+ class PostResult(TypedDict):
+  expires_time: NotRequired[str]
+  token: NotRequired[str]

@@ -5,26 +5,26 @@ from typing import Any
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class retail_industry:
-    class transactions:
-        class PostBody(TypedDict):
-            brand_id: NotRequired[str]
-            code_url: NotRequired[Any]
-            device_id: NotRequired[str]
-            device_sn: NotRequired[Any]
-            goods_detail: NotRequired["list[retail_industry.transactions.PostBodyGoodsDetail]"]
-            out_trade_no: str
-            sub_mchid: str
-            transaction_id: NotRequired[str]
-        class PostBodyGoodsDetail(TypedDict):
-            barcode: str
-            goods_name: str
-            merchant_goods_id: NotRequired[str]
-            price: int
-            quantity: int
+ class transactions:
+  class PostBody(TypedDict):
+   brand_id: NotRequired[str]
+   code_url: NotRequired[Any]
+   device_id: NotRequired[str]
+   device_sn: NotRequired[Any]
+   goods_detail: NotRequired["list[retail_industry.transactions.PostBodyGoodsDetail]"]
+   out_trade_no: str
+   sub_mchid: str
+   transaction_id: NotRequired[str]
+  class PostBodyGoodsDetail(TypedDict):
+   barcode: str
+   goods_name: str
+   merchant_goods_id: NotRequired[str]
+   price: int
+   quantity: int
 class transactions:
-    class transaction_id:
-        class PostBody(TypedDict):
-            code_url: str
-            device_sn: NotRequired[Any]
-            out_trade_no: str
-            sub_mchid: str
+ class transaction_id:
+  class PostBody(TypedDict):
+   code_url: str
+   device_sn: NotRequired[Any]
+   out_trade_no: str
+   sub_mchid: str

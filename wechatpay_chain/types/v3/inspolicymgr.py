@@ -7,176 +7,176 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class deduct:
-    class authorizations:
-        class PostBody(TypedDict):
-            appid: str
-            insurance_name: str
-            insurance_no: NotRequired[Any]
-            out_contract_code: str
-            out_insurance_no: str
-            payee_appid: NotRequired[str]
-            payee_mchid: NotRequired[str]
-            plan_id: str
-        class PostResult(TypedDict):
-            appid: NotRequired[str]
-            auth_id: NotRequired[Any]
-            auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_EXPIRED"] | str
-            insurance_name: str
-            out_contract_code: str
-            out_insurance_no: str
-            plan_id: str
-            user_auth_time: NotRequired[str]
-        class out_insurance_no:
-            class GetResult(TypedDict):
-                appid: str
-                auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_EXPIRED"] | str
-                insurance_name: str
-                out_contract_code: str
-                out_insurance_no: str
-                plan_id: str
-                user_auth_time: NotRequired[str]
-    class policies:
-        class PostBody(TypedDict):
-            address: NotRequired[str]
-            appid: str
-            car_number: NotRequired[str]
-            combined_payment: NotRequired[bool]
-            coverage_detail: str
-            coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"]]
-            effective_time: str | datetime
-            end_renewal_time: NotRequired[str | datetime]
-            expired_time: str | datetime
-            first_period_amount: NotRequired[int]
-            free_insurance: bool
-            insurance_company_code: str
-            insurance_name: NotRequired[Any]
-            insured_name_list: list[Sensitive | str]
-            openid: str
-            out_contract_code: str
-            out_insurance_no: str
-            payee_appid: NotRequired[str]
-            payee_mchid: NotRequired[str]
-            payee_openid: NotRequired[str]
-            payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"]]
-            payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"]]
-            period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"]]
-            pet_name: NotRequired[str]
-            plan_id: str
-            policy_code: NotRequired[str]
-            policy_periods: list[int]
-            policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"]
-            policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"]
-            start_renewal_time: NotRequired[str | datetime]
-            subsequent_period_amount: NotRequired[int]
-            support_renewal: bool
-        class PostResult(TypedDict):
-            address: NotRequired[str]
-            car_number: NotRequired[str]
-            combined_payment: NotRequired[bool]
-            coverage_detail: str
-            coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
-            effective_time: str
-            end_renewal_time: NotRequired[str]
-            expired_time: str
-            first_period_amount: NotRequired[int]
-            free_insurance: bool
-            insurance_company_code: str
-            insurance_name: str
-            insured_name_list: list[str]
-            out_contract_code: str
-            out_insurance_no: str
-            payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
-            payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
-            period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
-            pet_name: NotRequired[str]
-            plan_id: str
-            policy_code: NotRequired[str]
-            policy_periods: list[int]
-            policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
-            policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
-            start_renewal_time: NotRequired[str]
-            subsequent_period_amount: NotRequired[int]
-            support_renewal: bool
-        class out_insurance_no:
-            class GetResult(TypedDict):
-                address: NotRequired[str]
-                car_number: NotRequired[str]
-                combined_payment: NotRequired[bool]
-                coverage_detail: str
-                coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
-                effective_time: str
-                end_renewal_time: NotRequired[str]
-                expired_time: str
-                first_period_amount: NotRequired[int]
-                free_insurance: bool
-                insurance_company_code: str
-                insurance_name: str
-                insured_name_list: list[str]
-                out_contract_code: str
-                out_insurance_no: str
-                payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
-                payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
-                period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
-                pet_name: NotRequired[str]
-                plan_id: str
-                policy_code: NotRequired[str]
-                policy_periods: list[int]
-                policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
-                policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
-                start_renewal_time: NotRequired[str]
-                subsequent_period_amount: NotRequired[int]
-                support_renewal: bool
-            class PatchBody(TypedDict):
-                address: NotRequired[str]
-                car_number: NotRequired[str]
-                combined_payment: NotRequired[bool]
-                coverage_detail: NotRequired[str]
-                coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"]]
-                effective_time: NotRequired[str | datetime]
-                end_renewal_time: NotRequired[str | datetime]
-                expired_time: NotRequired[str | datetime]
-                first_period_amount: NotRequired[int]
-                free_insurance: NotRequired[bool]
-                insurance_name: NotRequired[str]
-                insured_name_list: NotRequired[list[Sensitive | str]]
-                out_contract_code: NotRequired[str]
-                payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"]]
-                payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"]]
-                period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"]]
-                pet_name: NotRequired[str]
-                plan_id: NotRequired[str]
-                policy_code: NotRequired[str]
-                policy_periods: NotRequired[list[int]]
-                policy_state: NotRequired[Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"]]
-                policy_type: NotRequired[Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"]]
-                start_renewal_time: NotRequired[str | datetime]
-                subsequent_period_amount: NotRequired[int]
-                support_renewal: NotRequired[bool]
-            class PatchResult(TypedDict):
-                address: NotRequired[str]
-                car_number: NotRequired[str]
-                combined_payment: NotRequired[bool]
-                coverage_detail: str
-                coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
-                effective_time: str
-                end_renewal_time: NotRequired[str]
-                expired_time: str
-                first_period_amount: NotRequired[int]
-                free_insurance: bool
-                insurance_company_code: str
-                insurance_name: str
-                insured_name_list: list[str]
-                out_contract_code: str
-                out_insurance_no: str
-                payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
-                payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
-                period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
-                pet_name: NotRequired[str]
-                plan_id: str
-                policy_code: NotRequired[str]
-                policy_periods: list[int]
-                policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
-                policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
-                start_renewal_time: NotRequired[str]
-                subsequent_period_amount: NotRequired[int]
-                support_renewal: bool
+ class authorizations:
+  class PostBody(TypedDict):
+   appid: str
+   insurance_name: str
+   insurance_no: NotRequired[Any]
+   out_contract_code: str
+   out_insurance_no: str
+   payee_appid: NotRequired[str]
+   payee_mchid: NotRequired[str]
+   plan_id: str
+  class PostResult(TypedDict):
+   appid: NotRequired[str]
+   auth_id: NotRequired[Any]
+   auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_EXPIRED"] | str
+   insurance_name: str
+   out_contract_code: str
+   out_insurance_no: str
+   plan_id: str
+   user_auth_time: NotRequired[str]
+  class out_insurance_no:
+   class GetResult(TypedDict):
+    appid: str
+    auth_state: Literal["AUTH_STATE_INIT", "AUTH_STATE_PENDING", "AUTH_STATE_GRANTED", "AUTH_STATE_DENIED", "AUTH_STATE_EXPIRED"] | str
+    insurance_name: str
+    out_contract_code: str
+    out_insurance_no: str
+    plan_id: str
+    user_auth_time: NotRequired[str]
+ class policies:
+  class PostBody(TypedDict):
+   address: NotRequired[str]
+   appid: str
+   car_number: NotRequired[str]
+   combined_payment: NotRequired[bool]
+   coverage_detail: str
+   coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"]]
+   effective_time: str | datetime
+   end_renewal_time: NotRequired[str | datetime]
+   expired_time: str | datetime
+   first_period_amount: NotRequired[int]
+   free_insurance: bool
+   insurance_company_code: str
+   insurance_name: NotRequired[Any]
+   insured_name_list: list[Sensitive | str]
+   openid: str
+   out_contract_code: str
+   out_insurance_no: str
+   payee_appid: NotRequired[str]
+   payee_mchid: NotRequired[str]
+   payee_openid: NotRequired[str]
+   payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"]]
+   payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"]]
+   period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"]]
+   pet_name: NotRequired[str]
+   plan_id: str
+   policy_code: NotRequired[str]
+   policy_periods: list[int]
+   policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"]
+   policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"]
+   start_renewal_time: NotRequired[str | datetime]
+   subsequent_period_amount: NotRequired[int]
+   support_renewal: bool
+  class PostResult(TypedDict):
+   address: NotRequired[str]
+   car_number: NotRequired[str]
+   combined_payment: NotRequired[bool]
+   coverage_detail: str
+   coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
+   effective_time: str
+   end_renewal_time: NotRequired[str]
+   expired_time: str
+   first_period_amount: NotRequired[int]
+   free_insurance: bool
+   insurance_company_code: str
+   insurance_name: str
+   insured_name_list: list[str]
+   out_contract_code: str
+   out_insurance_no: str
+   payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
+   payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
+   period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
+   pet_name: NotRequired[str]
+   plan_id: str
+   policy_code: NotRequired[str]
+   policy_periods: list[int]
+   policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
+   policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
+   start_renewal_time: NotRequired[str]
+   subsequent_period_amount: NotRequired[int]
+   support_renewal: bool
+  class out_insurance_no:
+   class GetResult(TypedDict):
+    address: NotRequired[str]
+    car_number: NotRequired[str]
+    combined_payment: NotRequired[bool]
+    coverage_detail: str
+    coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
+    effective_time: str
+    end_renewal_time: NotRequired[str]
+    expired_time: str
+    first_period_amount: NotRequired[int]
+    free_insurance: bool
+    insurance_company_code: str
+    insurance_name: str
+    insured_name_list: list[str]
+    out_contract_code: str
+    out_insurance_no: str
+    payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
+    payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
+    period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
+    pet_name: NotRequired[str]
+    plan_id: str
+    policy_code: NotRequired[str]
+    policy_periods: list[int]
+    policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
+    policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
+    start_renewal_time: NotRequired[str]
+    subsequent_period_amount: NotRequired[int]
+    support_renewal: bool
+   class PatchBody(TypedDict):
+    address: NotRequired[str]
+    car_number: NotRequired[str]
+    combined_payment: NotRequired[bool]
+    coverage_detail: NotRequired[str]
+    coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"]]
+    effective_time: NotRequired[str | datetime]
+    end_renewal_time: NotRequired[str | datetime]
+    expired_time: NotRequired[str | datetime]
+    first_period_amount: NotRequired[int]
+    free_insurance: NotRequired[bool]
+    insurance_name: NotRequired[str]
+    insured_name_list: NotRequired[list[Sensitive | str]]
+    out_contract_code: NotRequired[str]
+    payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"]]
+    payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"]]
+    period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"]]
+    pet_name: NotRequired[str]
+    plan_id: NotRequired[str]
+    policy_code: NotRequired[str]
+    policy_periods: NotRequired[list[int]]
+    policy_state: NotRequired[Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"]]
+    policy_type: NotRequired[Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"]]
+    start_renewal_time: NotRequired[str | datetime]
+    subsequent_period_amount: NotRequired[int]
+    support_renewal: NotRequired[bool]
+   class PatchResult(TypedDict):
+    address: NotRequired[str]
+    car_number: NotRequired[str]
+    combined_payment: NotRequired[bool]
+    coverage_detail: str
+    coverage_term_type: NotRequired[Literal["COVERAGE_TERM_TYPE_FIXED_DATE", "COVERAGE_TERM_TYPE_LIFETIME"] | str]
+    effective_time: str
+    end_renewal_time: NotRequired[str]
+    expired_time: str
+    first_period_amount: NotRequired[int]
+    free_insurance: bool
+    insurance_company_code: str
+    insurance_name: str
+    insured_name_list: list[str]
+    out_contract_code: str
+    out_insurance_no: str
+    payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"] | str]
+    payment_period: NotRequired[Literal["PAYMENT_PERIOD_DAY", "PAYMENT_PERIOD_WEEK", "PAYMENT_PERIOD_BIWEEKLY", "PAYMENT_PERIOD_MONTH", "PAYMENT_PERIOD_QUARTER", "PAYMENT_PERIOD_HALF_YEAR", "PAYMENT_PERIOD_YEAR"] | str]
+    period_premium_mode: NotRequired[Literal["PERIOD_PREMIUM_MODE_EQUAL", "PERIOD_PREMIUM_MODE_FIRST_DIFF", "PERIOD_PREMIUM_MODE_MULTI_DIFF"] | str]
+    pet_name: NotRequired[str]
+    plan_id: str
+    policy_code: NotRequired[str]
+    policy_periods: list[int]
+    policy_state: Literal["POLICY_STATE_ISSUING", "POLICY_STATE_APPROVED", "POLICY_STATE_DECLINED", "POLICY_STATE_INACTIVE"] | str
+    policy_type: Literal["POLICY_TYPE_OTHER", "POLICY_TYPE_MEDICAL", "POLICY_TYPE_ACCIDENT", "POLICY_TYPE_CRITICAL", "POLICY_TYPE_CAR", "POLICY_TYPE_LIFE", "POLICY_TYPE_PROPERTY", "POLICY_TYPE_PET", "POLICY_TYPE_ANNUITY"] | str
+    start_renewal_time: NotRequired[str]
+    subsequent_period_amount: NotRequired[int]
+    support_renewal: bool

@@ -5,47 +5,47 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class device_inspections:
-    class device_sn:
-        class GetResult(TypedDict):
-            app_version: str
-            bluetooth_mac: str
-            camera_sn: str
-            device_sn: str
-            errors: NotRequired[list[str]]
-            imei: str
-            inspect_time: str
-            result: Literal["SUCCESS", "WARN", "FAIL"] | str
-            warnings: NotRequired[list[str]]
-            wired_mac: str
-            wireless_mac: str
+ class device_sn:
+  class GetResult(TypedDict):
+   app_version: str
+   bluetooth_mac: str
+   camera_sn: str
+   device_sn: str
+   errors: NotRequired[list[str]]
+   imei: str
+   inspect_time: str
+   result: Literal["SUCCESS", "WARN", "FAIL"] | str
+   warnings: NotRequired[list[str]]
+   wired_mac: str
+   wireless_mac: str
 class devices:
-    class GetQuery(TypedDict):
-        limit: int
-        offset: int
-    class GetResult(TypedDict):
-        data: "list[devices.GetResultData]"
-        limit: int
-        links: "devices.GetResultLinks"
-        offset: int
-        total_count: int
-    class GetResultData(TypedDict):
-        activation_status: NotRequired[Literal["ACTIVATED", "INACTIVATED"] | str]
-        activation_time: NotRequired[str]
-        app_scene: NotRequired[str]
-        app_scene_code: NotRequired[str]
-        camera_sn: NotRequired[str]
-        device_category: NotRequired[str]
-        device_category_code: NotRequired[str]
-        device_class: NotRequired[str]
-        device_class_code: NotRequired[str]
-        device_model: NotRequired[str]
-        device_sn: NotRequired[str]
-        mchid: NotRequired[str]
-        merchant_shortname: NotRequired[str]
-        operating_system: NotRequired[str]
-        sub_mchid: NotRequired[str]
-        sub_merchant_shortname: NotRequired[str]
-    class GetResultLinks(TypedDict):
-        next: NotRequired[str]
-        prev: NotRequired[str]
-        self: NotRequired[str]
+ class GetQuery(TypedDict):
+  limit: int
+  offset: int
+ class GetResult(TypedDict):
+  data: "list[devices.GetResultData]"
+  limit: int
+  links: "devices.GetResultLinks"
+  offset: int
+  total_count: int
+ class GetResultData(TypedDict):
+  activation_status: NotRequired[Literal["ACTIVATED", "INACTIVATED"] | str]
+  activation_time: NotRequired[str]
+  app_scene: NotRequired[str]
+  app_scene_code: NotRequired[str]
+  camera_sn: NotRequired[str]
+  device_category: NotRequired[str]
+  device_category_code: NotRequired[str]
+  device_class: NotRequired[str]
+  device_class_code: NotRequired[str]
+  device_model: NotRequired[str]
+  device_sn: NotRequired[str]
+  mchid: NotRequired[str]
+  merchant_shortname: NotRequired[str]
+  operating_system: NotRequired[str]
+  sub_mchid: NotRequired[str]
+  sub_merchant_shortname: NotRequired[str]
+ class GetResultLinks(TypedDict):
+  next: NotRequired[str]
+  prev: NotRequired[str]
+  self: NotRequired[str]

@@ -5,66 +5,66 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class mch_manage_records:
-    class manage_record_id:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-        class GetResult(TypedDict):
-            allow_submit: NotRequired[bool]
-            approve_time: NotRequired[str]
-            forbid_submit_reason: NotRequired[str]
-            limit_ability: NotRequired[str]
-            manage_reason: NotRequired[str]
-            manage_record_id: NotRequired[str]
-            manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str]
-            manage_record_type: NotRequired[Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"] | str]
-            manage_time: NotRequired[str]
-            recover_reason: NotRequired[Literal["MERCHANT_SUBMIT_RECOVER", "MERCHANT_OPERATE_RECOVER", "PLATFORM_AUTO_RECOVER"] | str]
-            recover_time: NotRequired[str]
-            recover_way: NotRequired[Literal["SUBMIT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "MODIFY_ORGANIZATION_INFORMATION", "OTHER"] | str]
-            reject_reason: NotRequired[str]
-            requested_item_info: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            submit_end_time: NotRequired[str]
-            submit_start_time: NotRequired[str]
-        class mch_manage_submissions:
-            class PostBody(TypedDict):
-                sub_mchid: str
-                submit_data: str
-            class PostResult(TypedDict):
-                manage_submission_id: NotRequired[str]
-    class sub_mchid:
-        class sub_mchid:
-            class GetQuery(TypedDict):
-                limit: int
-                manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"]]
-                manage_record_type: Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"]
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                data: NotRequired["list[mch_manage_records.sub_mchid.sub_mchid.GetResultData]"]
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-                total_count: NotRequired[int]
-            class GetResultData(TypedDict):
-                allow_submit: NotRequired[bool]
-                approve_time: NotRequired[str]
-                forbid_submit_reason: NotRequired[str]
-                limit_ability: NotRequired[str]
-                manage_reason: NotRequired[str]
-                manage_record_id: NotRequired[str]
-                manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str]
-                manage_record_type: NotRequired[Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"] | str]
-                manage_time: NotRequired[str]
-                recover_reason: NotRequired[Literal["MERCHANT_SUBMIT_RECOVER", "MERCHANT_OPERATE_RECOVER", "PLATFORM_AUTO_RECOVER"] | str]
-                recover_time: NotRequired[str]
-                recover_way: NotRequired[Literal["SUBMIT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "MODIFY_ORGANIZATION_INFORMATION", "OTHER"] | str]
-                reject_reason: NotRequired[str]
-                requested_item_info: NotRequired[str]
-                sub_mchid: NotRequired[str]
-                submit_end_time: NotRequired[str]
-                submit_start_time: NotRequired[str]
+ class manage_record_id:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+  class GetResult(TypedDict):
+   allow_submit: NotRequired[bool]
+   approve_time: NotRequired[str]
+   forbid_submit_reason: NotRequired[str]
+   limit_ability: NotRequired[str]
+   manage_reason: NotRequired[str]
+   manage_record_id: NotRequired[str]
+   manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str]
+   manage_record_type: NotRequired[Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"] | str]
+   manage_time: NotRequired[str]
+   recover_reason: NotRequired[Literal["MERCHANT_SUBMIT_RECOVER", "MERCHANT_OPERATE_RECOVER", "PLATFORM_AUTO_RECOVER"] | str]
+   recover_time: NotRequired[str]
+   recover_way: NotRequired[Literal["SUBMIT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "MODIFY_ORGANIZATION_INFORMATION", "OTHER"] | str]
+   reject_reason: NotRequired[str]
+   requested_item_info: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   submit_end_time: NotRequired[str]
+   submit_start_time: NotRequired[str]
+  class mch_manage_submissions:
+   class PostBody(TypedDict):
+    sub_mchid: str
+    submit_data: str
+   class PostResult(TypedDict):
+    manage_submission_id: NotRequired[str]
+ class sub_mchid:
+  class sub_mchid:
+   class GetQuery(TypedDict):
+    limit: int
+    manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"]]
+    manage_record_type: Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"]
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    data: NotRequired["list[mch_manage_records.sub_mchid.sub_mchid.GetResultData]"]
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    total_count: NotRequired[int]
+   class GetResultData(TypedDict):
+    allow_submit: NotRequired[bool]
+    approve_time: NotRequired[str]
+    forbid_submit_reason: NotRequired[str]
+    limit_ability: NotRequired[str]
+    manage_reason: NotRequired[str]
+    manage_record_id: NotRequired[str]
+    manage_record_state: NotRequired[Literal["PENDING", "SUBMITTED", "EXPIRED", "UNDER_REVIEW", "RECOVERED", "REJECTED"] | str]
+    manage_record_type: NotRequired[Literal["FUNCTIONAL_LIMIT_RECORD", "INVESTIGATE_RECORD"] | str]
+    manage_time: NotRequired[str]
+    recover_reason: NotRequired[Literal["MERCHANT_SUBMIT_RECOVER", "MERCHANT_OPERATE_RECOVER", "PLATFORM_AUTO_RECOVER"] | str]
+    recover_time: NotRequired[str]
+    recover_way: NotRequired[Literal["SUBMIT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "MODIFY_ORGANIZATION_INFORMATION", "OTHER"] | str]
+    reject_reason: NotRequired[str]
+    requested_item_info: NotRequired[str]
+    sub_mchid: NotRequired[str]
+    submit_end_time: NotRequired[str]
+    submit_start_time: NotRequired[str]
 class submission_files:
-    class sub_mchid:
-        class sub_mchid:
-            class upload:
-                class PostResult(TypedDict):
-                    file_id: str
+ class sub_mchid:
+  class sub_mchid:
+   class upload:
+    class PostResult(TypedDict):
+     file_id: str

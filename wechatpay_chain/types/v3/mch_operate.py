@@ -6,59 +6,59 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class risk:
-    class withdrawl_apply:
-        class PostBody(TypedDict):
-            additional_materials: NotRequired["risk.withdrawl_apply.PostBodyAdditionalMaterials"]
-            amount: int
-            out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT"]
-            out_request_no: str
-            payee_info: "risk.withdrawl_apply.PostBodyPayeeInfo"
-            payee_mchid: NotRequired[str]
-            payee_type: Literal["CONTRIBUTION_MERCHANT", "SERVICE_PROVIDER_MERCHANT", "OTHER_MERCHANT", "INDIVIDUAL"]
-            proof_media_list: NotRequired["risk.withdrawl_apply.PostBodyProofMediaList"]
-            remark: NotRequired[str]
-            sub_mchid: str
-        class PostBodyAdditionalMaterials(TypedDict):
-            additional_media: NotRequired[list[str]]
-        class PostBodyPayeeInfo(TypedDict):
-            account_type: Literal["ACCOUNT_TYPE_CORPORATE", "ACCOUNT_TYPE_PERSONAL"]
-            bank_account_info: NotRequired["risk.withdrawl_apply.PostBodyPayeeInfoBankAccountInfo"]
-            identity_info: NotRequired["risk.withdrawl_apply.PostBodyPayeeInfoIdentityInfo"]
-        class PostBodyPayeeInfoBankAccountInfo(TypedDict):
-            account_bank: str
-            account_name: Sensitive | str
-            account_number: Sensitive | str
-            bank_branch_id: NotRequired[str]
-            bank_name: NotRequired[str]
-        class PostBodyPayeeInfoIdentityInfo(TypedDict):
-            id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-            identification_name: Sensitive | str
-            identification_no: Sensitive | str
-        class PostBodyProofMediaList(TypedDict):
-            proof_payee_media: NotRequired["list[risk.withdrawl_apply.PostBodyProofMediaListProofPayeeMedia]"]
-        class PostBodyProofMediaListProofPayeeMedia(TypedDict):
-            proof_media: str
-            proof_media_type: Literal["BASIC_TRANSACTION_INFORMATION", "LEGAL_ID_CARD", "ID_CARD", "BUSINESS_LICENSE_PHOTO", "PAYEE_ID_CARD", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_6", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_7", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_8"]
-        class PostResult(TypedDict):
-            applyment_id: NotRequired[str]
-            out_request_no: NotRequired[str]
-        class applyment_id:
-            class applyment_id:
-                class GetResult(TypedDict):
-                    withdrawl_apply: "risk.withdrawl_apply.applyment_id.applyment_id.GetResultWithdrawlApply"
-                class GetResultWithdrawlApply(TypedDict):
-                    applyment_id: str
-                    fail_reason: NotRequired[str]
-                    modify_time: NotRequired[str]
-                    out_request_no: str
-                    state: str
-        class out_request_no:
-            class out_request_no:
-                class GetResult(TypedDict):
-                    withdrawl_apply: "risk.withdrawl_apply.out_request_no.out_request_no.GetResultWithdrawlApply"
-                class GetResultWithdrawlApply(TypedDict):
-                    applyment_id: str
-                    fail_reason: NotRequired[str]
-                    modify_time: NotRequired[str]
-                    out_request_no: str
-                    state: str
+ class withdrawl_apply:
+  class PostBody(TypedDict):
+   additional_materials: NotRequired["risk.withdrawl_apply.PostBodyAdditionalMaterials"]
+   amount: int
+   out_account_type: Literal["BASIC_ACCOUNT", "OPERATE_ACCOUNT", "MARGIN_ACCOUNT"]
+   out_request_no: str
+   payee_info: "risk.withdrawl_apply.PostBodyPayeeInfo"
+   payee_mchid: NotRequired[str]
+   payee_type: Literal["CONTRIBUTION_MERCHANT", "SERVICE_PROVIDER_MERCHANT", "OTHER_MERCHANT", "INDIVIDUAL"]
+   proof_media_list: NotRequired["risk.withdrawl_apply.PostBodyProofMediaList"]
+   remark: NotRequired[str]
+   sub_mchid: str
+  class PostBodyAdditionalMaterials(TypedDict):
+   additional_media: NotRequired[list[str]]
+  class PostBodyPayeeInfo(TypedDict):
+   account_type: Literal["ACCOUNT_TYPE_CORPORATE", "ACCOUNT_TYPE_PERSONAL"]
+   bank_account_info: NotRequired["risk.withdrawl_apply.PostBodyPayeeInfoBankAccountInfo"]
+   identity_info: NotRequired["risk.withdrawl_apply.PostBodyPayeeInfoIdentityInfo"]
+  class PostBodyPayeeInfoBankAccountInfo(TypedDict):
+   account_bank: str
+   account_name: Sensitive | str
+   account_number: Sensitive | str
+   bank_branch_id: NotRequired[str]
+   bank_name: NotRequired[str]
+  class PostBodyPayeeInfoIdentityInfo(TypedDict):
+   id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+   identification_name: Sensitive | str
+   identification_no: Sensitive | str
+  class PostBodyProofMediaList(TypedDict):
+   proof_payee_media: NotRequired["list[risk.withdrawl_apply.PostBodyProofMediaListProofPayeeMedia]"]
+  class PostBodyProofMediaListProofPayeeMedia(TypedDict):
+   proof_media: str
+   proof_media_type: Literal["BASIC_TRANSACTION_INFORMATION", "LEGAL_ID_CARD", "ID_CARD", "BUSINESS_LICENSE_PHOTO", "PAYEE_ID_CARD", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_6", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_7", "WECHAT_PAY_WITHDRAWAL_APPLICATION_TYPE_8"]
+  class PostResult(TypedDict):
+   applyment_id: NotRequired[str]
+   out_request_no: NotRequired[str]
+  class applyment_id:
+   class applyment_id:
+    class GetResult(TypedDict):
+     withdrawl_apply: "risk.withdrawl_apply.applyment_id.applyment_id.GetResultWithdrawlApply"
+    class GetResultWithdrawlApply(TypedDict):
+     applyment_id: str
+     fail_reason: NotRequired[str]
+     modify_time: NotRequired[str]
+     out_request_no: str
+     state: str
+  class out_request_no:
+   class out_request_no:
+    class GetResult(TypedDict):
+     withdrawl_apply: "risk.withdrawl_apply.out_request_no.out_request_no.GetResultWithdrawlApply"
+    class GetResultWithdrawlApply(TypedDict):
+     applyment_id: str
+     fail_reason: NotRequired[str]
+     modify_time: NotRequired[str]
+     out_request_no: str
+     state: str

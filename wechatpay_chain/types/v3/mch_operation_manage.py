@@ -5,51 +5,51 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class enhanced_due_diligence:
-    class due_diligence_id:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-        class GetResult(TypedDict):
-            complete_time: NotRequired[str]
-            deadline_time: str
-            due_diligence_id: str
-            due_diligence_state: Literal["DUE_DILIGENCE_STATE_COLLECTING", "DUE_DILIGENCE_STATE_AUDITING", "DUE_DILIGENCE_STATE_REJECTED", "DUE_DILIGENCE_STATE_EXPIRED", "DUE_DILIGENCE_STATE_CANCELLED", "DUE_DILIGENCE_STATE_FINISHED"] | str
-            reject_reason: NotRequired[str]
-            reject_time: NotRequired[str]
-            sub_mchid: str
-            submission_data: NotRequired[str]
-            submission_template: NotRequired[str]
-            submit_time: NotRequired[str]
-            terminal_time: NotRequired[str]
-        class submit:
-            class PostBody(TypedDict):
-                sub_mchid: str
-                submit_data: NotRequired[str]
-            class PostResult(TypedDict):
-                due_diligence_state: NotRequired[Literal["DUE_DILIGENCE_STATE_COLLECTING", "DUE_DILIGENCE_STATE_AUDITING", "DUE_DILIGENCE_STATE_REJECTED", "DUE_DILIGENCE_STATE_EXPIRED", "DUE_DILIGENCE_STATE_CANCELLED", "DUE_DILIGENCE_STATE_FINISHED"] | str]
-                submission_data: NotRequired[str]
-                submission_template: NotRequired[str]
-                submit_time: NotRequired[str]
-        class upload:
-            class PostResult(TypedDict):
-                file_id: str
+ class due_diligence_id:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+  class GetResult(TypedDict):
+   complete_time: NotRequired[str]
+   deadline_time: str
+   due_diligence_id: str
+   due_diligence_state: Literal["DUE_DILIGENCE_STATE_COLLECTING", "DUE_DILIGENCE_STATE_AUDITING", "DUE_DILIGENCE_STATE_REJECTED", "DUE_DILIGENCE_STATE_EXPIRED", "DUE_DILIGENCE_STATE_CANCELLED", "DUE_DILIGENCE_STATE_FINISHED"] | str
+   reject_reason: NotRequired[str]
+   reject_time: NotRequired[str]
+   sub_mchid: str
+   submission_data: NotRequired[str]
+   submission_template: NotRequired[str]
+   submit_time: NotRequired[str]
+   terminal_time: NotRequired[str]
+  class submit:
+   class PostBody(TypedDict):
+    sub_mchid: str
+    submit_data: NotRequired[str]
+   class PostResult(TypedDict):
+    due_diligence_state: NotRequired[Literal["DUE_DILIGENCE_STATE_COLLECTING", "DUE_DILIGENCE_STATE_AUDITING", "DUE_DILIGENCE_STATE_REJECTED", "DUE_DILIGENCE_STATE_EXPIRED", "DUE_DILIGENCE_STATE_CANCELLED", "DUE_DILIGENCE_STATE_FINISHED"] | str]
+    submission_data: NotRequired[str]
+    submission_template: NotRequired[str]
+    submit_time: NotRequired[str]
+  class upload:
+   class PostResult(TypedDict):
+    file_id: str
 class merchant_limitations:
-    class sub_mchid:
-        class sub_mchid:
-            class GetResult(TypedDict):
-                limited_functions: NotRequired[list[Literal["NO_TRANSACTION_AND_RECHARGE", "NO_PAYMENT", "NO_WITHDRAWAL", "NO_REFUND", "NO_TRANSACTION", "NO_PROFIT_SHARING", "NO_PAYMENT_POINT_COMPLETE_ORDER"] | str]]
-                mchid: str
-                other_limited_functions: NotRequired[str]
-                recovery_specifications: NotRequired["list[merchant_limitations.sub_mchid.sub_mchid.GetResultRecoverySpecifications]"]
-            class GetResultRecoverySpecifications(TypedDict):
-                limitation_action_type: NotRequired[Literal["LIMIT_ACTION_TYPE_IMMEDIATE_CONTROL", "LIMIT_ACTION_TYPE_DELAY_CONTROL"] | str]
-                limitation_case_id: NotRequired[str]
-                limitation_date: NotRequired[str]
-                limitation_reason: NotRequired[str]
-                limitation_reason_describe: NotRequired[str]
-                limitation_reason_type: NotRequired[Literal["LICENSE_ABNORMAL", "NO_TRADE", "SETTLE_ACCOUNT_ABNORMAL", "RISK_ABNORMAL", "OTHER", "INSPECT_ABNORMAL", "INVALID_REPRESENTATIVE_INFORMATION", "INVALID_BUSINESS_STATUS", "INVALID_BUSINESS_LICENSE", "INVALID_BENEFICIARY_INFORMATION"] | str]
-                limitation_start_date: NotRequired[str]
-                other_relate_limitations: NotRequired[str]
-                recover_help_url: NotRequired[str]
-                recover_way: NotRequired[Literal["IRRECOVERABLE", "MODIFY_SUBJECT_INFORMATION", "MODIFY_SETTLE_ACCOUNT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "SUBMIT_OFFLINE_BUSINESS_SCENARIO_INFORMATION", "SUBMIT_INFORMATION_FOR_APPEAL", "RESOLVE_TRANSACTION_DISPUTES", "MODIFY_ADMINISTRATOR_INFORMATION", "CALL_CUSTOMER_SERVICE_AT_95017", "UPDATE_BUSINESS_SCENARIO_INFORMATION", "SUBMIT_CDD_INFORMATION", "WAITING_FOR_PLATFORM_REVIEW", "SUBMIT_UBO_INFORMATION", "SIGN_ANTI_FRAUD_PLEDGE_AND_VERIFY_FACE", "CONTACT_APPROPRIATE_AUTHORITY_FOR_CONSULTATION", "MODIFY_ABBREVIATION_INFORMATION", "CONFIRM_BUSINESS_TYPE", "SUBMIT_ONLINE_BUSINESS_SCENARIO_INFORMATION", "CONTACT_SERVICE_PROVIDER"] | str]
-                recover_way_param: NotRequired[str]
-                relate_limitations: NotRequired[list[Literal["NO_TRANSACTION_AND_RECHARGE", "NO_PAYMENT", "NO_WITHDRAWAL", "NO_REFUND", "NO_TRANSACTION", "NO_PROFIT_SHARING", "NO_PAYMENT_POINT_COMPLETE_ORDER"] | str]]
+ class sub_mchid:
+  class sub_mchid:
+   class GetResult(TypedDict):
+    limited_functions: NotRequired[list[Literal["NO_TRANSACTION_AND_RECHARGE", "NO_PAYMENT", "NO_WITHDRAWAL", "NO_REFUND", "NO_TRANSACTION", "NO_PROFIT_SHARING", "NO_PAYMENT_POINT_COMPLETE_ORDER"] | str]]
+    mchid: str
+    other_limited_functions: NotRequired[str]
+    recovery_specifications: NotRequired["list[merchant_limitations.sub_mchid.sub_mchid.GetResultRecoverySpecifications]"]
+   class GetResultRecoverySpecifications(TypedDict):
+    limitation_action_type: NotRequired[Literal["LIMIT_ACTION_TYPE_IMMEDIATE_CONTROL", "LIMIT_ACTION_TYPE_DELAY_CONTROL"] | str]
+    limitation_case_id: NotRequired[str]
+    limitation_date: NotRequired[str]
+    limitation_reason: NotRequired[str]
+    limitation_reason_describe: NotRequired[str]
+    limitation_reason_type: NotRequired[Literal["LICENSE_ABNORMAL", "NO_TRADE", "SETTLE_ACCOUNT_ABNORMAL", "RISK_ABNORMAL", "OTHER", "INSPECT_ABNORMAL", "INVALID_REPRESENTATIVE_INFORMATION", "INVALID_BUSINESS_STATUS", "INVALID_BUSINESS_LICENSE", "INVALID_BENEFICIARY_INFORMATION"] | str]
+    limitation_start_date: NotRequired[str]
+    other_relate_limitations: NotRequired[str]
+    recover_help_url: NotRequired[str]
+    recover_way: NotRequired[Literal["IRRECOVERABLE", "MODIFY_SUBJECT_INFORMATION", "MODIFY_SETTLE_ACCOUNT_INFORMATION", "VERIFY_INACTIVE_MERCHANT_IDENTITY", "SUBMIT_OFFLINE_BUSINESS_SCENARIO_INFORMATION", "SUBMIT_INFORMATION_FOR_APPEAL", "RESOLVE_TRANSACTION_DISPUTES", "MODIFY_ADMINISTRATOR_INFORMATION", "CALL_CUSTOMER_SERVICE_AT_95017", "UPDATE_BUSINESS_SCENARIO_INFORMATION", "SUBMIT_CDD_INFORMATION", "WAITING_FOR_PLATFORM_REVIEW", "SUBMIT_UBO_INFORMATION", "SIGN_ANTI_FRAUD_PLEDGE_AND_VERIFY_FACE", "CONTACT_APPROPRIATE_AUTHORITY_FOR_CONSULTATION", "MODIFY_ABBREVIATION_INFORMATION", "CONFIRM_BUSINESS_TYPE", "SUBMIT_ONLINE_BUSINESS_SCENARIO_INFORMATION", "CONTACT_SERVICE_PROVIDER"] | str]
+    recover_way_param: NotRequired[str]
+    relate_limitations: NotRequired[list[Literal["NO_TRANSACTION_AND_RECHARGE", "NO_PAYMENT", "NO_WITHDRAWAL", "NO_REFUND", "NO_TRANSACTION", "NO_PROFIT_SHARING", "NO_PAYMENT_POINT_COMPLETE_ORDER"] | str]]

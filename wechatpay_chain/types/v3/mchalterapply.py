@@ -7,168 +7,168 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class mchcontactalterapplyment:
-    class PostBody(TypedDict):
-        contact_info: NotRequired["mchcontactalterapplyment.PostBodyContactInfo"]
-        finance_institution: NotRequired[Any]
-        legal_person_info: NotRequired[Any]
-        merchant_code: str
-        out_request_no: str
-    class PostBodyContactInfo(TypedDict):
-        business_authorization_letter: NotRequired[str]
-        contact_id_card_number: Sensitive | str
-        contact_id_doc_copy: str
-        contact_id_doc_copy_back: NotRequired[str]
-        contact_id_doc_period_begin: str | date
-        contact_id_doc_period_end: str | date
-        contact_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-        contact_name: Sensitive | str
-        mobile_phone: Sensitive | str
-    class PostResult(TypedDict):
-        apply_id: NotRequired[str]
-    class apply_id:
-        class GetResult(TypedDict):
-            apply_id: str
-            audit_reject_detail: NotRequired["list[mchcontactalterapplyment.apply_id.GetResultAuditRejectDetail]"]
-            audit_reject_reason: NotRequired[str]
-            merchant_code: str
-            out_request_no: str
-            state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-        class GetResultAuditRejectDetail(TypedDict):
-            param_name: NotRequired[str]
-            reject_reason: NotRequired[str]
-        class revoke:
-            class PostResult(TypedDict):
-                apply_id: NotRequired[str]
-                state: NotRequired[Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str]
-    class merchant:
-        class merchant_code:
-            class out_request_no:
-                class out_request_no:
-                    class GetResult(TypedDict):
-                        apply_id: str
-                        audit_reject_detail: NotRequired["list[mchcontactalterapplyment.merchant.merchant_code.out_request_no.out_request_no.GetResultAuditRejectDetail]"]
-                        audit_reject_reason: NotRequired[str]
-                        merchant_code: str
-                        out_request_no: str
-                        state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                    class GetResultAuditRejectDetail(TypedDict):
-                        param_name: NotRequired[str]
-                        reject_reason: NotRequired[str]
+ class PostBody(TypedDict):
+  contact_info: NotRequired["mchcontactalterapplyment.PostBodyContactInfo"]
+  finance_institution: NotRequired[Any]
+  legal_person_info: NotRequired[Any]
+  merchant_code: str
+  out_request_no: str
+ class PostBodyContactInfo(TypedDict):
+  business_authorization_letter: NotRequired[str]
+  contact_id_card_number: Sensitive | str
+  contact_id_doc_copy: str
+  contact_id_doc_copy_back: NotRequired[str]
+  contact_id_doc_period_begin: str | date
+  contact_id_doc_period_end: str | date
+  contact_id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+  contact_name: Sensitive | str
+  mobile_phone: Sensitive | str
+ class PostResult(TypedDict):
+  apply_id: NotRequired[str]
+ class apply_id:
+  class GetResult(TypedDict):
+   apply_id: str
+   audit_reject_detail: NotRequired["list[mchcontactalterapplyment.apply_id.GetResultAuditRejectDetail]"]
+   audit_reject_reason: NotRequired[str]
+   merchant_code: str
+   out_request_no: str
+   state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+  class GetResultAuditRejectDetail(TypedDict):
+   param_name: NotRequired[str]
+   reject_reason: NotRequired[str]
+  class revoke:
+   class PostResult(TypedDict):
+    apply_id: NotRequired[str]
+    state: NotRequired[Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str]
+ class merchant:
+  class merchant_code:
+   class out_request_no:
+    class out_request_no:
+     class GetResult(TypedDict):
+      apply_id: str
+      audit_reject_detail: NotRequired["list[mchcontactalterapplyment.merchant.merchant_code.out_request_no.out_request_no.GetResultAuditRejectDetail]"]
+      audit_reject_reason: NotRequired[str]
+      merchant_code: str
+      out_request_no: str
+      state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+     class GetResultAuditRejectDetail(TypedDict):
+      param_name: NotRequired[str]
+      reject_reason: NotRequired[str]
 class mchsubjectalterapplyment:
-    class PostBody(TypedDict):
-        addition: NotRequired["mchsubjectalterapplyment.PostBodyAddition"]
-        alter_scope: NotRequired[Literal["ALTER_SCOPE_FULL", "ALTER_SCOPE_BUSINESS_CERT", "ALTER_SCOPE_UBO"]]
-        business_license_info: NotRequired["mchsubjectalterapplyment.PostBodyBusinessLicenseInfo"]
-        certificate_info: NotRequired["mchsubjectalterapplyment.PostBodyCertificateInfo"]
-        finance_institution: NotRequired[bool]
-        finance_institution_info: NotRequired["mchsubjectalterapplyment.PostBodyFinanceInstitutionInfo"]
-        legal_person_info: NotRequired["mchsubjectalterapplyment.PostBodyLegalPersonInfo"]
-        merchant_code: str
-        organization_type: Literal["SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS_CLONED", "SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_MICRO"]
-        out_request_no: str
-        ubo_info_list: NotRequired["list[mchsubjectalterapplyment.PostBodyUboInfoList]"]
-    class PostBodyAddition(TypedDict):
-        agency_prove: NotRequired[list[str]]
-        bank_openaccount_license: NotRequired[list[str]]
-        legal_other_prove: NotRequired[list[str]]
-        openaccount_approval: NotRequired[list[str]]
-        ubo_prove: NotRequired[list[str]]
-    class PostBodyBusinessLicenseInfo(TypedDict):
-        company_address: NotRequired[str]
-        legal_person: str
-        license_copy: str
-        license_number: str
-        license_period_begin: NotRequired[str | date]
-        license_period_end: NotRequired[str | date]
-        merchant_name: str
-    class PostBodyCertificateInfo(TypedDict):
-        cert_copy: str
-        cert_number: str
-        cert_period_begin: str | date
-        cert_period_end: str | date
-        cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400"]
-        company_address: str
-        legal_person: str
-        merchant_name: str
-    class PostBodyFinanceInstitutionInfo(TypedDict):
-        finance_license_pics: list[str]
-        finance_type: Literal["FINANCE_TYPE_BANK_AGENT", "FINANCE_TYPE_PAYMENT_AGENT", "FINANCE_TYPE_INSURANCE", "FINANCE_TYPE_TRADE_AND_SETTLE", "FINANCE_TYPE_OTHER"]
-    class PostBodyLegalPersonInfo(TypedDict):
-        as_ubo: NotRequired[bool]
-        authorize_letter_copy: NotRequired[str]
-        card_address: NotRequired[Sensitive | str]
-        card_back: NotRequired[str]
-        card_front: NotRequired[str]
-        card_name: NotRequired[Sensitive | str]
-        card_number: NotRequired[Sensitive | str]
-        card_period_begin: NotRequired[str | date]
-        card_period_end: NotRequired[str | date]
-        id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
-        id_holder_type: Literal["LEGAL", "SUPER"]
-    class PostBodyUboInfoList(TypedDict):
-        card_address: Sensitive | str
-        card_back: NotRequired[str]
-        card_front: str
-        card_name: Sensitive | str
-        card_number: Sensitive | str
-        card_period_begin: str | date
-        card_period_end: str | date
-        id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
-    class PostResult(TypedDict):
-        apply_id: NotRequired[str]
-    class apply_id:
-        class GetResult(TypedDict):
-            apply_id: str
-            audit_reject_detail: NotRequired["list[mchsubjectalterapplyment.apply_id.GetResultAuditRejectDetail]"]
-            audit_reject_reason: NotRequired[str]
-            merchant_code: str
-            out_request_no: str
-            state: Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED", "APPLYMENT_STATE_EDITTING"] | str
-        class GetResultAuditRejectDetail(TypedDict):
-            param_name: NotRequired[str]
-            reject_reason: NotRequired[str]
-        class revoke:
-            class PostResult(TypedDict):
-                result: Literal["SUCCESS", "FAIL"] | str
-    class merchant:
-        class merchant_code:
-            class out_request_no:
-                class out_request_no:
-                    class GetResult(TypedDict):
-                        apply_id: str
-                        audit_reject_detail: NotRequired["list[mchsubjectalterapplyment.merchant.merchant_code.out_request_no.out_request_no.GetResultAuditRejectDetail]"]
-                        audit_reject_reason: NotRequired[str]
-                        merchant_code: str
-                        out_request_no: str
-                        state: Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED", "APPLYMENT_STATE_EDITTING"] | str
-                    class GetResultAuditRejectDetail(TypedDict):
-                        param_name: NotRequired[str]
-                        reject_reason: NotRequired[str]
+ class PostBody(TypedDict):
+  addition: NotRequired["mchsubjectalterapplyment.PostBodyAddition"]
+  alter_scope: NotRequired[Literal["ALTER_SCOPE_FULL", "ALTER_SCOPE_BUSINESS_CERT", "ALTER_SCOPE_UBO"]]
+  business_license_info: NotRequired["mchsubjectalterapplyment.PostBodyBusinessLicenseInfo"]
+  certificate_info: NotRequired["mchsubjectalterapplyment.PostBodyCertificateInfo"]
+  finance_institution: NotRequired[bool]
+  finance_institution_info: NotRequired["mchsubjectalterapplyment.PostBodyFinanceInstitutionInfo"]
+  legal_person_info: NotRequired["mchsubjectalterapplyment.PostBodyLegalPersonInfo"]
+  merchant_code: str
+  organization_type: Literal["SUBJECT_TYPE_ENTERPRISE", "SUBJECT_TYPE_INSTITUTIONS_CLONED", "SUBJECT_TYPE_INDIVIDUAL", "SUBJECT_TYPE_OTHERS", "SUBJECT_TYPE_GOVERNMENT", "SUBJECT_TYPE_MICRO"]
+  out_request_no: str
+  ubo_info_list: NotRequired["list[mchsubjectalterapplyment.PostBodyUboInfoList]"]
+ class PostBodyAddition(TypedDict):
+  agency_prove: NotRequired[list[str]]
+  bank_openaccount_license: NotRequired[list[str]]
+  legal_other_prove: NotRequired[list[str]]
+  openaccount_approval: NotRequired[list[str]]
+  ubo_prove: NotRequired[list[str]]
+ class PostBodyBusinessLicenseInfo(TypedDict):
+  company_address: NotRequired[str]
+  legal_person: str
+  license_copy: str
+  license_number: str
+  license_period_begin: NotRequired[str | date]
+  license_period_end: NotRequired[str | date]
+  merchant_name: str
+ class PostBodyCertificateInfo(TypedDict):
+  cert_copy: str
+  cert_number: str
+  cert_period_begin: str | date
+  cert_period_end: str | date
+  cert_type: Literal["CERTIFICATE_TYPE_2388", "CERTIFICATE_TYPE_2389", "CERTIFICATE_TYPE_2394", "CERTIFICATE_TYPE_2395", "CERTIFICATE_TYPE_2396", "CERTIFICATE_TYPE_2520", "CERTIFICATE_TYPE_2521", "CERTIFICATE_TYPE_2522", "CERTIFICATE_TYPE_2399", "CERTIFICATE_TYPE_2400"]
+  company_address: str
+  legal_person: str
+  merchant_name: str
+ class PostBodyFinanceInstitutionInfo(TypedDict):
+  finance_license_pics: list[str]
+  finance_type: Literal["FINANCE_TYPE_BANK_AGENT", "FINANCE_TYPE_PAYMENT_AGENT", "FINANCE_TYPE_INSURANCE", "FINANCE_TYPE_TRADE_AND_SETTLE", "FINANCE_TYPE_OTHER"]
+ class PostBodyLegalPersonInfo(TypedDict):
+  as_ubo: NotRequired[bool]
+  authorize_letter_copy: NotRequired[str]
+  card_address: NotRequired[Sensitive | str]
+  card_back: NotRequired[str]
+  card_front: NotRequired[str]
+  card_name: NotRequired[Sensitive | str]
+  card_number: NotRequired[Sensitive | str]
+  card_period_begin: NotRequired[str | date]
+  card_period_end: NotRequired[str | date]
+  id_doc_type: NotRequired[Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]]
+  id_holder_type: Literal["LEGAL", "SUPER"]
+ class PostBodyUboInfoList(TypedDict):
+  card_address: Sensitive | str
+  card_back: NotRequired[str]
+  card_front: str
+  card_name: Sensitive | str
+  card_number: Sensitive | str
+  card_period_begin: str | date
+  card_period_end: str | date
+  id_doc_type: Literal["IDENTIFICATION_TYPE_IDCARD", "IDENTIFICATION_TYPE_OVERSEA_PASSPORT", "IDENTIFICATION_TYPE_HONGKONG_PASSPORT", "IDENTIFICATION_TYPE_MACAO_PASSPORT", "IDENTIFICATION_TYPE_TAIWAN_PASSPORT", "IDENTIFICATION_TYPE_FOREIGN_RESIDENT", "IDENTIFICATION_TYPE_HONGKONG_MACAO_RESIDENT", "IDENTIFICATION_TYPE_TAIWAN_RESIDENT"]
+ class PostResult(TypedDict):
+  apply_id: NotRequired[str]
+ class apply_id:
+  class GetResult(TypedDict):
+   apply_id: str
+   audit_reject_detail: NotRequired["list[mchsubjectalterapplyment.apply_id.GetResultAuditRejectDetail]"]
+   audit_reject_reason: NotRequired[str]
+   merchant_code: str
+   out_request_no: str
+   state: Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED", "APPLYMENT_STATE_EDITTING"] | str
+  class GetResultAuditRejectDetail(TypedDict):
+   param_name: NotRequired[str]
+   reject_reason: NotRequired[str]
+  class revoke:
+   class PostResult(TypedDict):
+    result: Literal["SUCCESS", "FAIL"] | str
+ class merchant:
+  class merchant_code:
+   class out_request_no:
+    class out_request_no:
+     class GetResult(TypedDict):
+      apply_id: str
+      audit_reject_detail: NotRequired["list[mchsubjectalterapplyment.merchant.merchant_code.out_request_no.out_request_no.GetResultAuditRejectDetail]"]
+      audit_reject_reason: NotRequired[str]
+      merchant_code: str
+      out_request_no: str
+      state: Literal["APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED", "APPLYMENT_STATE_EDITTING"] | str
+     class GetResultAuditRejectDetail(TypedDict):
+      param_name: NotRequired[str]
+      reject_reason: NotRequired[str]
 class merchantnamealterapplyment:
-    class PostBody(TypedDict):
-        merchant_shortname: str
-        out_request_no: str
-        sub_mchid: str
-    class PostResult(TypedDict):
-        apply_id: NotRequired[str]
-    class apply_id:
-        class GetResult(TypedDict):
-            apply_id: str
-            audit_reject_reason: NotRequired[str]
-            merchant_code: str
-            out_request_no: str
-            state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-        class revoke:
-            class PostResult(TypedDict):
-                apply_id: NotRequired[str]
-                state: NotRequired[Literal["APPLYMENT_STATE_CANCELED"] | str]
-    class merchant:
-        class sub_mchid:
-            class out_request_no:
-                class out_request_no:
-                    class GetResult(TypedDict):
-                        apply_id: str
-                        audit_reject_reason: NotRequired[str]
-                        out_request_no: str
-                        state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
-                        sub_mchid: str
+ class PostBody(TypedDict):
+  merchant_shortname: str
+  out_request_no: str
+  sub_mchid: str
+ class PostResult(TypedDict):
+  apply_id: NotRequired[str]
+ class apply_id:
+  class GetResult(TypedDict):
+   apply_id: str
+   audit_reject_reason: NotRequired[str]
+   merchant_code: str
+   out_request_no: str
+   state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+  class revoke:
+   class PostResult(TypedDict):
+    apply_id: NotRequired[str]
+    state: NotRequired[Literal["APPLYMENT_STATE_CANCELED"] | str]
+ class merchant:
+  class sub_mchid:
+   class out_request_no:
+    class out_request_no:
+     class GetResult(TypedDict):
+      apply_id: str
+      audit_reject_reason: NotRequired[str]
+      out_request_no: str
+      state: Literal["APPLYMENT_STATE_EDITTING", "APPLYMENT_STATE_AUDITING", "APPLYMENT_STATE_REJECTED", "APPLYMENT_STATE_MODIFING", "APPLYMENT_STATE_FINISHED", "APPLYMENT_STATE_CANCELED"] | str
+      sub_mchid: str

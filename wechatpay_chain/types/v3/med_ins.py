@@ -7,210 +7,210 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class orders:
-    class PostBody(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        callback_url: str
-        cash_add_detail: NotRequired["list[orders.PostBodyCashAddDetail]"]
-        cash_reduce_detail: NotRequired["list[orders.PostBodyCashReduceDetail]"]
-        channel_no: NotRequired[str]
-        city_id: str
-        extends: NotRequired[str]
-        geo_location: NotRequired[str]
-        med_ins_cash_fee: NotRequired[int]
-        med_ins_gov_fee: NotRequired[int]
-        med_ins_order_create_time: NotRequired[str | datetime]
-        med_ins_other_fee: NotRequired[int]
-        med_ins_self_fee: NotRequired[int]
-        med_ins_test_env: NotRequired[bool]
-        med_inst_name: str
-        med_inst_no: str
-        mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"]
-        openid: NotRequired[str]
-        order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"]
-        out_trade_no: str
-        passthrough_request_content: NotRequired[str]
-        pay_auth_no: NotRequired[str]
-        pay_for_relatives: NotRequired[bool]
-        pay_order_id: NotRequired[str]
-        payer: "orders.PostBodyPayer"
-        prepay_id: NotRequired[str]
-        relative: NotRequired["orders.PostBodyRelative"]
-        serial_no: str
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-        sub_openid: NotRequired[str]
-        total_fee: int
-        wechat_pay_cash_fee: NotRequired[int]
-    class PostBodyCashAddDetail(TypedDict):
-        cash_add_fee: int
-        cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"]
-    class PostBodyCashReduceDetail(TypedDict):
-        cash_reduce_fee: int
-        cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"]
-    class PostBodyPayer(TypedDict):
-        card_type: Literal["UNKNOWN_USER_CARD_TYPE", "ID_CARD", "HOUSEHOLD_REGISTRATION", "FOREIGNER_PASSPORT", "MAINLAND_TRAVEL_PERMIT_FOR_TW", "MAINLAND_TRAVEL_PERMIT_FOR_MO", "MAINLAND_TRAVEL_PERMIT_FOR_HK", "FOREIGN_PERMANENT_RESIDENT"]
-        id_digest: Sensitive | str
-        name: Sensitive | str
-    class PostBodyRelative(TypedDict):
-        card_type: Literal["UNKNOWN_USER_CARD_TYPE", "ID_CARD", "HOUSEHOLD_REGISTRATION", "FOREIGNER_PASSPORT", "MAINLAND_TRAVEL_PERMIT_FOR_TW", "MAINLAND_TRAVEL_PERMIT_FOR_MO", "MAINLAND_TRAVEL_PERMIT_FOR_HK", "FOREIGN_PERMANENT_RESIDENT"]
-        id_digest: Sensitive | str
-        name: Sensitive | str
-    class PostResult(TypedDict):
-        appid: str
-        attach: NotRequired[str]
-        callback_url: str
-        cash_add_detail: NotRequired["list[orders.PostResultCashAddDetail]"]
-        cash_reduce_detail: NotRequired["list[orders.PostResultCashReduceDetail]"]
-        channel_no: NotRequired[str]
-        city_id: str
-        extends: NotRequired[str]
-        geo_location: NotRequired[str]
-        med_ins_cash_fee: NotRequired[int]
-        med_ins_fail_reason: NotRequired[str]
-        med_ins_gov_fee: NotRequired[int]
-        med_ins_order_create_time: NotRequired[str]
-        med_ins_other_fee: NotRequired[int]
-        med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
-        med_ins_self_fee: NotRequired[int]
-        med_ins_test_env: NotRequired[bool]
-        med_inst_name: str
-        med_inst_no: str
-        mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
-        mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
-        mix_trade_no: str
-        openid: NotRequired[str]
-        order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
-        out_trade_no: str
-        paid_time: NotRequired[str]
-        passthrough_request_content: NotRequired[str]
-        passthrough_response_content: NotRequired[str]
-        pay_auth_no: NotRequired[str]
-        pay_for_relatives: NotRequired[bool]
-        pay_order_id: NotRequired[str]
-        prepay_id: NotRequired[str]
-        self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
-        serial_no: str
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-        sub_openid: NotRequired[str]
-        total_fee: int
-        wechat_pay_cash_fee: NotRequired[int]
-    class PostResultCashAddDetail(TypedDict):
-        cash_add_fee: int
-        cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
-    class PostResultCashReduceDetail(TypedDict):
-        cash_reduce_fee: int
-        cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
-    class mix_trade_no:
-        class mix_trade_no:
-            class GetQuery(TypedDict):
-                sub_mchid: NotRequired[str]
-            class GetResult(TypedDict):
-                appid: str
-                attach: NotRequired[str]
-                callback_url: str
-                cash_add_detail: NotRequired["list[orders.mix_trade_no.mix_trade_no.GetResultCashAddDetail]"]
-                cash_reduce_detail: NotRequired["list[orders.mix_trade_no.mix_trade_no.GetResultCashReduceDetail]"]
-                channel_no: NotRequired[str]
-                city_id: str
-                extends: NotRequired[str]
-                geo_location: NotRequired[str]
-                med_ins_cash_fee: NotRequired[int]
-                med_ins_fail_reason: NotRequired[str]
-                med_ins_gov_fee: NotRequired[int]
-                med_ins_order_create_time: NotRequired[str]
-                med_ins_other_fee: NotRequired[int]
-                med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
-                med_ins_self_fee: NotRequired[int]
-                med_ins_test_env: NotRequired[bool]
-                med_inst_name: str
-                med_inst_no: str
-                mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
-                mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
-                mix_trade_no: str
-                openid: NotRequired[str]
-                order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
-                out_trade_no: str
-                paid_time: NotRequired[str]
-                passthrough_request_content: NotRequired[str]
-                passthrough_response_content: NotRequired[str]
-                pay_auth_no: NotRequired[str]
-                pay_for_relatives: NotRequired[bool]
-                pay_order_id: NotRequired[str]
-                prepay_id: NotRequired[str]
-                self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
-                serial_no: str
-                sub_appid: NotRequired[str]
-                sub_mchid: NotRequired[str]
-                sub_openid: NotRequired[str]
-                total_fee: int
-                wechat_pay_cash_fee: NotRequired[int]
-            class GetResultCashAddDetail(TypedDict):
-                cash_add_fee: int
-                cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
-            class GetResultCashReduceDetail(TypedDict):
-                cash_reduce_fee: int
-                cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
-    class out_trade_no:
-        class out_trade_no:
-            class GetQuery(TypedDict):
-                sub_mchid: NotRequired[str]
-            class GetResult(TypedDict):
-                appid: str
-                attach: NotRequired[str]
-                callback_url: str
-                cash_add_detail: NotRequired["list[orders.out_trade_no.out_trade_no.GetResultCashAddDetail]"]
-                cash_reduce_detail: NotRequired["list[orders.out_trade_no.out_trade_no.GetResultCashReduceDetail]"]
-                channel_no: NotRequired[str]
-                city_id: str
-                extends: NotRequired[str]
-                geo_location: NotRequired[str]
-                med_ins_cash_fee: NotRequired[int]
-                med_ins_fail_reason: NotRequired[str]
-                med_ins_gov_fee: NotRequired[int]
-                med_ins_order_create_time: NotRequired[str]
-                med_ins_other_fee: NotRequired[int]
-                med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
-                med_ins_self_fee: NotRequired[int]
-                med_ins_test_env: NotRequired[bool]
-                med_inst_name: str
-                med_inst_no: str
-                mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
-                mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
-                mix_trade_no: str
-                openid: NotRequired[str]
-                order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
-                out_trade_no: str
-                paid_time: NotRequired[str]
-                passthrough_request_content: NotRequired[str]
-                passthrough_response_content: NotRequired[str]
-                pay_auth_no: NotRequired[str]
-                pay_for_relatives: NotRequired[bool]
-                pay_order_id: NotRequired[str]
-                prepay_id: NotRequired[str]
-                self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
-                serial_no: str
-                sub_appid: NotRequired[str]
-                sub_mchid: NotRequired[str]
-                sub_openid: NotRequired[str]
-                total_fee: int
-                wechat_pay_cash_fee: NotRequired[int]
-            class GetResultCashAddDetail(TypedDict):
-                cash_add_fee: int
-                cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
-            class GetResultCashReduceDetail(TypedDict):
-                cash_reduce_fee: int
-                cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
+ class PostBody(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  callback_url: str
+  cash_add_detail: NotRequired["list[orders.PostBodyCashAddDetail]"]
+  cash_reduce_detail: NotRequired["list[orders.PostBodyCashReduceDetail]"]
+  channel_no: NotRequired[str]
+  city_id: str
+  extends: NotRequired[str]
+  geo_location: NotRequired[str]
+  med_ins_cash_fee: NotRequired[int]
+  med_ins_gov_fee: NotRequired[int]
+  med_ins_order_create_time: NotRequired[str | datetime]
+  med_ins_other_fee: NotRequired[int]
+  med_ins_self_fee: NotRequired[int]
+  med_ins_test_env: NotRequired[bool]
+  med_inst_name: str
+  med_inst_no: str
+  mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"]
+  openid: NotRequired[str]
+  order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"]
+  out_trade_no: str
+  passthrough_request_content: NotRequired[str]
+  pay_auth_no: NotRequired[str]
+  pay_for_relatives: NotRequired[bool]
+  pay_order_id: NotRequired[str]
+  payer: "orders.PostBodyPayer"
+  prepay_id: NotRequired[str]
+  relative: NotRequired["orders.PostBodyRelative"]
+  serial_no: str
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+  sub_openid: NotRequired[str]
+  total_fee: int
+  wechat_pay_cash_fee: NotRequired[int]
+ class PostBodyCashAddDetail(TypedDict):
+  cash_add_fee: int
+  cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"]
+ class PostBodyCashReduceDetail(TypedDict):
+  cash_reduce_fee: int
+  cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"]
+ class PostBodyPayer(TypedDict):
+  card_type: Literal["UNKNOWN_USER_CARD_TYPE", "ID_CARD", "HOUSEHOLD_REGISTRATION", "FOREIGNER_PASSPORT", "MAINLAND_TRAVEL_PERMIT_FOR_TW", "MAINLAND_TRAVEL_PERMIT_FOR_MO", "MAINLAND_TRAVEL_PERMIT_FOR_HK", "FOREIGN_PERMANENT_RESIDENT"]
+  id_digest: Sensitive | str
+  name: Sensitive | str
+ class PostBodyRelative(TypedDict):
+  card_type: Literal["UNKNOWN_USER_CARD_TYPE", "ID_CARD", "HOUSEHOLD_REGISTRATION", "FOREIGNER_PASSPORT", "MAINLAND_TRAVEL_PERMIT_FOR_TW", "MAINLAND_TRAVEL_PERMIT_FOR_MO", "MAINLAND_TRAVEL_PERMIT_FOR_HK", "FOREIGN_PERMANENT_RESIDENT"]
+  id_digest: Sensitive | str
+  name: Sensitive | str
+ class PostResult(TypedDict):
+  appid: str
+  attach: NotRequired[str]
+  callback_url: str
+  cash_add_detail: NotRequired["list[orders.PostResultCashAddDetail]"]
+  cash_reduce_detail: NotRequired["list[orders.PostResultCashReduceDetail]"]
+  channel_no: NotRequired[str]
+  city_id: str
+  extends: NotRequired[str]
+  geo_location: NotRequired[str]
+  med_ins_cash_fee: NotRequired[int]
+  med_ins_fail_reason: NotRequired[str]
+  med_ins_gov_fee: NotRequired[int]
+  med_ins_order_create_time: NotRequired[str]
+  med_ins_other_fee: NotRequired[int]
+  med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
+  med_ins_self_fee: NotRequired[int]
+  med_ins_test_env: NotRequired[bool]
+  med_inst_name: str
+  med_inst_no: str
+  mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
+  mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
+  mix_trade_no: str
+  openid: NotRequired[str]
+  order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
+  out_trade_no: str
+  paid_time: NotRequired[str]
+  passthrough_request_content: NotRequired[str]
+  passthrough_response_content: NotRequired[str]
+  pay_auth_no: NotRequired[str]
+  pay_for_relatives: NotRequired[bool]
+  pay_order_id: NotRequired[str]
+  prepay_id: NotRequired[str]
+  self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
+  serial_no: str
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+  sub_openid: NotRequired[str]
+  total_fee: int
+  wechat_pay_cash_fee: NotRequired[int]
+ class PostResultCashAddDetail(TypedDict):
+  cash_add_fee: int
+  cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
+ class PostResultCashReduceDetail(TypedDict):
+  cash_reduce_fee: int
+  cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
+ class mix_trade_no:
+  class mix_trade_no:
+   class GetQuery(TypedDict):
+    sub_mchid: NotRequired[str]
+   class GetResult(TypedDict):
+    appid: str
+    attach: NotRequired[str]
+    callback_url: str
+    cash_add_detail: NotRequired["list[orders.mix_trade_no.mix_trade_no.GetResultCashAddDetail]"]
+    cash_reduce_detail: NotRequired["list[orders.mix_trade_no.mix_trade_no.GetResultCashReduceDetail]"]
+    channel_no: NotRequired[str]
+    city_id: str
+    extends: NotRequired[str]
+    geo_location: NotRequired[str]
+    med_ins_cash_fee: NotRequired[int]
+    med_ins_fail_reason: NotRequired[str]
+    med_ins_gov_fee: NotRequired[int]
+    med_ins_order_create_time: NotRequired[str]
+    med_ins_other_fee: NotRequired[int]
+    med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
+    med_ins_self_fee: NotRequired[int]
+    med_ins_test_env: NotRequired[bool]
+    med_inst_name: str
+    med_inst_no: str
+    mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
+    mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
+    mix_trade_no: str
+    openid: NotRequired[str]
+    order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
+    out_trade_no: str
+    paid_time: NotRequired[str]
+    passthrough_request_content: NotRequired[str]
+    passthrough_response_content: NotRequired[str]
+    pay_auth_no: NotRequired[str]
+    pay_for_relatives: NotRequired[bool]
+    pay_order_id: NotRequired[str]
+    prepay_id: NotRequired[str]
+    self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
+    serial_no: str
+    sub_appid: NotRequired[str]
+    sub_mchid: NotRequired[str]
+    sub_openid: NotRequired[str]
+    total_fee: int
+    wechat_pay_cash_fee: NotRequired[int]
+   class GetResultCashAddDetail(TypedDict):
+    cash_add_fee: int
+    cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
+   class GetResultCashReduceDetail(TypedDict):
+    cash_reduce_fee: int
+    cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
+ class out_trade_no:
+  class out_trade_no:
+   class GetQuery(TypedDict):
+    sub_mchid: NotRequired[str]
+   class GetResult(TypedDict):
+    appid: str
+    attach: NotRequired[str]
+    callback_url: str
+    cash_add_detail: NotRequired["list[orders.out_trade_no.out_trade_no.GetResultCashAddDetail]"]
+    cash_reduce_detail: NotRequired["list[orders.out_trade_no.out_trade_no.GetResultCashReduceDetail]"]
+    channel_no: NotRequired[str]
+    city_id: str
+    extends: NotRequired[str]
+    geo_location: NotRequired[str]
+    med_ins_cash_fee: NotRequired[int]
+    med_ins_fail_reason: NotRequired[str]
+    med_ins_gov_fee: NotRequired[int]
+    med_ins_order_create_time: NotRequired[str]
+    med_ins_other_fee: NotRequired[int]
+    med_ins_pay_status: Literal["UNKNOWN_MED_INS_PAY_STATUS", "MED_INS_PAY_CREATED", "MED_INS_PAY_SUCCESS", "MED_INS_PAY_REFUND", "MED_INS_PAY_FAIL", "NO_MED_INS_PAY"] | str
+    med_ins_self_fee: NotRequired[int]
+    med_ins_test_env: NotRequired[bool]
+    med_inst_name: str
+    med_inst_no: str
+    mix_pay_status: Literal["UNKNOWN_MIX_PAY_STATUS", "MIX_PAY_CREATED", "MIX_PAY_SUCCESS", "MIX_PAY_REFUND", "MIX_PAY_FAIL"] | str
+    mix_pay_type: Literal["UNKNOWN_MIX_PAY_TYPE", "CASH_ONLY", "INSURANCE_ONLY", "CASH_AND_INSURANCE"] | str
+    mix_trade_no: str
+    openid: NotRequired[str]
+    order_type: Literal["UNKNOWN_ORDER_TYPE", "REG_PAY", "DIAG_PAY", "COVID_EXAM_PAY", "IN_HOSP_PAY", "PHARMACY_PAY", "INSURANCE_PAY", "INT_REG_PAY", "INT_RE_DIAG_PAY", "INT_RX_PAY", "COVID_ANTIGEN_PAY", "MED_PAY"] | str
+    out_trade_no: str
+    paid_time: NotRequired[str]
+    passthrough_request_content: NotRequired[str]
+    passthrough_response_content: NotRequired[str]
+    pay_auth_no: NotRequired[str]
+    pay_for_relatives: NotRequired[bool]
+    pay_order_id: NotRequired[str]
+    prepay_id: NotRequired[str]
+    self_pay_status: Literal["UNKNOWN_SELF_PAY_STATUS", "SELF_PAY_CREATED", "SELF_PAY_SUCCESS", "SELF_PAY_REFUND", "SELF_PAY_FAIL", "NO_SELF_PAY"] | str
+    serial_no: str
+    sub_appid: NotRequired[str]
+    sub_mchid: NotRequired[str]
+    sub_openid: NotRequired[str]
+    total_fee: int
+    wechat_pay_cash_fee: NotRequired[int]
+   class GetResultCashAddDetail(TypedDict):
+    cash_add_fee: int
+    cash_add_type: Literal["DEFAULT_ADD_TYPE", "FREIGHT", "OTHER_MEDICAL_EXPENSES"] | str
+   class GetResultCashReduceDetail(TypedDict):
+    cash_reduce_fee: int
+    cash_reduce_type: Literal["DEFAULT_REDUCE_TYPE", "HOSPITAL_REDUCE", "PHARMACY_DISCOUNT", "DISCOUNT", "PRE_PAYMENT", "DEPOSIT_DEDUCTION"] | str
 class refunds:
-    class notify:
-        class PostBody(TypedDict):
-            med_refund__gov_fee: int
-            med_refund__other_fee: int
-            med_refund__self_fee: int
-            med_refund_total_fee: int
-            out_refund_no: str
-            refund_time: str | datetime
-            sub_mchid: str
-        class PostQuery(TypedDict):
-            mix_trade_no: str
+ class notify:
+  class PostBody(TypedDict):
+   med_refund__gov_fee: int
+   med_refund__other_fee: int
+   med_refund__self_fee: int
+   med_refund_total_fee: int
+   out_refund_no: str
+   refund_time: str | datetime
+   sub_mchid: str
+  class PostQuery(TypedDict):
+   mix_trade_no: str

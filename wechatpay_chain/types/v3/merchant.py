@@ -6,70 +6,70 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class fund:
-    class balance:
-        class account_type:
-            class GetResult(TypedDict):
-                available_amount: int
-                pending_amount: NotRequired[int]
-    class dayendbalance:
-        class account_type:
-            GetQuery = TypedDict("GetQuery", {"date": "str | date"})
-            class GetResult(TypedDict):
-                available_amount: int
-                pending_amount: NotRequired[int]
-    class withdraw:
-        class PostBody(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"]
-            amount: int
-            bank_memo: NotRequired[str]
-            notify_url: NotRequired[str]
-            out_request_no: str
-            remark: NotRequired[str]
-        class PostResult(TypedDict):
-            out_request_no: str
-            withdraw_id: str
-        class bill_type:
-            class bill_type:
-                class GetQuery(TypedDict):
-                    bill_date: str | date
-                    bill_type: NotRequired[Literal["NO_SUCC"]]
-                    tar_type: NotRequired[Literal["GZIP"]]
-                class GetResult(TypedDict):
-                    download_url: str
-                    hash_type: Literal["SHA1"] | str
-                    hash_value: str
-        class out_request_no:
-            class out_request_no:
-                class GetResult(TypedDict):
-                    account_type: Literal["BASIC", "OPERATION", "FEES"] | str
-                    amount: int
-                    bank_memo: str
-                    create_time: str
-                    out_request_no: str
-                    reason: str
-                    remark: str
-                    solution: str
-                    status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
-                    update_time: str
-                    withdraw_id: str
-        class withdraw_id:
-            class withdraw_id:
-                class GetResult(TypedDict):
-                    account_type: Literal["BASIC", "OPERATION", "FEES"] | str
-                    amount: int
-                    bank_memo: str
-                    create_time: str
-                    out_request_no: str
-                    reason: str
-                    remark: str
-                    solution: str
-                    status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
-                    update_time: str
-                    withdraw_id: str
+ class balance:
+  class account_type:
+   class GetResult(TypedDict):
+    available_amount: int
+    pending_amount: NotRequired[int]
+ class dayendbalance:
+  class account_type:
+   GetQuery = TypedDict("GetQuery", {"date": "str | date"})
+   class GetResult(TypedDict):
+    available_amount: int
+    pending_amount: NotRequired[int]
+ class withdraw:
+  class PostBody(TypedDict):
+   account_type: Literal["BASIC", "OPERATION", "FEES"]
+   amount: int
+   bank_memo: NotRequired[str]
+   notify_url: NotRequired[str]
+   out_request_no: str
+   remark: NotRequired[str]
+  class PostResult(TypedDict):
+   out_request_no: str
+   withdraw_id: str
+  class bill_type:
+   class bill_type:
+    class GetQuery(TypedDict):
+     bill_date: str | date
+     bill_type: NotRequired[Literal["NO_SUCC"]]
+     tar_type: NotRequired[Literal["GZIP"]]
+    class GetResult(TypedDict):
+     download_url: str
+     hash_type: Literal["SHA1"] | str
+     hash_value: str
+  class out_request_no:
+   class out_request_no:
+    class GetResult(TypedDict):
+     account_type: Literal["BASIC", "OPERATION", "FEES"] | str
+     amount: int
+     bank_memo: str
+     create_time: str
+     out_request_no: str
+     reason: str
+     remark: str
+     solution: str
+     status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
+     update_time: str
+     withdraw_id: str
+  class withdraw_id:
+   class withdraw_id:
+    class GetResult(TypedDict):
+     account_type: Literal["BASIC", "OPERATION", "FEES"] | str
+     amount: int
+     bank_memo: str
+     create_time: str
+     out_request_no: str
+     reason: str
+     remark: str
+     solution: str
+     status: Literal["CREATE_SUCCESS", "SUCCESS", "FAIL", "REFUND", "CLOSE", "INIT"] | str
+     update_time: str
+     withdraw_id: str
 class media:
-    class upload:
-        class PostResult(TypedDict):
-            media_id: str
-    class video_upload:
-        class PostResult(TypedDict):
-            media_id: str
+ class upload:
+  class PostResult(TypedDict):
+   media_id: str
+ class video_upload:
+  class PostResult(TypedDict):
+   media_id: str

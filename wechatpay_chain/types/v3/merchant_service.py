@@ -6,438 +6,438 @@ from typing import Any, Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class complaint_notifications:
-    class GetResult(TypedDict):
-        mchid: str
-        url: str
-    class PostBody(TypedDict):
-        url: str
-    class PostResult(TypedDict):
-        mchid: str
-        url: str
-    class PutBody(TypedDict):
-        url: str
-    class PutResult(TypedDict):
-        mchid: str
-        url: str
+ class GetResult(TypedDict):
+  mchid: str
+  url: str
+ class PostBody(TypedDict):
+  url: str
+ class PostResult(TypedDict):
+  mchid: str
+  url: str
+ class PutBody(TypedDict):
+  url: str
+ class PutResult(TypedDict):
+  mchid: str
+  url: str
 class complaints:
-    class GetQuery(TypedDict):
-        begin_date: str | date
-        end_date: str | date
-        limit: NotRequired[int]
-        offset: NotRequired[int]
-        sub_mchid: NotRequired[str]
-    class GetResult(TypedDict):
-        data: NotRequired["list[complaints.GetResultData]"]
-        limit: int
-        offset: int
-        total_count: NotRequired[int]
-    class GetResultData(TypedDict):
-        amount: int
-        complaint_detail: str
-        complaint_state: Literal["PAYER_COMPLAINTED", "FROZENED", "FROZEN_FINISHED", "PAYER_CANCELED", "MERCHANT_REFUNDED", "SYSTEM_REFUNDED", "MANUAL_UNFROZEN"] | str
-        complaint_time: str
-        frozen_end_time: NotRequired[str]
-        out_trade_no: str
-        payer_phone: NotRequired[str]
-        sub_mchid: NotRequired[str]
-        transaction_id: str
-    class transaction_id:
-        class GetResult(TypedDict):
-            amount: int
-            complaint_detail: str
-            complaint_handle_state: str
-            complaint_state: NotRequired[str]
-            complaint_time: str
-            frozen_end_time: NotRequired[str]
-            out_trade_no: str
-            payer_phone: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            transaction_id: str
-        class negotiation_historys:
-            class GetResult(TypedDict):
-                complaint_negotiation_history: NotRequired["list[complaints.transaction_id.negotiation_historys.GetResultComplaintNegotiationHistory]"]
-            class GetResultComplaintNegotiationHistory(TypedDict):
-                image_list: NotRequired[list[Any]]
-                operate_details: NotRequired[str]
-                operate_time: str
-                operate_type: Literal["USER_CREATE_COMPLAINT", "CREATE_COMPLAINT_BY_PLATFORM", "USER_CONTINUE_COMPLAINT", "USER_REVOKE_COMPLAINT", "USER_CONFIRM_COMPLAINT", "SELLER_REFUND", "MERCHANT_LAUNCH_CONFIRM_PROCESS", "USER_RESPONSE", "MERCHANT_RESPONSE", "RESPONSE_BY_PLATFORM", "CONTINUE_COMPLAINT_BY_PLATFORM", "CREATE_COMPLAINT_SYSTEM_MESSAGE", "COMPLAINT_TIMEOUT_SYSTEM_MESSAGE", "SELLER_REFUND_SYSTEM_MESSAGE", "CONTINUE_COMPLAINT_SYSTEM_MESSAGE", "LAUNCH_CONFIRM_PROCESS_SYSTEM_MESSAGE"] | str
-                operate_user: str
+ class GetQuery(TypedDict):
+  begin_date: str | date
+  end_date: str | date
+  limit: NotRequired[int]
+  offset: NotRequired[int]
+  sub_mchid: NotRequired[str]
+ class GetResult(TypedDict):
+  data: NotRequired["list[complaints.GetResultData]"]
+  limit: int
+  offset: int
+  total_count: NotRequired[int]
+ class GetResultData(TypedDict):
+  amount: int
+  complaint_detail: str
+  complaint_state: Literal["PAYER_COMPLAINTED", "FROZENED", "FROZEN_FINISHED", "PAYER_CANCELED", "MERCHANT_REFUNDED", "SYSTEM_REFUNDED", "MANUAL_UNFROZEN"] | str
+  complaint_time: str
+  frozen_end_time: NotRequired[str]
+  out_trade_no: str
+  payer_phone: NotRequired[str]
+  sub_mchid: NotRequired[str]
+  transaction_id: str
+ class transaction_id:
+  class GetResult(TypedDict):
+   amount: int
+   complaint_detail: str
+   complaint_handle_state: str
+   complaint_state: NotRequired[str]
+   complaint_time: str
+   frozen_end_time: NotRequired[str]
+   out_trade_no: str
+   payer_phone: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   transaction_id: str
+  class negotiation_historys:
+   class GetResult(TypedDict):
+    complaint_negotiation_history: NotRequired["list[complaints.transaction_id.negotiation_historys.GetResultComplaintNegotiationHistory]"]
+   class GetResultComplaintNegotiationHistory(TypedDict):
+    image_list: NotRequired[list[Any]]
+    operate_details: NotRequired[str]
+    operate_time: str
+    operate_type: Literal["USER_CREATE_COMPLAINT", "CREATE_COMPLAINT_BY_PLATFORM", "USER_CONTINUE_COMPLAINT", "USER_REVOKE_COMPLAINT", "USER_CONFIRM_COMPLAINT", "SELLER_REFUND", "MERCHANT_LAUNCH_CONFIRM_PROCESS", "USER_RESPONSE", "MERCHANT_RESPONSE", "RESPONSE_BY_PLATFORM", "CONTINUE_COMPLAINT_BY_PLATFORM", "CREATE_COMPLAINT_SYSTEM_MESSAGE", "COMPLAINT_TIMEOUT_SYSTEM_MESSAGE", "SELLER_REFUND_SYSTEM_MESSAGE", "CONTINUE_COMPLAINT_SYSTEM_MESSAGE", "LAUNCH_CONFIRM_PROCESS_SYSTEM_MESSAGE"] | str
+    operate_user: str
 class complaints_v2:
-    class GetQuery(TypedDict):
-        begin_date: str | date
-        complainted_mchid: NotRequired[str]
-        end_date: str | date
-        limit: NotRequired[int]
-        offset: NotRequired[int]
-    class GetResult(TypedDict):
-        data: NotRequired["list[complaints_v2.GetResultData]"]
-        limit: int
-        offset: int
-        total_count: NotRequired[int]
-    class GetResultData(TypedDict):
-        additional_info: NotRequired["complaints_v2.GetResultDataAdditionalInfo"]
-        apply_refund_amount: NotRequired[int]
-        complaint_detail: str
-        complaint_full_refunded: bool
-        complaint_id: str
-        complaint_media_list: NotRequired["list[complaints_v2.GetResultDataComplaintMediaList]"]
-        complaint_order_info: NotRequired["list[complaints_v2.GetResultDataComplaintOrderInfo]"]
-        complaint_state: Literal["PENDING", "PROCESSING", "PROCESSED"] | str
-        complaint_time: str
-        complainted_mchid: str
-        in_platform_service: NotRequired[bool]
-        incoming_user_response: bool
-        is_agent_mode: NotRequired[bool]
-        need_immediate_service: NotRequired[bool]
-        payer_phone: NotRequired[str]
-        problem_description: str
-        problem_type: NotRequired[Literal["REFUND", "SERVICE_NOT_WORK", "OTHERS"] | str]
-        service_order_info: NotRequired["list[complaints_v2.GetResultDataServiceOrderInfo]"]
-        user_complaint_times: int
-        user_tag_list: NotRequired[list[Literal["TRUSTED", "HIGH_RISK"] | str]]
-    class GetResultDataAdditionalInfo(TypedDict):
-        share_power_info: NotRequired["complaints_v2.GetResultDataAdditionalInfoSharePowerInfo"]
-        type: NotRequired[Literal["SHARE_POWER_TYPE"] | str]
-    class GetResultDataAdditionalInfoSharePowerInfo(TypedDict):
-        is_returned_to_same_machine: NotRequired[bool]
-        return_address_info: NotRequired["complaints_v2.GetResultDataAdditionalInfoSharePowerInfoReturnAddressInfo"]
-        return_time: NotRequired[str]
-    class GetResultDataAdditionalInfoSharePowerInfoReturnAddressInfo(TypedDict):
-        latitude: NotRequired[str]
-        longitude: NotRequired[str]
-        return_address: NotRequired[str]
-    class GetResultDataComplaintMediaList(TypedDict):
-        media_type: Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str
-        media_url: NotRequired[list[str]]
-    class GetResultDataComplaintOrderInfo(TypedDict):
-        amount: int
-        out_trade_no: str
-        transaction_id: str
-    class GetResultDataServiceOrderInfo(TypedDict):
-        order_id: NotRequired[str]
-        out_order_no: NotRequired[str]
-        state: NotRequired[Literal["DOING", "REVOKED", "WAITPAY", "DONE"] | str]
-    class complaint_id:
-        class GetResult(TypedDict):
-            additional_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfo"]
-            apply_refund_amount: NotRequired[int]
-            complaint_detail: str
-            complaint_full_refunded: bool
-            complaint_id: str
-            complaint_media_list: NotRequired["list[complaints_v2.complaint_id.GetResultComplaintMediaList]"]
-            complaint_order_info: NotRequired["list[complaints_v2.complaint_id.GetResultComplaintOrderInfo]"]
-            complaint_state: Literal["PENDING", "PROCESSING", "PROCESSED"] | str
-            complaint_time: str
-            complainted_mchid: str
-            in_platform_service: NotRequired[bool]
-            incoming_user_response: bool
-            is_agent_mode: NotRequired[bool]
-            need_immediate_service: NotRequired[bool]
-            payer_openid: NotRequired[str]
-            payer_phone: NotRequired[str]
-            problem_description: str
-            problem_type: NotRequired[Literal["REFUND", "SERVICE_NOT_WORK", "OTHERS"] | str]
-            service_order_info: NotRequired["list[complaints_v2.complaint_id.GetResultServiceOrderInfo]"]
-            user_complaint_times: int
-            user_tag_list: NotRequired[list[Literal["TRUSTED", "HIGH_RISK"] | str]]
-        class GetResultAdditionalInfo(TypedDict):
-            share_power_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfoSharePowerInfo"]
-            type: NotRequired[Literal["SHARE_POWER_TYPE"] | str]
-        class GetResultAdditionalInfoSharePowerInfo(TypedDict):
-            is_returned_to_same_machine: NotRequired[bool]
-            return_address_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfoSharePowerInfoReturnAddressInfo"]
-            return_time: NotRequired[str]
-        class GetResultAdditionalInfoSharePowerInfoReturnAddressInfo(TypedDict):
-            latitude: NotRequired[str]
-            longitude: NotRequired[str]
-            return_address: NotRequired[str]
-        class GetResultComplaintMediaList(TypedDict):
-            media_type: Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str
-            media_url: NotRequired[list[str]]
-        class GetResultComplaintOrderInfo(TypedDict):
-            amount: int
-            out_trade_no: str
-            transaction_id: str
-        class GetResultServiceOrderInfo(TypedDict):
-            order_id: NotRequired[str]
-            out_order_no: NotRequired[str]
-            state: NotRequired[str]
-        class complete:
-            class PostBody(TypedDict):
-                complainted_mchid: str
-        class negotiation_historys:
-            class GetQuery(TypedDict):
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                data: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultData]"]
-                limit: int
-                offset: int
-                total_count: NotRequired[int]
-            class GetResultData(TypedDict):
-                click_message: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataClickMessage"]
-                complaint_media_list: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataComplaintMediaList"]
-                image_list: NotRequired[list[str]]
-                log_id: str
-                normal_message: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessage"]
-                operate_details: NotRequired[str]
-                operate_time: str
-                operate_type: Literal["USER_CREATE_COMPLAINT", "USER_CONTINUE_COMPLAINT", "USER_RESPONSE", "PLATFORM_RESPONSE", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_CREATE_COMPLAINT_SYSTEM_MESSAGE", "COMPLAINT_FULL_REFUNDED_SYSTEM_MESSAGE", "USER_CONTINUE_COMPLAINT_SYSTEM_MESSAGE", "USER_REVOKE_COMPLAINT", "USER_COMFIRM_COMPLAINT", "PLATFORM_HELP_APPLICATION", "USER_APPLY_PLATFORM_HELP", "MERCHANT_APPROVE_REFUND", "MERCHANT_REFUSE_RERUND", "USER_SUBMIT_SATISFACTION", "SERVICE_ORDER_CANCEL", "SERVICE_ORDER_COMPLETE", "COMPLAINT_PARTIAL_REFUNDED_SYSTEM_MESSAGE", "COMPLAINT_REFUND_RECEIVED_SYSTEM_MESSAGE", "COMPLAINT_ENTRUSTED_REFUND_SYSTEM_MESSAGE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "USER_CLICK_RESPONSE"] | str
-                operator: str
-                user_appy_platform_service_reason: NotRequired[str]
-                user_appy_platform_service_reason_description: NotRequired[str]
-            class GetResultDataClickMessage(TypedDict):
-                action_id: NotRequired[str]
-                clicked_log_id: NotRequired[str]
-                message_content: NotRequired[str]
-            class GetResultDataComplaintMediaList(TypedDict):
-                media_type: NotRequired[Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str]
-                media_url: NotRequired[list[str]]
-            class GetResultDataNormalMessage(TypedDict):
-                blocks: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocks]"]
-                custom_data: NotRequired[str]
-                sender_identity: NotRequired[Literal["UNKNOWN", "MANUAL", "MACHINE"] | str]
-            class GetResultDataNormalMessageBlocks(TypedDict):
-                button: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButton"]
-                button_group: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroup"]
-                faq_list: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqList"]
-                image: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksImage"]
-                link: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLink"]
-                text: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksText"]
-                type: NotRequired[Literal["TEXT", "IMAGE", "LINK", "FAQ_LIST", "BUTTON", "BUTTON_GROUP"] | str]
-            class GetResultDataNormalMessageBlocksButton(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonInvalidInfo"]
-                text: NotRequired[str]
-            class GetResultDataNormalMessageBlocksButtonAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonActionMiniProgramJumpInfo"]
-            class GetResultDataNormalMessageBlocksButtonActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class GetResultDataNormalMessageBlocksButtonActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: str
-                text: str
-            class GetResultDataNormalMessageBlocksButtonInvalidInfo(TypedDict):
-                expired_time: NotRequired[str]
-                multi_clickable: NotRequired[bool]
-            class GetResultDataNormalMessageBlocksButtonGroup(TypedDict):
-                button_layout: NotRequired[Literal["LAYOUT_UNKNOWN", "LAYOUT_HORIZONTAL", "LAYOUT_VERTICAL"] | str]
-                buttons: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtons]"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupInvalidInfo"]
-            class GetResultDataNormalMessageBlocksButtonGroupButtons(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsInvalidInfo"]
-                text: NotRequired[str]
-            class GetResultDataNormalMessageBlocksButtonGroupButtonsAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo"]
-            class GetResultDataNormalMessageBlocksButtonGroupButtonsActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class GetResultDataNormalMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: str
-                text: str
-            class GetResultDataNormalMessageBlocksButtonGroupButtonsInvalidInfo(TypedDict):
-                expired_time: NotRequired[str]
-                multi_clickable: NotRequired[bool]
-            class GetResultDataNormalMessageBlocksButtonGroupInvalidInfo(TypedDict):
-                expired_time: NotRequired[str]
-                multi_clickable: NotRequired[bool]
-            class GetResultDataNormalMessageBlocksFaqList(TypedDict):
-                faqs: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqs]"]
-            class GetResultDataNormalMessageBlocksFaqListFaqs(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsAction"]
-                faq_id: NotRequired[str]
-                faq_title: NotRequired[str]
-            class GetResultDataNormalMessageBlocksFaqListFaqsAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsActionMiniProgramJumpInfo"]
-            class GetResultDataNormalMessageBlocksFaqListFaqsActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class GetResultDataNormalMessageBlocksFaqListFaqsActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: str
-                text: str
-            class GetResultDataNormalMessageBlocksImage(TypedDict):
-                image_style_type: NotRequired[Literal["IMAGE_STYLE_TYPE_NARROW", "IMAGE_STYLE_TYPE_WIDE"] | str]
-                media_id: NotRequired[str]
-            class GetResultDataNormalMessageBlocksLink(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkInvalidInfo"]
-                text: NotRequired[str]
-            class GetResultDataNormalMessageBlocksLinkAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkActionMiniProgramJumpInfo"]
-            class GetResultDataNormalMessageBlocksLinkActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class GetResultDataNormalMessageBlocksLinkActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: str
-                text: str
-            class GetResultDataNormalMessageBlocksLinkInvalidInfo(TypedDict):
-                expired_time: NotRequired[str]
-                multi_clickable: NotRequired[bool]
-            class GetResultDataNormalMessageBlocksText(TypedDict):
-                color: NotRequired[Literal["DEFAULT", "SECONDARY"] | str]
-                is_bold: NotRequired[bool]
-                text: NotRequired[str]
-        class response:
-            class PostBody(TypedDict):
-                complainted_mchid: str
-                jump_url: NotRequired[str]
-                jump_url_text: NotRequired[str]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response.PostBodyMiniProgramJumpInfo"]
-                response_content: str
-                response_images: NotRequired[list[str]]
-            class PostBodyMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: str
-                text: str
-        class response_immediate_service:
-            class PostBody(TypedDict):
-                complainted_mchid: str
-                idempotent_id: str
-                message: "complaints_v2.complaint_id.response_immediate_service.PostBodyMessage"
-            class PostBodyMessage(TypedDict):
-                blocks: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocks]"]
-                custom_data: NotRequired[str]
-                sender_identity: NotRequired[Literal["UNKNOWN", "MANUAL", "MACHINE"]]
-            class PostBodyMessageBlocks(TypedDict):
-                button: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButton"]
-                button_group: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroup"]
-                faq_list: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqList"]
-                image: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksImage"]
-                link: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLink"]
-                text: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksText"]
-                type: NotRequired[Literal["TEXT", "IMAGE", "LINK", "FAQ_LIST", "BUTTON", "BUTTON_GROUP"]]
-            class PostBodyMessageBlocksButton(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonInvalidInfo"]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksButtonAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonActionMiniProgramJumpInfo"]
-            class PostBodyMessageBlocksButtonActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class PostBodyMessageBlocksButtonActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: NotRequired[str]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksButtonInvalidInfo(TypedDict):
-                expired_time: NotRequired[str | datetime]
-                multi_clickable: NotRequired[bool]
-            class PostBodyMessageBlocksButtonGroup(TypedDict):
-                button_layout: NotRequired[Literal["LAYOUT_UNKNOWN", "LAYOUT_HORIZONTAL", "LAYOUT_VERTICAL"]]
-                buttons: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtons]"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupInvalidInfo"]
-            class PostBodyMessageBlocksButtonGroupButtons(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsInvalidInfo"]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksButtonGroupButtonsAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo"]
-            class PostBodyMessageBlocksButtonGroupButtonsActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class PostBodyMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: NotRequired[str]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksButtonGroupButtonsInvalidInfo(TypedDict):
-                expired_time: NotRequired[str | datetime]
-                multi_clickable: NotRequired[bool]
-            class PostBodyMessageBlocksButtonGroupInvalidInfo(TypedDict):
-                expired_time: NotRequired[str | datetime]
-                multi_clickable: NotRequired[bool]
-            class PostBodyMessageBlocksFaqList(TypedDict):
-                faqs: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqs]"]
-            class PostBodyMessageBlocksFaqListFaqs(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsAction"]
-                faq_id: NotRequired[str]
-                faq_title: NotRequired[str]
-            class PostBodyMessageBlocksFaqListFaqsAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsActionMiniProgramJumpInfo"]
-            class PostBodyMessageBlocksFaqListFaqsActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class PostBodyMessageBlocksFaqListFaqsActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: NotRequired[str]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksImage(TypedDict):
-                image_style_type: NotRequired[Literal["IMAGE_STYLE_TYPE_NARROW", "IMAGE_STYLE_TYPE_WIDE"]]
-                media_id: NotRequired[str]
-            class PostBodyMessageBlocksLink(TypedDict):
-                action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkAction"]
-                invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkInvalidInfo"]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksLinkAction(TypedDict):
-                action_id: NotRequired[str]
-                action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
-                jump_url: NotRequired[str]
-                message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkActionMessageInfo"]
-                mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkActionMiniProgramJumpInfo"]
-            class PostBodyMessageBlocksLinkActionMessageInfo(TypedDict):
-                content: str
-                custom_data: NotRequired[str]
-            class PostBodyMessageBlocksLinkActionMiniProgramJumpInfo(TypedDict):
-                appid: str
-                path: NotRequired[str]
-                text: NotRequired[str]
-            class PostBodyMessageBlocksLinkInvalidInfo(TypedDict):
-                expired_time: NotRequired[str | datetime]
-                multi_clickable: NotRequired[bool]
-            class PostBodyMessageBlocksText(TypedDict):
-                color: NotRequired[Literal["DEFAULT", "SECONDARY"]]
-                is_bold: NotRequired[bool]
-                text: NotRequired[str]
-            class PostResult(TypedDict):
-                log_id: NotRequired[str]
-        class update_refund_progress:
-            class PostBody(TypedDict):
-                action: Literal["REJECT", "APPROVE"]
-                launch_refund_day: NotRequired[int]
-                reject_media_list: NotRequired[list[str]]
-                reject_reason: NotRequired[str]
-                remark: NotRequired[str]
+ class GetQuery(TypedDict):
+  begin_date: str | date
+  complainted_mchid: NotRequired[str]
+  end_date: str | date
+  limit: NotRequired[int]
+  offset: NotRequired[int]
+ class GetResult(TypedDict):
+  data: NotRequired["list[complaints_v2.GetResultData]"]
+  limit: int
+  offset: int
+  total_count: NotRequired[int]
+ class GetResultData(TypedDict):
+  additional_info: NotRequired["complaints_v2.GetResultDataAdditionalInfo"]
+  apply_refund_amount: NotRequired[int]
+  complaint_detail: str
+  complaint_full_refunded: bool
+  complaint_id: str
+  complaint_media_list: NotRequired["list[complaints_v2.GetResultDataComplaintMediaList]"]
+  complaint_order_info: NotRequired["list[complaints_v2.GetResultDataComplaintOrderInfo]"]
+  complaint_state: Literal["PENDING", "PROCESSING", "PROCESSED"] | str
+  complaint_time: str
+  complainted_mchid: str
+  in_platform_service: NotRequired[bool]
+  incoming_user_response: bool
+  is_agent_mode: NotRequired[bool]
+  need_immediate_service: NotRequired[bool]
+  payer_phone: NotRequired[str]
+  problem_description: str
+  problem_type: NotRequired[Literal["REFUND", "SERVICE_NOT_WORK", "OTHERS"] | str]
+  service_order_info: NotRequired["list[complaints_v2.GetResultDataServiceOrderInfo]"]
+  user_complaint_times: int
+  user_tag_list: NotRequired[list[Literal["TRUSTED", "HIGH_RISK"] | str]]
+ class GetResultDataAdditionalInfo(TypedDict):
+  share_power_info: NotRequired["complaints_v2.GetResultDataAdditionalInfoSharePowerInfo"]
+  type: NotRequired[Literal["SHARE_POWER_TYPE"] | str]
+ class GetResultDataAdditionalInfoSharePowerInfo(TypedDict):
+  is_returned_to_same_machine: NotRequired[bool]
+  return_address_info: NotRequired["complaints_v2.GetResultDataAdditionalInfoSharePowerInfoReturnAddressInfo"]
+  return_time: NotRequired[str]
+ class GetResultDataAdditionalInfoSharePowerInfoReturnAddressInfo(TypedDict):
+  latitude: NotRequired[str]
+  longitude: NotRequired[str]
+  return_address: NotRequired[str]
+ class GetResultDataComplaintMediaList(TypedDict):
+  media_type: Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str
+  media_url: NotRequired[list[str]]
+ class GetResultDataComplaintOrderInfo(TypedDict):
+  amount: int
+  out_trade_no: str
+  transaction_id: str
+ class GetResultDataServiceOrderInfo(TypedDict):
+  order_id: NotRequired[str]
+  out_order_no: NotRequired[str]
+  state: NotRequired[Literal["DOING", "REVOKED", "WAITPAY", "DONE"] | str]
+ class complaint_id:
+  class GetResult(TypedDict):
+   additional_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfo"]
+   apply_refund_amount: NotRequired[int]
+   complaint_detail: str
+   complaint_full_refunded: bool
+   complaint_id: str
+   complaint_media_list: NotRequired["list[complaints_v2.complaint_id.GetResultComplaintMediaList]"]
+   complaint_order_info: NotRequired["list[complaints_v2.complaint_id.GetResultComplaintOrderInfo]"]
+   complaint_state: Literal["PENDING", "PROCESSING", "PROCESSED"] | str
+   complaint_time: str
+   complainted_mchid: str
+   in_platform_service: NotRequired[bool]
+   incoming_user_response: bool
+   is_agent_mode: NotRequired[bool]
+   need_immediate_service: NotRequired[bool]
+   payer_openid: NotRequired[str]
+   payer_phone: NotRequired[str]
+   problem_description: str
+   problem_type: NotRequired[Literal["REFUND", "SERVICE_NOT_WORK", "OTHERS"] | str]
+   service_order_info: NotRequired["list[complaints_v2.complaint_id.GetResultServiceOrderInfo]"]
+   user_complaint_times: int
+   user_tag_list: NotRequired[list[Literal["TRUSTED", "HIGH_RISK"] | str]]
+  class GetResultAdditionalInfo(TypedDict):
+   share_power_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfoSharePowerInfo"]
+   type: NotRequired[Literal["SHARE_POWER_TYPE"] | str]
+  class GetResultAdditionalInfoSharePowerInfo(TypedDict):
+   is_returned_to_same_machine: NotRequired[bool]
+   return_address_info: NotRequired["complaints_v2.complaint_id.GetResultAdditionalInfoSharePowerInfoReturnAddressInfo"]
+   return_time: NotRequired[str]
+  class GetResultAdditionalInfoSharePowerInfoReturnAddressInfo(TypedDict):
+   latitude: NotRequired[str]
+   longitude: NotRequired[str]
+   return_address: NotRequired[str]
+  class GetResultComplaintMediaList(TypedDict):
+   media_type: Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str
+   media_url: NotRequired[list[str]]
+  class GetResultComplaintOrderInfo(TypedDict):
+   amount: int
+   out_trade_no: str
+   transaction_id: str
+  class GetResultServiceOrderInfo(TypedDict):
+   order_id: NotRequired[str]
+   out_order_no: NotRequired[str]
+   state: NotRequired[str]
+  class complete:
+   class PostBody(TypedDict):
+    complainted_mchid: str
+  class negotiation_historys:
+   class GetQuery(TypedDict):
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    data: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultData]"]
+    limit: int
+    offset: int
+    total_count: NotRequired[int]
+   class GetResultData(TypedDict):
+    click_message: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataClickMessage"]
+    complaint_media_list: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataComplaintMediaList"]
+    image_list: NotRequired[list[str]]
+    log_id: str
+    normal_message: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessage"]
+    operate_details: NotRequired[str]
+    operate_time: str
+    operate_type: Literal["USER_CREATE_COMPLAINT", "USER_CONTINUE_COMPLAINT", "USER_RESPONSE", "PLATFORM_RESPONSE", "MERCHANT_RESPONSE", "MERCHANT_CONFIRM_COMPLETE", "USER_CREATE_COMPLAINT_SYSTEM_MESSAGE", "COMPLAINT_FULL_REFUNDED_SYSTEM_MESSAGE", "USER_CONTINUE_COMPLAINT_SYSTEM_MESSAGE", "USER_REVOKE_COMPLAINT", "USER_COMFIRM_COMPLAINT", "PLATFORM_HELP_APPLICATION", "USER_APPLY_PLATFORM_HELP", "MERCHANT_APPROVE_REFUND", "MERCHANT_REFUSE_RERUND", "USER_SUBMIT_SATISFACTION", "SERVICE_ORDER_CANCEL", "SERVICE_ORDER_COMPLETE", "COMPLAINT_PARTIAL_REFUNDED_SYSTEM_MESSAGE", "COMPLAINT_REFUND_RECEIVED_SYSTEM_MESSAGE", "COMPLAINT_ENTRUSTED_REFUND_SYSTEM_MESSAGE", "USER_APPLY_PLATFORM_SERVICE", "USER_CANCEL_PLATFORM_SERVICE", "PLATFORM_SERVICE_FINISHED", "USER_CLICK_RESPONSE"] | str
+    operator: str
+    user_appy_platform_service_reason: NotRequired[str]
+    user_appy_platform_service_reason_description: NotRequired[str]
+   class GetResultDataClickMessage(TypedDict):
+    action_id: NotRequired[str]
+    clicked_log_id: NotRequired[str]
+    message_content: NotRequired[str]
+   class GetResultDataComplaintMediaList(TypedDict):
+    media_type: NotRequired[Literal["USER_COMPLAINT_IMAGE", "OPERATION_IMAGE"] | str]
+    media_url: NotRequired[list[str]]
+   class GetResultDataNormalMessage(TypedDict):
+    blocks: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocks]"]
+    custom_data: NotRequired[str]
+    sender_identity: NotRequired[Literal["UNKNOWN", "MANUAL", "MACHINE"] | str]
+   class GetResultDataNormalMessageBlocks(TypedDict):
+    button: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButton"]
+    button_group: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroup"]
+    faq_list: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqList"]
+    image: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksImage"]
+    link: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLink"]
+    text: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksText"]
+    type: NotRequired[Literal["TEXT", "IMAGE", "LINK", "FAQ_LIST", "BUTTON", "BUTTON_GROUP"] | str]
+   class GetResultDataNormalMessageBlocksButton(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonInvalidInfo"]
+    text: NotRequired[str]
+   class GetResultDataNormalMessageBlocksButtonAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonActionMiniProgramJumpInfo"]
+   class GetResultDataNormalMessageBlocksButtonActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class GetResultDataNormalMessageBlocksButtonActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: str
+    text: str
+   class GetResultDataNormalMessageBlocksButtonInvalidInfo(TypedDict):
+    expired_time: NotRequired[str]
+    multi_clickable: NotRequired[bool]
+   class GetResultDataNormalMessageBlocksButtonGroup(TypedDict):
+    button_layout: NotRequired[Literal["LAYOUT_UNKNOWN", "LAYOUT_HORIZONTAL", "LAYOUT_VERTICAL"] | str]
+    buttons: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtons]"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupInvalidInfo"]
+   class GetResultDataNormalMessageBlocksButtonGroupButtons(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsInvalidInfo"]
+    text: NotRequired[str]
+   class GetResultDataNormalMessageBlocksButtonGroupButtonsAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo"]
+   class GetResultDataNormalMessageBlocksButtonGroupButtonsActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class GetResultDataNormalMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: str
+    text: str
+   class GetResultDataNormalMessageBlocksButtonGroupButtonsInvalidInfo(TypedDict):
+    expired_time: NotRequired[str]
+    multi_clickable: NotRequired[bool]
+   class GetResultDataNormalMessageBlocksButtonGroupInvalidInfo(TypedDict):
+    expired_time: NotRequired[str]
+    multi_clickable: NotRequired[bool]
+   class GetResultDataNormalMessageBlocksFaqList(TypedDict):
+    faqs: NotRequired["list[complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqs]"]
+   class GetResultDataNormalMessageBlocksFaqListFaqs(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsAction"]
+    faq_id: NotRequired[str]
+    faq_title: NotRequired[str]
+   class GetResultDataNormalMessageBlocksFaqListFaqsAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksFaqListFaqsActionMiniProgramJumpInfo"]
+   class GetResultDataNormalMessageBlocksFaqListFaqsActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class GetResultDataNormalMessageBlocksFaqListFaqsActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: str
+    text: str
+   class GetResultDataNormalMessageBlocksImage(TypedDict):
+    image_style_type: NotRequired[Literal["IMAGE_STYLE_TYPE_NARROW", "IMAGE_STYLE_TYPE_WIDE"] | str]
+    media_id: NotRequired[str]
+   class GetResultDataNormalMessageBlocksLink(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkInvalidInfo"]
+    text: NotRequired[str]
+   class GetResultDataNormalMessageBlocksLinkAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"] | str]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.negotiation_historys.GetResultDataNormalMessageBlocksLinkActionMiniProgramJumpInfo"]
+   class GetResultDataNormalMessageBlocksLinkActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class GetResultDataNormalMessageBlocksLinkActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: str
+    text: str
+   class GetResultDataNormalMessageBlocksLinkInvalidInfo(TypedDict):
+    expired_time: NotRequired[str]
+    multi_clickable: NotRequired[bool]
+   class GetResultDataNormalMessageBlocksText(TypedDict):
+    color: NotRequired[Literal["DEFAULT", "SECONDARY"] | str]
+    is_bold: NotRequired[bool]
+    text: NotRequired[str]
+  class response:
+   class PostBody(TypedDict):
+    complainted_mchid: str
+    jump_url: NotRequired[str]
+    jump_url_text: NotRequired[str]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response.PostBodyMiniProgramJumpInfo"]
+    response_content: str
+    response_images: NotRequired[list[str]]
+   class PostBodyMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: str
+    text: str
+  class response_immediate_service:
+   class PostBody(TypedDict):
+    complainted_mchid: str
+    idempotent_id: str
+    message: "complaints_v2.complaint_id.response_immediate_service.PostBodyMessage"
+   class PostBodyMessage(TypedDict):
+    blocks: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocks]"]
+    custom_data: NotRequired[str]
+    sender_identity: NotRequired[Literal["UNKNOWN", "MANUAL", "MACHINE"]]
+   class PostBodyMessageBlocks(TypedDict):
+    button: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButton"]
+    button_group: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroup"]
+    faq_list: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqList"]
+    image: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksImage"]
+    link: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLink"]
+    text: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksText"]
+    type: NotRequired[Literal["TEXT", "IMAGE", "LINK", "FAQ_LIST", "BUTTON", "BUTTON_GROUP"]]
+   class PostBodyMessageBlocksButton(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonInvalidInfo"]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksButtonAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonActionMiniProgramJumpInfo"]
+   class PostBodyMessageBlocksButtonActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class PostBodyMessageBlocksButtonActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: NotRequired[str]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksButtonInvalidInfo(TypedDict):
+    expired_time: NotRequired[str | datetime]
+    multi_clickable: NotRequired[bool]
+   class PostBodyMessageBlocksButtonGroup(TypedDict):
+    button_layout: NotRequired[Literal["LAYOUT_UNKNOWN", "LAYOUT_HORIZONTAL", "LAYOUT_VERTICAL"]]
+    buttons: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtons]"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupInvalidInfo"]
+   class PostBodyMessageBlocksButtonGroupButtons(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsInvalidInfo"]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksButtonGroupButtonsAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo"]
+   class PostBodyMessageBlocksButtonGroupButtonsActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class PostBodyMessageBlocksButtonGroupButtonsActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: NotRequired[str]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksButtonGroupButtonsInvalidInfo(TypedDict):
+    expired_time: NotRequired[str | datetime]
+    multi_clickable: NotRequired[bool]
+   class PostBodyMessageBlocksButtonGroupInvalidInfo(TypedDict):
+    expired_time: NotRequired[str | datetime]
+    multi_clickable: NotRequired[bool]
+   class PostBodyMessageBlocksFaqList(TypedDict):
+    faqs: NotRequired["list[complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqs]"]
+   class PostBodyMessageBlocksFaqListFaqs(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsAction"]
+    faq_id: NotRequired[str]
+    faq_title: NotRequired[str]
+   class PostBodyMessageBlocksFaqListFaqsAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksFaqListFaqsActionMiniProgramJumpInfo"]
+   class PostBodyMessageBlocksFaqListFaqsActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class PostBodyMessageBlocksFaqListFaqsActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: NotRequired[str]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksImage(TypedDict):
+    image_style_type: NotRequired[Literal["IMAGE_STYLE_TYPE_NARROW", "IMAGE_STYLE_TYPE_WIDE"]]
+    media_id: NotRequired[str]
+   class PostBodyMessageBlocksLink(TypedDict):
+    action: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkAction"]
+    invalid_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkInvalidInfo"]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksLinkAction(TypedDict):
+    action_id: NotRequired[str]
+    action_type: NotRequired[Literal["ACTION_TYPE_SEND_MESSAGE", "ACTION_TYPE_JUMP_URL", "ACTION_TYPE_JUMP_MINI_PROGRAM"]]
+    jump_url: NotRequired[str]
+    message_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkActionMessageInfo"]
+    mini_program_jump_info: NotRequired["complaints_v2.complaint_id.response_immediate_service.PostBodyMessageBlocksLinkActionMiniProgramJumpInfo"]
+   class PostBodyMessageBlocksLinkActionMessageInfo(TypedDict):
+    content: str
+    custom_data: NotRequired[str]
+   class PostBodyMessageBlocksLinkActionMiniProgramJumpInfo(TypedDict):
+    appid: str
+    path: NotRequired[str]
+    text: NotRequired[str]
+   class PostBodyMessageBlocksLinkInvalidInfo(TypedDict):
+    expired_time: NotRequired[str | datetime]
+    multi_clickable: NotRequired[bool]
+   class PostBodyMessageBlocksText(TypedDict):
+    color: NotRequired[Literal["DEFAULT", "SECONDARY"]]
+    is_bold: NotRequired[bool]
+    text: NotRequired[str]
+   class PostResult(TypedDict):
+    log_id: NotRequired[str]
+  class update_refund_progress:
+   class PostBody(TypedDict):
+    action: Literal["REJECT", "APPROVE"]
+    launch_refund_day: NotRequired[int]
+    reject_media_list: NotRequired[list[str]]
+    reject_reason: NotRequired[str]
+    remark: NotRequired[str]
 class feedbacks:
-    class PostBody(TypedDict):
-        complainted_mchid: str
-        feedback_content: str
-        feedback_images: NotRequired[list[str]]
-        feedback_type: NotRequired[int]
-        launch_confirm_process: NotRequired[bool]
-        transaction_id: str
+ class PostBody(TypedDict):
+  complainted_mchid: str
+  feedback_content: str
+  feedback_images: NotRequired[list[str]]
+  feedback_type: NotRequired[int]
+  launch_confirm_process: NotRequired[bool]
+  transaction_id: str
 class images:
-    class upload:
-        class PostResult(TypedDict):
-            media_id: str
+ class upload:
+  class PostResult(TypedDict):
+   media_id: str

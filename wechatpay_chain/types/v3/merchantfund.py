@@ -6,50 +6,50 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class merchant:
-    class income_records:
-        GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"]})
-        class GetResult(TypedDict):
-            data: NotRequired["list[merchant.income_records.GetResultData]"]
-            limit: int
-            links: "merchant.income_records.GetResultLinks"
-            offset: int
-            total_count: int
-        class GetResultData(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"] | str
-            amount: int
-            bank_account_name: str
-            bank_account_number: str
-            bank_name: str
-            income_record_id: str
-            income_record_type: Literal["OFFLINERECHARGE", "ENTERPRISEDIRECTREVENUE"] | str
-            mchid: str
-            recharge_remark: str
-            success_time: str
-        class GetResultLinks(TypedDict):
-            next: str
-            prev: str
-            self: str
+ class income_records:
+  GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"]})
+  class GetResult(TypedDict):
+   data: NotRequired["list[merchant.income_records.GetResultData]"]
+   limit: int
+   links: "merchant.income_records.GetResultLinks"
+   offset: int
+   total_count: int
+  class GetResultData(TypedDict):
+   account_type: Literal["BASIC", "OPERATION", "FEES"] | str
+   amount: int
+   bank_account_name: str
+   bank_account_number: str
+   bank_name: str
+   income_record_id: str
+   income_record_type: Literal["OFFLINERECHARGE", "ENTERPRISEDIRECTREVENUE"] | str
+   mchid: str
+   recharge_remark: str
+   success_time: str
+  class GetResultLinks(TypedDict):
+   next: str
+   prev: str
+   self: str
 class partner:
-    class income_records:
-        GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"], "sub_mchid": "str"})
-        class GetResult(TypedDict):
-            data: NotRequired["list[partner.income_records.GetResultData]"]
-            limit: int
-            links: "partner.income_records.GetResultLinks"
-            offset: int
-            total_count: int
-        class GetResultData(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"] | str
-            amount: int
-            bank_account_name: str
-            bank_account_number: str
-            bank_name: str
-            income_record_id: str
-            income_record_type: Literal["OFFLINERECHARGE", "ENTERPRISEDIRECTREVENUE"] | str
-            recharge_remark: str
-            sub_mchid: str
-            success_time: str
-        class GetResultLinks(TypedDict):
-            next: str
-            prev: str
-            self: str
+ class income_records:
+  GetQuery = TypedDict("GetQuery", {"account_type": "Literal['BASIC', 'OPERATION', 'FEES']", "date": "str | date", "limit": "int", "offset": NotRequired["int"], "sub_mchid": "str"})
+  class GetResult(TypedDict):
+   data: NotRequired["list[partner.income_records.GetResultData]"]
+   limit: int
+   links: "partner.income_records.GetResultLinks"
+   offset: int
+   total_count: int
+  class GetResultData(TypedDict):
+   account_type: Literal["BASIC", "OPERATION", "FEES"] | str
+   amount: int
+   bank_account_name: str
+   bank_account_number: str
+   bank_name: str
+   income_record_id: str
+   income_record_type: Literal["OFFLINERECHARGE", "ENTERPRISEDIRECTREVENUE"] | str
+   recharge_remark: str
+   sub_mchid: str
+   success_time: str
+  class GetResultLinks(TypedDict):
+   next: str
+   prev: str
+   self: str

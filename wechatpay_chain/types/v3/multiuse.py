@@ -6,26 +6,26 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class stocks:
-    class stock_id:
-        class refund_flow:
-            class GetResult(TypedDict):
-                url: str
-        class send_flow:
-            class GetResult(TypedDict):
-                url: str
-        class use_flow:
-            class GetResult(TypedDict):
-                url: str
+ class stock_id:
+  class refund_flow:
+   class GetResult(TypedDict):
+    url: str
+  class send_flow:
+   class GetResult(TypedDict):
+    url: str
+  class use_flow:
+   class GetResult(TypedDict):
+    url: str
 class users:
-    class openid:
-        class coupons:
-            class PostBody(TypedDict):
-                amount: NotRequired[int]
-                appid: str
-                card_type: Literal["ID_CARD"]
-                id_card_number: Sensitive | str
-                out_request_no: str
-                stock_id: str
-                user_name: Sensitive | str
-            class PostResult(TypedDict):
-                coupon_id: str
+ class openid:
+  class coupons:
+   class PostBody(TypedDict):
+    amount: NotRequired[int]
+    appid: str
+    card_type: Literal["ID_CARD"]
+    id_card_number: Sensitive | str
+    out_request_no: str
+    stock_id: str
+    user_name: Sensitive | str
+   class PostResult(TypedDict):
+    coupon_id: str

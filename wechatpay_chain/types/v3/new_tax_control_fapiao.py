@@ -7,579 +7,579 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class card_template:
-    class PostBody(TypedDict):
-        card_appid: str
-        card_template_information: "card_template.PostBodyCardTemplateInformation"
-        sub_mchid: NotRequired[str]
-    class PostBodyCardTemplateInformation(TypedDict):
-        custom_cell: NotRequired["card_template.PostBodyCardTemplateInformationCustomCell"]
-        logo_url: str
-        payee_name: NotRequired[str]
-    class PostBodyCardTemplateInformationCustomCell(TypedDict):
-        description: str
-        jump_url: NotRequired[str]
-        miniprogram_path: NotRequired[str]
-        miniprogram_user_name: NotRequired[str]
-        words: str
-    class PostResult(TypedDict):
-        card_appid: str
-        card_id: str
+ class PostBody(TypedDict):
+  card_appid: str
+  card_template_information: "card_template.PostBodyCardTemplateInformation"
+  sub_mchid: NotRequired[str]
+ class PostBodyCardTemplateInformation(TypedDict):
+  custom_cell: NotRequired["card_template.PostBodyCardTemplateInformationCustomCell"]
+  logo_url: str
+  payee_name: NotRequired[str]
+ class PostBodyCardTemplateInformationCustomCell(TypedDict):
+  description: str
+  jump_url: NotRequired[str]
+  miniprogram_path: NotRequired[str]
+  miniprogram_user_name: NotRequired[str]
+  words: str
+ class PostResult(TypedDict):
+  card_appid: str
+  card_id: str
 class fapiao_applications:
-    class PostBody(TypedDict):
-        buyer_information: "fapiao_applications.PostBodyBuyerInformation"
-        fapiao_apply_id: str
-        fapiao_information: "list[fapiao_applications.PostBodyFapiaoInformation]"
-        scene: str
-        sub_mchid: NotRequired[str]
-    class PostBodyBuyerInformation(TypedDict):
-        address: NotRequired[str]
-        bank_account: NotRequired[str]
-        bank_name: NotRequired[str]
-        email: NotRequired[Sensitive | str]
-        name: str
-        phone: NotRequired[Sensitive | str]
-        taxpayer_id: NotRequired[str]
-        telephone: NotRequired[str]
-        type: str
-    class PostBodyFapiaoInformation(TypedDict):
-        fapiao_id: str
-        items: "list[fapiao_applications.PostBodyFapiaoInformationItems]"
-        need_list: bool
-        remark: NotRequired[str]
-        total_amount: int
-    class PostBodyFapiaoInformationItems(TypedDict):
-        discount: bool
-        goods_category: NotRequired[str]
-        goods_id: NotRequired[int]
-        goods_name: NotRequired[str]
-        quantity: int
-        specification: NotRequired[str]
-        tax_code: str
-        tax_prefer_mark: NotRequired[str]
-        tax_rate: NotRequired[int]
-        total_amount: int
-        unit: NotRequired[str]
-    class fapiao_apply_id:
-        class GetQuery(TypedDict):
-            fapiao_id: NotRequired[str]
-            sub_mchid: NotRequired[str]
-        class GetResult(TypedDict):
-            fapiao_information: "list[fapiao_applications.fapiao_apply_id.GetResultFapiaoInformation]"
-            total_count: int
-        class GetResultFapiaoInformation(TypedDict):
-            amount: int
-            blue_fapiao: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationBlueFapiao"]
-            buyer_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationBuyerInformation"
-            card_information: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationCardInformation"]
-            extra_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationExtraInformation"
-            fapiao_error_code: NotRequired[str]
-            fapiao_error_message: NotRequired[str]
-            fapiao_id: str
-            items: "list[fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationItems]"
-            red_fapiao: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationRedFapiao"]
-            remark: NotRequired[str]
-            seller_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationSellerInformation"
-            status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED", "ISSUE_FAILED", "REVERSE_FAILED"] | str
-            tax_amount: int
-            total_amount: int
-        class GetResultFapiaoInformationBlueFapiao(TypedDict):
-            check_code: str
-            fapiao_code: str
-            fapiao_number: str
-            fapiao_time: str
-            password: str
-        class GetResultFapiaoInformationBuyerInformation(TypedDict):
-            address: NotRequired[str]
-            amount: NotRequired[int]
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            email: NotRequired[str]
-            fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"] | str]
-            name: str
-            out_trade_no: NotRequired[str]
-            phone: NotRequired[str]
-            taxpayer_id: NotRequired[str]
-            telephone: NotRequired[str]
-            type: Literal["INDIVIDUAL", "ORGANIZATION"] | str
-            user_apply_message: NotRequired[str]
-        class GetResultFapiaoInformationCardInformation(TypedDict):
-            card_appid: str
-            card_code: NotRequired[str]
-            card_id: NotRequired[str]
-            card_openid: str
-            card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
-        class GetResultFapiaoInformationExtraInformation(TypedDict):
-            drawer: str
-            payee: NotRequired[str]
-            reviewer: NotRequired[str]
-        class GetResultFapiaoInformationItems(TypedDict):
-            amount: int
-            discount: bool
-            goods_name: str
-            quantity: int
-            specification: NotRequired[str]
-            tax_amount: int
-            tax_code: str
-            tax_prefer_mark: Literal["NO_FAVORABLE", "OUTSIDE_VAT", "VAT_EXEMPT", "NORMAL_ZERO_RATED", "EXPORT_ZERO_RATED"] | str
-            tax_rate: int
-            total_amount: int
-            unit: NotRequired[str]
-            unit_price: int
-        class GetResultFapiaoInformationRedFapiao(TypedDict):
-            check_code: str
-            fapiao_code: str
-            fapiao_number: str
-            fapiao_time: str
-            password: str
-        class GetResultFapiaoInformationSellerInformation(TypedDict):
-            address: str
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            name: str
-            taxpayer_id: str
-            telephone: NotRequired[str]
-        class fapiao_files:
-            class GetQuery(TypedDict):
-                fapiao_id: str
-                sub_mchid: str
-            class GetResult(TypedDict):
-                fapiao_download_info_list: NotRequired["list[fapiao_applications.fapiao_apply_id.fapiao_files.GetResultFapiaoDownloadInfoList]"]
-            class GetResultFapiaoDownloadInfoList(TypedDict):
-                download_url: NotRequired[str]
-                fapiao_id: NotRequired[str]
-                status: NotRequired[Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED", "ISSUE_FAILED", "REVERSE_FAILED"] | str]
-        class insert_cards:
-            class PostBody(TypedDict):
-                buyer_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyBuyerInformation"
-                fapiao_card_information: "list[fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformation]"
-                scene: Literal["WITH_WECHATPAY", "WITHOUT_WECHATPAY"]
-                sub_mchid: NotRequired[str]
-            class PostBodyBuyerInformation(TypedDict):
-                address: NotRequired[str]
-                amount: NotRequired[int]
-                bank_account: NotRequired[str]
-                bank_name: NotRequired[str]
-                email: NotRequired[Sensitive | str]
-                fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
-                name: str
-                out_trade_no: NotRequired[str]
-                phone: NotRequired[Sensitive | str]
-                taxpayer_id: NotRequired[str]
-                telephone: NotRequired[str]
-                type: Literal["INDIVIDUAL", "ORGANIZATION"]
-                user_apply_message: NotRequired[str]
-            class PostBodyFapiaoCardInformation(TypedDict):
-                amount: int
-                check_code: str
-                extra_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationExtraInformation"
-                fapiao_code: str
-                fapiao_media_id: str
-                fapiao_number: str
-                fapiao_time: str | datetime
-                items: "list[fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationItems]"
-                password: str
-                remark: NotRequired[str]
-                seller_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationSellerInformation"
-                tax_amount: int
-                total_amount: int
-            class PostBodyFapiaoCardInformationExtraInformation(TypedDict):
-                drawer: str
-                payee: NotRequired[str]
-                reviewer: NotRequired[str]
-            class PostBodyFapiaoCardInformationItems(TypedDict):
-                amount: int
-                discount: bool
-                goods_name: str
-                quantity: int
-                specification: NotRequired[str]
-                tax_amount: int
-                tax_code: str
-                tax_prefer_mark: Literal["NO_FAVORABLE", "OUTSIDE_VAT", "VAT_EXEMPT", "NORMAL_ZERO_RATED", "EXPORT_ZERO_RATED"]
-                tax_rate: int
-                total_amount: int
-                unit: NotRequired[str]
-                unit_price: int
-            class PostBodyFapiaoCardInformationSellerInformation(TypedDict):
-                address: str
-                bank_account: NotRequired[str]
-                bank_name: NotRequired[str]
-                name: str
-                taxpayer_id: str
-                telephone: NotRequired[str]
-        class reverse:
-            class PostBody(TypedDict):
-                fapiao_information: "list[fapiao_applications.fapiao_apply_id.reverse.PostBodyFapiaoInformation]"
-                reverse_reason: Literal["ISSUE_ERROR", "SALES_RETURN", "SERVICE_SUSPENTION", "SALES_DISCOUNT"]
-                sub_mchid: NotRequired[str]
-            class PostBodyFapiaoInformation(TypedDict):
-                fapiao_code: NotRequired[str]
-                fapiao_id: str
-                fapiao_number: str
-    class issue_general:
-        class PostBody(TypedDict):
-            buyer_information: "fapiao_applications.issue_general.PostBodyBuyerInformation"
-            fapiao_apply_id: str
-            fapiao_information: "fapiao_applications.issue_general.PostBodyFapiaoInformation"
-            sub_mchid: str
-        class PostBodyBuyerInformation(TypedDict):
-            address: NotRequired[str]
-            amount: NotRequired[int]
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            email: NotRequired[Sensitive | str]
-            fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
-            name: str
-            out_trade_no: NotRequired[str]
-            phone: NotRequired[Sensitive | str]
-            taxpayer_id: NotRequired[str]
-            telephone: NotRequired[str]
-            type: Literal["INDIVIDUAL", "ORGANIZATION"]
-            user_apply_message: NotRequired[str]
-        class PostBodyFapiaoInformation(TypedDict):
-            billing_person: NotRequired[str]
-            billing_person_id: str
-            export_business_policy_code: NotRequired[Literal[1, 2, 3]]
-            fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
-            fapiao_id: str
-            items: "list[fapiao_applications.issue_general.PostBodyFapiaoInformationItems]"
-            need_list: NotRequired[Any]
-            remark: NotRequired[str]
-            total_amount: int
-            transaction_information: "list[fapiao_applications.issue_general.PostBodyFapiaoInformationTransactionInformation]"
-            vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
-        class PostBodyFapiaoInformationItems(TypedDict):
-            discount: bool
-            goods_name: str
-            preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
-            quantity: NotRequired[int]
-            specification: NotRequired[str]
-            tax_code: str
-            tax_rate: int
-            total_amount: int
-            unit: NotRequired[str]
-        class PostBodyFapiaoInformationTransactionInformation(TypedDict):
-            amount: int
-            out_trade_no: NotRequired[str]
-            pay_channel: Literal["WECHAT_PAY"]
-            transaction_id: str
-    class issue_passenger_transport:
-        class PostBody(TypedDict):
-            buyer_information: "fapiao_applications.issue_passenger_transport.PostBodyBuyerInformation"
-            fapiao_apply_id: str
-            fapiao_information: "fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformation"
-            sub_mchid: str
-        class PostBodyBuyerInformation(TypedDict):
-            address: NotRequired[str]
-            amount: NotRequired[int]
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            email: NotRequired[Sensitive | str]
-            fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
-            name: str
-            out_trade_no: NotRequired[str]
-            phone: NotRequired[Sensitive | str]
-            taxpayer_id: NotRequired[str]
-            telephone: NotRequired[str]
-            type: Literal["INDIVIDUAL", "ORGANIZATION"]
-            user_apply_message: NotRequired[str]
-        class PostBodyFapiaoInformation(TypedDict):
-            billing_person: NotRequired[str]
-            billing_person_id: str
-            export_business_policy_code: NotRequired[Literal[1, 2, 3]]
-            fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
-            fapiao_id: str
-            items: "list[fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationItems]"
-            remark: NotRequired[str]
-            total_amount: int
-            transaction_information: "list[fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationTransactionInformation]"
-            vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
-        class PostBodyFapiaoInformationItems(TypedDict):
-            discount: bool
-            goods_name: str
-            passenger_information: NotRequired["fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationItemsPassengerInformation"]
-            preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
-            quantity: NotRequired[int]
-            specification: NotRequired[str]
-            tax_code: str
-            tax_rate: int
-            total_amount: int
-            unit: NotRequired[str]
-        class PostBodyFapiaoInformationItemsPassengerInformation(TypedDict):
-            certificate_number: Sensitive | str
-            certificate_type: Literal["IDENTITY_CARD", "PASSPORT", "HONG_KONG_PERMIT", "MACAO_PERMIT", "TAIWAN_PERMIT", "FOREIGNER_RESIDENCE_PERMIT", "HONG_KONG_RESIDENT_CARD", "MACAO_RESIDENT_CARD", "TAIWAN_RESIDENT_CARD", "MILITARY_OFFICER_CARD", "ARMED_POLICE_OFFICER_CARD", "SOLDIER_CARD", "HOMECOMING_CERT", "TAIWAN_COMPATRIOT_CERT"]
-            departure_date: str | datetime
-            departure_place: str
-            destination: str
-            name: str
-            transportation_classes: NotRequired[Literal["SHIP_FIRST_CLASS_CABIN", "SHIP_SECOND_CLASS_CABIN", "SHIP_THIRD_CLASS_CABIN"]]
-            transportation_type: Literal["LONG_DISTANCE_BUS", "PUBLIC_TRANSPORTATION", "CAR", "SHIP", "OTHER_TRANSPORTATION"]
-        class PostBodyFapiaoInformationTransactionInformation(TypedDict):
-            amount: int
-            out_trade_no: NotRequired[str]
-            pay_channel: Literal["WECHAT_PAY"]
-            transaction_id: str
-    class issue_refined_oil:
-        class PostBody(TypedDict):
-            buyer_information: "fapiao_applications.issue_refined_oil.PostBodyBuyerInformation"
-            fapiao_apply_id: str
-            fapiao_information: "fapiao_applications.issue_refined_oil.PostBodyFapiaoInformation"
-            sub_mchid: str
-        class PostBodyBuyerInformation(TypedDict):
-            address: NotRequired[str]
-            amount: NotRequired[int]
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            email: NotRequired[Sensitive | str]
-            fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
-            name: str
-            out_trade_no: NotRequired[str]
-            phone: NotRequired[Sensitive | str]
-            taxpayer_id: NotRequired[str]
-            telephone: NotRequired[str]
-            type: Literal["INDIVIDUAL", "ORGANIZATION"]
-            user_apply_message: NotRequired[str]
-        class PostBodyFapiaoInformation(TypedDict):
-            billing_person: NotRequired[str]
-            billing_person_id: str
-            export_business_policy_code: NotRequired[Literal[1, 2, 3]]
-            fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
-            fapiao_id: str
-            items: "list[fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationItems]"
-            remark: NotRequired[str]
-            total_amount: int
-            transaction_information: "list[fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationTransactionInformation]"
-            vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
-        class PostBodyFapiaoInformationItems(TypedDict):
-            discount: bool
-            goods_name: str
-            preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
-            quantity: NotRequired[int]
-            refined_oil_information: NotRequired["fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationItemsRefinedOilInformation"]
-            specification: NotRequired[str]
-            tax_code: str
-            tax_rate: int
-            total_amount: int
-            unit: NotRequired[Literal["TON", "LETER"]]
-        class PostBodyFapiaoInformationItemsRefinedOilInformation(TypedDict):
-            gun_number: str
-            station: str
-            trade_time: str | datetime
-        class PostBodyFapiaoInformationTransactionInformation(TypedDict):
-            amount: int
-            out_trade_no: NotRequired[str]
-            pay_channel: Literal["WECHAT_PAY"]
-            transaction_id: str
-    class real_estate_leasing:
-        class PostBody(TypedDict):
-            buyer_information: "fapiao_applications.real_estate_leasing.PostBodyBuyerInformation"
-            fapiao_apply_id: str
-            fapiao_information: "fapiao_applications.real_estate_leasing.PostBodyFapiaoInformation"
-            sub_mchid: str
-        class PostBodyBuyerInformation(TypedDict):
-            address: NotRequired[str]
-            amount: NotRequired[int]
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            email: NotRequired[Sensitive | str]
-            fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
-            name: str
-            out_trade_no: NotRequired[str]
-            phone: NotRequired[Sensitive | str]
-            taxpayer_id: NotRequired[str]
-            telephone: NotRequired[str]
-            type: Literal["INDIVIDUAL", "ORGANIZATION"]
-            user_apply_message: NotRequired[str]
-        class PostBodyFapiaoInformation(TypedDict):
-            billing_person: NotRequired[str]
-            billing_person_id: str
-            export_business_policy_code: NotRequired[Literal[1, 2, 3]]
-            fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
-            fapiao_id: str
-            items: "list[fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationItems]"
-            need_list: NotRequired[Any]
-            remark: NotRequired[str]
-            total_amount: int
-            transaction_information: "list[fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationTransactionInformation]"
-            vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
-        class PostBodyFapiaoInformationItems(TypedDict):
-            discount: bool
-            goods_name: str
-            preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
-            quantity: NotRequired[int]
-            real_estate_leasing_information: NotRequired["fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationItemsRealEstateLeasingInformation"]
-            specification: NotRequired[str]
-            tax_code: str
-            tax_rate: int
-            total_amount: int
-            unit: NotRequired[str]
-        class PostBodyFapiaoInformationItemsRealEstateLeasingInformation(TypedDict):
-            address: str
-            certificate_no: NotRequired[Sensitive | str]
-            city: NotRequired[str]
-            cross_city_flag: bool
-            lease_period_end: str | datetime
-            lease_period_start: str | datetime
-            plate_no: NotRequired[list[str]]
-            province: str
-        class PostBodyFapiaoInformationTransactionInformation(TypedDict):
-            amount: int
-            out_trade_no: NotRequired[str]
-            pay_channel: Literal["WECHAT_PAY"]
-            transaction_id: str
-    class upload_fapiao_file:
-        class PostResult(TypedDict):
-            fapiao_media_id: str
+ class PostBody(TypedDict):
+  buyer_information: "fapiao_applications.PostBodyBuyerInformation"
+  fapiao_apply_id: str
+  fapiao_information: "list[fapiao_applications.PostBodyFapiaoInformation]"
+  scene: str
+  sub_mchid: NotRequired[str]
+ class PostBodyBuyerInformation(TypedDict):
+  address: NotRequired[str]
+  bank_account: NotRequired[str]
+  bank_name: NotRequired[str]
+  email: NotRequired[Sensitive | str]
+  name: str
+  phone: NotRequired[Sensitive | str]
+  taxpayer_id: NotRequired[str]
+  telephone: NotRequired[str]
+  type: str
+ class PostBodyFapiaoInformation(TypedDict):
+  fapiao_id: str
+  items: "list[fapiao_applications.PostBodyFapiaoInformationItems]"
+  need_list: bool
+  remark: NotRequired[str]
+  total_amount: int
+ class PostBodyFapiaoInformationItems(TypedDict):
+  discount: bool
+  goods_category: NotRequired[str]
+  goods_id: NotRequired[int]
+  goods_name: NotRequired[str]
+  quantity: int
+  specification: NotRequired[str]
+  tax_code: str
+  tax_prefer_mark: NotRequired[str]
+  tax_rate: NotRequired[int]
+  total_amount: int
+  unit: NotRequired[str]
+ class fapiao_apply_id:
+  class GetQuery(TypedDict):
+   fapiao_id: NotRequired[str]
+   sub_mchid: NotRequired[str]
+  class GetResult(TypedDict):
+   fapiao_information: "list[fapiao_applications.fapiao_apply_id.GetResultFapiaoInformation]"
+   total_count: int
+  class GetResultFapiaoInformation(TypedDict):
+   amount: int
+   blue_fapiao: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationBlueFapiao"]
+   buyer_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationBuyerInformation"
+   card_information: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationCardInformation"]
+   extra_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationExtraInformation"
+   fapiao_error_code: NotRequired[str]
+   fapiao_error_message: NotRequired[str]
+   fapiao_id: str
+   items: "list[fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationItems]"
+   red_fapiao: NotRequired["fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationRedFapiao"]
+   remark: NotRequired[str]
+   seller_information: "fapiao_applications.fapiao_apply_id.GetResultFapiaoInformationSellerInformation"
+   status: Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED", "ISSUE_FAILED", "REVERSE_FAILED"] | str
+   tax_amount: int
+   total_amount: int
+  class GetResultFapiaoInformationBlueFapiao(TypedDict):
+   check_code: str
+   fapiao_code: str
+   fapiao_number: str
+   fapiao_time: str
+   password: str
+  class GetResultFapiaoInformationBuyerInformation(TypedDict):
+   address: NotRequired[str]
+   amount: NotRequired[int]
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   email: NotRequired[str]
+   fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"] | str]
+   name: str
+   out_trade_no: NotRequired[str]
+   phone: NotRequired[str]
+   taxpayer_id: NotRequired[str]
+   telephone: NotRequired[str]
+   type: Literal["INDIVIDUAL", "ORGANIZATION"] | str
+   user_apply_message: NotRequired[str]
+  class GetResultFapiaoInformationCardInformation(TypedDict):
+   card_appid: str
+   card_code: NotRequired[str]
+   card_id: NotRequired[str]
+   card_openid: str
+   card_status: Literal["INSERT_ACCEPTED", "INSERTED", "DISCARD_ACCEPTED", "DISCARDED"] | str
+  class GetResultFapiaoInformationExtraInformation(TypedDict):
+   drawer: str
+   payee: NotRequired[str]
+   reviewer: NotRequired[str]
+  class GetResultFapiaoInformationItems(TypedDict):
+   amount: int
+   discount: bool
+   goods_name: str
+   quantity: int
+   specification: NotRequired[str]
+   tax_amount: int
+   tax_code: str
+   tax_prefer_mark: Literal["NO_FAVORABLE", "OUTSIDE_VAT", "VAT_EXEMPT", "NORMAL_ZERO_RATED", "EXPORT_ZERO_RATED"] | str
+   tax_rate: int
+   total_amount: int
+   unit: NotRequired[str]
+   unit_price: int
+  class GetResultFapiaoInformationRedFapiao(TypedDict):
+   check_code: str
+   fapiao_code: str
+   fapiao_number: str
+   fapiao_time: str
+   password: str
+  class GetResultFapiaoInformationSellerInformation(TypedDict):
+   address: str
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   name: str
+   taxpayer_id: str
+   telephone: NotRequired[str]
+  class fapiao_files:
+   class GetQuery(TypedDict):
+    fapiao_id: str
+    sub_mchid: str
+   class GetResult(TypedDict):
+    fapiao_download_info_list: NotRequired["list[fapiao_applications.fapiao_apply_id.fapiao_files.GetResultFapiaoDownloadInfoList]"]
+   class GetResultFapiaoDownloadInfoList(TypedDict):
+    download_url: NotRequired[str]
+    fapiao_id: NotRequired[str]
+    status: NotRequired[Literal["ISSUE_ACCEPTED", "ISSUED", "REVERSE_ACCEPTED", "REVERSED", "ISSUE_FAILED", "REVERSE_FAILED"] | str]
+  class insert_cards:
+   class PostBody(TypedDict):
+    buyer_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyBuyerInformation"
+    fapiao_card_information: "list[fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformation]"
+    scene: Literal["WITH_WECHATPAY", "WITHOUT_WECHATPAY"]
+    sub_mchid: NotRequired[str]
+   class PostBodyBuyerInformation(TypedDict):
+    address: NotRequired[str]
+    amount: NotRequired[int]
+    bank_account: NotRequired[str]
+    bank_name: NotRequired[str]
+    email: NotRequired[Sensitive | str]
+    fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
+    name: str
+    out_trade_no: NotRequired[str]
+    phone: NotRequired[Sensitive | str]
+    taxpayer_id: NotRequired[str]
+    telephone: NotRequired[str]
+    type: Literal["INDIVIDUAL", "ORGANIZATION"]
+    user_apply_message: NotRequired[str]
+   class PostBodyFapiaoCardInformation(TypedDict):
+    amount: int
+    check_code: str
+    extra_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationExtraInformation"
+    fapiao_code: str
+    fapiao_media_id: str
+    fapiao_number: str
+    fapiao_time: str | datetime
+    items: "list[fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationItems]"
+    password: str
+    remark: NotRequired[str]
+    seller_information: "fapiao_applications.fapiao_apply_id.insert_cards.PostBodyFapiaoCardInformationSellerInformation"
+    tax_amount: int
+    total_amount: int
+   class PostBodyFapiaoCardInformationExtraInformation(TypedDict):
+    drawer: str
+    payee: NotRequired[str]
+    reviewer: NotRequired[str]
+   class PostBodyFapiaoCardInformationItems(TypedDict):
+    amount: int
+    discount: bool
+    goods_name: str
+    quantity: int
+    specification: NotRequired[str]
+    tax_amount: int
+    tax_code: str
+    tax_prefer_mark: Literal["NO_FAVORABLE", "OUTSIDE_VAT", "VAT_EXEMPT", "NORMAL_ZERO_RATED", "EXPORT_ZERO_RATED"]
+    tax_rate: int
+    total_amount: int
+    unit: NotRequired[str]
+    unit_price: int
+   class PostBodyFapiaoCardInformationSellerInformation(TypedDict):
+    address: str
+    bank_account: NotRequired[str]
+    bank_name: NotRequired[str]
+    name: str
+    taxpayer_id: str
+    telephone: NotRequired[str]
+  class reverse:
+   class PostBody(TypedDict):
+    fapiao_information: "list[fapiao_applications.fapiao_apply_id.reverse.PostBodyFapiaoInformation]"
+    reverse_reason: Literal["ISSUE_ERROR", "SALES_RETURN", "SERVICE_SUSPENTION", "SALES_DISCOUNT"]
+    sub_mchid: NotRequired[str]
+   class PostBodyFapiaoInformation(TypedDict):
+    fapiao_code: NotRequired[str]
+    fapiao_id: str
+    fapiao_number: str
+ class issue_general:
+  class PostBody(TypedDict):
+   buyer_information: "fapiao_applications.issue_general.PostBodyBuyerInformation"
+   fapiao_apply_id: str
+   fapiao_information: "fapiao_applications.issue_general.PostBodyFapiaoInformation"
+   sub_mchid: str
+  class PostBodyBuyerInformation(TypedDict):
+   address: NotRequired[str]
+   amount: NotRequired[int]
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   email: NotRequired[Sensitive | str]
+   fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
+   name: str
+   out_trade_no: NotRequired[str]
+   phone: NotRequired[Sensitive | str]
+   taxpayer_id: NotRequired[str]
+   telephone: NotRequired[str]
+   type: Literal["INDIVIDUAL", "ORGANIZATION"]
+   user_apply_message: NotRequired[str]
+  class PostBodyFapiaoInformation(TypedDict):
+   billing_person: NotRequired[str]
+   billing_person_id: str
+   export_business_policy_code: NotRequired[Literal[1, 2, 3]]
+   fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
+   fapiao_id: str
+   items: "list[fapiao_applications.issue_general.PostBodyFapiaoInformationItems]"
+   need_list: NotRequired[Any]
+   remark: NotRequired[str]
+   total_amount: int
+   transaction_information: "list[fapiao_applications.issue_general.PostBodyFapiaoInformationTransactionInformation]"
+   vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
+  class PostBodyFapiaoInformationItems(TypedDict):
+   discount: bool
+   goods_name: str
+   preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
+   quantity: NotRequired[int]
+   specification: NotRequired[str]
+   tax_code: str
+   tax_rate: int
+   total_amount: int
+   unit: NotRequired[str]
+  class PostBodyFapiaoInformationTransactionInformation(TypedDict):
+   amount: int
+   out_trade_no: NotRequired[str]
+   pay_channel: Literal["WECHAT_PAY"]
+   transaction_id: str
+ class issue_passenger_transport:
+  class PostBody(TypedDict):
+   buyer_information: "fapiao_applications.issue_passenger_transport.PostBodyBuyerInformation"
+   fapiao_apply_id: str
+   fapiao_information: "fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformation"
+   sub_mchid: str
+  class PostBodyBuyerInformation(TypedDict):
+   address: NotRequired[str]
+   amount: NotRequired[int]
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   email: NotRequired[Sensitive | str]
+   fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
+   name: str
+   out_trade_no: NotRequired[str]
+   phone: NotRequired[Sensitive | str]
+   taxpayer_id: NotRequired[str]
+   telephone: NotRequired[str]
+   type: Literal["INDIVIDUAL", "ORGANIZATION"]
+   user_apply_message: NotRequired[str]
+  class PostBodyFapiaoInformation(TypedDict):
+   billing_person: NotRequired[str]
+   billing_person_id: str
+   export_business_policy_code: NotRequired[Literal[1, 2, 3]]
+   fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
+   fapiao_id: str
+   items: "list[fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationItems]"
+   remark: NotRequired[str]
+   total_amount: int
+   transaction_information: "list[fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationTransactionInformation]"
+   vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
+  class PostBodyFapiaoInformationItems(TypedDict):
+   discount: bool
+   goods_name: str
+   passenger_information: NotRequired["fapiao_applications.issue_passenger_transport.PostBodyFapiaoInformationItemsPassengerInformation"]
+   preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
+   quantity: NotRequired[int]
+   specification: NotRequired[str]
+   tax_code: str
+   tax_rate: int
+   total_amount: int
+   unit: NotRequired[str]
+  class PostBodyFapiaoInformationItemsPassengerInformation(TypedDict):
+   certificate_number: Sensitive | str
+   certificate_type: Literal["IDENTITY_CARD", "PASSPORT", "HONG_KONG_PERMIT", "MACAO_PERMIT", "TAIWAN_PERMIT", "FOREIGNER_RESIDENCE_PERMIT", "HONG_KONG_RESIDENT_CARD", "MACAO_RESIDENT_CARD", "TAIWAN_RESIDENT_CARD", "MILITARY_OFFICER_CARD", "ARMED_POLICE_OFFICER_CARD", "SOLDIER_CARD", "HOMECOMING_CERT", "TAIWAN_COMPATRIOT_CERT"]
+   departure_date: str | datetime
+   departure_place: str
+   destination: str
+   name: str
+   transportation_classes: NotRequired[Literal["SHIP_FIRST_CLASS_CABIN", "SHIP_SECOND_CLASS_CABIN", "SHIP_THIRD_CLASS_CABIN"]]
+   transportation_type: Literal["LONG_DISTANCE_BUS", "PUBLIC_TRANSPORTATION", "CAR", "SHIP", "OTHER_TRANSPORTATION"]
+  class PostBodyFapiaoInformationTransactionInformation(TypedDict):
+   amount: int
+   out_trade_no: NotRequired[str]
+   pay_channel: Literal["WECHAT_PAY"]
+   transaction_id: str
+ class issue_refined_oil:
+  class PostBody(TypedDict):
+   buyer_information: "fapiao_applications.issue_refined_oil.PostBodyBuyerInformation"
+   fapiao_apply_id: str
+   fapiao_information: "fapiao_applications.issue_refined_oil.PostBodyFapiaoInformation"
+   sub_mchid: str
+  class PostBodyBuyerInformation(TypedDict):
+   address: NotRequired[str]
+   amount: NotRequired[int]
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   email: NotRequired[Sensitive | str]
+   fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
+   name: str
+   out_trade_no: NotRequired[str]
+   phone: NotRequired[Sensitive | str]
+   taxpayer_id: NotRequired[str]
+   telephone: NotRequired[str]
+   type: Literal["INDIVIDUAL", "ORGANIZATION"]
+   user_apply_message: NotRequired[str]
+  class PostBodyFapiaoInformation(TypedDict):
+   billing_person: NotRequired[str]
+   billing_person_id: str
+   export_business_policy_code: NotRequired[Literal[1, 2, 3]]
+   fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
+   fapiao_id: str
+   items: "list[fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationItems]"
+   remark: NotRequired[str]
+   total_amount: int
+   transaction_information: "list[fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationTransactionInformation]"
+   vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
+  class PostBodyFapiaoInformationItems(TypedDict):
+   discount: bool
+   goods_name: str
+   preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
+   quantity: NotRequired[int]
+   refined_oil_information: NotRequired["fapiao_applications.issue_refined_oil.PostBodyFapiaoInformationItemsRefinedOilInformation"]
+   specification: NotRequired[str]
+   tax_code: str
+   tax_rate: int
+   total_amount: int
+   unit: NotRequired[Literal["TON", "LETER"]]
+  class PostBodyFapiaoInformationItemsRefinedOilInformation(TypedDict):
+   gun_number: str
+   station: str
+   trade_time: str | datetime
+  class PostBodyFapiaoInformationTransactionInformation(TypedDict):
+   amount: int
+   out_trade_no: NotRequired[str]
+   pay_channel: Literal["WECHAT_PAY"]
+   transaction_id: str
+ class real_estate_leasing:
+  class PostBody(TypedDict):
+   buyer_information: "fapiao_applications.real_estate_leasing.PostBodyBuyerInformation"
+   fapiao_apply_id: str
+   fapiao_information: "fapiao_applications.real_estate_leasing.PostBodyFapiaoInformation"
+   sub_mchid: str
+  class PostBodyBuyerInformation(TypedDict):
+   address: NotRequired[str]
+   amount: NotRequired[int]
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   email: NotRequired[Sensitive | str]
+   fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"]]
+   name: str
+   out_trade_no: NotRequired[str]
+   phone: NotRequired[Sensitive | str]
+   taxpayer_id: NotRequired[str]
+   telephone: NotRequired[str]
+   type: Literal["INDIVIDUAL", "ORGANIZATION"]
+   user_apply_message: NotRequired[str]
+  class PostBodyFapiaoInformation(TypedDict):
+   billing_person: NotRequired[str]
+   billing_person_id: str
+   export_business_policy_code: NotRequired[Literal[1, 2, 3]]
+   fapiao_bill_type: Literal["COMM_FAPIAO", "VAT_FAPIAO"]
+   fapiao_id: str
+   items: "list[fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationItems]"
+   need_list: NotRequired[Any]
+   remark: NotRequired[str]
+   total_amount: int
+   transaction_information: "list[fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationTransactionInformation]"
+   vat_refund_levy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]
+  class PostBodyFapiaoInformationItems(TypedDict):
+   discount: bool
+   goods_name: str
+   preferential_policy_code: NotRequired[Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]]
+   quantity: NotRequired[int]
+   real_estate_leasing_information: NotRequired["fapiao_applications.real_estate_leasing.PostBodyFapiaoInformationItemsRealEstateLeasingInformation"]
+   specification: NotRequired[str]
+   tax_code: str
+   tax_rate: int
+   total_amount: int
+   unit: NotRequired[str]
+  class PostBodyFapiaoInformationItemsRealEstateLeasingInformation(TypedDict):
+   address: str
+   certificate_no: NotRequired[Sensitive | str]
+   city: NotRequired[str]
+   cross_city_flag: bool
+   lease_period_end: str | datetime
+   lease_period_start: str | datetime
+   plate_no: NotRequired[list[str]]
+   province: str
+  class PostBodyFapiaoInformationTransactionInformation(TypedDict):
+   amount: int
+   out_trade_no: NotRequired[str]
+   pay_channel: Literal["WECHAT_PAY"]
+   transaction_id: str
+ class upload_fapiao_file:
+  class PostResult(TypedDict):
+   fapiao_media_id: str
 class fapiaomerchant:
-    class getspinviteurl:
-        class GetQuery(TypedDict):
-            fapiao_ability_type_list: NotRequired[list[Literal["BASE_ABILITY", "REAL_ESTATE_ABILITY", "PASSENGER_TRANSPORT_ABILITY", "REFINED_OIL_ABILITY"]]]
-            fapiao_mode: Literal["THIRD_OR_SELF_FAPIAO", "TENCENT_DIGITAL_TAX"]
-            invite_channel: NotRequired[str]
-            invite_code: str
-            operate_user: NotRequired[Sensitive | str]
-            operation_type: Literal["AUTH_BINDING"]
-            sub_mchid: NotRequired[str]
-        class GetResult(TypedDict):
-            invite_url: str
-            miniprogram_appid: str
-            miniprogram_path: str
-    class listspinvitemchinfo:
-        class GetQuery(TypedDict):
-            invite_code: NotRequired[str]
-            limit: int
-            mch_invite_status: Literal["MCH_INVITE_SUCC", "MCH_INVITE_FAILED"]
-            offset: int
-            query_time_end: str | datetime
-            query_time_start: str | datetime
-        class GetResult(TypedDict):
-            limit: int
-            links: NotRequired["fapiaomerchant.listspinvitemchinfo.GetResultLinks"]
-            mch_invite_result_list: NotRequired["list[fapiaomerchant.listspinvitemchinfo.GetResultMchInviteResultList]"]
-            offset: int
-            total_count: int
-        class GetResultLinks(TypedDict):
-            next: NotRequired[str]
-            prev: NotRequired[str]
-            self: NotRequired[str]
-        class GetResultMchInviteResultList(TypedDict):
-            ep_name: str
-            invite_code: str
-            invite_failed_code: NotRequired[Literal["UNKNOWN_TAX_INFO", "INVALID_COMPANY_INFO", "NOT_MEET_ACCESS_CONDITION", "NOT_IN_PILOT_SCOPE", "MISSING_TAX_AUTHORITY_CODE", "MERCHANT_INFO_NOT_SET", "UNKNOWN_ERROR"] | str]
-            invite_failed_reason: NotRequired[str]
-            mch_invite_status: Literal["MCH_INVITE_SUCC", "MCH_INVITE_FAILED"] | str
-            operate_time: str
-            sub_mchid: NotRequired[str]
-            tax_id: str
+ class getspinviteurl:
+  class GetQuery(TypedDict):
+   fapiao_ability_type_list: NotRequired[list[Literal["BASE_ABILITY", "REAL_ESTATE_ABILITY", "PASSENGER_TRANSPORT_ABILITY", "REFINED_OIL_ABILITY"]]]
+   fapiao_mode: Literal["THIRD_OR_SELF_FAPIAO", "TENCENT_DIGITAL_TAX"]
+   invite_channel: NotRequired[str]
+   invite_code: str
+   operate_user: NotRequired[Sensitive | str]
+   operation_type: Literal["AUTH_BINDING"]
+   sub_mchid: NotRequired[str]
+  class GetResult(TypedDict):
+   invite_url: str
+   miniprogram_appid: str
+   miniprogram_path: str
+ class listspinvitemchinfo:
+  class GetQuery(TypedDict):
+   invite_code: NotRequired[str]
+   limit: int
+   mch_invite_status: Literal["MCH_INVITE_SUCC", "MCH_INVITE_FAILED"]
+   offset: int
+   query_time_end: str | datetime
+   query_time_start: str | datetime
+  class GetResult(TypedDict):
+   limit: int
+   links: NotRequired["fapiaomerchant.listspinvitemchinfo.GetResultLinks"]
+   mch_invite_result_list: NotRequired["list[fapiaomerchant.listspinvitemchinfo.GetResultMchInviteResultList]"]
+   offset: int
+   total_count: int
+  class GetResultLinks(TypedDict):
+   next: NotRequired[str]
+   prev: NotRequired[str]
+   self: NotRequired[str]
+  class GetResultMchInviteResultList(TypedDict):
+   ep_name: str
+   invite_code: str
+   invite_failed_code: NotRequired[Literal["UNKNOWN_TAX_INFO", "INVALID_COMPANY_INFO", "NOT_MEET_ACCESS_CONDITION", "NOT_IN_PILOT_SCOPE", "MISSING_TAX_AUTHORITY_CODE", "MERCHANT_INFO_NOT_SET", "UNKNOWN_ERROR"] | str]
+   invite_failed_reason: NotRequired[str]
+   mch_invite_status: Literal["MCH_INVITE_SUCC", "MCH_INVITE_FAILED"] | str
+   operate_time: str
+   sub_mchid: NotRequired[str]
+   tax_id: str
 class merchant:
-    class base_information:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-        class GetResult(TypedDict):
-            extra_information: "merchant.base_information.GetResultExtraInformation"
-            seller_information: "merchant.base_information.GetResultSellerInformation"
-        class GetResultExtraInformation(TypedDict):
-            drawer: str
-            payee: NotRequired[str]
-            reviewer: NotRequired[str]
-        class GetResultSellerInformation(TypedDict):
-            address: str
-            bank_account: NotRequired[str]
-            bank_name: NotRequired[str]
-            name: str
-            taxpayer_id: str
-            telephone: NotRequired[str]
-    class development_config:
-        class GetResult(TypedDict):
-            callback_url: str
-            show_fapiao_cell: NotRequired[bool]
-            support_vat_fapiao: NotRequired[bool]
-        class PatchBody(TypedDict):
-            callback_url: NotRequired[str]
-            show_fapiao_cell: NotRequired[bool]
-            sub_mch_code: NotRequired[str]
-            support_vat_fapiao: NotRequired[bool]
-        class PatchResult(TypedDict):
-            callback_url: str
-            show_fapiao_cell: NotRequired[bool]
-            support_vat_fapiao: NotRequired[bool]
-    class sub_mchid:
-        class check_status:
-            class GetResult(TypedDict):
-                digital_tax_mode: NotRequired["merchant.sub_mchid.check_status.GetResultDigitalTaxMode"]
-                sub_mchid: str
-                third_mode: NotRequired["merchant.sub_mchid.check_status.GetResultThirdMode"]
-            class GetResultDigitalTaxMode(TypedDict):
-                ability_info: NotRequired["list[merchant.sub_mchid.check_status.GetResultDigitalTaxModeAbilityInfo]"]
-                access_fail_reason: NotRequired[str]
-                access_time: NotRequired[str]
-                billing_person_info: NotRequired["merchant.sub_mchid.check_status.GetResultDigitalTaxModeBillingPersonInfo"]
-                expired_time: NotRequired[str]
-                status: Literal["APPROVAL_PENDING", "ACCESS_CONFIRMED_PENDING", "ABILITY_CONFIRMED_PENDING", "BILLING_PERSON_REGISTER_PENDING", "BILLING_PERSON_CONFIRMED_PENDING", "SECURITY_SETTING_PENDING", "APPLY_FAILED", "DISABLED", "ENABLED", "RESOURCE_EXPIRED"] | str
-            class GetResultDigitalTaxModeAbilityInfo(TypedDict):
-                authorize_fail_reason: NotRequired[str]
-                status: Literal["AUTHORIZED", "AUTHORIZE_PENDING", "DEAUTHORIZED", "AUTHORIZE_FAILED"] | str
-                type: Literal["BASE_ABILITY", "PASSENGER_TRANSPORT_ABILITY", "REAL_ESTATE_ABILITY"] | str
-            class GetResultDigitalTaxModeBillingPersonInfo(TypedDict):
-                id: NotRequired[str]
-                name: NotRequired[str]
-            class GetResultThirdMode(TypedDict):
-                status: Literal["DISABLED", "ENABLED"] | str
-    class tax_codes:
-        class GetQuery(TypedDict):
-            limit: int
-            offset: int
-            sub_mchid: NotRequired[str]
-        class GetResult(TypedDict):
-            data: "list[merchant.tax_codes.GetResultData]"
-            limit: int
-            links: NotRequired["merchant.tax_codes.GetResultLinks"]
-            offset: int
-            total_count: int
-        class GetResultData(TypedDict):
-            goods_category: NotRequired[str]
-            goods_id: NotRequired[int]
-            goods_name: str
-            tax_code: str
-            tax_prefer_mark: str
-            tax_rate: int
-        class GetResultLinks(TypedDict):
-            next: NotRequired[str]
-            prev: NotRequired[str]
-            self: NotRequired[str]
+ class base_information:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+  class GetResult(TypedDict):
+   extra_information: "merchant.base_information.GetResultExtraInformation"
+   seller_information: "merchant.base_information.GetResultSellerInformation"
+  class GetResultExtraInformation(TypedDict):
+   drawer: str
+   payee: NotRequired[str]
+   reviewer: NotRequired[str]
+  class GetResultSellerInformation(TypedDict):
+   address: str
+   bank_account: NotRequired[str]
+   bank_name: NotRequired[str]
+   name: str
+   taxpayer_id: str
+   telephone: NotRequired[str]
+ class development_config:
+  class GetResult(TypedDict):
+   callback_url: str
+   show_fapiao_cell: NotRequired[bool]
+   support_vat_fapiao: NotRequired[bool]
+  class PatchBody(TypedDict):
+   callback_url: NotRequired[str]
+   show_fapiao_cell: NotRequired[bool]
+   sub_mch_code: NotRequired[str]
+   support_vat_fapiao: NotRequired[bool]
+  class PatchResult(TypedDict):
+   callback_url: str
+   show_fapiao_cell: NotRequired[bool]
+   support_vat_fapiao: NotRequired[bool]
+ class sub_mchid:
+  class check_status:
+   class GetResult(TypedDict):
+    digital_tax_mode: NotRequired["merchant.sub_mchid.check_status.GetResultDigitalTaxMode"]
+    sub_mchid: str
+    third_mode: NotRequired["merchant.sub_mchid.check_status.GetResultThirdMode"]
+   class GetResultDigitalTaxMode(TypedDict):
+    ability_info: NotRequired["list[merchant.sub_mchid.check_status.GetResultDigitalTaxModeAbilityInfo]"]
+    access_fail_reason: NotRequired[str]
+    access_time: NotRequired[str]
+    billing_person_info: NotRequired["merchant.sub_mchid.check_status.GetResultDigitalTaxModeBillingPersonInfo"]
+    expired_time: NotRequired[str]
+    status: Literal["APPROVAL_PENDING", "ACCESS_CONFIRMED_PENDING", "ABILITY_CONFIRMED_PENDING", "BILLING_PERSON_REGISTER_PENDING", "BILLING_PERSON_CONFIRMED_PENDING", "SECURITY_SETTING_PENDING", "APPLY_FAILED", "DISABLED", "ENABLED", "RESOURCE_EXPIRED"] | str
+   class GetResultDigitalTaxModeAbilityInfo(TypedDict):
+    authorize_fail_reason: NotRequired[str]
+    status: Literal["AUTHORIZED", "AUTHORIZE_PENDING", "DEAUTHORIZED", "AUTHORIZE_FAILED"] | str
+    type: Literal["BASE_ABILITY", "PASSENGER_TRANSPORT_ABILITY", "REAL_ESTATE_ABILITY"] | str
+   class GetResultDigitalTaxModeBillingPersonInfo(TypedDict):
+    id: NotRequired[str]
+    name: NotRequired[str]
+   class GetResultThirdMode(TypedDict):
+    status: Literal["DISABLED", "ENABLED"] | str
+ class tax_codes:
+  class GetQuery(TypedDict):
+   limit: int
+   offset: int
+   sub_mchid: NotRequired[str]
+  class GetResult(TypedDict):
+   data: "list[merchant.tax_codes.GetResultData]"
+   limit: int
+   links: NotRequired["merchant.tax_codes.GetResultLinks"]
+   offset: int
+   total_count: int
+  class GetResultData(TypedDict):
+   goods_category: NotRequired[str]
+   goods_id: NotRequired[int]
+   goods_name: str
+   tax_code: str
+   tax_prefer_mark: str
+   tax_rate: int
+  class GetResultLinks(TypedDict):
+   next: NotRequired[str]
+   prev: NotRequired[str]
+   self: NotRequired[str]
 class user_title:
-    class GetQuery(TypedDict):
-        fapiao_apply_id: str
-        scene: Literal["WITH_WECHATPAY", "WITHOUT_WECHATPAY"]
-        sub_mchid: NotRequired[str]
-    class GetResult(TypedDict):
-        address: NotRequired[str]
-        amount: NotRequired[int]
-        bank_account: NotRequired[str]
-        bank_name: NotRequired[str]
-        email: NotRequired[str]
-        fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"] | str]
-        name: str
-        out_trade_no: NotRequired[str]
-        phone: NotRequired[str]
-        taxpayer_id: NotRequired[str]
-        telephone: NotRequired[str]
-        type: Literal["INDIVIDUAL", "ORGANIZATION"] | str
-        user_apply_message: NotRequired[str]
-    class title_url:
-        class GetQuery(TypedDict):
-            appid: str
-            fapiao_apply_id: str
-            must_input_email: NotRequired[bool]
-            must_input_phone: NotRequired[bool]
-            openid: str
-            seller_name: NotRequired[str]
-            show_email_cell: NotRequired[bool]
-            show_phone_cell: NotRequired[bool]
-            source: Literal["WEB", "MINIPROGRAM"]
-            sub_mchid: NotRequired[str]
-            total_amount: int
-        class GetResult(TypedDict):
-            miniprogram_appid: NotRequired[str]
-            miniprogram_path: NotRequired[str]
-            miniprogram_user_name: NotRequired[str]
-            title_url: NotRequired[str]
+ class GetQuery(TypedDict):
+  fapiao_apply_id: str
+  scene: Literal["WITH_WECHATPAY", "WITHOUT_WECHATPAY"]
+  sub_mchid: NotRequired[str]
+ class GetResult(TypedDict):
+  address: NotRequired[str]
+  amount: NotRequired[int]
+  bank_account: NotRequired[str]
+  bank_name: NotRequired[str]
+  email: NotRequired[str]
+  fapiao_bill_type: NotRequired[Literal["COMM_FAPIAO", "VAT_FAPIAO"] | str]
+  name: str
+  out_trade_no: NotRequired[str]
+  phone: NotRequired[str]
+  taxpayer_id: NotRequired[str]
+  telephone: NotRequired[str]
+  type: Literal["INDIVIDUAL", "ORGANIZATION"] | str
+  user_apply_message: NotRequired[str]
+ class title_url:
+  class GetQuery(TypedDict):
+   appid: str
+   fapiao_apply_id: str
+   must_input_email: NotRequired[bool]
+   must_input_phone: NotRequired[bool]
+   openid: str
+   seller_name: NotRequired[str]
+   show_email_cell: NotRequired[bool]
+   show_phone_cell: NotRequired[bool]
+   source: Literal["WEB", "MINIPROGRAM"]
+   sub_mchid: NotRequired[str]
+   total_amount: int
+  class GetResult(TypedDict):
+   miniprogram_appid: NotRequired[str]
+   miniprogram_path: NotRequired[str]
+   miniprogram_user_name: NotRequired[str]
+   title_url: NotRequired[str]

@@ -6,172 +6,172 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class authinfo:
-    class PostBody(TypedDict):
-        device_id: str
-        organization_id: str
-        raw_data: str
-        sp_appid: str
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-    class PostResult(TypedDict):
-        authinfo: str
+ class PostBody(TypedDict):
+  device_id: str
+  organization_id: str
+  raw_data: str
+  sp_appid: str
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+ class PostResult(TypedDict):
+  authinfo: str
 class contracts:
-    class contract_id:
-        class GetQuery(TypedDict):
-            appid: NotRequired[str]
-        class GetResult(TypedDict):
-            contract_bank_card_from: Literal["MERCHANT_LIMITED_BANK_CARD", "USER_SELECT_FREE"] | str
-            contract_id: str
-            contract_mode: Literal["LIMIT_BANK_CARD", "PRIORITY_BANK_CARD", "LIMIT_NONE"] | str
-            contract_signed_time: str
-            contract_state: Literal["NOT_CONTRACTED", "TERMINATED", "CONTRACTED"] | str
-            contract_terminated_time: NotRequired[str]
-            mchid: str
-            openid: NotRequired[str]
-            organization_id: str
-            use_id: NotRequired[str]
-            user_id: NotRequired[Any]
-    class presign:
-        class PostBody(TypedDict):
-            business_name: str
-            contract_mode: NotRequired[Literal["LIMIT_BANK_CARD", "PRIORITY_BANK_CARD", "LIMIT_NONE"]]
-            facepay_user: "contracts.presign.PostBodyFacepayUser"
-            limit_bank_card: NotRequired["contracts.presign.PostBodyLimitBankCard"]
-        class PostBodyFacepayUser(TypedDict):
-            identification: NotRequired["contracts.presign.PostBodyFacepayUserIdentification"]
-            identification_name: NotRequired[str]
-            organization_id: str
-            out_user_id: str
-            phone: NotRequired[Sensitive | str]
-        class PostBodyFacepayUserIdentification(TypedDict):
-            identification_number: Sensitive | str
-            identification_type: Literal["IDCARD"]
-        class PostBodyLimitBankCard(TypedDict):
-            bank_card_number: NotRequired[Sensitive | str]
-            bank_type: NotRequired[str]
-            identification: NotRequired["contracts.presign.PostBodyLimitBankCardIdentification"]
-            identification_name: NotRequired[Sensitive | str]
-            phone: NotRequired[Sensitive | str]
-            valid_thru: NotRequired[str]
-        class PostBodyLimitBankCardIdentification(TypedDict):
-            identification_number: Sensitive | str
-            identification_type: Literal["IDCARD"]
-        class PostResult(TypedDict):
-            presign_token: str
+ class contract_id:
+  class GetQuery(TypedDict):
+   appid: NotRequired[str]
+  class GetResult(TypedDict):
+   contract_bank_card_from: Literal["MERCHANT_LIMITED_BANK_CARD", "USER_SELECT_FREE"] | str
+   contract_id: str
+   contract_mode: Literal["LIMIT_BANK_CARD", "PRIORITY_BANK_CARD", "LIMIT_NONE"] | str
+   contract_signed_time: str
+   contract_state: Literal["NOT_CONTRACTED", "TERMINATED", "CONTRACTED"] | str
+   contract_terminated_time: NotRequired[str]
+   mchid: str
+   openid: NotRequired[str]
+   organization_id: str
+   use_id: NotRequired[str]
+   user_id: NotRequired[Any]
+ class presign:
+  class PostBody(TypedDict):
+   business_name: str
+   contract_mode: NotRequired[Literal["LIMIT_BANK_CARD", "PRIORITY_BANK_CARD", "LIMIT_NONE"]]
+   facepay_user: "contracts.presign.PostBodyFacepayUser"
+   limit_bank_card: NotRequired["contracts.presign.PostBodyLimitBankCard"]
+  class PostBodyFacepayUser(TypedDict):
+   identification: NotRequired["contracts.presign.PostBodyFacepayUserIdentification"]
+   identification_name: NotRequired[str]
+   organization_id: str
+   out_user_id: str
+   phone: NotRequired[Sensitive | str]
+  class PostBodyFacepayUserIdentification(TypedDict):
+   identification_number: Sensitive | str
+   identification_type: Literal["IDCARD"]
+  class PostBodyLimitBankCard(TypedDict):
+   bank_card_number: NotRequired[Sensitive | str]
+   bank_type: NotRequired[str]
+   identification: NotRequired["contracts.presign.PostBodyLimitBankCardIdentification"]
+   identification_name: NotRequired[Sensitive | str]
+   phone: NotRequired[Sensitive | str]
+   valid_thru: NotRequired[str]
+  class PostBodyLimitBankCardIdentification(TypedDict):
+   identification_number: Sensitive | str
+   identification_type: Literal["IDCARD"]
+  class PostResult(TypedDict):
+   presign_token: str
 class face_collections:
-    class GetQuery(TypedDict):
-        limit: NotRequired[int]
-        offset: NotRequired[int]
-        organization_id: str
-    GetResult = TypedDict("GetResult", {"face_collections": "list[face_collections.GetResultFaceCollections]"})
-    class GetResultFaceCollections(TypedDict):
-        collection_id: str
-        collection_state: Literal["COLLECTION_REQUIRED", "PHOTO_UPLOADED", "COMPLETE"] | str
-        confirm_time: NotRequired[str]
-        organization_id: str
-        register_photo_upload_time: NotRequired[str]
-        use_id: str
-    class collection_id:
-        class GetResult(TypedDict):
-            collection_id: str
-            collection_state: Literal["COLLECTION_REQUIRED", "PHOTO_UPLOADED", "COMPLETE"] | str
-            confirm_time: NotRequired[str]
-            organization_id: str
-            register_photo_upload_time: NotRequired[str]
-            use_id: str
+ class GetQuery(TypedDict):
+  limit: NotRequired[int]
+  offset: NotRequired[int]
+  organization_id: str
+ GetResult = TypedDict("GetResult", {"face_collections": "list[face_collections.GetResultFaceCollections]"})
+ class GetResultFaceCollections(TypedDict):
+  collection_id: str
+  collection_state: Literal["COLLECTION_REQUIRED", "PHOTO_UPLOADED", "COMPLETE"] | str
+  confirm_time: NotRequired[str]
+  organization_id: str
+  register_photo_upload_time: NotRequired[str]
+  use_id: str
+ class collection_id:
+  class GetResult(TypedDict):
+   collection_id: str
+   collection_state: Literal["COLLECTION_REQUIRED", "PHOTO_UPLOADED", "COMPLETE"] | str
+   confirm_time: NotRequired[str]
+   organization_id: str
+   register_photo_upload_time: NotRequired[str]
+   use_id: str
 class repayment_url:
-    class PostBody(TypedDict):
-        organization_id: str
-        out_user_id: str
-    class PostResult(TypedDict):
-        expire_at: str
-        repayment_url: str
+ class PostBody(TypedDict):
+  organization_id: str
+  out_user_id: str
+ class PostResult(TypedDict):
+  expire_at: str
+  repayment_url: str
 class transactions:
-    class PostBody(TypedDict):
-        amount: NotRequired["transactions.PostBodyAmount"]
-        attach: NotRequired[str]
-        auth_code: str
-        business: NotRequired["transactions.PostBodyBusiness"]
-        description: NotRequired[str]
-        goods_tag: NotRequired[str]
-        out_trade_no: NotRequired[str]
-        scene_info: NotRequired["transactions.PostBodySceneInfo"]
-        settle_info: NotRequired["transactions.PostBodySettleInfo"]
-        sp_appid: NotRequired[str]
-        sp_mchid: NotRequired[str]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-    class PostBodyAmount(TypedDict):
-        currency: Literal["CNY"]
-        total: int
-    class PostBodyBusiness(TypedDict):
-        business_product_id: Literal[2, 11]
-        business_scene_id: Literal[3, 4, 5, 6, 124, 125, 126]
-    class PostBodySceneInfo(TypedDict):
-        device_ip: str
-    class PostBodySettleInfo(TypedDict):
-        profit_sharing: NotRequired[bool]
-    class PostResult(TypedDict):
-        amount: NotRequired["transactions.PostResultAmount"]
-        attach: NotRequired[str]
-        bank_type: NotRequired[str]
-        debt_state: NotRequired[str]
-        description: NotRequired[str]
-        error_type: NotRequired[str]
-        out_trade_no: NotRequired[str]
-        payer: NotRequired["transactions.PostResultPayer"]
-        promotion_detail: NotRequired[list[dict[str, Any]]]
-        repayment_transaction_id: NotRequired[str]
-        scene_info: NotRequired["transactions.PostResultSceneInfo"]
-        sp_appid: str
-        sp_mchid: str
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-        success_time: NotRequired[str]
-        trade_state: NotRequired[str]
-        trade_state_description: NotRequired[str]
-        trade_type: NotRequired[Literal["NATIVE", "JSAPI", "APP", "MWEB", "AUTH"] | str]
-        transaction_id: NotRequired[str]
-    class PostResultAmount(TypedDict):
-        currency: Literal["CNY"] | str
-        total: int
-    class PostResultPayer(TypedDict):
-        sp_openid: NotRequired[str]
-        sub_openid: NotRequired[str]
-    class PostResultSceneInfo(TypedDict):
-        device_ip: NotRequired[str]
-    class out_trade_no:
-        class out_trade_no:
-            class GetQuery(TypedDict):
-                business_product_id: Literal["2", "11"]
-                sp_mchid: str
-                sub_mchid: str
-            class GetResult(TypedDict):
-                amount: NotRequired["transactions.out_trade_no.out_trade_no.GetResultAmount"]
-                attach: NotRequired[str]
-                bank_type: NotRequired[str]
-                debt_state: NotRequired[str]
-                description: NotRequired[str]
-                error_type: NotRequired[str]
-                out_trade_no: NotRequired[str]
-                payer: NotRequired["transactions.out_trade_no.out_trade_no.GetResultPayer"]
-                promotion_detail: NotRequired[list[dict[str, Any]]]
-                repayment_transaction_id: NotRequired[str]
-                scene_info: NotRequired["transactions.out_trade_no.out_trade_no.GetResultSceneInfo"]
-                sp_appid: str
-                sp_mchid: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-                success_time: NotRequired[str]
-                trade_state: str
-                trade_state_description: NotRequired[str]
-                trade_type: NotRequired[Literal["NATIVE", "JSAPI", "APP", "MWEB", "AUTH"] | str]
-                transaction_id: NotRequired[str]
-            class GetResultAmount(TypedDict):
-                currency: Literal["CNY"] | str
-                total: int
-            class GetResultPayer(TypedDict):
-                sp_openid: NotRequired[str]
-                sub_openid: NotRequired[str]
-            class GetResultSceneInfo(TypedDict):
-                device_ip: NotRequired[str]
+ class PostBody(TypedDict):
+  amount: NotRequired["transactions.PostBodyAmount"]
+  attach: NotRequired[str]
+  auth_code: str
+  business: NotRequired["transactions.PostBodyBusiness"]
+  description: NotRequired[str]
+  goods_tag: NotRequired[str]
+  out_trade_no: NotRequired[str]
+  scene_info: NotRequired["transactions.PostBodySceneInfo"]
+  settle_info: NotRequired["transactions.PostBodySettleInfo"]
+  sp_appid: NotRequired[str]
+  sp_mchid: NotRequired[str]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+ class PostBodyAmount(TypedDict):
+  currency: Literal["CNY"]
+  total: int
+ class PostBodyBusiness(TypedDict):
+  business_product_id: Literal[2, 11]
+  business_scene_id: Literal[3, 4, 5, 6, 124, 125, 126]
+ class PostBodySceneInfo(TypedDict):
+  device_ip: str
+ class PostBodySettleInfo(TypedDict):
+  profit_sharing: NotRequired[bool]
+ class PostResult(TypedDict):
+  amount: NotRequired["transactions.PostResultAmount"]
+  attach: NotRequired[str]
+  bank_type: NotRequired[str]
+  debt_state: NotRequired[str]
+  description: NotRequired[str]
+  error_type: NotRequired[str]
+  out_trade_no: NotRequired[str]
+  payer: NotRequired["transactions.PostResultPayer"]
+  promotion_detail: NotRequired[list[dict[str, Any]]]
+  repayment_transaction_id: NotRequired[str]
+  scene_info: NotRequired["transactions.PostResultSceneInfo"]
+  sp_appid: str
+  sp_mchid: str
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+  success_time: NotRequired[str]
+  trade_state: NotRequired[str]
+  trade_state_description: NotRequired[str]
+  trade_type: NotRequired[Literal["NATIVE", "JSAPI", "APP", "MWEB", "AUTH"] | str]
+  transaction_id: NotRequired[str]
+ class PostResultAmount(TypedDict):
+  currency: Literal["CNY"] | str
+  total: int
+ class PostResultPayer(TypedDict):
+  sp_openid: NotRequired[str]
+  sub_openid: NotRequired[str]
+ class PostResultSceneInfo(TypedDict):
+  device_ip: NotRequired[str]
+ class out_trade_no:
+  class out_trade_no:
+   class GetQuery(TypedDict):
+    business_product_id: Literal["2", "11"]
+    sp_mchid: str
+    sub_mchid: str
+   class GetResult(TypedDict):
+    amount: NotRequired["transactions.out_trade_no.out_trade_no.GetResultAmount"]
+    attach: NotRequired[str]
+    bank_type: NotRequired[str]
+    debt_state: NotRequired[str]
+    description: NotRequired[str]
+    error_type: NotRequired[str]
+    out_trade_no: NotRequired[str]
+    payer: NotRequired["transactions.out_trade_no.out_trade_no.GetResultPayer"]
+    promotion_detail: NotRequired[list[dict[str, Any]]]
+    repayment_transaction_id: NotRequired[str]
+    scene_info: NotRequired["transactions.out_trade_no.out_trade_no.GetResultSceneInfo"]
+    sp_appid: str
+    sp_mchid: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+    success_time: NotRequired[str]
+    trade_state: str
+    trade_state_description: NotRequired[str]
+    trade_type: NotRequired[Literal["NATIVE", "JSAPI", "APP", "MWEB", "AUTH"] | str]
+    transaction_id: NotRequired[str]
+   class GetResultAmount(TypedDict):
+    currency: Literal["CNY"] | str
+    total: int
+   class GetResultPayer(TypedDict):
+    sp_openid: NotRequired[str]
+    sub_openid: NotRequired[str]
+   class GetResultSceneInfo(TypedDict):
+    device_ip: NotRequired[str]

@@ -6,49 +6,49 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class organizations:
-    class GetQuery(TypedDict):
-        organization_id: NotRequired[str]
-        organization_name: NotRequired[str]
-    class GetResult(TypedDict):
-        organization_id: NotRequired[str]
-        organization_name: NotRequired[str]
-    class organization_id:
-        class users:
-            class out_user_id:
-                class out_user_id:
-                    class GetResult(TypedDict):
-                        contract_id: NotRequired[str]
-                        contract_state: NotRequired[Literal["NOT_CONTRACTED", "TERMINATED", "CONTRACTED"] | str]
-                        face_image_ok: NotRequired[bool]
-                        organization_id: NotRequired[str]
-                        out_user_id: NotRequired[str]
-                        staff_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.GetResultStaffInfo"]
-                        status: NotRequired[Literal["NORMAL", "DISABLED"] | str]
-                        student_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.GetResultStudentInfo"]
-                        use_id: NotRequired[str]
-                        user_name: NotRequired[str]
-                        user_type: NotRequired[Literal["STUDENT", "STUFF"] | str]
-                    class GetResultStaffInfo(TypedDict):
-                        occupation: NotRequired[str]
-                    class GetResultStudentInfo(TypedDict):
-                        class_name: NotRequired[str]
-                    class PatchBody(TypedDict):
-                        phone: NotRequired[Sensitive | str]
-                        staff_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.PatchBodyStaffInfo"]
-                        status: NotRequired[Literal["NORMAL", "DISABLED"]]
-                        student_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.PatchBodyStudentInfo"]
-                        user_name: NotRequired[Sensitive | str]
-                        user_type: NotRequired[Literal["STUDENT", "STUFF"]]
-                    class PatchBodyStaffInfo(TypedDict):
-                        occupation: NotRequired[str]
-                    class PatchBodyStudentInfo(TypedDict):
-                        class_name: NotRequired[str]
+ class GetQuery(TypedDict):
+  organization_id: NotRequired[str]
+  organization_name: NotRequired[str]
+ class GetResult(TypedDict):
+  organization_id: NotRequired[str]
+  organization_name: NotRequired[str]
+ class organization_id:
+  class users:
+   class out_user_id:
+    class out_user_id:
+     class GetResult(TypedDict):
+      contract_id: NotRequired[str]
+      contract_state: NotRequired[Literal["NOT_CONTRACTED", "TERMINATED", "CONTRACTED"] | str]
+      face_image_ok: NotRequired[bool]
+      organization_id: NotRequired[str]
+      out_user_id: NotRequired[str]
+      staff_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.GetResultStaffInfo"]
+      status: NotRequired[Literal["NORMAL", "DISABLED"] | str]
+      student_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.GetResultStudentInfo"]
+      use_id: NotRequired[str]
+      user_name: NotRequired[str]
+      user_type: NotRequired[Literal["STUDENT", "STUFF"] | str]
+     class GetResultStaffInfo(TypedDict):
+      occupation: NotRequired[str]
+     class GetResultStudentInfo(TypedDict):
+      class_name: NotRequired[str]
+     class PatchBody(TypedDict):
+      phone: NotRequired[Sensitive | str]
+      staff_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.PatchBodyStaffInfo"]
+      status: NotRequired[Literal["NORMAL", "DISABLED"]]
+      student_info: NotRequired["organizations.organization_id.users.out_user_id.out_user_id.PatchBodyStudentInfo"]
+      user_name: NotRequired[Sensitive | str]
+      user_type: NotRequired[Literal["STUDENT", "STUFF"]]
+     class PatchBodyStaffInfo(TypedDict):
+      occupation: NotRequired[str]
+     class PatchBodyStudentInfo(TypedDict):
+      class_name: NotRequired[str]
 class tokens:
-    class PostBody(TypedDict):
-        scene: NotRequired[str]
-        web_init_data: NotRequired["tokens.PostBodyWebInitData"]
-    class PostBodyWebInitData(TypedDict):
-        organization_id: NotRequired[str]
-        out_user_id: NotRequired[str]
-    class PostResult(TypedDict):
-        token: NotRequired[str]
+ class PostBody(TypedDict):
+  scene: NotRequired[str]
+  web_init_data: NotRequired["tokens.PostBodyWebInitData"]
+ class PostBodyWebInitData(TypedDict):
+  organization_id: NotRequired[str]
+  out_user_id: NotRequired[str]
+ class PostResult(TypedDict):
+  token: NotRequired[str]

@@ -5,19 +5,19 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class authorization:
-    class openid:
-        class openid:
-            class GetQuery(TypedDict):
-                organization_id: str
-            class GetResult(TypedDict):
-                authorize_time: NotRequired[str]
-                openid: NotRequired[str]
-                organization_id: NotRequired[str]
-                state: NotRequired[Literal["AUTHORIZATION_STATE_NONE", "AUTHORIZATION_STATE_ON", "AUTHORIZATION_STATE_OFF"] | str]
-    class preauthorize:
-        class PostBody(TypedDict):
-            openid: str
-            organization_id: NotRequired[str]
-            preauthorize_session_id: NotRequired[str]
-        class PostResult(TypedDict):
-            permission_token: str
+ class openid:
+  class openid:
+   class GetQuery(TypedDict):
+    organization_id: str
+   class GetResult(TypedDict):
+    authorize_time: NotRequired[str]
+    openid: NotRequired[str]
+    organization_id: NotRequired[str]
+    state: NotRequired[Literal["AUTHORIZATION_STATE_NONE", "AUTHORIZATION_STATE_ON", "AUTHORIZATION_STATE_OFF"] | str]
+ class preauthorize:
+  class PostBody(TypedDict):
+   openid: str
+   organization_id: NotRequired[str]
+   preauthorize_session_id: NotRequired[str]
+  class PostResult(TypedDict):
+   permission_token: str

@@ -5,336 +5,336 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class reminders:
-    class application:
-        class PostBody(TypedDict):
-            parking_lot: "reminders.application.PostBodyParkingLot"
-        class PostBodyParkingLot(TypedDict):
-            charging_rule: NotRequired["reminders.application.PostBodyParkingLotChargingRule"]
-            latitude: str
-            longitude: str
-            notification_text_list: NotRequired[list[str]]
-            out_parking_lot_id: str
-            parking_lot_address: str
-            parking_lot_name: str
-            parking_lot_type: Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"]
-            parking_order_mini_prog_appid: NotRequired[str]
-            parking_order_path: NotRequired[str]
-            parking_sign_url: NotRequired[str]
-            payment_mini_prog_appid: NotRequired[str]
-            payment_path: str
-            phone_number: str
-        class PostBodyParkingLotChargingRule(TypedDict):
-            aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"]]
-            daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"]]
-            duration_segment_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRuleDurationSegmentRule]"]
-            fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"]]
-            first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"]]
-            fixed_interval_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRuleFixedIntervalRule]"]
-            free_entry_duration: NotRequired[int]
-            free_exit_duration: NotRequired[int]
-            holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"]]
-            pre_entry_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRulePreEntryRule]"]
-            rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"]]
-            time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"]]
-        class PostBodyParkingLotChargingRuleDurationSegmentRule(TypedDict):
-            charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"]]
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
-            duration_from: NotRequired[int]
-            duration_to: NotRequired[int]
-            end_time: NotRequired[str]
-            fixed_amount: NotRequired[int]
-            interval_amount: NotRequired[int]
-            interval_max_amount: NotRequired[int]
-            interval_min: NotRequired[int]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
-        class PostBodyParkingLotChargingRuleFixedIntervalRule(TypedDict):
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
-            end_time: NotRequired[str]
-            first_amount: NotRequired[int]
-            first_duration: NotRequired[int]
-            first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"]]
-            free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"]]
-            free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"]]
-            interval_amount: NotRequired[int]
-            interval_duration: NotRequired[int]
-            interval_max_amount: NotRequired[int]
-            is_green_vehicle_free_parking: NotRequired[bool]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
-        class PostBodyParkingLotChargingRulePreEntryRule(TypedDict):
-            amount: NotRequired[int]
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
-            end_time: NotRequired[str]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
-        class PostResult(TypedDict):
-            parking_lot_audit_no: NotRequired[str]
-        class query:
-            class GetQuery(TypedDict):
-                out_parking_lot_id: str
-                parking_lot_audit_no: str
-            class GetResult(TypedDict):
-                application: NotRequired["reminders.application.query.GetResultApplication"]
-                wx_parking_lot_id: NotRequired[str]
-            class GetResultApplication(TypedDict):
-                audit_comment: NotRequired["reminders.application.query.GetResultApplicationAuditComment"]
-                audit_status: NotRequired[Literal["AUDIT_STATUS_UNKNOWN", "AUDIT_STATUS_PENDING", "AUDIT_STATUS_WITHDRAWN", "AUDIT_STATUS_APPROVED", "AUDIT_STATUS_REJECTED"] | str]
-                parking_lot: NotRequired["reminders.application.query.GetResultApplicationParkingLot"]
-                parking_lot_audit_no: NotRequired[str]
-                submit_time: NotRequired[int]
-            class GetResultApplicationAuditComment(TypedDict):
-                fields: NotRequired["list[reminders.application.query.GetResultApplicationAuditCommentFields]"]
-                recommendation: NotRequired[str]
-            class GetResultApplicationAuditCommentFields(TypedDict):
-                comment: NotRequired[str]
-                field: NotRequired[str]
-            class GetResultApplicationParkingLot(TypedDict):
-                charging_rule: NotRequired["reminders.application.query.GetResultApplicationParkingLotChargingRule"]
-                latitude: NotRequired[str]
-                longitude: NotRequired[str]
-                notification_text_list: NotRequired[list[str]]
-                out_parking_lot_id: NotRequired[str]
-                parking_lot_address: NotRequired[str]
-                parking_lot_name: NotRequired[str]
-                parking_lot_type: NotRequired[Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"] | str]
-                parking_order_mini_prog_appid: NotRequired[str]
-                parking_order_path: NotRequired[str]
-                parking_sign_url: NotRequired[str]
-                payment_mini_prog_appid: NotRequired[str]
-                payment_path: NotRequired[str]
-                phone_number: NotRequired[str]
-            class GetResultApplicationParkingLotChargingRule(TypedDict):
-                aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"] | str]
-                daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"] | str]
-                duration_segment_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRuleDurationSegmentRule]"]
-                fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"] | str]
-                first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"] | str]
-                fixed_interval_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRuleFixedIntervalRule]"]
-                free_entry_duration: NotRequired[int]
-                free_exit_duration: NotRequired[int]
-                holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"] | str]
-                pre_entry_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRulePreEntryRule]"]
-                rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"] | str]
-                time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"] | str]
-            class GetResultApplicationParkingLotChargingRuleDurationSegmentRule(TypedDict):
-                charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"] | str]
-                day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-                duration_from: NotRequired[int]
-                duration_to: NotRequired[int]
-                end_time: NotRequired[str]
-                fixed_amount: NotRequired[int]
-                interval_amount: NotRequired[int]
-                interval_max_amount: NotRequired[int]
-                interval_min: NotRequired[int]
-                max_fee_per_day: NotRequired[int]
-                plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-                start_time: NotRequired[str]
-                vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-            class GetResultApplicationParkingLotChargingRuleFixedIntervalRule(TypedDict):
-                day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-                end_time: NotRequired[str]
-                first_amount: NotRequired[int]
-                first_duration: NotRequired[int]
-                first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"] | str]
-                free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"] | str]
-                free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"] | str]
-                interval_amount: NotRequired[int]
-                interval_duration: NotRequired[int]
-                interval_max_amount: NotRequired[int]
-                is_green_vehicle_free_parking: NotRequired[bool]
-                max_fee_per_day: NotRequired[int]
-                plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-                start_time: NotRequired[str]
-                vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-            class GetResultApplicationParkingLotChargingRulePreEntryRule(TypedDict):
-                amount: NotRequired[int]
-                day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-                end_time: NotRequired[str]
-                max_fee_per_day: NotRequired[int]
-                plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-                start_time: NotRequired[str]
-                vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-        class withdraw:
-            class PostBody(TypedDict):
-                out_parking_lot_id: str
-                parking_lot_audit_no: str
-    class applications:
-        class GetQuery(TypedDict):
-            limit: NotRequired[int]
-            offset: NotRequired[int]
-            out_parking_lot_id: str
-        class GetResult(TypedDict):
-            application_list: NotRequired["list[reminders.applications.GetResultApplicationList]"]
-            wx_parking_lot_id: NotRequired[str]
-        class GetResultApplicationList(TypedDict):
-            audit_comment: NotRequired["reminders.applications.GetResultApplicationListAuditComment"]
-            audit_status: NotRequired[Literal["AUDIT_STATUS_UNKNOWN", "AUDIT_STATUS_PENDING", "AUDIT_STATUS_WITHDRAWN", "AUDIT_STATUS_APPROVED", "AUDIT_STATUS_REJECTED"] | str]
-            parking_lot: NotRequired["reminders.applications.GetResultApplicationListParkingLot"]
-            parking_lot_audit_no: NotRequired[str]
-            submit_time: NotRequired[int]
-        class GetResultApplicationListAuditComment(TypedDict):
-            fields: NotRequired["list[reminders.applications.GetResultApplicationListAuditCommentFields]"]
-            recommendation: NotRequired[str]
-        class GetResultApplicationListAuditCommentFields(TypedDict):
-            comment: NotRequired[str]
-            field: NotRequired[str]
-        class GetResultApplicationListParkingLot(TypedDict):
-            charging_rule: NotRequired["reminders.applications.GetResultApplicationListParkingLotChargingRule"]
-            latitude: NotRequired[str]
-            longitude: NotRequired[str]
-            notification_text_list: NotRequired[list[str]]
-            out_parking_lot_id: NotRequired[str]
-            parking_lot_address: NotRequired[str]
-            parking_lot_name: NotRequired[str]
-            parking_lot_type: NotRequired[Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"] | str]
-            parking_order_mini_prog_appid: NotRequired[str]
-            parking_order_path: NotRequired[str]
-            parking_sign_url: NotRequired[str]
-            payment_mini_prog_appid: NotRequired[str]
-            payment_path: NotRequired[str]
-            phone_number: NotRequired[str]
-        class GetResultApplicationListParkingLotChargingRule(TypedDict):
-            aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"] | str]
-            daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"] | str]
-            duration_segment_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRuleDurationSegmentRule]"]
-            fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"] | str]
-            first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"] | str]
-            fixed_interval_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRuleFixedIntervalRule]"]
-            free_entry_duration: NotRequired[int]
-            free_exit_duration: NotRequired[int]
-            holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"] | str]
-            pre_entry_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRulePreEntryRule]"]
-            rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"] | str]
-            time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"] | str]
-        class GetResultApplicationListParkingLotChargingRuleDurationSegmentRule(TypedDict):
-            charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"] | str]
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-            duration_from: NotRequired[int]
-            duration_to: NotRequired[int]
-            end_time: NotRequired[str]
-            fixed_amount: NotRequired[int]
-            interval_amount: NotRequired[int]
-            interval_max_amount: NotRequired[int]
-            interval_min: NotRequired[int]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-        class GetResultApplicationListParkingLotChargingRuleFixedIntervalRule(TypedDict):
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-            end_time: NotRequired[str]
-            first_amount: NotRequired[int]
-            first_duration: NotRequired[int]
-            first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"] | str]
-            free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"] | str]
-            free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"] | str]
-            interval_amount: NotRequired[int]
-            interval_duration: NotRequired[int]
-            interval_max_amount: NotRequired[int]
-            is_green_vehicle_free_parking: NotRequired[bool]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-        class GetResultApplicationListParkingLotChargingRulePreEntryRule(TypedDict):
-            amount: NotRequired[int]
-            day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
-            end_time: NotRequired[str]
-            max_fee_per_day: NotRequired[int]
-            plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
-            start_time: NotRequired[str]
-            vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
-    class entry:
-        class PostBody(TypedDict):
-            car_type: Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]
-            discount_template_id: NotRequired[list[int]]
-            enter_timestamp: int
-            entrance_name: NotRequired[str]
-            entrance_number: NotRequired[str]
-            out_serial_number: str
-            parking_id: str
-            plate_color: Literal["PLATE_COLOR_UNKNOWN", "PLATE_COLOR_BLUE", "PLATE_COLOR_YELLOW", "PLATE_COLOR_BLACK", "PLATE_COLOR_WHITE", "PLATE_COLOR_GREEN", "PLATE_COLOR_YELLOW_GREEN", "PLATE_COLOR_AGRICULTURAL_YELLOW", "PLATE_COLOR_OTHER"]
-            plate_number: str
-            vehicle_type: Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]
-        class PostResult(TypedDict):
-            serial_number: NotRequired[str]
-    class exit:
-        class PostBody(TypedDict):
-            exit_timestamp: int
-            openid: NotRequired[str]
-            out_serial_number: str
-            out_trade_no: NotRequired[str]
-            paid_amount: NotRequired[int]
-            parking_id: str
-            pay_channel: NotRequired[Literal["PAY_CHANNEL_UNKNOWN", "PAY_CHANNEL_WECHAT_PAY_NOTIF", "PAY_CHANNEL_SCAN_QRCODE", "PAY_CHANNEL_OFFICIAL_ACCOUNT", "PAY_CHANNEL_MCH_MINI_PROG", "PAY_CHANNEL_OTHERS"]]
-            pay_state: NotRequired[Literal["PAY_STATUS_UNKNOWN", "PAY_STATUS_UNPAID", "PAY_STATUS_PAID"]]
-            pay_time: NotRequired[int]
-            pay_type: NotRequired[Literal["PAY_TYPE_UNKNOWN", "PAY_TYPE_WXPAY", "PAY_TYPE_OTHERS"]]
-            plate_color: Literal["PLATE_COLOR_UNKNOWN", "PLATE_COLOR_BLUE", "PLATE_COLOR_YELLOW", "PLATE_COLOR_BLACK", "PLATE_COLOR_WHITE", "PLATE_COLOR_GREEN", "PLATE_COLOR_YELLOW_GREEN", "PLATE_COLOR_AGRICULTURAL_YELLOW", "PLATE_COLOR_OTHER"]
-            plate_number: str
-            token: NotRequired[str]
-            total_amount: NotRequired[int]
-            wx_trade_no: NotRequired[str]
-    class ext_payment:
-        class PostBody(TypedDict):
-            fee_items: "list[reminders.ext_payment.PostBodyFeeItems]"
-            out_trade_no: str
-            pay_time: int
-            wx_parking_lot_id: NotRequired[str]
-            wx_trade_no: NotRequired[str]
-        class PostBodyFeeItems(TypedDict):
-            amount: int
-            fee_type: Literal["EXT_PARKING_PAYMENT_FEE_TYPE_UNKNOWN", "EXT_PARKING_PAYMENT_FEE_TYPE_MONTHLY", "EXT_PARKING_PAYMENT_FEE_TYPE_QUARTERLY", "EXT_PARKING_PAYMENT_FEE_TYPE_MEMBER"]
-    class parking_fee:
-        class PostBody(TypedDict):
-            out_parking_id: NotRequired[str]
-            out_serial_number: str
-            plate_number: NotRequired[str]
-        class PostResult(TypedDict):
-            allowed_exit_timestamp: NotRequired[int]
-            next_raise_price: NotRequired[int]
-            next_raise_timestamp: NotRequired[int]
-            paid_amount: NotRequired[int]
-            parking_state: NotRequired[Literal["PARKING_STATE_UNKNOWN", "PARKING_STATE_ENTERED", "PARKING_STATE_EXIT_GATE", "PARKING_STATE_EXITED", "PARKING_STATE_UNEXPECTED_CLOSE"] | str]
-            parking_timestamp: NotRequired[int]
-            pay_state: NotRequired[Literal["PAY_STATUS_UNKNOWN", "PAY_STATUS_UNPAID", "PAY_STATUS_PAID"] | str]
-            payable_amount: NotRequired[int]
-            total_amount: NotRequired[int]
-    class parking_lot:
-        class GetQuery(TypedDict):
-            out_parking_lot_id: NotRequired[str]
-            wx_parking_lot_id: NotRequired[str]
-        class GetResult(TypedDict):
-            enabled_state: NotRequired[Literal["ENABLED_STATE_UNKNOWN", "ENABLED_STATE_NOT_ENABLED", "ENABLED_STATE_ENABLED", "ENABLED_STATE_OFFLINE"] | str]
-            out_parking_lot_id: NotRequired[str]
-            parking_lot_address: NotRequired[str]
-            parking_lot_name: NotRequired[str]
-            parking_order_mini_prog_appid: NotRequired[str]
-            parking_order_mini_prog_path: NotRequired[str]
-            payment_mini_prog_appid: NotRequired[str]
-            payment_mini_prog_path: NotRequired[str]
-            reason: NotRequired[str]
-            wx_parking_lot_id: NotRequired[str]
-    class payment:
-        class PostBody(TypedDict):
-            openid: NotRequired[str]
-            out_serial_number: str
-            out_trade_no: NotRequired[str]
-            paid_amount: int
-            parking_id: str
-            parking_state: Literal["PARKING_STATUS_UNKNOWN", "PARKING_STATUS_PARKING", "PARKING_STATUS_NOT_PARKING"]
-            pay_channel: NotRequired[Literal["PAY_CHANNEL_UNKNOWN", "PAY_CHANNEL_WECHAT_PAY_NOTIF", "PAY_CHANNEL_SCAN_QRCODE", "PAY_CHANNEL_OFFICIAL_ACCOUNT", "PAY_CHANNEL_MCH_MINI_PROG", "PAY_CHANNEL_OTHERS"]]
-            pay_time: NotRequired[int]
-            pay_type: Literal["PAY_TYPE_UNKNOWN", "PAY_TYPE_WXPAY", "PAY_TYPE_OTHERS"]
-            plate_number: str
-            sub_mchid: NotRequired[str]
-            token: NotRequired[str]
-            total_amount: int
-            wx_trade_no: NotRequired[str]
+ class application:
+  class PostBody(TypedDict):
+   parking_lot: "reminders.application.PostBodyParkingLot"
+  class PostBodyParkingLot(TypedDict):
+   charging_rule: NotRequired["reminders.application.PostBodyParkingLotChargingRule"]
+   latitude: str
+   longitude: str
+   notification_text_list: NotRequired[list[str]]
+   out_parking_lot_id: str
+   parking_lot_address: str
+   parking_lot_name: str
+   parking_lot_type: Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"]
+   parking_order_mini_prog_appid: NotRequired[str]
+   parking_order_path: NotRequired[str]
+   parking_sign_url: NotRequired[str]
+   payment_mini_prog_appid: NotRequired[str]
+   payment_path: str
+   phone_number: str
+  class PostBodyParkingLotChargingRule(TypedDict):
+   aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"]]
+   daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"]]
+   duration_segment_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRuleDurationSegmentRule]"]
+   fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"]]
+   first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"]]
+   fixed_interval_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRuleFixedIntervalRule]"]
+   free_entry_duration: NotRequired[int]
+   free_exit_duration: NotRequired[int]
+   holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"]]
+   pre_entry_rule: NotRequired["list[reminders.application.PostBodyParkingLotChargingRulePreEntryRule]"]
+   rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"]]
+   time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"]]
+  class PostBodyParkingLotChargingRuleDurationSegmentRule(TypedDict):
+   charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"]]
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
+   duration_from: NotRequired[int]
+   duration_to: NotRequired[int]
+   end_time: NotRequired[str]
+   fixed_amount: NotRequired[int]
+   interval_amount: NotRequired[int]
+   interval_max_amount: NotRequired[int]
+   interval_min: NotRequired[int]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
+  class PostBodyParkingLotChargingRuleFixedIntervalRule(TypedDict):
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
+   end_time: NotRequired[str]
+   first_amount: NotRequired[int]
+   first_duration: NotRequired[int]
+   first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"]]
+   free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"]]
+   free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"]]
+   interval_amount: NotRequired[int]
+   interval_duration: NotRequired[int]
+   interval_max_amount: NotRequired[int]
+   is_green_vehicle_free_parking: NotRequired[bool]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
+  class PostBodyParkingLotChargingRulePreEntryRule(TypedDict):
+   amount: NotRequired[int]
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"]]
+   end_time: NotRequired[str]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]]
+  class PostResult(TypedDict):
+   parking_lot_audit_no: NotRequired[str]
+  class query:
+   class GetQuery(TypedDict):
+    out_parking_lot_id: str
+    parking_lot_audit_no: str
+   class GetResult(TypedDict):
+    application: NotRequired["reminders.application.query.GetResultApplication"]
+    wx_parking_lot_id: NotRequired[str]
+   class GetResultApplication(TypedDict):
+    audit_comment: NotRequired["reminders.application.query.GetResultApplicationAuditComment"]
+    audit_status: NotRequired[Literal["AUDIT_STATUS_UNKNOWN", "AUDIT_STATUS_PENDING", "AUDIT_STATUS_WITHDRAWN", "AUDIT_STATUS_APPROVED", "AUDIT_STATUS_REJECTED"] | str]
+    parking_lot: NotRequired["reminders.application.query.GetResultApplicationParkingLot"]
+    parking_lot_audit_no: NotRequired[str]
+    submit_time: NotRequired[int]
+   class GetResultApplicationAuditComment(TypedDict):
+    fields: NotRequired["list[reminders.application.query.GetResultApplicationAuditCommentFields]"]
+    recommendation: NotRequired[str]
+   class GetResultApplicationAuditCommentFields(TypedDict):
+    comment: NotRequired[str]
+    field: NotRequired[str]
+   class GetResultApplicationParkingLot(TypedDict):
+    charging_rule: NotRequired["reminders.application.query.GetResultApplicationParkingLotChargingRule"]
+    latitude: NotRequired[str]
+    longitude: NotRequired[str]
+    notification_text_list: NotRequired[list[str]]
+    out_parking_lot_id: NotRequired[str]
+    parking_lot_address: NotRequired[str]
+    parking_lot_name: NotRequired[str]
+    parking_lot_type: NotRequired[Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"] | str]
+    parking_order_mini_prog_appid: NotRequired[str]
+    parking_order_path: NotRequired[str]
+    parking_sign_url: NotRequired[str]
+    payment_mini_prog_appid: NotRequired[str]
+    payment_path: NotRequired[str]
+    phone_number: NotRequired[str]
+   class GetResultApplicationParkingLotChargingRule(TypedDict):
+    aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"] | str]
+    daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"] | str]
+    duration_segment_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRuleDurationSegmentRule]"]
+    fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"] | str]
+    first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"] | str]
+    fixed_interval_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRuleFixedIntervalRule]"]
+    free_entry_duration: NotRequired[int]
+    free_exit_duration: NotRequired[int]
+    holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"] | str]
+    pre_entry_rule: NotRequired["list[reminders.application.query.GetResultApplicationParkingLotChargingRulePreEntryRule]"]
+    rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"] | str]
+    time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"] | str]
+   class GetResultApplicationParkingLotChargingRuleDurationSegmentRule(TypedDict):
+    charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"] | str]
+    day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+    duration_from: NotRequired[int]
+    duration_to: NotRequired[int]
+    end_time: NotRequired[str]
+    fixed_amount: NotRequired[int]
+    interval_amount: NotRequired[int]
+    interval_max_amount: NotRequired[int]
+    interval_min: NotRequired[int]
+    max_fee_per_day: NotRequired[int]
+    plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+    start_time: NotRequired[str]
+    vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+   class GetResultApplicationParkingLotChargingRuleFixedIntervalRule(TypedDict):
+    day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+    end_time: NotRequired[str]
+    first_amount: NotRequired[int]
+    first_duration: NotRequired[int]
+    first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"] | str]
+    free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"] | str]
+    free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"] | str]
+    interval_amount: NotRequired[int]
+    interval_duration: NotRequired[int]
+    interval_max_amount: NotRequired[int]
+    is_green_vehicle_free_parking: NotRequired[bool]
+    max_fee_per_day: NotRequired[int]
+    plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+    start_time: NotRequired[str]
+    vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+   class GetResultApplicationParkingLotChargingRulePreEntryRule(TypedDict):
+    amount: NotRequired[int]
+    day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+    end_time: NotRequired[str]
+    max_fee_per_day: NotRequired[int]
+    plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+    start_time: NotRequired[str]
+    vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+  class withdraw:
+   class PostBody(TypedDict):
+    out_parking_lot_id: str
+    parking_lot_audit_no: str
+ class applications:
+  class GetQuery(TypedDict):
+   limit: NotRequired[int]
+   offset: NotRequired[int]
+   out_parking_lot_id: str
+  class GetResult(TypedDict):
+   application_list: NotRequired["list[reminders.applications.GetResultApplicationList]"]
+   wx_parking_lot_id: NotRequired[str]
+  class GetResultApplicationList(TypedDict):
+   audit_comment: NotRequired["reminders.applications.GetResultApplicationListAuditComment"]
+   audit_status: NotRequired[Literal["AUDIT_STATUS_UNKNOWN", "AUDIT_STATUS_PENDING", "AUDIT_STATUS_WITHDRAWN", "AUDIT_STATUS_APPROVED", "AUDIT_STATUS_REJECTED"] | str]
+   parking_lot: NotRequired["reminders.applications.GetResultApplicationListParkingLot"]
+   parking_lot_audit_no: NotRequired[str]
+   submit_time: NotRequired[int]
+  class GetResultApplicationListAuditComment(TypedDict):
+   fields: NotRequired["list[reminders.applications.GetResultApplicationListAuditCommentFields]"]
+   recommendation: NotRequired[str]
+  class GetResultApplicationListAuditCommentFields(TypedDict):
+   comment: NotRequired[str]
+   field: NotRequired[str]
+  class GetResultApplicationListParkingLot(TypedDict):
+   charging_rule: NotRequired["reminders.applications.GetResultApplicationListParkingLotChargingRule"]
+   latitude: NotRequired[str]
+   longitude: NotRequired[str]
+   notification_text_list: NotRequired[list[str]]
+   out_parking_lot_id: NotRequired[str]
+   parking_lot_address: NotRequired[str]
+   parking_lot_name: NotRequired[str]
+   parking_lot_type: NotRequired[Literal["PARKING_LOT_TYPE_UNKNOWN", "PARKING_LOT_TYPE_BUSINESS_DISTRICT", "PARKING_LOT_TYPE_OFFICE_BUILDING", "PARKING_LOT_TYPE_TRANSPORTATION_HUB", "PARKING_LOT_TYPE_RESIDENTIAL_AREA", "PARKING_LOT_TYPE_PARK_AREA", "PARKING_LOT_TYPE_OTHER_PUBLIC_FACILITY"] | str]
+   parking_order_mini_prog_appid: NotRequired[str]
+   parking_order_path: NotRequired[str]
+   parking_sign_url: NotRequired[str]
+   payment_mini_prog_appid: NotRequired[str]
+   payment_path: NotRequired[str]
+   phone_number: NotRequired[str]
+  class GetResultApplicationListParkingLotChargingRule(TypedDict):
+   aggregate_limit_mode: NotRequired[Literal["AGGREGATE_LIMIT_MODE_UNKNOWN", "AGGREGATE_LIMIT_MODE_NORMAL", "AGGREGATE_LIMIT_MODE_MIN"] | str]
+   daily_limit_type: NotRequired[Literal["DAILY_LIMIT_UNKNOWN", "DAILY_LIMIT_ROLLING_24H", "DAILY_LIMIT_CALENDAR_DAY"] | str]
+   duration_segment_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRuleDurationSegmentRule]"]
+   fee_limit_type: NotRequired[Literal["FEE_LIMIT_UNKNOWN", "FEE_LIMIT_AGGREGATE", "FEE_LIMIT_SINGLE"] | str]
+   first_charge_time_mode: NotRequired[Literal["FIRST_CHARGE_TIME_MODE_UNKNOWN", "FIRST_CHARGE_TIME_MODE_ENTER", "FIRST_CHARGE_TIME_MODE_AFTER_FREE"] | str]
+   fixed_interval_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRuleFixedIntervalRule]"]
+   free_entry_duration: NotRequired[int]
+   free_exit_duration: NotRequired[int]
+   holiday_mode: NotRequired[Literal["HOLIDAY_MODE_UNKNOWN", "HOLIDAY_MODE_LEGAL_MODY", "HOLIDAY_MODE_CALENDAR_MODY", "HOLIDAY_MODE_FINANCIAL_MODY"] | str]
+   pre_entry_rule: NotRequired["list[reminders.applications.GetResultApplicationListParkingLotChargingRulePreEntryRule]"]
+   rule_type: NotRequired[Literal["CHARGING_RULE_UNKNOWN", "CHARGING_RULE_FIXED_INTERVAL", "CHARGING_RULE_SEGMENT", "CHARGING_RULE_PER_ENTRY"] | str]
+   time_rounding_type: NotRequired[Literal["TIME_ROUND_UNKNOWN", "TIME_ROUND_DOWN", "TIME_ROUND_UP"] | str]
+  class GetResultApplicationListParkingLotChargingRuleDurationSegmentRule(TypedDict):
+   charge_mode: NotRequired[Literal["UNKNOWN", "INTERVAL", "ONE_TIME"] | str]
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+   duration_from: NotRequired[int]
+   duration_to: NotRequired[int]
+   end_time: NotRequired[str]
+   fixed_amount: NotRequired[int]
+   interval_amount: NotRequired[int]
+   interval_max_amount: NotRequired[int]
+   interval_min: NotRequired[int]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+  class GetResultApplicationListParkingLotChargingRuleFixedIntervalRule(TypedDict):
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+   end_time: NotRequired[str]
+   first_amount: NotRequired[int]
+   first_duration: NotRequired[int]
+   first_duration_mode: NotRequired[Literal["FIRST_DURATION_MODE_UNKNOWN", "FIRST_DURATION_MODE_ONLY_FIRST_DURATION", "FIRST_DURATION_MODE_EVERY_FIRST_DURATION"] | str]
+   free_period_calculation_mode: NotRequired[Literal["FREE_PERIOD_CAL_UNKNOWN", "FREE_PERIOD_CAL_CONCURRENT_START", "FREE_PERIOD_CAL_SEQUENTIAL_START"] | str]
+   free_period_charging_mode: NotRequired[Literal["FREE_PERIOD_CHARGING_UNKNOWN", "FREE_PERIOD_CHARGING_ONCE_PER_ENTRY", "FREE_PERIOD_CHARGING_ONCE_PER_24_HOURS", "FREE_PERIOD_CHARGING_ONCE_PER_CALENDAR_DAY", "FREE_PERIOD_CHARGING_CUMULATIVE_QUOTA_CALCULATION"] | str]
+   interval_amount: NotRequired[int]
+   interval_duration: NotRequired[int]
+   interval_max_amount: NotRequired[int]
+   is_green_vehicle_free_parking: NotRequired[bool]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+  class GetResultApplicationListParkingLotChargingRulePreEntryRule(TypedDict):
+   amount: NotRequired[int]
+   day_type: NotRequired[Literal["DAY_TYPE_UNKNOWN", "DAY_TYPE_WEEKDAY", "DAY_TYPE_HOLIDAY", "DAY_TYPE_ALL_DAY"] | str]
+   end_time: NotRequired[str]
+   max_fee_per_day: NotRequired[int]
+   plate_type: NotRequired[Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"] | str]
+   start_time: NotRequired[str]
+   vehicle_type: NotRequired[Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"] | str]
+ class entry:
+  class PostBody(TypedDict):
+   car_type: Literal["PLATE_TYPE_UNKNOWN", "PLATE_TYPE_TEMPORARY", "PLATE_TYPE_MONTHLY", "PLATE_TYPE_FREE", "PLATE_TYPE_PREPAID", "PLATE_TYPE_OTHERS"]
+   discount_template_id: NotRequired[list[int]]
+   enter_timestamp: int
+   entrance_name: NotRequired[str]
+   entrance_number: NotRequired[str]
+   out_serial_number: str
+   parking_id: str
+   plate_color: Literal["PLATE_COLOR_UNKNOWN", "PLATE_COLOR_BLUE", "PLATE_COLOR_YELLOW", "PLATE_COLOR_BLACK", "PLATE_COLOR_WHITE", "PLATE_COLOR_GREEN", "PLATE_COLOR_YELLOW_GREEN", "PLATE_COLOR_AGRICULTURAL_YELLOW", "PLATE_COLOR_OTHER"]
+   plate_number: str
+   vehicle_type: Literal["VEHICLE_TYPE_UNKNOWN", "VEHICLE_TYPE_SMALL", "VEHICLE_TYPE_LARGE", "VEHICLE_TYPE_EXTRA_LARGE", "VEHICLE_TYPE_ALL_TYPE"]
+  class PostResult(TypedDict):
+   serial_number: NotRequired[str]
+ class exit:
+  class PostBody(TypedDict):
+   exit_timestamp: int
+   openid: NotRequired[str]
+   out_serial_number: str
+   out_trade_no: NotRequired[str]
+   paid_amount: NotRequired[int]
+   parking_id: str
+   pay_channel: NotRequired[Literal["PAY_CHANNEL_UNKNOWN", "PAY_CHANNEL_WECHAT_PAY_NOTIF", "PAY_CHANNEL_SCAN_QRCODE", "PAY_CHANNEL_OFFICIAL_ACCOUNT", "PAY_CHANNEL_MCH_MINI_PROG", "PAY_CHANNEL_OTHERS"]]
+   pay_state: NotRequired[Literal["PAY_STATUS_UNKNOWN", "PAY_STATUS_UNPAID", "PAY_STATUS_PAID"]]
+   pay_time: NotRequired[int]
+   pay_type: NotRequired[Literal["PAY_TYPE_UNKNOWN", "PAY_TYPE_WXPAY", "PAY_TYPE_OTHERS"]]
+   plate_color: Literal["PLATE_COLOR_UNKNOWN", "PLATE_COLOR_BLUE", "PLATE_COLOR_YELLOW", "PLATE_COLOR_BLACK", "PLATE_COLOR_WHITE", "PLATE_COLOR_GREEN", "PLATE_COLOR_YELLOW_GREEN", "PLATE_COLOR_AGRICULTURAL_YELLOW", "PLATE_COLOR_OTHER"]
+   plate_number: str
+   token: NotRequired[str]
+   total_amount: NotRequired[int]
+   wx_trade_no: NotRequired[str]
+ class ext_payment:
+  class PostBody(TypedDict):
+   fee_items: "list[reminders.ext_payment.PostBodyFeeItems]"
+   out_trade_no: str
+   pay_time: int
+   wx_parking_lot_id: NotRequired[str]
+   wx_trade_no: NotRequired[str]
+  class PostBodyFeeItems(TypedDict):
+   amount: int
+   fee_type: Literal["EXT_PARKING_PAYMENT_FEE_TYPE_UNKNOWN", "EXT_PARKING_PAYMENT_FEE_TYPE_MONTHLY", "EXT_PARKING_PAYMENT_FEE_TYPE_QUARTERLY", "EXT_PARKING_PAYMENT_FEE_TYPE_MEMBER"]
+ class parking_fee:
+  class PostBody(TypedDict):
+   out_parking_id: NotRequired[str]
+   out_serial_number: str
+   plate_number: NotRequired[str]
+  class PostResult(TypedDict):
+   allowed_exit_timestamp: NotRequired[int]
+   next_raise_price: NotRequired[int]
+   next_raise_timestamp: NotRequired[int]
+   paid_amount: NotRequired[int]
+   parking_state: NotRequired[Literal["PARKING_STATE_UNKNOWN", "PARKING_STATE_ENTERED", "PARKING_STATE_EXIT_GATE", "PARKING_STATE_EXITED", "PARKING_STATE_UNEXPECTED_CLOSE"] | str]
+   parking_timestamp: NotRequired[int]
+   pay_state: NotRequired[Literal["PAY_STATUS_UNKNOWN", "PAY_STATUS_UNPAID", "PAY_STATUS_PAID"] | str]
+   payable_amount: NotRequired[int]
+   total_amount: NotRequired[int]
+ class parking_lot:
+  class GetQuery(TypedDict):
+   out_parking_lot_id: NotRequired[str]
+   wx_parking_lot_id: NotRequired[str]
+  class GetResult(TypedDict):
+   enabled_state: NotRequired[Literal["ENABLED_STATE_UNKNOWN", "ENABLED_STATE_NOT_ENABLED", "ENABLED_STATE_ENABLED", "ENABLED_STATE_OFFLINE"] | str]
+   out_parking_lot_id: NotRequired[str]
+   parking_lot_address: NotRequired[str]
+   parking_lot_name: NotRequired[str]
+   parking_order_mini_prog_appid: NotRequired[str]
+   parking_order_mini_prog_path: NotRequired[str]
+   payment_mini_prog_appid: NotRequired[str]
+   payment_mini_prog_path: NotRequired[str]
+   reason: NotRequired[str]
+   wx_parking_lot_id: NotRequired[str]
+ class payment:
+  class PostBody(TypedDict):
+   openid: NotRequired[str]
+   out_serial_number: str
+   out_trade_no: NotRequired[str]
+   paid_amount: int
+   parking_id: str
+   parking_state: Literal["PARKING_STATUS_UNKNOWN", "PARKING_STATUS_PARKING", "PARKING_STATUS_NOT_PARKING"]
+   pay_channel: NotRequired[Literal["PAY_CHANNEL_UNKNOWN", "PAY_CHANNEL_WECHAT_PAY_NOTIF", "PAY_CHANNEL_SCAN_QRCODE", "PAY_CHANNEL_OFFICIAL_ACCOUNT", "PAY_CHANNEL_MCH_MINI_PROG", "PAY_CHANNEL_OTHERS"]]
+   pay_time: NotRequired[int]
+   pay_type: Literal["PAY_TYPE_UNKNOWN", "PAY_TYPE_WXPAY", "PAY_TYPE_OTHERS"]
+   plate_number: str
+   sub_mchid: NotRequired[str]
+   token: NotRequired[str]
+   total_amount: int
+   wx_trade_no: NotRequired[str]

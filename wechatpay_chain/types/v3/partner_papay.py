@@ -4,24 +4,24 @@
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class contracts:
-    class contract_id:
-        class fail_notify:
-            class PostBody(TypedDict):
-                sp_appid: str
-                sp_mchid: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-        class notify:
-            class PostBody(TypedDict):
-                deduct_duration: NotRequired["contracts.contract_id.notify.PostBodyDeductDuration"]
-                estimated_amount: "contracts.contract_id.notify.PostBodyEstimatedAmount"
-                sp_appid: str
-                sp_mchid: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-            class PostBodyDeductDuration(TypedDict):
-                count: int
-                unit: NotRequired[str]
-            class PostBodyEstimatedAmount(TypedDict):
-                amount: int
-                currency: NotRequired[str]
+ class contract_id:
+  class fail_notify:
+   class PostBody(TypedDict):
+    sp_appid: str
+    sp_mchid: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+  class notify:
+   class PostBody(TypedDict):
+    deduct_duration: NotRequired["contracts.contract_id.notify.PostBodyDeductDuration"]
+    estimated_amount: "contracts.contract_id.notify.PostBodyEstimatedAmount"
+    sp_appid: str
+    sp_mchid: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+   class PostBodyDeductDuration(TypedDict):
+    count: int
+    unit: NotRequired[str]
+   class PostBodyEstimatedAmount(TypedDict):
+    amount: int
+    currency: NotRequired[str]

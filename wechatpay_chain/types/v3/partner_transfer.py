@@ -6,139 +6,139 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class batches:
-    class PostBody(TypedDict):
-        authorization_type: Literal["INFORMATION_AUTHORIZATION_TYPE", "FUND_AUTHORIZATION_TYPE", "INFORMATION_AND_FUND_AUTHORIZATION_TYPE"]
-        batch_name: str
-        batch_remark: str
-        out_batch_no: str
-        sp_appid: NotRequired[str]
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-        total_amount: int
-        total_num: int
-        transfer_detail_list: "list[batches.PostBodyTransferDetailList]"
-        transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"]]
-        transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"]]
-    class PostBodyTransferDetailList(TypedDict):
-        openid: str
-        out_detail_no: str
-        transfer_amount: int
-        transfer_remark: str
-        user_id_card: NotRequired[Sensitive | str]
-        user_name: Sensitive | str
-    class PostResult(TypedDict):
-        batch_id: str
-        create_time: str
-        out_batch_no: str
-    class batch_id:
-        class batch_id:
-            class GetQuery(TypedDict):
-                detail_status: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
-                limit: NotRequired[int]
-                need_query_detail: bool
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                authorization_type: str
-                batch_id: str
-                batch_name: str
-                batch_remark: str
-                batch_status: str
-                batch_type: str
-                close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE", "PAYER_ACCOUNT_ABNORMAL"] | str]
-                create_time: NotRequired[str]
-                fail_amount: NotRequired[int]
-                fail_num: NotRequired[int]
-                out_batch_no: str
-                sp_appid: NotRequired[str]
-                sp_mchid: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-                success_amount: NotRequired[int]
-                success_num: NotRequired[int]
-                total_amount: int
-                total_num: int
-                transfer_detail_list: NotRequired["list[batches.batch_id.batch_id.GetResultTransferDetailList]"]
-                transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str]
-                transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str]
-                update_time: NotRequired[str]
-            class GetResultTransferDetailList(TypedDict):
-                detail_id: str
-                detail_status: str
-                out_detail_no: str
-            class details:
-                class detail_id:
-                    class detail_id:
-                        class GetResult(TypedDict):
-                            account_type: NotRequired[str]
-                            appid: NotRequired[str]
-                            bank_card_number_tail: NotRequired[str]
-                            bank_name: NotRequired[str]
-                            batch_id: str
-                            detail_id: str
-                            detail_status: str
-                            fail_reason: NotRequired[str]
-                            initiate_time: str
-                            openid: str
-                            out_batch_no: str
-                            out_detail_no: str
-                            sp_mchid: str
-                            transfer_amount: int
-                            transfer_remark: str
-                            update_time: str
-                            username: str
-    class out_batch_no:
-        class out_batch_no:
-            class GetQuery(TypedDict):
-                detail_status: NotRequired[Literal["ALL", "SUCCESS", "FAIL", "REFUND"]]
-                limit: NotRequired[int]
-                need_query_detail: bool
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                authorization_type: str
-                batch_id: str
-                batch_name: str
-                batch_remark: str
-                batch_status: str
-                batch_type: str
-                close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE", "PAYER_ACCOUNT_ABNORMAL"] | str]
-                create_time: NotRequired[str]
-                fail_amount: NotRequired[int]
-                fail_num: NotRequired[int]
-                out_batch_no: str
-                sp_appid: NotRequired[str]
-                sp_mchid: str
-                sub_appid: NotRequired[str]
-                sub_mchid: str
-                success_amount: NotRequired[int]
-                success_num: NotRequired[int]
-                total_amount: int
-                total_num: int
-                transfer_detail_list: "list[batches.out_batch_no.out_batch_no.GetResultTransferDetailList]"
-                transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str]
-                transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str]
-                update_time: NotRequired[str]
-            class GetResultTransferDetailList(TypedDict):
-                detail_id: str
-                detail_status: str
-                out_detail_no: str
-            class details:
-                class out_detail_no:
-                    class out_detail_no:
-                        class GetResult(TypedDict):
-                            account_type: NotRequired[str]
-                            appid: NotRequired[str]
-                            bank_card_number_tail: NotRequired[str]
-                            bank_name: NotRequired[str]
-                            batch_id: str
-                            detail_id: str
-                            detail_status: str
-                            fail_reason: NotRequired[str]
-                            initiate_time: str
-                            openid: str
-                            out_batch_no: str
-                            out_detail_no: str
-                            sp_mchid: str
-                            transfer_amount: int
-                            transfer_remark: str
-                            update_time: str
-                            username: str
+ class PostBody(TypedDict):
+  authorization_type: Literal["INFORMATION_AUTHORIZATION_TYPE", "FUND_AUTHORIZATION_TYPE", "INFORMATION_AND_FUND_AUTHORIZATION_TYPE"]
+  batch_name: str
+  batch_remark: str
+  out_batch_no: str
+  sp_appid: NotRequired[str]
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+  total_amount: int
+  total_num: int
+  transfer_detail_list: "list[batches.PostBodyTransferDetailList]"
+  transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"]]
+  transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"]]
+ class PostBodyTransferDetailList(TypedDict):
+  openid: str
+  out_detail_no: str
+  transfer_amount: int
+  transfer_remark: str
+  user_id_card: NotRequired[Sensitive | str]
+  user_name: Sensitive | str
+ class PostResult(TypedDict):
+  batch_id: str
+  create_time: str
+  out_batch_no: str
+ class batch_id:
+  class batch_id:
+   class GetQuery(TypedDict):
+    detail_status: NotRequired[Literal["ALL", "SUCCESS", "FAIL"]]
+    limit: NotRequired[int]
+    need_query_detail: bool
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    authorization_type: str
+    batch_id: str
+    batch_name: str
+    batch_remark: str
+    batch_status: str
+    batch_type: str
+    close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE", "PAYER_ACCOUNT_ABNORMAL"] | str]
+    create_time: NotRequired[str]
+    fail_amount: NotRequired[int]
+    fail_num: NotRequired[int]
+    out_batch_no: str
+    sp_appid: NotRequired[str]
+    sp_mchid: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+    success_amount: NotRequired[int]
+    success_num: NotRequired[int]
+    total_amount: int
+    total_num: int
+    transfer_detail_list: NotRequired["list[batches.batch_id.batch_id.GetResultTransferDetailList]"]
+    transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str]
+    transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str]
+    update_time: NotRequired[str]
+   class GetResultTransferDetailList(TypedDict):
+    detail_id: str
+    detail_status: str
+    out_detail_no: str
+   class details:
+    class detail_id:
+     class detail_id:
+      class GetResult(TypedDict):
+       account_type: NotRequired[str]
+       appid: NotRequired[str]
+       bank_card_number_tail: NotRequired[str]
+       bank_name: NotRequired[str]
+       batch_id: str
+       detail_id: str
+       detail_status: str
+       fail_reason: NotRequired[str]
+       initiate_time: str
+       openid: str
+       out_batch_no: str
+       out_detail_no: str
+       sp_mchid: str
+       transfer_amount: int
+       transfer_remark: str
+       update_time: str
+       username: str
+ class out_batch_no:
+  class out_batch_no:
+   class GetQuery(TypedDict):
+    detail_status: NotRequired[Literal["ALL", "SUCCESS", "FAIL", "REFUND"]]
+    limit: NotRequired[int]
+    need_query_detail: bool
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    authorization_type: str
+    batch_id: str
+    batch_name: str
+    batch_remark: str
+    batch_status: str
+    batch_type: str
+    close_reason: NotRequired[Literal["MERCHANT_REVOCATION", "OVERDUE_CLOSE", "PAYER_ACCOUNT_ABNORMAL"] | str]
+    create_time: NotRequired[str]
+    fail_amount: NotRequired[int]
+    fail_num: NotRequired[int]
+    out_batch_no: str
+    sp_appid: NotRequired[str]
+    sp_mchid: str
+    sub_appid: NotRequired[str]
+    sub_mchid: str
+    success_amount: NotRequired[int]
+    success_num: NotRequired[int]
+    total_amount: int
+    total_num: int
+    transfer_detail_list: "list[batches.out_batch_no.out_batch_no.GetResultTransferDetailList]"
+    transfer_purpose: NotRequired[Literal["GOODSPAYMENT", "COMMISSION", "REFUND", "REIMBURSEMENT", "FREIGHT", "OTHERS"] | str]
+    transfer_scene: NotRequired[Literal["ORDINARY_TRANSFER", "PAYROLL_CARD_TRANSFER"] | str]
+    update_time: NotRequired[str]
+   class GetResultTransferDetailList(TypedDict):
+    detail_id: str
+    detail_status: str
+    out_detail_no: str
+   class details:
+    class out_detail_no:
+     class out_detail_no:
+      class GetResult(TypedDict):
+       account_type: NotRequired[str]
+       appid: NotRequired[str]
+       bank_card_number_tail: NotRequired[str]
+       bank_name: NotRequired[str]
+       batch_id: str
+       detail_id: str
+       detail_status: str
+       fail_reason: NotRequired[str]
+       initiate_time: str
+       openid: str
+       out_batch_no: str
+       out_detail_no: str
+       sp_mchid: str
+       transfer_amount: int
+       transfer_remark: str
+       update_time: str
+       username: str

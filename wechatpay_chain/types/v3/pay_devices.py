@@ -5,79 +5,79 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class open_scenario_speaker:
-    class device_sn:
-        class GetResult(TypedDict):
-            bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
-            code_url: str
-            device_sn: str
-            sub_mchid: str
-        class bind:
-            class PostBody(TypedDict):
-                code_url: str
-                sub_mchid: str
-            class PostResult(TypedDict):
-                bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
-                code_url: str
-                device_sn: str
-                sub_mchid: str
-        class prebind:
-            class PostBody(TypedDict):
-                code_url: str
-            class PostResult(TypedDict):
-                bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
-                code_url: str
-                device_sn: str
-        class unbind:
-            class PostResult(TypedDict):
-                bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
-                code_url: str
-                device_sn: str
-                sub_mchid: str
+ class device_sn:
+  class GetResult(TypedDict):
+   bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
+   code_url: str
+   device_sn: str
+   sub_mchid: str
+  class bind:
+   class PostBody(TypedDict):
+    code_url: str
+    sub_mchid: str
+   class PostResult(TypedDict):
+    bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
+    code_url: str
+    device_sn: str
+    sub_mchid: str
+  class prebind:
+   class PostBody(TypedDict):
+    code_url: str
+   class PostResult(TypedDict):
+    bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
+    code_url: str
+    device_sn: str
+  class unbind:
+   class PostResult(TypedDict):
+    bind_state: Literal["OPEN_SCENARIO_SPEAKER_BIND_STATE_UNBOND", "OPEN_SCENARIO_SPEAKER_BIND_STATE_BINDED"] | str
+    code_url: str
+    device_sn: str
+    sub_mchid: str
 class open_scenario_speakerorder:
-    class transaction_id:
-        class report:
-            class PostBody(TypedDict):
-                code_url: str
-                device_sn: str
-                out_trade_no: str
-                sub_mchid: str
-            class PostResult(TypedDict):
-                code_url: str
-                device_sn: str
-                out_trade_no: str
-                sub_mchid: str
-                transaction_id: str
+ class transaction_id:
+  class report:
+   class PostBody(TypedDict):
+    code_url: str
+    device_sn: str
+    out_trade_no: str
+    sub_mchid: str
+   class PostResult(TypedDict):
+    code_url: str
+    device_sn: str
+    out_trade_no: str
+    sub_mchid: str
+    transaction_id: str
 class printers:
-    class device_id:
-        class print_orders:
-            class PostBody(TypedDict):
-                notify_url: NotRequired[str]
-                print_order_no: NotRequired[str]
-                table_list: NotRequired["list[printers.device_id.print_orders.PostBodyTableList]"]
-                template_id: NotRequired[str]
-                variable_list: NotRequired["list[printers.device_id.print_orders.PostBodyVariableList]"]
-            class PostBodyTableList(TypedDict):
-                key: NotRequired[str]
-                row_list: NotRequired["list[printers.device_id.print_orders.PostBodyTableListRowList]"]
-            class PostBodyTableListRowList(TypedDict):
-                cell_list: NotRequired[list[str]]
-            class PostBodyVariableList(TypedDict):
-                key: NotRequired[str]
-                value: NotRequired[str]
-            class print_order_no:
-                class GetResult(TypedDict):
-                    notify_url: NotRequired[str]
-                    print_order_no: NotRequired[str]
-                    print_state: NotRequired[Literal["PRINT_STATE_WAIT", "PRINT_STATE_SUCCESS", "PRINT_STATE_FAIL", "PRINT_STATE_CACHED"] | str]
-                    print_state_description: NotRequired[str]
-                    table_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultTableList]"]
-                    template_id: NotRequired[str]
-                    variable_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultVariableList]"]
-                class GetResultTableList(TypedDict):
-                    key: NotRequired[str]
-                    row_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultTableListRowList]"]
-                class GetResultTableListRowList(TypedDict):
-                    cell_list: NotRequired[list[str]]
-                class GetResultVariableList(TypedDict):
-                    key: NotRequired[str]
-                    value: NotRequired[str]
+ class device_id:
+  class print_orders:
+   class PostBody(TypedDict):
+    notify_url: NotRequired[str]
+    print_order_no: NotRequired[str]
+    table_list: NotRequired["list[printers.device_id.print_orders.PostBodyTableList]"]
+    template_id: NotRequired[str]
+    variable_list: NotRequired["list[printers.device_id.print_orders.PostBodyVariableList]"]
+   class PostBodyTableList(TypedDict):
+    key: NotRequired[str]
+    row_list: NotRequired["list[printers.device_id.print_orders.PostBodyTableListRowList]"]
+   class PostBodyTableListRowList(TypedDict):
+    cell_list: NotRequired[list[str]]
+   class PostBodyVariableList(TypedDict):
+    key: NotRequired[str]
+    value: NotRequired[str]
+   class print_order_no:
+    class GetResult(TypedDict):
+     notify_url: NotRequired[str]
+     print_order_no: NotRequired[str]
+     print_state: NotRequired[Literal["PRINT_STATE_WAIT", "PRINT_STATE_SUCCESS", "PRINT_STATE_FAIL", "PRINT_STATE_CACHED"] | str]
+     print_state_description: NotRequired[str]
+     table_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultTableList]"]
+     template_id: NotRequired[str]
+     variable_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultVariableList]"]
+    class GetResultTableList(TypedDict):
+     key: NotRequired[str]
+     row_list: NotRequired["list[printers.device_id.print_orders.print_order_no.GetResultTableListRowList]"]
+    class GetResultTableListRowList(TypedDict):
+     cell_list: NotRequired[list[str]]
+    class GetResultVariableList(TypedDict):
+     key: NotRequired[str]
+     value: NotRequired[str]

@@ -7,157 +7,157 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class authentications:
-    class GetQuery(TypedDict):
-        appid: NotRequired[str]
-        authenticate_date: str | date
-        authenticate_state: str
-        limit: NotRequired[int]
-        offset: NotRequired[int]
-        openid: str
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-    class GetResult(TypedDict):
-        data: NotRequired["list[authentications.GetResultData]"]
-        limit: int
-        offset: int
-        total_count: int
-    class GetResultData(TypedDict):
-        authenticate_number: str
-        authenticate_scene: Literal["FROM_MINI_APP", "FROM_HARDWARE"] | str
-        authenticate_source: str
-        authenticate_state: Literal["AUTHENTICATE_PROCESSING", "AUTHENTICATE_SUCCESS", "AUTHENTICATE_FAILED"] | str
-        authenticate_time: str
-        employer_name: str
-        mchid: str
-        openid: str
-        project_name: str
-        sub_mchid: str
-    class authenticate_number:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-        class GetResult(TypedDict):
-            authenticate_failed_reason: NotRequired[str]
-            authenticate_number: str
-            authenticate_scene: str
-            authenticate_source: str
-            authenticate_state: Literal["AUTHENTICATE_PROCESSING", "AUTHENTICATE_SUCCESS", "AUTHENTICATE_FAILED"] | str
-            authenticate_time: str
-            employer_name: str
-            mchid: str
-            openid: str
-            project_name: str
-            sub_mchid: str
-    class pre_order:
-        class PostBody(TypedDict):
-            appid: NotRequired[str]
-            authenticate_number: str
-            authenticate_type: Literal["SIGN_IN", "INSURANCE", "CONTRACT"]
-            employer_name: str
-            openid: str
-            project_name: str
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-        class PostResult(TypedDict):
-            authenticate_number: str
-            expires_in: int
-            mchid: str
-            openid: str
-            sub_mchid: str
-            token: str
-    class pre_order_with_auth:
-        class PostBody(TypedDict):
-            appid: NotRequired[str]
-            authenticate_number: str
-            authenticate_type: Literal["SIGN_IN", "INSURANCE", "CONTRACT"]
-            employer_name: str
-            employment_type: Literal["LONG_TERM_EMPLOYMENT", "SHORT_TERM_EMPLOYMENT", "COOPERATION_EMPLOYMENT"]
-            id_card_number: Sensitive | str
-            openid: str
-            project_name: str
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-            user_name: Sensitive | str
-        class PostResult(TypedDict):
-            authenticate_number: str
-            expires_in: int
-            mchid: str
-            openid: str
-            sub_mchid: str
-            token: str
+ class GetQuery(TypedDict):
+  appid: NotRequired[str]
+  authenticate_date: str | date
+  authenticate_state: str
+  limit: NotRequired[int]
+  offset: NotRequired[int]
+  openid: str
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+ class GetResult(TypedDict):
+  data: NotRequired["list[authentications.GetResultData]"]
+  limit: int
+  offset: int
+  total_count: int
+ class GetResultData(TypedDict):
+  authenticate_number: str
+  authenticate_scene: Literal["FROM_MINI_APP", "FROM_HARDWARE"] | str
+  authenticate_source: str
+  authenticate_state: Literal["AUTHENTICATE_PROCESSING", "AUTHENTICATE_SUCCESS", "AUTHENTICATE_FAILED"] | str
+  authenticate_time: str
+  employer_name: str
+  mchid: str
+  openid: str
+  project_name: str
+  sub_mchid: str
+ class authenticate_number:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+  class GetResult(TypedDict):
+   authenticate_failed_reason: NotRequired[str]
+   authenticate_number: str
+   authenticate_scene: str
+   authenticate_source: str
+   authenticate_state: Literal["AUTHENTICATE_PROCESSING", "AUTHENTICATE_SUCCESS", "AUTHENTICATE_FAILED"] | str
+   authenticate_time: str
+   employer_name: str
+   mchid: str
+   openid: str
+   project_name: str
+   sub_mchid: str
+ class pre_order:
+  class PostBody(TypedDict):
+   appid: NotRequired[str]
+   authenticate_number: str
+   authenticate_type: Literal["SIGN_IN", "INSURANCE", "CONTRACT"]
+   employer_name: str
+   openid: str
+   project_name: str
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+  class PostResult(TypedDict):
+   authenticate_number: str
+   expires_in: int
+   mchid: str
+   openid: str
+   sub_mchid: str
+   token: str
+ class pre_order_with_auth:
+  class PostBody(TypedDict):
+   appid: NotRequired[str]
+   authenticate_number: str
+   authenticate_type: Literal["SIGN_IN", "INSURANCE", "CONTRACT"]
+   employer_name: str
+   employment_type: Literal["LONG_TERM_EMPLOYMENT", "SHORT_TERM_EMPLOYMENT", "COOPERATION_EMPLOYMENT"]
+   id_card_number: Sensitive | str
+   openid: str
+   project_name: str
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+   user_name: Sensitive | str
+  class PostResult(TypedDict):
+   authenticate_number: str
+   expires_in: int
+   mchid: str
+   openid: str
+   sub_mchid: str
+   token: str
 class relations:
-    class openid:
-        class GetQuery(TypedDict):
-            appid: NotRequired[str]
-            sub_appid: NotRequired[str]
-            sub_mchid: str
-        class GetResult(TypedDict):
-            authorize_state: Literal["UNAUTHORIZED", "AUTHORIZED", "DEAUTHORIZED"] | str
-            authorize_time: NotRequired[str]
-            deauthorize_time: NotRequired[str]
-            mchid: str
-            openid: str
-            sub_mchid: str
+ class openid:
+  class GetQuery(TypedDict):
+   appid: NotRequired[str]
+   sub_appid: NotRequired[str]
+   sub_mchid: str
+  class GetResult(TypedDict):
+   authorize_state: Literal["UNAUTHORIZED", "AUTHORIZED", "DEAUTHORIZED"] | str
+   authorize_time: NotRequired[str]
+   deauthorize_time: NotRequired[str]
+   mchid: str
+   openid: str
+   sub_mchid: str
 class tokens:
-    class PostBody(TypedDict):
-        appid: NotRequired[str]
-        employment_type: Literal["LONG_TERM_EMPLOYMENT", "SHORT_TERM_EMPLOYMENT", "COOPERATION_EMPLOYMENT"]
-        id_card_number: Sensitive | str
-        openid: str
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-        user_name: Sensitive | str
-    class PostResult(TypedDict):
-        expires_in: int
-        mchid: str
-        openid: str
-        sub_mchid: str
-        token: str
+ class PostBody(TypedDict):
+  appid: NotRequired[str]
+  employment_type: Literal["LONG_TERM_EMPLOYMENT", "SHORT_TERM_EMPLOYMENT", "COOPERATION_EMPLOYMENT"]
+  id_card_number: Sensitive | str
+  openid: str
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+  user_name: Sensitive | str
+ class PostResult(TypedDict):
+  expires_in: int
+  mchid: str
+  openid: str
+  sub_mchid: str
+  token: str
 class transfer_batches:
-    class PostBody(TypedDict):
-        authorization_type: str
-        batch_name: str
-        batch_remark: str
-        employment_scene: str
-        employment_type: str
-        out_batch_no: str
-        sp_appid: NotRequired[str]
-        sub_appid: NotRequired[str]
-        sub_mchid: str
-        total_amount: int
-        total_num: int
-        transfer_detail_list: "list[transfer_batches.PostBodyTransferDetailList]"
-    class PostBodyTransferDetailList(TypedDict):
-        openid: str
-        out_detail_no: str
-        transfer_amount: int
-        transfer_remark: str
-        user_name: Sensitive | str
-    class PostResult(TypedDict):
-        batch_id: str
-        create_time: str
-        out_batch_no: str
+ class PostBody(TypedDict):
+  authorization_type: str
+  batch_name: str
+  batch_remark: str
+  employment_scene: str
+  employment_type: str
+  out_batch_no: str
+  sp_appid: NotRequired[str]
+  sub_appid: NotRequired[str]
+  sub_mchid: str
+  total_amount: int
+  total_num: int
+  transfer_detail_list: "list[transfer_batches.PostBodyTransferDetailList]"
+ class PostBodyTransferDetailList(TypedDict):
+  openid: str
+  out_detail_no: str
+  transfer_amount: int
+  transfer_remark: str
+  user_name: Sensitive | str
+ class PostResult(TypedDict):
+  batch_id: str
+  create_time: str
+  out_batch_no: str
 class wesure:
-    class insurance:
-        class PostBody(TypedDict):
-            insurance_company_name: str
-            insurance_company_order_no: str
-            insure_effect_time: str | datetime
-            insure_invalid_time: str | datetime
-            insure_state: str
-            openid: str
-            sp_mchid: str
-            token: str
-            wesure_order_no: str
-    class token_validations:
-        class PostBody(TypedDict):
-            authenticate_type: NotRequired[Literal["NORMAL", "SIGN_IN", "INSURANCE", "CONTRACT"]]
-            id_card_number: Sensitive | str
-            sp_mchid: str
-            sub_mchid: str
-            token: str
-            user_name: Sensitive | str
-        class PostResult(TypedDict):
-            authenticate_success_time: NotRequired[str]
-            fail_reason: NotRequired[str]
-            openid: NotRequired[str]
-            result: str
+ class insurance:
+  class PostBody(TypedDict):
+   insurance_company_name: str
+   insurance_company_order_no: str
+   insure_effect_time: str | datetime
+   insure_invalid_time: str | datetime
+   insure_state: str
+   openid: str
+   sp_mchid: str
+   token: str
+   wesure_order_no: str
+ class token_validations:
+  class PostBody(TypedDict):
+   authenticate_type: NotRequired[Literal["NORMAL", "SIGN_IN", "INSURANCE", "CONTRACT"]]
+   id_card_number: Sensitive | str
+   sp_mchid: str
+   sub_mchid: str
+   token: str
+   user_name: Sensitive | str
+  class PostResult(TypedDict):
+   authenticate_success_time: NotRequired[str]
+   fail_reason: NotRequired[str]
+   openid: NotRequired[str]
+   result: str

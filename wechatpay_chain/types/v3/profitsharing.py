@@ -7,166 +7,166 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class bills:
-    class GetQuery(TypedDict):
-        bill_date: str | date
-        sub_mchid: NotRequired[str]
-        tar_type: NotRequired[Literal["GZIP"]]
-    class GetResult(TypedDict):
-        download_url: str
-        hash_type: Literal["SHA1"] | str
-        hash_value: str
+ class GetQuery(TypedDict):
+  bill_date: str | date
+  sub_mchid: NotRequired[str]
+  tar_type: NotRequired[Literal["GZIP"]]
+ class GetResult(TypedDict):
+  download_url: str
+  hash_type: Literal["SHA1"] | str
+  hash_value: str
 class merchant_configs:
-    class sub_mchid:
-        class GetResult(TypedDict):
-            max_ratio: int
-            sub_mchid: str
+ class sub_mchid:
+  class GetResult(TypedDict):
+   max_ratio: int
+   sub_mchid: str
 class orders:
-    class PostBody(TypedDict):
-        appid: NotRequired[str]
-        out_order_no: str
-        receivers: NotRequired["list[orders.PostBodyReceivers]"]
-        sub_appid: NotRequired[str]
-        sub_mchid: NotRequired[str]
-        transaction_id: str
-        unfreeze_unsplit: bool
-    class PostBodyReceivers(TypedDict):
-        account: str
-        amount: int
-        description: str
-        name: NotRequired[Sensitive | str]
-        type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-    class PostResult(TypedDict):
-        order_id: str
-        out_order_no: str
-        receivers: NotRequired["list[orders.PostResultReceivers]"]
-        state: Literal["PROCESSING", "FINISHED"] | str
-        sub_mchid: NotRequired[str]
-        transaction_id: str
-    class PostResultReceivers(TypedDict):
-        account: str
-        amount: int
-        create_time: str
-        description: str
-        detail_id: NotRequired[str]
-        fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-        finish_time: str
-        result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
-        type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-    class out_order_no:
-        class GetQuery(TypedDict):
-            sub_mchid: NotRequired[str]
-            transaction_id: str
-        class GetResult(TypedDict):
-            order_id: str
-            out_order_no: str
-            receivers: NotRequired["list[orders.out_order_no.GetResultReceivers]"]
-            state: Literal["PROCESSING", "FINISHED"] | str
-            sub_mchid: NotRequired[str]
-            transaction_id: str
-        class GetResultReceivers(TypedDict):
-            account: str
-            amount: int
-            create_time: str
-            description: str
-            detail_id: NotRequired[str]
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-    class unfreeze:
-        class PostBody(TypedDict):
-            description: str
-            out_order_no: str
-            sub_mchid: NotRequired[str]
-            transaction_id: str
-        class PostResult(TypedDict):
-            order_id: str
-            out_order_no: str
-            receivers: NotRequired["list[orders.unfreeze.PostResultReceivers]"]
-            state: Literal["PROCESSING", "FINISHED"] | str
-            sub_mchid: NotRequired[str]
-            transaction_id: str
-        class PostResultReceivers(TypedDict):
-            account: str
-            amount: int
-            create_time: str
-            description: str
-            detail_id: NotRequired[str]
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            result: str
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class PostBody(TypedDict):
+  appid: NotRequired[str]
+  out_order_no: str
+  receivers: NotRequired["list[orders.PostBodyReceivers]"]
+  sub_appid: NotRequired[str]
+  sub_mchid: NotRequired[str]
+  transaction_id: str
+  unfreeze_unsplit: bool
+ class PostBodyReceivers(TypedDict):
+  account: str
+  amount: int
+  description: str
+  name: NotRequired[Sensitive | str]
+  type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+ class PostResult(TypedDict):
+  order_id: str
+  out_order_no: str
+  receivers: NotRequired["list[orders.PostResultReceivers]"]
+  state: Literal["PROCESSING", "FINISHED"] | str
+  sub_mchid: NotRequired[str]
+  transaction_id: str
+ class PostResultReceivers(TypedDict):
+  account: str
+  amount: int
+  create_time: str
+  description: str
+  detail_id: NotRequired[str]
+  fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+  finish_time: str
+  result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
+  type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class out_order_no:
+  class GetQuery(TypedDict):
+   sub_mchid: NotRequired[str]
+   transaction_id: str
+  class GetResult(TypedDict):
+   order_id: str
+   out_order_no: str
+   receivers: NotRequired["list[orders.out_order_no.GetResultReceivers]"]
+   state: Literal["PROCESSING", "FINISHED"] | str
+   sub_mchid: NotRequired[str]
+   transaction_id: str
+  class GetResultReceivers(TypedDict):
+   account: str
+   amount: int
+   create_time: str
+   description: str
+   detail_id: NotRequired[str]
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   result: Literal["PENDING", "SUCCESS", "CLOSED"] | str
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class unfreeze:
+  class PostBody(TypedDict):
+   description: str
+   out_order_no: str
+   sub_mchid: NotRequired[str]
+   transaction_id: str
+  class PostResult(TypedDict):
+   order_id: str
+   out_order_no: str
+   receivers: NotRequired["list[orders.unfreeze.PostResultReceivers]"]
+   state: Literal["PROCESSING", "FINISHED"] | str
+   sub_mchid: NotRequired[str]
+   transaction_id: str
+  class PostResultReceivers(TypedDict):
+   account: str
+   amount: int
+   create_time: str
+   description: str
+   detail_id: NotRequired[str]
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "NO_RELATION", "RECEIVER_HIGH_RISK", "RECEIVER_REAL_NAME_NOT_VERIFIED", "NO_AUTH", "RECEIVER_RECEIPT_LIMIT", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   result: str
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
 class receivers:
-    class add:
-        class PostBody(TypedDict):
-            account: str
-            appid: str
-            custom_relation: NotRequired[str]
-            name: NotRequired[Sensitive | str]
-            relation_type: Literal["SERVICE_PROVIDER", "STORE", "STAFF", "STORE_OWNER", "PARTNER", "HEADQUARTER", "BRAND", "DISTRIBUTOR", "USER", "SUPPLIER", "CUSTOM"]
-            sub_appid: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-        class PostResult(TypedDict):
-            account: str
-            custom_relation: NotRequired[str]
-            name: NotRequired[str]
-            relation_type: Literal["SERVICE_PROVIDER", "STORE", "STAFF", "STORE_OWNER", "PARTNER", "HEADQUARTER", "BRAND", "DISTRIBUTOR", "USER", "SUPPLIER", "CUSTOM"] | str
-            sub_mchid: NotRequired[str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
-    class delete_:
-        class PostBody(TypedDict):
-            account: str
-            appid: str
-            sub_appid: NotRequired[str]
-            sub_mchid: NotRequired[str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
-        class PostResult(TypedDict):
-            account: str
-            sub_mchid: NotRequired[str]
-            type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class add:
+  class PostBody(TypedDict):
+   account: str
+   appid: str
+   custom_relation: NotRequired[str]
+   name: NotRequired[Sensitive | str]
+   relation_type: Literal["SERVICE_PROVIDER", "STORE", "STAFF", "STORE_OWNER", "PARTNER", "HEADQUARTER", "BRAND", "DISTRIBUTOR", "USER", "SUPPLIER", "CUSTOM"]
+   sub_appid: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+  class PostResult(TypedDict):
+   account: str
+   custom_relation: NotRequired[str]
+   name: NotRequired[str]
+   relation_type: Literal["SERVICE_PROVIDER", "STORE", "STAFF", "STORE_OWNER", "PARTNER", "HEADQUARTER", "BRAND", "DISTRIBUTOR", "USER", "SUPPLIER", "CUSTOM"] | str
+   sub_mchid: NotRequired[str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
+ class delete_:
+  class PostBody(TypedDict):
+   account: str
+   appid: str
+   sub_appid: NotRequired[str]
+   sub_mchid: NotRequired[str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"]
+  class PostResult(TypedDict):
+   account: str
+   sub_mchid: NotRequired[str]
+   type: Literal["MERCHANT_ID", "PERSONAL_OPENID", "PERSONAL_SUB_OPENID"] | str
 class return_orders:
-    class PostBody(TypedDict):
-        amount: int
-        description: str
-        order_id: NotRequired[str]
-        out_order_no: NotRequired[str]
-        out_return_no: str
-        return_mchid: str
-        sub_mchid: NotRequired[str]
-    class PostResult(TypedDict):
-        amount: int
-        create_time: str
-        description: str
-        fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "BALANCE_NOT_ENOUGH", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-        finish_time: str
-        order_id: str
-        out_order_no: str
-        out_return_no: str
-        result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
-        return_id: str
-        return_mchid: str
-        sub_mchid: NotRequired[str]
-    class out_return_no:
-        class GetQuery(TypedDict):
-            out_order_no: str
-            sub_mchid: NotRequired[str]
-        class GetResult(TypedDict):
-            amount: int
-            create_time: str
-            description: str
-            fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "BALANCE_NOT_ENOUGH", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
-            finish_time: str
-            order_id: str
-            out_order_no: str
-            out_return_no: str
-            result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
-            return_id: str
-            return_mchid: str
-            sub_mchid: NotRequired[str]
+ class PostBody(TypedDict):
+  amount: int
+  description: str
+  order_id: NotRequired[str]
+  out_order_no: NotRequired[str]
+  out_return_no: str
+  return_mchid: str
+  sub_mchid: NotRequired[str]
+ class PostResult(TypedDict):
+  amount: int
+  create_time: str
+  description: str
+  fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "BALANCE_NOT_ENOUGH", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+  finish_time: str
+  order_id: str
+  out_order_no: str
+  out_return_no: str
+  result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
+  return_id: str
+  return_mchid: str
+  sub_mchid: NotRequired[str]
+ class out_return_no:
+  class GetQuery(TypedDict):
+   out_order_no: str
+   sub_mchid: NotRequired[str]
+  class GetResult(TypedDict):
+   amount: int
+   create_time: str
+   description: str
+   fail_reason: NotRequired[Literal["ACCOUNT_ABNORMAL", "BALANCE_NOT_ENOUGH", "TIME_OUT_CLOSED", "PAYER_ACCOUNT_ABNORMAL", "INVALID_REQUEST"] | str]
+   finish_time: str
+   order_id: str
+   out_order_no: str
+   out_return_no: str
+   result: Literal["PROCESSING", "SUCCESS", "FAILED"] | str
+   return_id: str
+   return_mchid: str
+   sub_mchid: NotRequired[str]
 class transactions:
-    class transaction_id:
-        class amounts:
-            class GetResult(TypedDict):
-                transaction_id: str
-                unsplit_amount: int
+ class transaction_id:
+  class amounts:
+   class GetResult(TypedDict):
+    transaction_id: str
+    unsplit_amount: int

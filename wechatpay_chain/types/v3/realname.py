@@ -6,11 +6,11 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class verify:
-    class GetQuery(TypedDict):
-        credential_type: Literal[1, 2, 5, 9, 12, 17, 19]
-        encrypted_credential_id: Sensitive | str
-        encrypted_name: Sensitive | str
-        wxp_trade_no: str
-    class GetResult(TypedDict):
-        err_message: NotRequired[str]
-        verify_result: Literal[0, 1] | int
+ class GetQuery(TypedDict):
+  credential_type: Literal[1, 2, 5, 9, 12, 17, 19]
+  encrypted_credential_id: Sensitive | str
+  encrypted_name: Sensitive | str
+  wxp_trade_no: str
+ class GetResult(TypedDict):
+  err_message: NotRequired[str]
+  verify_result: Literal[0, 1] | int

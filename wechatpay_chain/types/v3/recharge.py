@@ -5,46 +5,46 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class bank_transfer_recharges:
-    class apply:
-        class PostBody(TypedDict):
-            account_type: Literal["BASIC", "OPERATION", "FEES"]
-            out_recharge_no: str
-            recharge_amount: "bank_transfer_recharges.apply.PostBodyRechargeAmount"
-            recharge_scene: Literal["NORMAL_BANK_TRANSFER"]
-        class PostBodyRechargeAmount(TypedDict):
-            amount: NotRequired[int]
-            currency: NotRequired[str]
-        class PostResult(TypedDict):
-            out_recharge_no: str
-            recharge_id: str
-            transfer_in_account: "bank_transfer_recharges.apply.PostResultTransferInAccount"
-        class PostResultTransferInAccount(TypedDict):
-            bank_account_name: NotRequired[str]
-            bank_account_no: NotRequired[str]
-            bank_address_code: NotRequired[str]
-            bank_code: NotRequired[str]
-            bank_name: NotRequired[str]
-    class out_recharge_no:
-        class out_recharge_no:
-            class GetResult(TypedDict):
-                accept_time: NotRequired[str]
-                account_type: Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"] | str
-                bank_transfer_info: NotRequired["bank_transfer_recharges.out_recharge_no.out_recharge_no.GetResultBankTransferInfo"]
-                close_time: NotRequired[str]
-                mchid: str
-                out_recharge_no: str
-                recharge_amount: "bank_transfer_recharges.out_recharge_no.out_recharge_no.GetResultRechargeAmount"
-                recharge_id: str
-                recharge_scene: Literal["ECOMMERCE_BANK_TRANSFER"] | str
-                recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
-                recharge_state_desc: NotRequired[str]
-                success_time: NotRequired[str]
-            class GetResultBankTransferInfo(TypedDict):
-                bank_card_tail: NotRequired[str]
-                bank_name: NotRequired[str]
-                memo: NotRequired[str]
-                return_reason: NotRequired[str]
-                return_time: NotRequired[str]
-            class GetResultRechargeAmount(TypedDict):
-                amount: NotRequired[int]
-                currency: NotRequired[str]
+ class apply:
+  class PostBody(TypedDict):
+   account_type: Literal["BASIC", "OPERATION", "FEES"]
+   out_recharge_no: str
+   recharge_amount: "bank_transfer_recharges.apply.PostBodyRechargeAmount"
+   recharge_scene: Literal["NORMAL_BANK_TRANSFER"]
+  class PostBodyRechargeAmount(TypedDict):
+   amount: NotRequired[int]
+   currency: NotRequired[str]
+  class PostResult(TypedDict):
+   out_recharge_no: str
+   recharge_id: str
+   transfer_in_account: "bank_transfer_recharges.apply.PostResultTransferInAccount"
+  class PostResultTransferInAccount(TypedDict):
+   bank_account_name: NotRequired[str]
+   bank_account_no: NotRequired[str]
+   bank_address_code: NotRequired[str]
+   bank_code: NotRequired[str]
+   bank_name: NotRequired[str]
+ class out_recharge_no:
+  class out_recharge_no:
+   class GetResult(TypedDict):
+    accept_time: NotRequired[str]
+    account_type: Literal["BASIC", "OPERATION", "FEES", "DEPOSIT"] | str
+    bank_transfer_info: NotRequired["bank_transfer_recharges.out_recharge_no.out_recharge_no.GetResultBankTransferInfo"]
+    close_time: NotRequired[str]
+    mchid: str
+    out_recharge_no: str
+    recharge_amount: "bank_transfer_recharges.out_recharge_no.out_recharge_no.GetResultRechargeAmount"
+    recharge_id: str
+    recharge_scene: Literal["ECOMMERCE_BANK_TRANSFER"] | str
+    recharge_state: Literal["SUCCESS", "RECHARGING", "CLOSED"] | str
+    recharge_state_desc: NotRequired[str]
+    success_time: NotRequired[str]
+   class GetResultBankTransferInfo(TypedDict):
+    bank_card_tail: NotRequired[str]
+    bank_name: NotRequired[str]
+    memo: NotRequired[str]
+    return_reason: NotRequired[str]
+    return_time: NotRequired[str]
+   class GetResultRechargeAmount(TypedDict):
+    amount: NotRequired[int]
+    currency: NotRequired[str]

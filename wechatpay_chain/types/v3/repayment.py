@@ -7,90 +7,90 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class combine_transactions:
-    class partner:
-        class out_trade_no:
-            class combine_out_trade_no:
-                class GetResult(TypedDict):
-                    combine_appid: str
-                    combine_mchid: str
-                    combine_out_trade_no: str
-                    combine_payer_info: NotRequired["combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultCombinePayerInfo"]
-                    combine_transaction_id: str
-                    sub_orders: NotRequired["list[combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultSubOrders]"]
-                class GetResultCombinePayerInfo(TypedDict):
-                    openid: str
-                class GetResultSubOrders(TypedDict):
-                    amount: NotRequired["combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultSubOrdersAmount"]
-                    attach: NotRequired[str]
-                    bank_type: NotRequired[str]
-                    mchid: str
-                    out_trade_no: str
-                    sub_mchid: NotRequired[str]
-                    success_time: NotRequired[str]
-                    trade_state: NotRequired[Literal["SUCCESS", "NOTPAY", "CLOSED"] | str]
-                    trade_type: NotRequired[Literal["REPAYMENT"] | str]
-                    transaction_id: NotRequired[str]
-                class GetResultSubOrdersAmount(TypedDict):
-                    currency: NotRequired[str]
-                    payer_amount: int
-                    payer_currency: NotRequired[str]
-                    total_amount: int
-                class close:
-                    class PostBody(TypedDict):
-                        sub_orders: "list[combine_transactions.partner.out_trade_no.combine_out_trade_no.close.PostBodySubOrders]"
-                    class PostBodySubOrders(TypedDict):
-                        mchid: str
-                        out_trade_no: str
-                        sub_mchid: NotRequired[str]
-        class prepay:
-            class PostBody(TypedDict):
-                app_info: NotRequired["combine_transactions.partner.prepay.PostBodyAppInfo"]
-                combine_mchid: str
-                combine_out_trade_no: str
-                combine_payer_info: NotRequired["combine_transactions.partner.prepay.PostBodyCombinePayerInfo"]
-                h5_info: NotRequired["combine_transactions.partner.prepay.PostBodyH5Info"]
-                miniprogram_info: NotRequired["combine_transactions.partner.prepay.PostBodyMiniprogramInfo"]
-                notify_url: NotRequired[str]
-                sub_orders: "list[combine_transactions.partner.prepay.PostBodySubOrders]"
-                time_expire: NotRequired[str | datetime]
-                wechat_web_info: NotRequired["combine_transactions.partner.prepay.PostBodyWechatWebInfo"]
-            class PostBodyAppInfo(TypedDict):
-                combine_appid: str
-            class PostBodyCombinePayerInfo(TypedDict):
-                identity: NotRequired["combine_transactions.partner.prepay.PostBodyCombinePayerInfoIdentity"]
-            class PostBodyCombinePayerInfoIdentity(TypedDict):
-                name: Sensitive | str
-                number: Sensitive | str
-                type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "TAIWAN_COMPATRIOT_PERMIT"]
-            class PostBodyH5Info(TypedDict):
-                app_name: NotRequired[str]
-                app_url: str
-                bundle_id: NotRequired[str]
-                combine_appid: str
-                package_name: NotRequired[str]
-                payer_client_ip: str
-                type: Literal["iOS", "Android", "Wap"]
-            class PostBodyMiniprogramInfo(TypedDict):
-                combine_appid: str
-                openid: str
-            class PostBodySubOrders(TypedDict):
-                amount: "combine_transactions.partner.prepay.PostBodySubOrdersAmount"
-                attach: str
-                description: str
-                mchid: str
-                out_trade_no: str
-                settle_info: NotRequired["combine_transactions.partner.prepay.PostBodySubOrdersSettleInfo"]
-                sub_mchid: NotRequired[str]
-            class PostBodySubOrdersAmount(TypedDict):
-                currency: str
-                total_amount: int
-            class PostBodySubOrdersSettleInfo(TypedDict):
-                profit_sharing: NotRequired[bool]
-                subsidy_amount: NotRequired[int]
-            class PostBodyWechatWebInfo(TypedDict):
-                combine_appid: NotRequired[str]
-                openid: NotRequired[str]
-                webview_url: NotRequired[str]
-            class PostResult(TypedDict):
-                h5_url: NotRequired[str]
-                prepay_id: NotRequired[str]
+ class partner:
+  class out_trade_no:
+   class combine_out_trade_no:
+    class GetResult(TypedDict):
+     combine_appid: str
+     combine_mchid: str
+     combine_out_trade_no: str
+     combine_payer_info: NotRequired["combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultCombinePayerInfo"]
+     combine_transaction_id: str
+     sub_orders: NotRequired["list[combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultSubOrders]"]
+    class GetResultCombinePayerInfo(TypedDict):
+     openid: str
+    class GetResultSubOrders(TypedDict):
+     amount: NotRequired["combine_transactions.partner.out_trade_no.combine_out_trade_no.GetResultSubOrdersAmount"]
+     attach: NotRequired[str]
+     bank_type: NotRequired[str]
+     mchid: str
+     out_trade_no: str
+     sub_mchid: NotRequired[str]
+     success_time: NotRequired[str]
+     trade_state: NotRequired[Literal["SUCCESS", "NOTPAY", "CLOSED"] | str]
+     trade_type: NotRequired[Literal["REPAYMENT"] | str]
+     transaction_id: NotRequired[str]
+    class GetResultSubOrdersAmount(TypedDict):
+     currency: NotRequired[str]
+     payer_amount: int
+     payer_currency: NotRequired[str]
+     total_amount: int
+    class close:
+     class PostBody(TypedDict):
+      sub_orders: "list[combine_transactions.partner.out_trade_no.combine_out_trade_no.close.PostBodySubOrders]"
+     class PostBodySubOrders(TypedDict):
+      mchid: str
+      out_trade_no: str
+      sub_mchid: NotRequired[str]
+  class prepay:
+   class PostBody(TypedDict):
+    app_info: NotRequired["combine_transactions.partner.prepay.PostBodyAppInfo"]
+    combine_mchid: str
+    combine_out_trade_no: str
+    combine_payer_info: NotRequired["combine_transactions.partner.prepay.PostBodyCombinePayerInfo"]
+    h5_info: NotRequired["combine_transactions.partner.prepay.PostBodyH5Info"]
+    miniprogram_info: NotRequired["combine_transactions.partner.prepay.PostBodyMiniprogramInfo"]
+    notify_url: NotRequired[str]
+    sub_orders: "list[combine_transactions.partner.prepay.PostBodySubOrders]"
+    time_expire: NotRequired[str | datetime]
+    wechat_web_info: NotRequired["combine_transactions.partner.prepay.PostBodyWechatWebInfo"]
+   class PostBodyAppInfo(TypedDict):
+    combine_appid: str
+   class PostBodyCombinePayerInfo(TypedDict):
+    identity: NotRequired["combine_transactions.partner.prepay.PostBodyCombinePayerInfoIdentity"]
+   class PostBodyCombinePayerInfoIdentity(TypedDict):
+    name: Sensitive | str
+    number: Sensitive | str
+    type: Literal["IDCARD", "HONGKONG_MACAO", "HONGKONG_MACAO_RESIDENT", "TAIWAN_RESIDENT", "FOREIGN_RESIDENT", "OVERSEA_PASSPORT", "TAIWAN_COMPATRIOT_PERMIT"]
+   class PostBodyH5Info(TypedDict):
+    app_name: NotRequired[str]
+    app_url: str
+    bundle_id: NotRequired[str]
+    combine_appid: str
+    package_name: NotRequired[str]
+    payer_client_ip: str
+    type: Literal["iOS", "Android", "Wap"]
+   class PostBodyMiniprogramInfo(TypedDict):
+    combine_appid: str
+    openid: str
+   class PostBodySubOrders(TypedDict):
+    amount: "combine_transactions.partner.prepay.PostBodySubOrdersAmount"
+    attach: str
+    description: str
+    mchid: str
+    out_trade_no: str
+    settle_info: NotRequired["combine_transactions.partner.prepay.PostBodySubOrdersSettleInfo"]
+    sub_mchid: NotRequired[str]
+   class PostBodySubOrdersAmount(TypedDict):
+    currency: str
+    total_amount: int
+   class PostBodySubOrdersSettleInfo(TypedDict):
+    profit_sharing: NotRequired[bool]
+    subsidy_amount: NotRequired[int]
+   class PostBodyWechatWebInfo(TypedDict):
+    combine_appid: NotRequired[str]
+    openid: NotRequired[str]
+    webview_url: NotRequired[str]
+   class PostResult(TypedDict):
+    h5_url: NotRequired[str]
+    prepay_id: NotRequired[str]

@@ -5,10 +5,10 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class echo:
-    class PostBody(TypedDict):
-        echo_message: str
-        encrypted_echo_message: NotRequired[Sensitive | str]
-        notify_url: NotRequired[str]
-    class PostResult(TypedDict):
-        echo_message: str
-        encrypted_echo_message: NotRequired[str]
+ class PostBody(TypedDict):
+  echo_message: str
+  encrypted_echo_message: NotRequired[Sensitive | str]
+  notify_url: NotRequired[str]
+ class PostResult(TypedDict):
+  echo_message: str
+  encrypted_echo_message: NotRequired[str]

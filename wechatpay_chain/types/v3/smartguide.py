@@ -6,48 +6,48 @@ from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class guides:
-    class GetQuery(TypedDict):
-        limit: NotRequired[int]
-        mobile: NotRequired[Sensitive | str]
-        offset: NotRequired[int]
-        store_id: int
-        sub_mchid: NotRequired[str]
-        userid: NotRequired[str]
-        work_id: NotRequired[str]
-    class GetResult(TypedDict):
-        data: NotRequired["list[guides.GetResultData]"]
-        guide_id: NotRequired[Any]
-        limit: NotRequired[int]
-        offset: NotRequired[int]
-        total_count: NotRequired[int]
-    class GetResultData(TypedDict):
-        guide_id: NotRequired[str]
-        mobile: NotRequired[str]
-        name: NotRequired[str]
-        store_id: NotRequired[int]
-        userid: NotRequired[str]
-        work_id: NotRequired[str]
-    class PostBody(TypedDict):
-        avatar: str
-        corpid: str
-        group_qrcode: NotRequired[str]
-        mobile: Sensitive | str
-        name: Sensitive | str
-        qr_code: str
-        store_id: int
-        sub_mchid: NotRequired[str]
-        userid: str
-    class PostResult(TypedDict):
-        guide_id: str
-    class guide_id:
-        class PatchBody(TypedDict):
-            avatar: NotRequired[str]
-            group_qrcode: NotRequired[str]
-            mobile: NotRequired[Sensitive | str]
-            name: NotRequired[Sensitive | str]
-            qr_code: NotRequired[str]
-            sub_mchid: NotRequired[str]
-        class assign:
-            class PostBody(TypedDict):
-                out_trade_no: str
-                sub_mchid: NotRequired[str]
+ class GetQuery(TypedDict):
+  limit: NotRequired[int]
+  mobile: NotRequired[Sensitive | str]
+  offset: NotRequired[int]
+  store_id: int
+  sub_mchid: NotRequired[str]
+  userid: NotRequired[str]
+  work_id: NotRequired[str]
+ class GetResult(TypedDict):
+  data: NotRequired["list[guides.GetResultData]"]
+  guide_id: NotRequired[Any]
+  limit: NotRequired[int]
+  offset: NotRequired[int]
+  total_count: NotRequired[int]
+ class GetResultData(TypedDict):
+  guide_id: NotRequired[str]
+  mobile: NotRequired[str]
+  name: NotRequired[str]
+  store_id: NotRequired[int]
+  userid: NotRequired[str]
+  work_id: NotRequired[str]
+ class PostBody(TypedDict):
+  avatar: str
+  corpid: str
+  group_qrcode: NotRequired[str]
+  mobile: Sensitive | str
+  name: Sensitive | str
+  qr_code: str
+  store_id: int
+  sub_mchid: NotRequired[str]
+  userid: str
+ class PostResult(TypedDict):
+  guide_id: str
+ class guide_id:
+  class PatchBody(TypedDict):
+   avatar: NotRequired[str]
+   group_qrcode: NotRequired[str]
+   mobile: NotRequired[Sensitive | str]
+   name: NotRequired[Sensitive | str]
+   qr_code: NotRequired[str]
+   sub_mchid: NotRequired[str]
+  class assign:
+   class PostBody(TypedDict):
+    out_trade_no: str
+    sub_mchid: NotRequired[str]

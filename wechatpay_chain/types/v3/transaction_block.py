@@ -5,49 +5,49 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class transaction_block_records:
-    class block_record_id:
-        class GetQuery(TypedDict):
-            sub_mchid: str
-        class GetResult(TypedDict):
-            block_reason: NotRequired[str]
-            block_record_id: NotRequired[str]
-            block_time: NotRequired[str]
-            number_of_block: NotRequired[Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str]
-            recover_way: NotRequired[Literal["SUBMIT_INFORMATION"] | str]
-            requested_item_info: NotRequired[str]
-    class sub_mchid:
-        class sub_mchid:
-            class GetQuery(TypedDict):
-                limit: int
-                offset: NotRequired[int]
-            class GetResult(TypedDict):
-                data: NotRequired["list[transaction_block_records.sub_mchid.sub_mchid.GetResultData]"]
-                limit: NotRequired[int]
-                offset: NotRequired[int]
-                total_count: NotRequired[int]
-            class GetResultData(TypedDict):
-                block_reason: NotRequired[str]
-                block_record_id: NotRequired[str]
-                block_time: NotRequired[str]
-                number_of_block: NotRequired[Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str]
-                recover_way: NotRequired[Literal["SUBMIT_INFORMATION"] | str]
-                requested_item_info: NotRequired[str]
+ class block_record_id:
+  class GetQuery(TypedDict):
+   sub_mchid: str
+  class GetResult(TypedDict):
+   block_reason: NotRequired[str]
+   block_record_id: NotRequired[str]
+   block_time: NotRequired[str]
+   number_of_block: NotRequired[Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str]
+   recover_way: NotRequired[Literal["SUBMIT_INFORMATION"] | str]
+   requested_item_info: NotRequired[str]
+ class sub_mchid:
+  class sub_mchid:
+   class GetQuery(TypedDict):
+    limit: int
+    offset: NotRequired[int]
+   class GetResult(TypedDict):
+    data: NotRequired["list[transaction_block_records.sub_mchid.sub_mchid.GetResultData]"]
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    total_count: NotRequired[int]
+   class GetResultData(TypedDict):
+    block_reason: NotRequired[str]
+    block_record_id: NotRequired[str]
+    block_time: NotRequired[str]
+    number_of_block: NotRequired[Literal["LESS_THAN_TWENTY", "LESS_THAN_ONE_HUNDRED", "LESS_THAN_ONE_THOUSAND", "OVER_ONE_THOUSAND"] | str]
+    recover_way: NotRequired[Literal["SUBMIT_INFORMATION"] | str]
+    requested_item_info: NotRequired[str]
 class transaction_block_submissions:
-    class block_submission_id:
-        class GetResult(TypedDict):
-            block_submission_id: NotRequired[str]
-            review_reject_reason: NotRequired[str]
-            review_result: NotRequired[Literal["EMPTY", "PASS", "REJECT"] | str]
-            review_time: NotRequired[str]
-            submit_time: NotRequired[str]
-    class sub_mchid:
-        class sub_mchid:
-            class PostBody(TypedDict):
-                merchant_submit_id: str
-                submit_data: str
-            class PostResult(TypedDict):
-                block_submission_id: NotRequired[str]
-                review_reject_reason: NotRequired[str]
-                review_result: NotRequired[Literal["EMPTY", "PASS", "REJECT"] | str]
-                review_time: NotRequired[str]
-                submit_time: NotRequired[str]
+ class block_submission_id:
+  class GetResult(TypedDict):
+   block_submission_id: NotRequired[str]
+   review_reject_reason: NotRequired[str]
+   review_result: NotRequired[Literal["EMPTY", "PASS", "REJECT"] | str]
+   review_time: NotRequired[str]
+   submit_time: NotRequired[str]
+ class sub_mchid:
+  class sub_mchid:
+   class PostBody(TypedDict):
+    merchant_submit_id: str
+    submit_data: str
+   class PostResult(TypedDict):
+    block_submission_id: NotRequired[str]
+    review_reject_reason: NotRequired[str]
+    review_result: NotRequired[Literal["EMPTY", "PASS", "REJECT"] | str]
+    review_time: NotRequired[str]
+    submit_time: NotRequired[str]

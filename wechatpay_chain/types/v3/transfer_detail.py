@@ -5,29 +5,29 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class electronic_receipts:
-    class GetQuery(TypedDict):
-        accept_type: Literal["BATCH_TRANSFER", "TRANSFER_TO_POCKET", "TRANSFER_TO_BANK"]
-        out_batch_no: NotRequired[str]
-        out_detail_no: str
-    class GetResult(TypedDict):
-        accept_type: str
-        download_url: NotRequired[str]
-        hash_type: NotRequired[str]
-        hash_value: NotRequired[str]
-        out_batch_no: NotRequired[str]
-        out_detail_no: str
-        signature_no: str
-        signature_status: NotRequired[str]
-    class PostBody(TypedDict):
-        accept_type: Literal["BATCH_TRANSFER", "TRANSFER_TO_POCKET", "TRANSFER_TO_BANK"]
-        out_batch_no: NotRequired[str]
-        out_detail_no: str
-    class PostResult(TypedDict):
-        accept_type: str
-        download_url: NotRequired[str]
-        hash_type: NotRequired[str]
-        hash_value: NotRequired[str]
-        out_batch_no: NotRequired[str]
-        out_detail_no: str
-        signature_no: str
-        signature_status: NotRequired[str]
+ class GetQuery(TypedDict):
+  accept_type: Literal["BATCH_TRANSFER", "TRANSFER_TO_POCKET", "TRANSFER_TO_BANK"]
+  out_batch_no: NotRequired[str]
+  out_detail_no: str
+ class GetResult(TypedDict):
+  accept_type: str
+  download_url: NotRequired[str]
+  hash_type: NotRequired[str]
+  hash_value: NotRequired[str]
+  out_batch_no: NotRequired[str]
+  out_detail_no: str
+  signature_no: str
+  signature_status: NotRequired[str]
+ class PostBody(TypedDict):
+  accept_type: Literal["BATCH_TRANSFER", "TRANSFER_TO_POCKET", "TRANSFER_TO_BANK"]
+  out_batch_no: NotRequired[str]
+  out_detail_no: str
+ class PostResult(TypedDict):
+  accept_type: str
+  download_url: NotRequired[str]
+  hash_type: NotRequired[str]
+  hash_value: NotRequired[str]
+  out_batch_no: NotRequired[str]
+  out_detail_no: str
+  signature_no: str
+  signature_status: NotRequired[str]

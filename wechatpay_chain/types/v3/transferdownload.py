@@ -4,9 +4,9 @@
 from wechatpay_chain.types._typing import TypedDict
 
 class elecvoucherfile:
-    class GetQuery(TypedDict):
-        source: str
-        token: str
+ class GetQuery(TypedDict):
+  source: str
+  token: str
 class signfile:
-    class GetQuery(TypedDict):
-        token: str
+ class GetQuery(TypedDict):
+  token: str

@@ -6,234 +6,234 @@ from typing import Literal
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class avail_mch_ranges:
-    class GetQuery(TypedDict):
-        sp_mchid: str
-    class GetResult(TypedDict):
-        range_list: "list[avail_mch_ranges.GetResultRangeList]"
-        sp_mchid: str
-    class GetResultRangeList(TypedDict):
-        identifier_type: NotRequired[Literal["ORGANIZATION_CODE", "TRANSACTION_ID"] | str]
-        range_id: NotRequired[str]
-    class PostBody(TypedDict):
-        identifier_type: Literal["ORGANIZATION_CODE", "TRANSACTION_ID"]
-        sp_mchid: str
-    class PostResult(TypedDict):
-        range_id: str
-    class range_id:
-        class merchant_identifiers:
-            class GetQuery(TypedDict):
-                limit: int
-                offset: int
-                sp_mchid: str
-            class GetResult(TypedDict):
-                count: int
-                data: list[str]
-                limit: int
-                offset: int
-                total_count: int
-            class PostBody(TypedDict):
-                merchant_identifier: str
-                sp_mchid: str
-            class PostResult(TypedDict):
-                range_id: str
-            class merchant_identifier:
-                class DeleteBody(TypedDict):
-                    sp_mchid: str
-                class DeleteResult(TypedDict):
-                    range_id: str
+ class GetQuery(TypedDict):
+  sp_mchid: str
+ class GetResult(TypedDict):
+  range_list: "list[avail_mch_ranges.GetResultRangeList]"
+  sp_mchid: str
+ class GetResultRangeList(TypedDict):
+  identifier_type: NotRequired[Literal["ORGANIZATION_CODE", "TRANSACTION_ID"] | str]
+  range_id: NotRequired[str]
+ class PostBody(TypedDict):
+  identifier_type: Literal["ORGANIZATION_CODE", "TRANSACTION_ID"]
+  sp_mchid: str
+ class PostResult(TypedDict):
+  range_id: str
+ class range_id:
+  class merchant_identifiers:
+   class GetQuery(TypedDict):
+    limit: int
+    offset: int
+    sp_mchid: str
+   class GetResult(TypedDict):
+    count: int
+    data: list[str]
+    limit: int
+    offset: int
+    total_count: int
+   class PostBody(TypedDict):
+    merchant_identifier: str
+    sp_mchid: str
+   class PostResult(TypedDict):
+    range_id: str
+   class merchant_identifier:
+    class DeleteBody(TypedDict):
+     sp_mchid: str
+    class DeleteResult(TypedDict):
+     range_id: str
 class bill:
-    class proof:
-        class PostBody(TypedDict):
-            end_date: str | date
-            entity_name: NotRequired[str]
-            out_operation_id: str
-            sp_mchid: str
-            start_date: str | date
-            sub_mchid: str
-        class PostResult(TypedDict):
-            create_time: str
-            download_url: str
-            end_date: str
-            entity_name: str
-            operation_id: str
-            out_operation_id: str
-            proof_id: str
-            sp_mchid: str
-            start_date: str
-            sub_mchid: str
-            updated_time: str
-    class trade_bill:
-        PostBody = TypedDict("PostBody", {"date": "str | date", "sp_mchid": "str", "sub_mchid": "str", "type": "Literal['QYZFALL']"})
-        class PostResult(TypedDict):
-            date: str
-            download_url: str
-            sp_mchid: str
-            sub_mchid: str
-            type: Literal["QYZFALL"] | str
+ class proof:
+  class PostBody(TypedDict):
+   end_date: str | date
+   entity_name: NotRequired[str]
+   out_operation_id: str
+   sp_mchid: str
+   start_date: str | date
+   sub_mchid: str
+  class PostResult(TypedDict):
+   create_time: str
+   download_url: str
+   end_date: str
+   entity_name: str
+   operation_id: str
+   out_operation_id: str
+   proof_id: str
+   sp_mchid: str
+   start_date: str
+   sub_mchid: str
+   updated_time: str
+ class trade_bill:
+  PostBody = TypedDict("PostBody", {"date": "str | date", "sp_mchid": "str", "sub_mchid": "str", "type": "Literal['QYZFALL']"})
+  class PostResult(TypedDict):
+   date: str
+   download_url: str
+   sp_mchid: str
+   sub_mchid: str
+   type: Literal["QYZFALL"] | str
 class employees:
-    class employee_id:
-        class out_quota_cards:
-            class out_card_no:
-                class GetQuery(TypedDict):
-                    sp_mchid: str
-                    sub_mchid: str
-                class GetResult(TypedDict):
-                    amount: int
-                    card_disabled_time: NotRequired[str]
-                    card_name: str
-                    card_no: str
-                    card_remark: NotRequired[str]
-                    card_rule: Literal["SINGLE", "MULTIPLE"] | str
-                    card_state: Literal["ACTIVE", "DISABLED"] | str
-                    card_template_id: str
-                    card_usage_time: NotRequired[str]
-                    effective_begin_time: str
-                    effective_end_time: str
-                    employee_id: str
-                    out_card_no: str
-                    reason: NotRequired[str]
-                    refund_rule: Literal["RETURN", "NOT_RETURN"] | str
-                    remain_amount: int
-                    sp_mchid: str
-                    sub_mchid: str
-                    transaction_id: NotRequired[str]
-        class quota_cards:
-            class PostBody(TypedDict):
-                amount: int
-                avail_mch_range_id: NotRequired[str]
-                card_name: str
-                card_remark: NotRequired[str]
-                card_template_id: str
-                effective_end_time: str | datetime
-                out_card_no: str
-                sp_mchid: str
-                sub_mchid: str
-            class PostResult(TypedDict):
-                card_no: str
-                effective_begin_time: str
-                effective_end_time: str
-                employee_id: str
-                out_card_no: str
-                sp_mchid: str
-                sub_mchid: str
-            class card_no:
-                class GetQuery(TypedDict):
-                    sp_mchid: str
-                    sub_mchid: str
-                class GetResult(TypedDict):
-                    amount: int
-                    card_disabled_time: NotRequired[str]
-                    card_name: str
-                    card_no: str
-                    card_remark: NotRequired[str]
-                    card_rule: Literal["SINGLE", "MULTIPLE"] | str
-                    card_state: Literal["ACTIVE", "DISABLED"] | str
-                    card_template_id: str
-                    card_usage_time: NotRequired[str]
-                    effective_begin_time: str
-                    effective_end_time: str
-                    employee_id: str
-                    out_card_no: str
-                    reason: NotRequired[str]
-                    refund_rule: Literal["RETURN", "NOT_RETURN"] | str
-                    remain_amount: int
-                    sp_mchid: str
-                    sub_mchid: str
-                    transaction_id: NotRequired[str]
-                class cancel:
-                    class PostBody(TypedDict):
-                        reason: str
-                        sp_mchid: str
-                        sub_mchid: str
-                    class PostResult(TypedDict):
-                        card_disabled_time: NotRequired[str]
-                        card_no: str
-                        card_state: Literal["ACTIVE", "DISABLED"] | str
-                        employee_id: str
-                        sp_mchid: str
-                        sub_mchid: str
-                class payment_url:
-                    class GetQuery(TypedDict):
-                        application_type: Literal["H5", "MINIPROGRAM"]
-                        sp_mchid: str
-                        sub_mchid: str
-                    class GetResult(TypedDict):
-                        application_type: NotRequired[Literal["H5", "MINIPROGRAM"] | str]
-                        card_no: str
-                        employee_id: str
-                        expire_time: str
-                        mp_business_type: NotRequired[str]
-                        mp_query: NotRequired[str]
-                        payment_url: str
-                        sp_mchid: str
-                        sub_mchid: str
-        class revoke:
-            class PostBody(TypedDict):
-                sp_mchid: str
-                sub_mchid: str
-            class PostResult(TypedDict):
-                authorization_revoked_time: str
-                authorization_state: Literal["REVOKED", "AUTHORIZED"] | str
-                reason: str
-                sp_mchid: str
-                sub_mchid: str
-                user_id: str
+ class employee_id:
+  class out_quota_cards:
+   class out_card_no:
+    class GetQuery(TypedDict):
+     sp_mchid: str
+     sub_mchid: str
+    class GetResult(TypedDict):
+     amount: int
+     card_disabled_time: NotRequired[str]
+     card_name: str
+     card_no: str
+     card_remark: NotRequired[str]
+     card_rule: Literal["SINGLE", "MULTIPLE"] | str
+     card_state: Literal["ACTIVE", "DISABLED"] | str
+     card_template_id: str
+     card_usage_time: NotRequired[str]
+     effective_begin_time: str
+     effective_end_time: str
+     employee_id: str
+     out_card_no: str
+     reason: NotRequired[str]
+     refund_rule: Literal["RETURN", "NOT_RETURN"] | str
+     remain_amount: int
+     sp_mchid: str
+     sub_mchid: str
+     transaction_id: NotRequired[str]
+  class quota_cards:
+   class PostBody(TypedDict):
+    amount: int
+    avail_mch_range_id: NotRequired[str]
+    card_name: str
+    card_remark: NotRequired[str]
+    card_template_id: str
+    effective_end_time: str | datetime
+    out_card_no: str
+    sp_mchid: str
+    sub_mchid: str
+   class PostResult(TypedDict):
+    card_no: str
+    effective_begin_time: str
+    effective_end_time: str
+    employee_id: str
+    out_card_no: str
+    sp_mchid: str
+    sub_mchid: str
+   class card_no:
+    class GetQuery(TypedDict):
+     sp_mchid: str
+     sub_mchid: str
+    class GetResult(TypedDict):
+     amount: int
+     card_disabled_time: NotRequired[str]
+     card_name: str
+     card_no: str
+     card_remark: NotRequired[str]
+     card_rule: Literal["SINGLE", "MULTIPLE"] | str
+     card_state: Literal["ACTIVE", "DISABLED"] | str
+     card_template_id: str
+     card_usage_time: NotRequired[str]
+     effective_begin_time: str
+     effective_end_time: str
+     employee_id: str
+     out_card_no: str
+     reason: NotRequired[str]
+     refund_rule: Literal["RETURN", "NOT_RETURN"] | str
+     remain_amount: int
+     sp_mchid: str
+     sub_mchid: str
+     transaction_id: NotRequired[str]
+    class cancel:
+     class PostBody(TypedDict):
+      reason: str
+      sp_mchid: str
+      sub_mchid: str
+     class PostResult(TypedDict):
+      card_disabled_time: NotRequired[str]
+      card_no: str
+      card_state: Literal["ACTIVE", "DISABLED"] | str
+      employee_id: str
+      sp_mchid: str
+      sub_mchid: str
+    class payment_url:
+     class GetQuery(TypedDict):
+      application_type: Literal["H5", "MINIPROGRAM"]
+      sp_mchid: str
+      sub_mchid: str
+     class GetResult(TypedDict):
+      application_type: NotRequired[Literal["H5", "MINIPROGRAM"] | str]
+      card_no: str
+      employee_id: str
+      expire_time: str
+      mp_business_type: NotRequired[str]
+      mp_query: NotRequired[str]
+      payment_url: str
+      sp_mchid: str
+      sub_mchid: str
+  class revoke:
+   class PostBody(TypedDict):
+    sp_mchid: str
+    sub_mchid: str
+   class PostResult(TypedDict):
+    authorization_revoked_time: str
+    authorization_state: Literal["REVOKED", "AUTHORIZED"] | str
+    reason: str
+    sp_mchid: str
+    sub_mchid: str
+    user_id: str
 class stores:
-    class entity_matches:
-        class PostBody(TypedDict):
-            match_details: NotRequired["list[stores.entity_matches.PostBodyMatchDetails]"]
-            out_batch_id: str
-            sp_mchid: str
-        class PostBodyMatchDetails(TypedDict):
-            organization_code: str
-            product_type: Literal["CODE_PAY", "NONE"]
-            store_name: str
-        class PostResult(TypedDict):
-            batch_id: str
-            out_batch_id: str
-            sp_mchid: str
-            state: Literal["ACCEPTED", "IN_PROGRESS", "COMPLETED", "CLOSED"] | str
-            time: str
-        class batch_id:
-            class GetQuery(TypedDict):
-                sp_mchid: str
-            class GetResult(TypedDict):
-                batch_id: str
-                match_results: NotRequired["list[stores.entity_matches.batch_id.GetResultMatchResults]"]
-                out_batch_id: str
-                sp_mchid: str
-                state: Literal["ACCEPTED", "IN_PROGRESS", "COMPLETED", "CLOSED"] | str
-            class GetResultMatchResults(TypedDict):
-                has_valid_mchid: bool
-                organization_code: str
-                store_name: str
+ class entity_matches:
+  class PostBody(TypedDict):
+   match_details: NotRequired["list[stores.entity_matches.PostBodyMatchDetails]"]
+   out_batch_id: str
+   sp_mchid: str
+  class PostBodyMatchDetails(TypedDict):
+   organization_code: str
+   product_type: Literal["CODE_PAY", "NONE"]
+   store_name: str
+  class PostResult(TypedDict):
+   batch_id: str
+   out_batch_id: str
+   sp_mchid: str
+   state: Literal["ACCEPTED", "IN_PROGRESS", "COMPLETED", "CLOSED"] | str
+   time: str
+  class batch_id:
+   class GetQuery(TypedDict):
+    sp_mchid: str
+   class GetResult(TypedDict):
+    batch_id: str
+    match_results: NotRequired["list[stores.entity_matches.batch_id.GetResultMatchResults]"]
+    out_batch_id: str
+    sp_mchid: str
+    state: Literal["ACCEPTED", "IN_PROGRESS", "COMPLETED", "CLOSED"] | str
+   class GetResultMatchResults(TypedDict):
+    has_valid_mchid: bool
+    organization_code: str
+    store_name: str
 class users:
-    class user_id:
-        class authorization_state:
-            class GetQuery(TypedDict):
-                sp_mchid: str
-                sub_mchid: str
-            class GetResult(TypedDict):
-                employee_list: NotRequired["list[users.user_id.authorization_state.GetResultEmployeeList]"]
-                sp_mchid: str
-                sub_mchid: str
-                user_id: str
-            class GetResultEmployeeList(TypedDict):
-                authorization_revoked_time: str
-                authorization_state: Literal["AUTHORIZED", "REVOKED"] | str
-                authorization_time: str
-                employee_id: str
-        class authorization_url:
-            class PostBody(TypedDict):
-                application_type: Literal["H5", "MINIPROGRAM"]
-                sp_mchid: str
-                sub_mchid: str
-            class PostResult(TypedDict):
-                application_type: Literal["H5", "MINIPROGRAM"] | str
-                authorization_url: NotRequired[str]
-                expire_time: NotRequired[str]
-                mp_business_type: NotRequired[str]
-                mp_query: NotRequired[str]
-                sp_mchid: str
-                sub_mchid: str
-                user_id: str
+ class user_id:
+  class authorization_state:
+   class GetQuery(TypedDict):
+    sp_mchid: str
+    sub_mchid: str
+   class GetResult(TypedDict):
+    employee_list: NotRequired["list[users.user_id.authorization_state.GetResultEmployeeList]"]
+    sp_mchid: str
+    sub_mchid: str
+    user_id: str
+   class GetResultEmployeeList(TypedDict):
+    authorization_revoked_time: str
+    authorization_state: Literal["AUTHORIZED", "REVOKED"] | str
+    authorization_time: str
+    employee_id: str
+  class authorization_url:
+   class PostBody(TypedDict):
+    application_type: Literal["H5", "MINIPROGRAM"]
+    sp_mchid: str
+    sub_mchid: str
+   class PostResult(TypedDict):
+    application_type: Literal["H5", "MINIPROGRAM"] | str
+    authorization_url: NotRequired[str]
+    expire_time: NotRequired[str]
+    mp_business_type: NotRequired[str]
+    mp_query: NotRequired[str]
+    sp_mchid: str
+    sub_mchid: str
+    user_id: str
