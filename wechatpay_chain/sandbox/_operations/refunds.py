@@ -14,6 +14,7 @@ from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.complaints import record_refund
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.orders import Order, find_paid_order
+from wechatpay_chain.sandbox._operations.sharing import Sharing
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -258,6 +259,11 @@ def _check_amount(account: Account, order: Order, amount: Mapping[str, Any]) -> 
         raise Refusal(400, "INVALID_REQUEST", "订单已过可退款的最大期限")
     if amount["total"] != order.total:
         raise Refusal(400, "INVALID_REQUEST", "订单总金额与原订单不一致")
+    sharing, transaction_id = account.part(Sharing), order.payment.transaction_id
+    # What has been shared is not taken back: the rest that is frozen has to be unfrozen before more is refunded, from the balance.
+    frozen = sharing.count_left(transaction_id) if sharing.find_shares(transaction_id) else 0
+    if frozen and amount["refund"] > frozen:
+        raise Refusal(400, "INVALID_REQUEST", "退款金额超过订单未分账的冻结金额，请先解冻剩余资金")
     if not order.refundable:
         raise Refusal(400, "INVALID_REQUEST", "订单已全额退款")
     if amount["refund"] > order.refundable:
