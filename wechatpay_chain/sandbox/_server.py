@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from wechatpay_chain._catalogue.operations import find_event
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._control import PREFIX, Control
-from wechatpay_chain.sandbox._faults import Delivery, Fault, Faults
+from wechatpay_chain.sandbox._delivery import deliver
+from wechatpay_chain.sandbox._faults import Fault, Faults
 from wechatpay_chain.sandbox._gateway import Gateway
-from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, SandboxResponse, make_request_id
+from wechatpay_chain.sandbox._history import History, Seen
+from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, make_request_id
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._listener import Listener
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.answers import fill
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._resource import complete_resource
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
 
 if TYPE_CHECKING:
@@ -39,27 +38,6 @@ __all__ = ["Sandbox", "Seen"]
 
 Respond = Callable[[CheckedRequest], Any]
 """The function of an operation that a user adds."""
-
-
-class Seen(NamedTuple):
-    """A request that the sandbox received, and its outcome.
-
-    Attributes:
-        call: the request, with its method, target, headers and body; of a body over 64 kB, only the first 64 kB.
-        status: the status of the response, even if a fault kept it from being sent.
-        fault: the fault of the response; None if there was none.
-    """
-
-    call: SandboxRequest
-    status: int
-    fault: Fault | None
-
-
-MAX_HISTORY = 10_000
-"""The number of requests that the history keeps."""
-
-MAX_KEPT_BODY = 1 << 16
-"""The number of bytes of each body that the history keeps."""
 
 
 class Sandbox:
@@ -112,7 +90,7 @@ class Sandbox:
         self._gateway = Gateway(self._keys, self._sign_with, calendar=self._notifier.now, seed=numbers)
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
-        self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
+        self._history = History()
         actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
         self._control = Control(actions, self._state)
         self._listener = Listener(self._handle, host, port, context, proxy)
@@ -305,15 +283,8 @@ class Sandbox:
             resource: members of the resource. The required members that it lacks are filled in, if the event is documented.
             original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
         """
-        known = find_event(event_type)
-        kinds = {each.original_type: each.schema for each in known.resources} if known else {}
-        first = next(iter(kinds), "")
-        kind = original_type or first or event_type.partition(".")[0].lower()
-        if schema := kinds.get(original_type or first):
-            account = self._gateway.account
-            digest = account.number(event_type, resource, digits=40).encode()
-            resource = fill(schema, {**account.identity(schema), **resource}, digest, account.now())
-        body = self._notifier.make(event_type, resource, "", kind, "沙箱通知").body
+        kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
+        body = self._notifier.make(event_type, completed, "", kind, "沙箱通知").body
         headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
         return {**headers, **self._sign_notification(body)}, body
 
@@ -349,12 +320,8 @@ class Sandbox:
         request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
         fault = self._faults.draw()
         response = self._gateway.respond(request, fault)
-        self._history.append(Seen(request._replace(body=body[:MAX_KEPT_BODY]), response.status, fault))
-        if response.delivery is Delivery.DELAYED:
-            await asyncio.sleep(self._slowness)
-        if response.delivery in (Delivery.NONE, Delivery.HALF):
-            return await _break_connection(received, response)
-        return web.Response(status=response.status, headers=response.headers, body=response.body)
+        self._history.add(request, response, fault, self.now)
+        return await deliver(received, response, self._slowness)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -390,16 +357,3 @@ def _parse_signer(sign_with: Signer | str | None) -> Signer | None:
     if sign_with is not None and sign_with not in tuple(Signer):
         raise ConfigurationError(f"sign_with: came {sign_with!r}; expected {' or '.join(Signer)}, or None")
     return None if sign_with is None else Signer(sign_with)
-
-
-async def _break_connection(received: web.BaseRequest, response: SandboxResponse) -> web.StreamResponse:
-    """Closes the connection before the response, or after half of its body."""
-    half = response.body[: len(response.body) // 2]
-    stream = web.StreamResponse(status=response.status, headers=response.headers)
-    if half and response.delivery is Delivery.HALF:
-        stream.content_length = len(response.body)
-        await stream.prepare(received)
-        await stream.write(half)
-    if received.transport is not None:
-        received.transport.close()
-    return stream
