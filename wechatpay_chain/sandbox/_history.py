@@ -38,17 +38,21 @@ class Seen(NamedTuple):
 
 
 class History:
-    """Keeps the last requests. Each has a number, from 0, which it keeps when older ones are forgotten."""
+    """Keeps the last requests. Each has a number, from 0, which it keeps when older ones are forgotten.
+
+    Attributes:
+        count: how many requests there were, also those that are forgotten: the number of the next one.
+    """
 
     def __init__(self) -> None:
-        self._seen: deque[Seen] = deque(maxlen=MAX_HISTORY)
-        self._count = 0
+        self._seen: deque[tuple[int, Seen]] = deque(maxlen=MAX_HISTORY)
+        self.count = 0
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def __iter__(self) -> Iterator[Seen]:
-        return iter(tuple(self._seen))
+        return iter([seen for _, seen in tuple(self._seen)])
 
     def add(self, request: SandboxRequest, response: SandboxResponse, fault: Fault | None, at: datetime) -> None:
         """Adds a request, with its bodies shortened.
@@ -64,13 +68,13 @@ class History:
             body=response.body[:MAX_KEPT_BODY],
             verification=verification and verification._replace(signed=verification.signed[:MAX_KEPT_BODY]),
         )
-        self._seen.append(Seen(request._replace(body=request.body[:MAX_KEPT_BODY]), response.status, fault, kept, at))
-        self._count += 1
+        call = request._replace(body=request.body[:MAX_KEPT_BODY])
+        self._seen.append((self.count, Seen(call, response.status, fault, kept, at)))
+        self.count += 1
 
     def numbered(self) -> dict[int, Seen]:
         """Returns the requests by number."""
-        seen = list(self._seen)
-        return dict(enumerate(seen, self._count - len(seen)))
+        return dict(tuple(self._seen))
 
     def clear(self) -> None:
         """Forgets all requests. The numbers go on."""

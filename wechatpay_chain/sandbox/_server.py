@@ -13,9 +13,10 @@ from aiohttp import web
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._control import PREFIX, Control
+from wechatpay_chain.sandbox._control import Control
 from wechatpay_chain.sandbox._delivery import deliver
 from wechatpay_chain.sandbox._faults import Fault, Faults
+from wechatpay_chain.sandbox._form import Form
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._history import History, Seen
 from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, make_request_id
@@ -28,6 +29,7 @@ from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
+from wechatpay_chain.sandbox._page import Page
 from wechatpay_chain.sandbox._resource import complete_resource
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
 
@@ -91,8 +93,14 @@ class Sandbox:
         self._gateway.account.announce = self._notifier.announce
         self._faults, self._slowness = Faults(seed), slowness
         self._history = History()
+        page = Page(self._gateway, self._history, self._notifier, self._faults)
+        form = Form(self._gateway, self.client)
         actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
-        self._control = Control(actions, self._state)
+        self._control = Control(
+            (*actions, self._notifier.send_again, form.call),
+            {"state": self._state, **page.views, **form.views},
+            page.find_file,
+        )
         self._listener = Listener(self._handle, host, port, context, proxy)
         self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
         self._authority_file = AuthorityFile(self.authority)
@@ -315,7 +323,7 @@ class Sandbox:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
         # `received.read()` is limited to one megabyte, and files may be larger.
         body = await received.content.read()
-        if received.path.startswith(PREFIX):
+        if self._control.covers(received):
             return await self._control.respond(received, body)
         request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
         fault = self._faults.draw()
