@@ -54,7 +54,6 @@ class Browser:
             "--disable-background-networking",
             "--disable-dev-shm-usage",
             "--disable-gpu",
-            f"--lang={self._language}",
             f"--user-data-dir={self._folder}",
         ]
         # The browser reads from descriptor 3 and writes to descriptor 4.
@@ -72,7 +71,8 @@ class Browser:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
-        self.send("Emulation.setLocaleOverride", locale=self._language)
+        agent = self.send("Browser.getVersion")["userAgent"]
+        self.send("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=self._language)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class Browser:
                 return received["result"]
 
     def evaluate(self, expression: str) -> Any:
-        """Returns the value of an expression in JavaScript, or of its promise."""
+        """Returns the value of an expression in JavaScript, or of its promise; an element becomes {}."""
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
@@ -110,7 +110,9 @@ class Browser:
 
     def open(self, url: str, width: int = 1280, dark: bool = False) -> None:
         """Opens a page in a window of a width, and waits until its scripts have run."""
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send("Page.navigate", url=url)
@@ -125,7 +127,9 @@ class Browser:
     def click(self, selector: str) -> None:
         """Clicks the middle of an element with the mouse."""
         box = f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-        x, y = self.wait(f"{box} const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] }})()")
+        x, y = self.wait(
+            f"{box} const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] }})()"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 

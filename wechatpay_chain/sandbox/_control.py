@@ -20,7 +20,7 @@ from aiohttp import web
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Refusal
 
-__all__ = ["PREFIX", "Control"]
+__all__ = ["PREFIX", "Control", "Views"]
 
 PREFIX = "/_sandbox/"
 """What the paths of the control interface begin with. No path of the service does."""
@@ -35,6 +35,9 @@ _HEADERS = {
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
+Views = Mapping[str, Callable[..., Any]]
+"""Functions that return what there is to show, by name."""
+
 FindFile = Callable[[str, Mapping[str, str]], "web.Response | None"]
 """Returns the response with the file of a path and a query, or None."""
 
@@ -48,9 +51,7 @@ class Control:
         find_file: finds the files of the page.
     """
 
-    def __init__(
-        self, actions: Iterable[Callable[..., Any]], views: Mapping[str, Callable[..., Any]], find_file: FindFile
-    ) -> None:
+    def __init__(self, actions: Iterable[Callable[..., Any]], views: Views, find_file: FindFile) -> None:
         self._actions: dict[tuple[str, str], Callable[..., Any]] = {
             **{("GET", name): view for name, view in views.items()},
             **{("POST", action.__name__): action for action in actions},

@@ -16,6 +16,7 @@ from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.errors import APIError, SignatureError, WeChatPayError
+from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._operations.answers import fill
@@ -43,7 +44,7 @@ class Form:
 
     def __init__(self, gateway: Gateway, make_client: Callable[..., Client]) -> None:
         self._gateway, self._make_client = gateway, make_client
-        self.views = {"operations": self.operations, "example": self.example}
+        self.views: Views = {"operations": self.operations, "example": self.example}
 
     def operations(self) -> list[dict[str, str]]:
         """Returns the method, the path template and the title of every operation."""
@@ -97,7 +98,8 @@ class Form:
         given: dict[str, Any] = {name: account.keys.mchid for name in _OWN_NUMBERS if name in schema["required"]}
         if "notify_url" in names:
             given["notify_url"] = NOTIFY_URL
-        return fill(schema, given, secrets.token_bytes(32), account.now())
+        filled = fill(schema, given, secrets.token_bytes(32), account.now())
+        return {name: filled[name] for name in names if name in filled}
 
 
 def find_title(method: str, path: str) -> str:

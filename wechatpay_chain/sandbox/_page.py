@@ -15,6 +15,7 @@ import segno
 from aiohttp import web
 
 from wechatpay_chain._schemes.canonical import parse_authorization, request_message
+from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._faults import Faults
 from wechatpay_chain.sandbox._form import find_title
 from wechatpay_chain.sandbox._gateway import Gateway
@@ -54,7 +55,7 @@ class Page:
         self._gateway, self._history, self._notifier, self._faults = gateway, history, notifier, faults
         folder = files("wechatpay_chain.sandbox") / "page"
         self._files = {f"{_FILES}{file.name}": file.read_bytes() for file in folder.iterdir()}
-        self.views = {"overview": self.overview, "seen": self.seen}
+        self.views: Views = {"overview": self.overview, "seen": self.seen}
         self._files["/"] = self._files.pop(f"{_FILES}index.html")
 
     def find_file(self, path: str, query: Mapping[str, str]) -> web.Response | None:

@@ -25,7 +25,7 @@ function makeFault(name, act) {
     { class: "item fault" },
     make("p", { id: `fault-${name}` }, make("b", {}, name), ` ${text(`fault-${name}`)}`),
     next,
-    make("label", {}, all, text("all")),
+    make("label", {}, all, make("span", { class: "share" })),
   );
 }
 
@@ -39,6 +39,7 @@ async function turn(name, on) {
 function updateFault(item, name) {
   const { times, share } = active[name] ?? { times: 0, share: 0 };
   setText(item.querySelector(".next"), times ? `${text("next")} (${times})` : text("next"));
+  setText(item.querySelector(".share"), share > 0 && share < 1 ? `${Math.round(share * 100)}%` : text("all"));
   item.querySelector("input").checked = share > 0;
   item.classList.toggle("on", times > 0 || share > 0);
 }

@@ -21,7 +21,7 @@ function makeNotice(notice, act) {
     make("p", {}, make("b", {}, notice.event_type)),
     make("p", { class: "number" }, notice.url),
     make("ol", { class: "posts" }),
-    make("p", { class: "next" }),
+    make("p", { class: "due" }),
     again,
   );
 }
@@ -35,7 +35,7 @@ function updateNotice(item, notice) {
     },
     update: () => {},
   });
-  setText(item.querySelector(".next"), describeNext(notice));
+  setText(item.querySelector(".due"), describeNext(notice));
 }
 
 function describeNext(notice) {
