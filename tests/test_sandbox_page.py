@@ -202,6 +202,8 @@ def test_active_faults_are_listed(world):
         ("POST", "/v3/merchant/media/video_upload", 200),
         ("POST", "/v3/applyment4sub/applyment/", 200),  # has encrypted members, also in lists
         ("POST", "/v3/profitsharing/receivers/add", 200),
+        ("GET", "/v3/marketing/membercard-open/phonenumber-member/search", 200),  # has an encrypted parameter
+        ("GET", "/v3/bank-transfer/batches/batch-id/{batch_id}", 200),  # has a boolean parameter
         ("GET", "/v3/refund/domestic/refunds/{out_refund_no}", 404),
         ("GET", "/v3/bill/downloadurl", 400),  # the catalogue lacks it
     ],
@@ -218,6 +220,25 @@ def test_an_example_can_be_called(world, method, path, status):
     assert sandbox.history[-1].call.method == method
 
 
+def test_an_example_of_a_query_names_what_there_is(world):
+    sandbox, client = world
+    place(client)
+    sandbox.pay("20260101-0001", notify=False)
+    refund = {
+        "out_trade_no": "20260101-0001",
+        "out_refund_no": "r1",
+        "amount": {"refund": 1, "total": 1234, "currency": "CNY"},
+    }
+    client.v3.refund.domestic.refunds.post(json=refund)
+    for path in (
+        "/v3/pay/transactions/out-trade-no/{out_trade_no}",
+        "/v3/pay/transactions/id/{transaction_id}",
+        "/v3/refund/domestic/refunds/{out_refund_no}",
+    ):
+        example = get(sandbox, "example", method="GET", path=path)
+        assert post(sandbox, "call", method="GET", path=example["path"])["result"]["status"] == 200
+
+
 def test_a_call_shows_a_signature_that_is_not_verified_and_a_lost_response(world):
     sandbox, _ = world
     sandbox.fault(Fault.WRONG_SIGNATURE)
@@ -231,6 +252,7 @@ def test_a_call_shows_a_signature_that_is_not_verified_and_a_lost_response(world
 def test_the_page_works_over_https(tmp_path):
     with Sandbox(tls=True) as sandbox, requests.Session() as session:
         (tmp_path / "authority.pem").write_text(sandbox.authority)
+        session.trust_env = False
         session.verify = str(tmp_path / "authority.pem")
         assert session.get(sandbox.base_url, timeout=5).ok
         headers, body = {"Origin": sandbox.base_url.rstrip("/")}, {"method": "GET", "path": "/v3/certificates"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
@@ -20,6 +21,7 @@ from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._operations.answers import fill
+from wechatpay_chain.sandbox._operations.operation import Operation
 from wechatpay_chain.sandbox._operations.registry import list_paths
 
 __all__ = ["Form", "find_title"]
@@ -28,6 +30,7 @@ NOTIFY_URL = "http://127.0.0.1:8000/notify"
 """The notify_url of examples: that of the documentation is not on this machine."""
 
 _SAMPLE_FILE = b"a file of the sandbox"
+_ANY: Schema = {"type": "any"}
 _OWN_NUMBERS = ("mchid", "sp_mchid", "combine_mchid")
 
 
@@ -64,9 +67,10 @@ class Form:
         known = catalogue.find_operation(method, path)
         if known is None:
             return {"path": path, "body": None}
-        variables = self._fill(known.variables) if known.variables else {}
+        variables = {**(self._fill(known.variables) if known.variables else {}), **self._find_latest_numbers()}
         filled = re.sub(r"\{(\w+)\}", lambda found: quote(str(variables.get(found[1], found[1])), safe=""), path)
-        query = urlencode(self._fill(known.query), doseq=True) if known.query else ""
+        values = self._fill(known.query) if known.query else {}
+        query = urlencode({name: _format(value) for name, value in values.items()}, doseq=True)
         body = self._fill(known.body) if known.body else None
         return {"path": f"{filled}?{query}" if query else filled, "body": {} if known.form else body}
 
@@ -79,25 +83,35 @@ class Form:
             body: the JSON body, or the meta of an upload; None for no body.
         """
         operation, _ = self._gateway.routes.find_operation(SandboxRequest(method, path, Headers({}), b""))
-        known = catalogue.find_operation(method, operation.path)
-        arguments = {} if body is None else {"json": _mark(known.body, body) if known and known.body else body}
-        if operation.upload:
-            rule = RULES[re.sub(r"\{\w+\}", "*", operation.path)]
-            suffix = next(iter(rule.most), "png")
-            arguments = {"files": {rule.part: (f"sample.{suffix}", _SAMPLE_FILE)}, **({"json": body} if body else {})}
+        template, _, query = path.partition("?")
+        arguments = _make_arguments(operation, parse_qsl(query, keep_blank_values=True), body)
         with self._make_client(retry=None) as client:
             try:
-                return _describe(getattr(client[path], method.lower())(**arguments))
+                return _describe(getattr(client[template], method.lower())(**arguments))
             except (APIError, SignatureError) as error:
                 return {**(_describe(error.response) if error.response else {}), "error": str(error)}
             except WeChatPayError as error:
                 return {"error": str(error)}
+
+    def _find_latest_numbers(self) -> dict[str, str]:
+        """Returns the numbers of the latest order and refund, by which an example of a query finds something."""
+        account = self._gateway.account
+        numbered: dict[str, Mapping[str, Any]] = {
+            "out_trade_no": account.orders,
+            "combine_out_trade_no": account.combined_orders,
+            "out_refund_no": account.refunds,
+        }
+        numbers = {name: list(each)[-1] for name, each in numbered.items() if each}
+        paid = [order.payment.transaction_id for order in tuple(account.orders.values()) if order.payment]
+        return {**numbers, **({"transaction_id": paid[-1]} if paid else {})}
 
     def _fill(self, schema: Schema) -> dict[str, Any]:
         account, names = self._gateway.account, schema["properties"]
         given: dict[str, Any] = {name: account.keys.mchid for name in _OWN_NUMBERS if name in schema["required"]}
         if "notify_url" in names:
             given["notify_url"] = NOTIFY_URL
+        if "bill_date" in names:
+            given["bill_date"] = (account.now() - timedelta(days=1)).date().isoformat()
         filled = fill(schema, given, secrets.token_bytes(32), account.now())
         return {name: filled[name] for name in names if name in filled}
 
@@ -113,8 +127,27 @@ def find_title(method: str, path: str) -> str:
     return known.title if known else ""
 
 
+def _format(value: Any) -> Any:
+    """Returns the value of a query parameter as it is sent."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _make_arguments(operation: Operation, query: list[tuple[str, str]], body: Any) -> dict[str, Any]:
+    """Returns the keywords of a verb of the client: a query, a body and a file, with what is to be encrypted marked."""
+    known = catalogue.find_operation(operation.method, operation.path)
+    members = known.query["properties"] if known and known.query else {}
+    arguments: dict[str, Any] = {"params": [(name, _mark(members.get(name, _ANY), value)) for name, value in query]}
+    if operation.upload:
+        rule = RULES[re.sub(r"\{\w+\}", "*", operation.path)]
+        arguments["files"] = {rule.part: (f"sample.{next(iter(rule.most), 'png')}", _SAMPLE_FILE)}
+        body = body or None  # without a meta, the client makes it
+    if body is not None:
+        arguments["json"] = _mark(known.body if known and known.body else _ANY, body)
+    return arguments
+
+
 def _mark(schema: Schema, value: Any) -> Any:
-    """Returns a body whose sensitive texts are marked, so that the client encrypts them."""
+    """Returns a value whose sensitive texts are marked, so that the client encrypts them."""
     match schema["type"], value:
         case "object", dict():
             properties: Mapping[str, Schema] = schema["properties"]

@@ -1,17 +1,14 @@
 // The faults, each with a button for the next response and a switch for all responses.
 
-import { find, make, makeButton, post, setText, sync } from "./dom.js";
+import { find, get, make, makeButton, post, setText, sync } from "./dom.js";
 import { faults, text } from "./texts.js";
-
-let active = {};
 
 /** Shows the faults. `act` runs an action and shows its error. */
 export function showFaults({ faults: shown }, act) {
-  active = shown;
   sync(find("faults-list"), faults, {
     key: (name) => name,
     create: (name) => makeFault(name, act),
-    update: updateFault,
+    update: (item, name) => updateFault(item, shown[name] ?? { times: 0, share: 0 }),
   });
 }
 
@@ -31,13 +28,13 @@ function makeFault(name, act) {
 
 /** Switches a fault of all responses on or off. Only one can be in all responses. */
 async function turn(name, on) {
+  const { faults: active } = await get("overview", { start: Number.MAX_SAFE_INTEGER });
   const others = Object.keys(active).filter((other) => other !== name && active[other].share > 0);
   if (on) for (const other of others) await post("fault", { fault: other, share: 0 });
   await post("fault", { fault: name, share: on ? 1 : 0 });
 }
 
-function updateFault(item, name) {
-  const { times, share } = active[name] ?? { times: 0, share: 0 };
+function updateFault(item, { times, share }) {
   setText(item.querySelector(".next"), times ? `${text("next")} (${times})` : text("next"));
   setText(item.querySelector(".share"), share > 0 && share < 1 ? `${Math.round(share * 100)}%` : text("all"));
   item.querySelector("input").checked = share > 0;

@@ -11,8 +11,15 @@ import { showTexts, text } from "./texts.js";
 const INTERVAL = 1000;
 let start = 0;
 let isLost = false;
+let loading = Promise.resolve();
 
-async function refresh() {
+/** Shows the present state. One request at a time, so that an older state never comes after a newer one. */
+function refresh() {
+  loading = loading.catch(() => {}).then(load);
+  return loading;
+}
+
+async function load() {
   const shown = await get("overview", { start });
   if (shown.next < start) location.reload(); // another sandbox listens here now
   start = shown.next;
