@@ -299,7 +299,7 @@ def test_a_body_must_be_json(sandbox, content_type):
         ("GET", "/v3/pay/transactions/id/a/b", 404, "GET /v3/pay/transactions/id/{transaction_id}"),
         ("POST", "/v3/pay/transactions/out-trade-no/1217752501/closed", 404, "POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close"),
         ("GET", "/v3/bill/tradebills?bill_date=2026-01-01", 404, "GET /v3/bill/tradebill"),
-        ("GET", "/", 404, ""),
+        ("POST", "/", 404, ""),
         ("GET", "//", 404, ""),
         ("OPTIONS", "*", 404, ""),
         ("GET", "/v3/%zz", 404, ""),

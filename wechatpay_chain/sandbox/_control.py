@@ -18,47 +18,78 @@ from typing import Any
 from aiohttp import web
 
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._operations.account import Refusal
 
-__all__ = ["PREFIX", "Control"]
+__all__ = ["PREFIX", "Control", "Views"]
 
 PREFIX = "/_sandbox/"
 """What the paths of the control interface begin with. No path of the service does."""
 
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
+Views = Mapping[str, Callable[..., Any]]
+"""Functions that return what there is to show, by name."""
+
+FindFile = Callable[[str, Mapping[str, str]], "web.Response | None"]
+"""Returns the response with the file of a path and a query, or None."""
+
+
 class Control:
-    """Carries out what is asked for below `/_sandbox/`.
+    """Carries out what is asked for below `/_sandbox/`, and serves the page for people.
 
     Args:
-        actions: the methods of the sandbox by name, which a POST calls.
-        state: returns the state of the sandbox, for a GET of `state`.
+        actions: the functions that a POST of their name calls.
+        views: the functions that a GET calls, by name.
+        find_file: finds the files of the page.
     """
 
-    def __init__(self, actions: Iterable[Callable[..., Any]], state: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, actions: Iterable[Callable[..., Any]], views: Views, find_file: FindFile) -> None:
         self._actions: dict[tuple[str, str], Callable[..., Any]] = {
-            ("GET", "state"): state,
+            **{("GET", name): view for name, view in views.items()},
             **{("POST", action.__name__): action for action in actions},
         }
+        self._find_file = find_file
+
+    @staticmethod
+    def covers(received: web.BaseRequest) -> bool:
+        """Tells whether a request is for the control interface or the page, not for the service."""
+        return received.path.startswith(PREFIX) or (received.method, received.path) == ("GET", "/")
 
     async def respond(self, received: web.BaseRequest, body: bytes) -> web.Response:
-        """Returns the response to a request below `/_sandbox/`: the result of the action as JSON, or an error.
+        """Returns the response to a request: a file of the page, the result of an action as JSON, or an error.
 
-        The members of the body are the arguments of the method of `Sandbox` with the same name.
+        The arguments of an action are the members of the body, those of a view are in the query.
         """
+        response = await self._respond(received, body)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _respond(self, received: web.BaseRequest, body: bytes) -> web.Response:
         if not _is_own(received):
             return _error(403, "only programs on this machine may steer the sandbox, and no page of another origin")
+        if received.method == "GET" and (file := self._find_file(received.path, received.query)):
+            return file
         name = received.path.removeprefix(PREFIX)
         action = self._actions.get((received.method, name))
         if action is None:
             known = ", ".join(f"{method} {PREFIX}{each}" for method, each in self._actions)
             return _error(404, f"{received.method} {received.path} is none of {known}")
         try:
-            arguments = json.loads(body or b"{}")
+            arguments = dict(received.query) if received.method == "GET" else json.loads(body or b"{}")
             # A notification is posted before an action ends, so it must not run on the event loop.
             result = await asyncio.to_thread(action, **arguments)
         except (ConfigurationError, TypeError, ValueError, KeyError) as error:
             return _error(400, str(error))
+        except Refusal as refusal:
+            return _error(refusal.status, refusal.body["message"])
         return web.json_response({"result": _plain(result)}, dumps=_dumps)
 
 

@@ -126,6 +126,15 @@ class Faults:
             self._next.clear()
             self._shares.clear()
 
+    def describe(self) -> dict[Fault, tuple[int, float]]:
+        """Returns the faults that are added, each with the number of next responses and the share of all."""
+        with self._lock:
+            return {
+                fault: (self._next.count(fault), self._shares.get(fault, 0.0))
+                for fault in Fault
+                if fault in self._next or self._shares.get(fault)
+            }
+
     def draw(self) -> Fault | None:
         """Returns the fault of the next response; None for a correct response."""
         with self._lock:

@@ -26,6 +26,7 @@ from wechatpay_chain.sandbox._http import (
     REFUSED,
     SandboxRequest,
     SandboxResponse,
+    Verification,
     make_error_response,
     make_request_id,
     with_request_id,
@@ -102,7 +103,7 @@ class Gateway:
             return with_request_id(unhandled)
         response = self._respond(request)
         if handled := _RESPONSES_AFTER_HANDLING.get(fault):
-            return with_request_id(handled)
+            return with_request_id(handled)._replace(verification=response.verification)
         response = response._replace(delivery=_DELIVERIES.get(fault, Delivery.COMPLETE))
         if "Wechatpay-Signature" in response.headers:
             return response._replace(headers=self.break_signature(response.headers, response.body, fault))
@@ -160,26 +161,31 @@ class Gateway:
         request = request._replace(target=to_origin_form(request.target))
         operation, variables = self.routes.find_operation(request)
         headers, is_authenticated = {"Request-ID": make_request_id(REFUSED)}, False
+        signed, problem = request.body, ""
         try:
             parts = parse_upload(request) if operation.upload else []
-            self._authenticate(request, parts[0].content if parts else request.body)
+            signed = parts[0].content if parts else request.body
+            self._authenticate(request, signed)
             is_authenticated = True
             status, result = operation.handle(self.account, self._check(request, operation, variables, parts))
         except Refusal as refusal:
             status, result = refusal.status, refusal.body
             headers.update(refusal.headers)
+            problem = "" if is_authenticated else refusal.body["message"]
+        verification = Verification(signed, problem)
         if status < 300:
             headers["Request-ID"] = make_request_id(ACCEPTED)
         if isinstance(result, StoredFile):  # files are not signed: https://pay.weixin.qq.com/doc/v3/merchant/4013053420
-            return SandboxResponse(status, {**headers, "Content-Type": result.content_type}, result.content)
+            headers["Content-Type"] = result.content_type
+            return SandboxResponse(status, headers, result.content, verification=verification)
         body = b"" if result is None else json.dumps(result, ensure_ascii=False).encode(errors="replace")
         if body:
             headers["Content-Type"] = "application/json; charset=utf-8"
         if not is_authenticated:
-            return SandboxResponse(status, headers, body)
+            return SandboxResponse(status, headers, body, verification=verification)
         names_public_key = self._keys.ids[Signer.PUBLIC_KEY] == request.headers.get("Wechatpay-Serial")
         signer = self.sign_with or (Signer.PUBLIC_KEY if names_public_key else Signer.CERTIFICATE)
-        return SandboxResponse(status, {**headers, **self.sign(signer, body)}, body)
+        return SandboxResponse(status, {**headers, **self.sign(signer, body)}, body, verification=verification)
 
     def _authenticate(self, request: SandboxRequest, signed: bytes) -> None:
         """Verifies the signature of a request.

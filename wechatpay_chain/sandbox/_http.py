@@ -15,6 +15,7 @@ __all__ = [
     "REFUSED",
     "SandboxRequest",
     "SandboxResponse",
+    "Verification",
     "make_error_response",
     "make_malformed_response",
     "make_request_id",
@@ -46,6 +47,18 @@ class SandboxRequest(NamedTuple):
     origin: str = ""
 
 
+class Verification(NamedTuple):
+    """The verification of a request's signature.
+
+    Attributes:
+        signed: the bytes that are signed as the body: the body, or the meta of an upload.
+        problem: why the signature is not valid, in Chinese; empty if it has been verified.
+    """
+
+    signed: bytes
+    problem: str
+
+
 class SandboxResponse(NamedTuple):
     """A response to be sent.
 
@@ -54,12 +67,14 @@ class SandboxResponse(NamedTuple):
         headers: the headers.
         body: the body.
         delivery: how the response is sent.
+        verification: the verification of the request's signature; None if a fault kept it from being verified.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     delivery: Delivery = Delivery.COMPLETE
+    verification: Verification | None = None
 
 
 def make_request_id(outcome: int) -> str:

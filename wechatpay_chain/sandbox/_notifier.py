@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,9 @@ from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._clock import CHINA
 
 __all__ = ["Notice", "Notifier", "Posted", "find_delays"]
+
+MAX_NOTICES = 1000
+"""The number of notifications that are listed."""
 
 MAX_ADVANCE = 10**8
 """The largest number of seconds that one call can advance the clock: about three years."""
@@ -113,6 +117,7 @@ class Notifier:
         self._apiv3_key, self._sign = apiv3_key.encode(), sign
         self._offset = 0.0
         self._waiting: list[Notice] = []
+        self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
         self._changed = threading.Condition(threading.RLock())
         # One thread at a time posts what is due, so `advance` also waits for a post that the worker thread has begun.
         self._posting = threading.Lock()
@@ -159,6 +164,7 @@ class Notifier:
             The notification, after its first post.
         """
         notice = self.make(event_type, resource, url, original_type, "沙箱通知")
+        self._notices.append(notice)
         self._post(notice, self.now(), sign_first)
         return notice
 
@@ -176,11 +182,25 @@ class Notifier:
             The notification. Its posts are added to it.
         """
         notice = self.make(event_type, resource, url, original_type, summary)
-        with self._changed:
-            notice.next_at = self.now()
-            self._waiting.append(notice)
-            self._wake_worker()
+        self._notices.append(notice)
+        self._post_soon(notice)
         return notice
+
+    def send_again(self, notice_id: str) -> None:
+        """Posts a notification again as soon as it can, in another thread, even one that has been received.
+
+        Args:
+            notice_id: the ID of the notification.
+
+        Raises:
+            KeyError: there is no such notification, or it is not one of the last 1,000.
+        """
+        self._post_soon({notice.id: notice for notice in tuple(self._notices)}[notice_id])
+
+    @property
+    def notices(self) -> list[Notice]:
+        """The last 1,000 notifications, in the order in which they were made."""
+        return list(self._notices)
 
     def make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
         """Returns a notification that has not been posted; `announce` has the arguments."""
@@ -206,6 +226,7 @@ class Notifier:
         """Forgets the notifications that wait, and sets the clock to the real time."""
         with self._changed:
             self._waiting.clear()
+            self._notices.clear()
             self._offset = 0.0
 
     def close(self) -> None:
@@ -239,6 +260,13 @@ class Notifier:
                 notice.next_at = at + delays[len(notice.posts) - 1]
                 self._waiting.append(notice)
                 self._wake_worker()
+
+    def _post_soon(self, notice: Notice) -> None:
+        with self._changed:
+            notice.next_at = self.now()
+            if not any(waiting is notice for waiting in self._waiting):
+                self._waiting.append(notice)
+            self._wake_worker()
 
     def _wake_worker(self) -> None:
         if self._thread is None and not self._is_closed:

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from wechatpay_chain._catalogue.operations import find_event
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._control import PREFIX, Control
-from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Delivery, Fault, Faults
+from wechatpay_chain.sandbox._control import Control
+from wechatpay_chain.sandbox._delivery import deliver
+from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Fault, Faults
+from wechatpay_chain.sandbox._form import Form
 from wechatpay_chain.sandbox._gateway import Gateway
-from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, SandboxResponse, make_request_id
+from wechatpay_chain.sandbox._history import History, Seen
+from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, make_request_id
 from wechatpay_chain.sandbox._keys import Keys, Signer, parse_signer
 from wechatpay_chain.sandbox._listener import Listener
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.answers import fill
-from wechatpay_chain.sandbox._operations.applyments import Applyment
-from wechatpay_chain.sandbox._operations.combined import CombinedOrder
-from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
-from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
-from wechatpay_chain.sandbox._operations.orders import Order
-from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
-from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import describe_operation
-from wechatpay_chain.sandbox._operations.sharing import Sharing
-from wechatpay_chain.sandbox._operations.transfers import Transfer
+from wechatpay_chain.sandbox._page import Page
+from wechatpay_chain.sandbox._resource import complete_resource
 from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
+from wechatpay_chain.sandbox._world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,28 +40,7 @@ Respond = Callable[[CheckedRequest], Any]
 """The function of an operation that a user adds."""
 
 
-class Seen(NamedTuple):
-    """A request that the sandbox received, and its outcome.
-
-    Attributes:
-        call: the request, with its method, target, headers and body; of a body over 64 kB, only the first 64 kB.
-        status: the status of the response, even if a fault kept it from being sent.
-        fault: the fault of the response; None if there was none.
-    """
-
-    call: SandboxRequest
-    status: int
-    fault: Fault | None
-
-
-MAX_HISTORY = 10_000
-"""The number of requests that the history keeps."""
-
-MAX_KEPT_BODY = 1 << 16
-"""The number of bytes of each body that the history keeps."""
-
-
-class Sandbox:
+class Sandbox(World):
     """A WeChat Pay sandbox for one merchant. It is a context manager, and serves inside its `with` block.
 
     It generates the keys of the merchant and of the service when it is created, and keeps its state in memory only.
@@ -117,10 +89,17 @@ class Sandbox:
         numbers = secrets.randbits(64) if seed is None else seed
         self._gateway = Gateway(self._keys, self._sign_with, calendar=self._notifier.now, seed=numbers)
         self._gateway.account.announce = self._notifier.announce
+        super().__init__(self._gateway.account)
         self._faults, self._slowness = Faults(seed), slowness
-        self._history: deque[Seen] = deque(maxlen=MAX_HISTORY)
+        self._history = History()
+        page = Page(self._gateway, self._history, self._notifier, self._faults)
+        form = Form(self._gateway, self.client)
         actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
-        self._control = Control(actions, self._state)
+        self._control = Control(
+            (*actions, self._notifier.send_again, form.call),
+            {"state": self._state, **page.views, **form.views},
+            page.find_file,
+        )
         self._listener = Listener(self._handle, host, port, context, proxy)
         self._public_url, self._scheme = public_url.rstrip("/"), "https" if tls else "http"
         self._authority_file = AuthorityFile(self.authority)
@@ -168,74 +147,6 @@ class Sandbox:
         self._gateway.sign_with = parse_signer(signer)
 
     @property
-    def orders(self) -> dict[str, Order]:
-        """The orders by out_trade_no, also code payments and the sub-orders of combined orders."""
-        return self._gateway.account.book(Order)
-
-    @property
-    def combined_orders(self) -> dict[str, CombinedOrder]:
-        """The combined orders by combine_out_trade_no."""
-        return self._gateway.account.book(CombinedOrder)
-
-    @property
-    def refunds(self) -> dict[str, Refund]:
-        """The refunds by out_refund_no."""
-        return self._gateway.account.book(Refund)
-
-    @property
-    def transfers(self) -> dict[str, Transfer]:
-        """The transfers to users by out_bill_no. They can be confirmed and finished."""
-        return self._gateway.account.book(Transfer)
-
-    @property
-    def sharing(self) -> Sharing:
-        """The profit sharing: its receivers, orders and returns, which can be finished, and its settings."""
-        return self._gateway.account.part(Sharing)
-
-    @property
-    def complaints(self) -> dict[str, Complaint]:
-        """The complaints by complaint_id."""
-        return self._gateway.account.book(Complaint)
-
-    @property
-    def product_coupons(self) -> dict[str, ProductCoupon]:
-        """The product coupons by product_coupon_id, each with its stocks."""
-        return self._gateway.account.book(ProductCoupon)
-
-    @property
-    def coupons(self) -> dict[str, Coupon]:
-        """The product coupons that were pre-sent or sent to users, by send_request_no."""
-        return self._gateway.account.book(Coupon)
-
-    @property
-    def applyments(self) -> dict[str, Applyment]:
-        """The applyments by business_code or out_request_no."""
-        return self._gateway.account.book(Applyment)
-
-    def complain(
-        self,
-        out_trade_no: str,
-        detail: str = "商品与描述不符",
-        *,
-        problem_type: str = "OTHERS",
-        refund: int | None = None,
-        images: Sequence[bytes] = (),
-    ) -> Complaint:
-        """Makes a payer's complaint about an order, and posts COMPLAINT.CREATE.
-
-        Args:
-            out_trade_no: the merchant's number of the order.
-            detail: what the payer writes.
-            problem_type: REFUND, SERVICE_NOT_WORK or OTHERS.
-            refund: the refund that the payer asks for, in fen; None for none.
-            images: the pictures that they add.
-
-        Raises:
-            ConfigurationError: the order is not paid or has a complaint, or the problem_type or refund is not possible.
-        """
-        return open_complaint(self._gateway.account, out_trade_no, detail, problem_type, refund, images)
-
-    @property
     def history(self) -> list[Seen]:
         """The last 10,000 requests, in the order in which they were handled."""
         return list(self._history)
@@ -269,23 +180,6 @@ class Sandbox:
             return respond
 
         return add
-
-    def pay(self, out_trade_no: str, **details: Any) -> Notice | None:
-        """Pays an order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
-
-        Args:
-            out_trade_no: the number of an order or of a combined order.
-            **details: the arguments of `Order.pay` or `CombinedOrder.pay`, such as openid, or notify=False.
-
-        Returns:
-            The notification, which is posted in another thread; None if none is.
-
-        Raises:
-            KeyError: there is no such order.
-            Refusal: it is paid, closed, or past its deadline.
-        """
-        combined = self.combined_orders.get(out_trade_no)
-        return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
 
     def reset(self) -> None:
         """Forgets everything but the keys: orders, files, faults, added operations, waiting notifications, and the clock."""
@@ -364,15 +258,8 @@ class Sandbox:
             resource: members of the resource. The required members that it lacks are filled in, if the event is documented.
             original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
         """
-        known = find_event(event_type)
-        kinds = {each.original_type: each.schema for each in known.resources} if known else {}
-        first = next(iter(kinds), "")
-        kind = original_type or first or event_type.partition(".")[0].lower()
-        if schema := kinds.get(original_type or first):
-            account = self._gateway.account
-            digest = account.number(event_type, resource, digits=40).encode()
-            resource = fill(schema, {**account.identity(schema), **resource}, digest, account.now())
-        body = self._notifier.make(event_type, resource, "", kind, "沙箱通知").body
+        kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
+        body = self._notifier.make(event_type, completed, "", kind, "沙箱通知").body
         headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
         return {**headers, **self._sign_notification(body)}, body
 
@@ -405,17 +292,13 @@ class Sandbox:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
         # `received.read()` is limited to one megabyte, and files may be larger.
         body = await received.content.read()
-        if received.path.startswith(PREFIX):
+        if self._control.covers(received):
             return await self._control.respond(received, body)
         request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
         fault = self._faults.draw()
         response = self._gateway.respond(request, fault)
-        self._history.append(Seen(request._replace(body=body[:MAX_KEPT_BODY]), response.status, fault))
-        if response.delivery is Delivery.DELAYED:
-            await asyncio.sleep(self._slowness)
-        if response.delivery in (Delivery.NONE, Delivery.HALF):
-            return await _break_connection(received, response)
-        return web.Response(status=response.status, headers=response.headers, body=response.body)
+        self._history.add(request, response, fault, self.now)
+        return await deliver(received, response, self._slowness)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -435,16 +318,3 @@ class Sandbox:
 
     def _sign_notification(self, body: bytes) -> Mapping[str, str]:
         return self._gateway.sign(self._gateway.sign_with or Signer.CERTIFICATE, body)
-
-
-async def _break_connection(received: web.BaseRequest, response: SandboxResponse) -> web.StreamResponse:
-    """Closes the connection before the response, or after half of its body."""
-    half = response.body[: len(response.body) // 2]
-    stream = web.StreamResponse(status=response.status, headers=response.headers)
-    if half and response.delivery is Delivery.HALF:
-        stream.content_length = len(response.body)
-        await stream.prepare(received)
-        await stream.write(half)
-    if received.transport is not None:
-        received.transport.close()
-    return stream
