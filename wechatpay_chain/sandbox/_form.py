@@ -21,7 +21,10 @@ from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._operations.answers import fill
+from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.operation import Operation
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import list_paths
 
 __all__ = ["Form", "find_title"]
@@ -97,12 +100,12 @@ class Form:
         """Returns the numbers of the latest order and refund, by which an example of a query finds something."""
         account = self._gateway.account
         numbered: dict[str, Mapping[str, Any]] = {
-            "out_trade_no": account.orders,
-            "combine_out_trade_no": account.combined_orders,
-            "out_refund_no": account.refunds,
+            "out_trade_no": account.book(Order),
+            "combine_out_trade_no": account.book(CombinedOrder),
+            "out_refund_no": account.book(Refund),
         }
         numbers = {name: list(each)[-1] for name, each in numbered.items() if each}
-        paid = [order.payment.transaction_id for order in tuple(account.orders.values()) if order.payment]
+        paid = [order.payment.transaction_id for order in tuple(account.book(Order).values()) if order.payment]
         return {**numbers, **({"transaction_id": paid[-1]} if paid else {})}
 
     def _fill(self, schema: Schema) -> dict[str, Any]:

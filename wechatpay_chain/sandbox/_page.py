@@ -15,13 +15,13 @@ import segno
 from aiohttp import web
 
 from wechatpay_chain._schemes.canonical import parse_authorization, request_message
+from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._faults import Faults
 from wechatpay_chain.sandbox._form import find_title
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._history import History, Seen
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
-from wechatpay_chain.sandbox._operations.account import CHINA
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.transactions import PREPAY
@@ -78,8 +78,8 @@ class Page:
             start: the number of the first call that is not shown yet.
         """
         account, calls = self._gateway.account, self._history.numbered()
-        singles = [_describe_order(order) for order in tuple(account.orders.values()) if not order.combined]
-        combined = [_describe_combined(order) for order in tuple(account.combined_orders.values())]
+        singles = [_describe_order(order) for order in tuple(account.book(Order).values()) if not order.combined]
+        combined = [_describe_combined(order) for order in tuple(account.book(CombinedOrder).values())]
         orders = sorted([*singles, *combined], key=lambda order: (order["is_open"], order["placed_at"]), reverse=True)
         return {
             "mchid": account.keys.mchid,
@@ -122,7 +122,7 @@ class Page:
 
     def _make_qr_code(self, number: str) -> bytes | None:
         account = self._gateway.account
-        order = account.combined_orders.get(number) or account.orders.get(number)
+        order = account.book(CombinedOrder).get(number) or account.book(Order).get(number)
         if order is None or order.trade_type != "NATIVE":
             return None
         _, respond = PREPAY["native"]
