@@ -168,10 +168,13 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(language, servic
     assert not is_about({"trade_state": "SUCCESS"}, asked)
 
 
-@pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
-def test_a_page_shows_a_file_as_it_is(name):
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("notifications.md", "fastapi_app.py"), ("notifications.md", "orders.py"), ("testing.md", "test_shop.py")],
+)
+def test_a_page_shows_a_file_as_it_is(page, name):
     program = (DOCS / "examples" / name).read_text(encoding="utf-8")
-    assert program in pieces(DOCS / "en" / "notifications.md")  # the Chinese page differs from it in comments only
+    assert program in pieces(DOCS / "en" / page)  # the Chinese page differs from it in comments only
 
 
 @LANGUAGES
