@@ -303,3 +303,6 @@ def test_the_demo():
         == 8
     )
     assert "8 of 8 calls succeeded; every response was verified." in run.stdout
+    steps = [line.split()[0] for line in run.stdout.partition("every response was verified.\n")[2].splitlines() if line]
+    assert steps == ["order", "pay", "notification", "query", "refund", "bill"]
+    assert "bill              2 rows of this order, SHA1 " in run.stdout
