@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import wechatpay_chain
-from tests.lowest import REQUIREMENTS, TEST_REQUIREMENTS, build_constraint
+from tests.lowest import REQUIREMENTS, SANDBOX_REQUIREMENTS, TEST_REQUIREMENTS, build_constraint
 
 PACKAGE = Path(wechatpay_chain.__file__).parent
 CALLED_BY_PYDANTIC = {"pydantic_core"}
@@ -28,14 +28,25 @@ def find_imports(file: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def find_third_party_imports(file: Path) -> set[str]:
+    return find_imports(file) - set(sys.stdlib_module_names) - {"wechatpay_chain"} - CALLED_BY_PYDANTIC
+
+
+def names_of(requirements: list[Requirement]) -> set[str]:
+    return {requirement.name.replace("-", "_") for requirement in requirements}
+
+
 def test_every_import_is_declared():
-    imports = set().union(*map(find_imports, PACKAGE.rglob("*.py")))
-    assert {"requests", "aiohttp", "yarl", "urllib3"} <= imports
-    third_party = imports - set(sys.stdlib_module_names) - {"wechatpay_chain"} - CALLED_BY_PYDANTIC
-    assert third_party <= {requirement.name.replace("-", "_") for requirement in REQUIREMENTS}
+    imports = {file.relative_to(PACKAGE): find_third_party_imports(file) for file in PACKAGE.rglob("*.py")}
+    assert imports.pop(Path("pytest_plugin.py")) == {"pytest"}  # pytest has it when it loads the plugin
+    used = set().union(*imports.values())
+    assert {"requests", "aiohttp", "yarl", "urllib3"} <= used
+    assert used <= names_of(REQUIREMENTS) | names_of(SANDBOX_REQUIREMENTS)
+    outside = (names for file, names in imports.items() if file.parts[0] != "sandbox")
+    assert set().union(*outside) <= names_of(REQUIREMENTS)
 
 
-@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *TEST_REQUIREMENTS], ids=str)
+@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *SANDBOX_REQUIREMENTS, *TEST_REQUIREMENTS], ids=str)
 def test_every_requirement_has_a_lowest_version(requirement):
     assert build_constraint(requirement).startswith(f"{requirement.name}==")
 

@@ -168,10 +168,13 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(language, servic
     assert not is_about({"trade_state": "SUCCESS"}, asked)
 
 
-@pytest.mark.parametrize("name", ["fastapi_app.py", "orders.py"])
-def test_a_page_shows_a_file_as_it_is(name):
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("notifications.md", "fastapi_app.py"), ("notifications.md", "orders.py"), ("testing.md", "test_shop.py")],
+)
+def test_a_page_shows_a_file_as_it_is(page, name):
     program = (DOCS / "examples" / name).read_text(encoding="utf-8")
-    assert program in pieces(DOCS / "en" / "notifications.md")  # the Chinese page differs from it in comments only
+    assert program in pieces(DOCS / "en" / page)  # the Chinese page differs from it in comments only
 
 
 @LANGUAGES
@@ -300,3 +303,6 @@ def test_the_demo():
         == 8
     )
     assert "8 of 8 calls succeeded; every response was verified." in run.stdout
+    steps = [line.split()[0] for line in run.stdout.partition("every response was verified.\n")[2].splitlines() if line]
+    assert steps == ["order", "pay", "notification", "query", "refund", "bill"]
+    assert "bill              2 rows of this order, SHA1 " in run.stdout

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "test_shop.py"
 
 SHOP = """
 import asyncio
@@ -50,6 +53,14 @@ def test_each_test_has_a_state_of_its_own(tmp_path, arguments):
     run = run_pytest(tmp_path, *arguments)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "4 passed" in run.stdout
+
+
+def test_the_example_of_the_documentation_passes(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pytest.ini", EXAMPLE]
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 passed" in run.stdout
 
 
 def test_settings(tmp_path):

@@ -86,7 +86,7 @@ class Control:
             arguments = dict(received.query) if received.method == "GET" else json.loads(body or b"{}")
             # A notification is posted before an action ends, so it must not run on the event loop.
             result = await asyncio.to_thread(action, **arguments)
-        except (ConfigurationError, Refusal, TypeError, ValueError, KeyError) as error:
+        except (ConfigurationError, TypeError, ValueError, KeyError) as error:
             return _error(400, str(error))
         except Refusal as refusal:
             return _error(refusal.status, refusal.body["message"])
