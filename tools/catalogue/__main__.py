@@ -14,6 +14,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "wechatpay_chain"
 
+TEXT = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]
+"""How xz compresses text best."""
+
 
 def small_modules() -> dict[str, str]:
     """Returns the modules of facts that every call needs, by their paths within the package."""
@@ -36,13 +39,16 @@ def types_and_nodes() -> dict[str, str]:
     from tools.catalogue.modules import products
     from tools.catalogue.tree import grow
 
-    found, files = products(grow()), {}
+    found = products(grow())
+    files: dict[str, str] = {}
     roots = sorted({product.root for product in found})
-    for product in found:
-        files[f"types/{product.root}/{product.name}.py"] = product.types()
     for root in roots:
         of_root = [product for product in found if product.root == root]
-        files[f"types/{root}/__init__.py"] = packages.types_of_root(of_root)
+        if of_root[0].has_module:
+            files |= {f"types/{root}/{product.name}.py": product.types() for product in of_root}
+            files[f"types/{root}/__init__.py"] = packages.types_of_root(of_root)
+        else:
+            files[f"types/{root}.py"] = packages.module_of_root(of_root)
         files[f"_nodes/{root}.pyi"] = packages.nodes_of_root(of_root)
     events = Events()
     return files | {
@@ -62,7 +68,7 @@ def load_table() -> str:
 def save_table(text: str) -> None:
     """Writes the table if its text is another one. Other versions of xz may compress the same text into other bytes."""
     if load_table() != text:
-        (PACKAGE / "_catalogue" / "table.xz").write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+        (PACKAGE / "_catalogue" / "table.xz").write_bytes(lzma.compress(text.encode(), filters=TEXT))
         print("wechatpay_chain/_catalogue/table.xz")
 
 

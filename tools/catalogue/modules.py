@@ -1,7 +1,7 @@
 """Writes a product, which is the second segment of a path: its types and its nodes.
 
 `types/v3/pay.py` has the TypedDicts, nested in empty classes that are named as the chain is; users import it, and nothing of the
-package does. The nodes of all products of a root are in one stub, `_nodes/v3.pyi`, for type checkers and editors only: a hundred
+package does. The roots beside v3 have one module each, such as `types/v2.py`. The nodes of all products of a root are in one stub, `_nodes/v3.pyi`, for type checkers and editors only: a hundred
 files more would add 60 kB to the wheel.
 """
 
@@ -24,17 +24,19 @@ class Product:
 
     Attributes:
         place: where it begins.
-        root: the name of the folder.
-        name: the name of the module.
+        root: the name of the root.
+        name: the name of the product among the types.
+        has_module: whether its types are a module, as those of v3 are; those of other roots are few, and share one.
     """
 
     def __init__(self, place: Place) -> None:
         assert place.parent is not None
         self.place, self.root, self.name = place, place.parent.name, place.name
+        self.has_module = self.root == "v3"
         self._definitions: dict[Place, Definitions] = {}
         self._signatures: dict[tuple[Place, str], Signature] = {}
         for each in place.walk():
-            prefix = "".join(f"{between.name}." for between in each.line[2:])
+            prefix = "".join(f"{between.name}." for between in each.line[2 if self.has_module else 1 :])
             self._definitions[each] = Definitions(prefix, {})
             for verb in sorted(each.operations):
                 self._signatures[each, verb] = sign(each, verb, self._definitions[each])
@@ -56,6 +58,10 @@ class Product:
         body = self._namespace(self.place, "")
         return f'{STAMP}"""Types of /{self.place.template}."""\n\n{imports(body)}\n{body}'
 
+    def nested_types(self) -> str:
+        """Returns the types within a class, for a module of several products."""
+        return f"class {self.name}:\n{self._namespace(self.place, INDENT)}"
+
     def _namespace(self, place: Place, indent: str) -> str:
         text = "".join(typed_dict(definition, indent) for definition in self._definitions[place].found.values())
         for child in sorted(place.children.values(), key=lambda child: child.name):
@@ -66,7 +72,9 @@ class Product:
 
     def nodes(self) -> str:
         """Returns the classes of the nodes, of which the first is the product."""
-        return "".join(self._node(place) for place in self.place.walk()).replace(REF, f"t.{self.name}.")
+        return "".join(self._node(place) for place in self.place.walk()).replace(
+            REF, f"t.{self.name}." if self.has_module else "t."
+        )
 
     def _node(self, place: Place) -> str:
         children = [child for _, child in sorted(place.children.items()) if child.attribute]

@@ -8,7 +8,7 @@ from tools.catalogue.modules import Product, node_name
 from tools.catalogue.tree import Place
 from tools.catalogue.writing import STAMP, imports, pascal
 
-__all__ = ["brackets", "nodes_of_root", "roots_of_nodes", "types_of_root"]
+__all__ = ["brackets", "module_of_root", "nodes_of_root", "roots_of_nodes", "types_of_root"]
 
 _LAZY = """
 
@@ -32,6 +32,13 @@ def types_of_root(products: list[Product]) -> str:
         f'{STAMP}"""Types of the operations below /{products[0].place.template.partition("/")[0]}."""\n\n'
         f"from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n{lines}\n__all__ = {json.dumps(names)}\n{_LAZY}"
     )
+
+
+def module_of_root(products: list[Product]) -> str:
+    """Returns the module of a root whose products have none of their own."""
+    root = products[0].place.template.partition("/")[0]
+    body = "".join(product.nested_types() for product in sorted(products, key=lambda product: product.name))
+    return f'{STAMP}"""Types of the operations below /{root}."""\n\n{imports(body)}\n{body}'
 
 
 def nodes_of_root(products: list[Product]) -> str:

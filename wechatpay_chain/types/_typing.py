@@ -1,5 +1,6 @@
-"""The `TypedDict` that is right at run time: that of `typing` has neither `NotRequired` on Python 3.10 nor all that pydantic needs
-before 3.12.
+"""Imports the `TypedDict` that is right at run time: that of `typing` lacks what pydantic needs before Python 3.12.
+
+On Python 3.10 it has no `NotRequired` either.
 """
 
 import sys
