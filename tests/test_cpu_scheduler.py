@@ -160,6 +160,20 @@ def test_an_error_that_no_future_can_hold_becomes_a_runtime_error(cores, kind):
     assert [type(result) for result in second] == [tuple] * 5
 
 
+@pytest.mark.parametrize("kind", [StopIteration, type("Panic", (BaseException,), {})])
+def test_such_an_error_is_the_same_if_the_loop_is_idle(cores, kind):
+    def fail():
+        raise kind
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError):
+            await CpuScheduler.of(loop).run(loop, fail)
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_call_is_not_computed(cores):
     computed: list[int] = []
 

@@ -80,6 +80,10 @@ class CpuScheduler:
         if not self._is_scheduled and loop.time() - self._ended > SLICE:
             try:
                 return function()
+            except (Exception, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # as if it had waited for its turn
+                raise RuntimeError(type(error).__name__) from error
             finally:
                 self._ended = loop.time()
         job = _Job(function, loop.create_future())
