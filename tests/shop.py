@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.documented import assert_documented
 from wechatpay_chain._catalogue.operations import find_event
@@ -21,6 +21,10 @@ class Shop:
     def __init__(self, url):
         self.url, self._received = url, queue.Queue()
 
+    def wait(self):
+        """Waits for the next notification and returns it."""
+        return self._received.get(timeout=20)
+
     def receive(self, *, is_combined=False):
         """Returns the next notification as its event type and resource, which fits the catalogue's schema.
 
@@ -28,7 +32,7 @@ class Shop:
             is_combined: whether it is the payment of a combined order, of which the catalogue requires members that only
                 other payments have.
         """
-        notice = self._received.get(timeout=10)
+        notice = self.wait()
         (documented,) = (
             one for one in find_event(notice.event_type).resources if one.original_type == notice.original_type
         )
@@ -59,7 +63,7 @@ def keep_shop(client):
         def log_message(self, *_):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         shop = Shop(f"http://127.0.0.1:{server.server_address[1]}/notify")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.test_sandbox_orders import SUB_MCHID, code_of
+from tests.flows.test_orders import SUB_MCHID, code_of
 from wechatpay_chain.sandbox import Sandbox
 
 # The header rows of the service's own samples.

@@ -168,19 +168,23 @@ class Notifier:
         self._post(notice, self.now(), sign_first)
         return notice
 
-    def announce(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
+    def announce(
+        self, event_type: str, resource: Any, url: str | None, original_type: str, summary: str
+    ) -> Notice | None:
         """Posts a notification as soon as it can, in another thread: the service does not wait for a receiver.
 
         Args:
             event_type: the event type, such as TRANSACTION.SUCCESS.
             resource: the resource to encrypt, a JSON value.
-            url: the URL to post to.
+            url: the URL to post to; None or empty if nothing is to be posted.
             original_type: the type of the resource, such as transaction.
             summary: a short description in Chinese.
 
         Returns:
-            The notification. Its posts are added to it.
+            The notification, to which its posts are added; None without a URL.
         """
+        if not url:
+            return None
         notice = self.make(event_type, resource, url, original_type, summary)
         self._notices.append(notice)
         self._post_soon(notice)

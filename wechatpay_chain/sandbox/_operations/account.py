@@ -17,7 +17,7 @@ from wechatpay_chain.sandbox._notifier import Notice
 
 __all__ = ["Account", "Refusal", "StoredFile"]
 
-Announce = Callable[[str, Mapping[str, Any], str, str, str], Notice | None]
+Announce = Callable[[str, Mapping[str, Any], str | None, str, str], Notice | None]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Account:
         keys: the keys of the merchant and of the service.
         calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
         seed: makes the numbers that the service assigns repeatable.
-        announce: posts a notification: event type, resource, URL, original type, summary.
+        announce: posts a notification: event type, resource, URL (None or empty for nowhere), original type, summary.
         files: the files that can be downloaded, by media ID or token.
         complaint_url: where notifications of complaints are posted to; empty for nowhere.
         coupon_url: where notifications of product coupons are posted to; empty for nowhere.

@@ -60,9 +60,7 @@ class CombinedOrder:
             self.orders[0]._receive(payer, bank_type, 0)
             for order in self.orders[1:]:
                 order._receive(self.openid, bank_type, 0)
-        url = self.placed.get("notify_url")
-        if not notify or not url:
-            return None
+        url = self.placed.get("notify_url") if notify else None
         return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
 
     def expire(self) -> None:

@@ -158,9 +158,7 @@ class Order:
         with self._account.lock:
             self._require_payable()
             self._receive(openid, bank_type, discount)
-        url = self.placed.get("notify_url")
-        if not notify or not url:
-            return None
+        url = self.placed.get("notify_url") if notify else None
         return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
 
     def fail(self) -> None:

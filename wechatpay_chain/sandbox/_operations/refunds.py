@@ -110,9 +110,7 @@ class Refund:
             self.status, self.finished_at = status, self._account.now()
             if status == "SUCCESS":
                 record_refund(self._account, self.order)
-        url = self.asked.get("notify_url")
-        if not notify or not url:
-            return None
+        url = self.asked.get("notify_url") if notify else None
         return self._account.announce(
             f"REFUND.{status}", self._describe_notification(), url, "refund", _SUMMARIES[status]
         )

@@ -7,11 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.receiver import Receiver
 from tests.test_sandbox_operations import to_json_schema
 from wechatpay_chain import APIError, ConfigurationError, Sensitive
 from wechatpay_chain._catalogue.operations import find_event
-from wechatpay_chain.sandbox import Sandbox
 
 TRANSFER = {
     "appid": "wxf636efh567hg4356",
@@ -24,24 +22,6 @@ TRANSFER = {
 }
 NUMBER = {"out_bill_no": TRANSFER["out_bill_no"]}
 HOURS = 3600
-
-
-@pytest.fixture
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def receiver(client):
-    with Receiver(client) as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -119,12 +99,12 @@ def test_an_unknown_transfer_is_refused(bills, send, query, cancel):
     [("", ("SUCCESS", None)), ("NAME_NOT_CORRECT", ("FAIL", "NAME_NOT_CORRECT"))],
     ids=["success", "fail"],
 )
-def test_the_end_of_a_payout_is_notified(sandbox, client, bills, send, query, receiver, fail_reason, expected):
-    place(bills, send, notify_url=receiver.url)
+def test_the_end_of_a_payout_is_notified(sandbox, client, bills, send, query, shop, fail_reason, expected):
+    place(bills, send, notify_url=shop.url)
     transfer = sandbox.transfers[TRANSFER["out_bill_no"]]
     transfer.confirm()
     notice = transfer.finish(fail_reason)
-    notification = receiver.wait()
+    notification = shop.wait()
     resource = notification.resource
     assert (notification.id, notification.event_type) == (notice.id, "MCHTRANSFER.BILL.FINISHED")
     assert notification.original_type == "mch_payment"
@@ -134,17 +114,17 @@ def test_the_end_of_a_payout_is_notified(sandbox, client, bills, send, query, re
     schema = to_json_schema(find_event(notification.event_type).resources[0].schema)
     assert [error.message for error in Draft202012Validator(schema).iter_errors(resource)] == []
     sandbox.advance(48 * HOURS)
-    assert receiver.is_idle
+    assert shop.is_empty()
     assert transfer.state == expected[0]
 
 
-def test_a_transfer_that_nobody_confirms_is_closed_after_24_hours(sandbox, bills, send, query, cancel, receiver):
-    placed = place(bills, send, notify_url=receiver.url)
+def test_a_transfer_that_nobody_confirms_is_closed_after_24_hours(sandbox, bills, send, query, cancel, shop):
+    placed = place(bills, send, notify_url=shop.url)
     sandbox.advance(24 * HOURS - 30)
     assert query()["state"] == "WAIT_USER_CONFIRM"
-    assert receiver.is_idle
+    assert shop.is_empty()
     sandbox.advance(30)
-    resource = receiver.wait().resource  # nobody has queried it
+    resource = shop.wait().resource  # nobody has queried it
     assert (resource["state"], resource["fail_reason"]) == ("FAIL", "OVERDUE_CLOSE")
     closed = query()
     assert (closed["state"], closed["fail_reason"]) == ("FAIL", "OVERDUE_CLOSE")
@@ -153,13 +133,13 @@ def test_a_transfer_that_nobody_confirms_is_closed_after_24_hours(sandbox, bills
     assert outcome(cancel) == (400, "INVALID_REQUEST")
     with pytest.raises(ConfigurationError, match="its state is FAIL; expected WAIT_USER_CONFIRM"):
         sandbox.transfers[TRANSFER["out_bill_no"]].confirm()
-    assert place(bills, send, notify_url=receiver.url)["state"] == "FAIL"
-    assert receiver.is_idle
+    assert place(bills, send, notify_url=shop.url)["state"] == "FAIL"
+    assert shop.is_empty()
 
 
 @pytest.mark.parametrize("ended_by", ["user", "time"])
-def test_a_transfer_is_cancelled(sandbox, bills, send, query, cancel, receiver, ended_by):
-    number = place(bills, send, notify_url=receiver.url)["transfer_bill_no"]
+def test_a_transfer_is_cancelled(sandbox, bills, send, query, cancel, shop, ended_by):
+    number = place(bills, send, notify_url=shop.url)["transfer_bill_no"]
     first = cancel()
     assert first == {
         **NUMBER,
@@ -169,7 +149,7 @@ def test_a_transfer_is_cancelled(sandbox, bills, send, query, cancel, receiver, 
     }
     assert query()["state"] == "CANCELING"
     assert cancel() == first
-    assert receiver.is_idle
+    assert shop.is_empty()
     transfer = sandbox.transfers[TRANSFER["out_bill_no"]]
     with pytest.raises(ConfigurationError, match="its state is CANCELING; expected WAIT_USER_CONFIRM"):
         transfer.confirm()
@@ -179,7 +159,7 @@ def test_a_transfer_is_cancelled(sandbox, bills, send, query, cancel, receiver, 
         transfer.finish()
     else:
         sandbox.advance(30)
-    resource = receiver.wait().resource
+    resource = shop.wait().resource
     assert (resource["state"], resource["fail_reason"]) == ("CANCELLED", "MCH_CANCEL")
     assert (transfer.state, transfer.fail_reason) == ("CANCELLED", "MCH_CANCEL")
     assert query()["state"] == cancel()["state"] == "CANCELLED"
@@ -244,9 +224,9 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_transfer_for_another_merchant(sandbox, client, send, bills, query, receiver, family):
+def test_a_transfer_for_another_merchant(sandbox, client, send, bills, query, shop, family):
     node, sub = client[FAMILIES[family]], {"sub_mchid": "1900001121"}
-    placed = place(node, send, **sub, notify_url=receiver.url)
+    placed = place(node, send, **sub, notify_url=shop.url)
     assert placed["sub_mchid"] == "1900001121"
     assert placed["package_info"]
     one = node.out_bill_no._out_bill_no_
@@ -258,7 +238,7 @@ def test_a_transfer_for_another_merchant(sandbox, client, send, bills, query, re
     assert outcome(lambda: place(bills, send)) == (400, "INVALID_REQUEST")
     assert send(one.cancel, "post", **NUMBER, json=sub).json()["state"] == "CANCELING"
     sandbox.advance(30)
-    resource = receiver.wait().resource
+    resource = shop.wait().resource
     assert (resource["mchid"], resource["sub_mchid"], resource["state"]) == (client.mchid, "1900001121", "CANCELLED")
     assert "mch_id" not in resource
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.shop import keep_shop
 from tests.test_sandbox_operations import to_json_schema
 from wechatpay_chain import APIError
 from wechatpay_chain._catalogue.operations import find_operation
@@ -18,24 +17,6 @@ from wechatpay_chain.sandbox import Order, Refusal, Sandbox
 
 SUB_MCHID = "1900000109"
 NUMBERS = (f"order-{index:04}" for index in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def shop(client):
-    with keep_shop(client) as shop:
-        yield shop
 
 
 @pytest.fixture

@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.receiver import Receiver
 from tests.test_sandbox_operations import to_json_schema
 from wechatpay_chain import APIError, ConfigurationError, Sensitive
 from wechatpay_chain._catalogue.operations import find_event
-from wechatpay_chain.sandbox import Sandbox
 
 SHOP, USER, DRIVER = "86693852", "o-MYE42l80oelYMDE34nYD456Xoy", "86693999"
 ACCOUNTS = (SHOP, DRIVER)
@@ -23,34 +21,15 @@ DAYS = 24 * 3600
 NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def shared_sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared_sandbox):
-    shared_sandbox.reset()
-    return shared_sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
 @pytest.fixture
 def sharing(client):
     return client.v3.profitsharing
 
 
 @pytest.fixture
-def receiver(sandbox, client):
-    with Receiver(client) as receiver:
-        sandbox.sharing.notify_url = receiver.url
-        yield receiver
+def shop(sandbox, shop):
+    sandbox.sharing.notify_url = shop.url
+    return shop
 
 
 def pay(sandbox, client, total=10_000, *, marked=True, wait=60):
@@ -413,16 +392,16 @@ def fits(notification):
     return list(Draft202012Validator(to_json_schema(schema)).iter_errors(notification.resource)) == []
 
 
-def test_merchants_that_receive_money_are_notified(sandbox, client, sharing, send, receiver):
+def test_merchants_that_receive_money_are_notified(sandbox, client, sharing, send, shop):
     paid = pay(sandbox, client)
     add(send, sharing)
     add(send, sharing, USER, "PERSONAL_OPENID")
     add(send, sharing, DRIVER)
     parts = part(1000), part(500, USER, "PERSONAL_OPENID"), part(1, DRIVER)
     made = share(send, sharing, paid, "P1", *parts, unfreeze=True)
-    assert receiver.is_idle
+    assert shop.is_empty()
     (notice,) = sandbox.sharing.orders["P1"].finish({DRIVER: "NO_RELATION"})
-    told = receiver.wait()
+    told = shop.wait()
     assert told.id == notice.id
     assert (told.event_type, told.original_type) == ("TRANSACTION.SUCCESS", "profitsharing")
     assert fits(told)
@@ -435,31 +414,31 @@ def test_merchants_that_receive_money_are_notified(sandbox, client, sharing, sen
         "success_time": query(send, sharing, paid, "P1")["receivers"][0]["finish_time"],
     }
     returned = give_back(send, sharing, "R1", 300, out_order_no="P1")
-    told = receiver.wait()
+    told = shop.wait()
     assert fits(told)
     assert (told.resource["order_id"], told.resource["out_order_no"]) == (returned["return_id"], "R1")
     assert told.resource["receiver"]["account"] == client.mchid
     assert told.resource["receiver"]["amount"] == 300
     sandbox.advance(60)
-    assert receiver.is_idle
+    assert shop.is_empty()
 
 
-def test_a_share_that_time_finishes_is_notified(sandbox, client, sharing, send, receiver):
+def test_a_share_that_time_finishes_is_notified(sandbox, client, sharing, send, shop):
     paid = pay(sandbox, client)
     add(send, sharing)
     share(send, sharing, paid, "P1", part(1000))
     sandbox.advance(30)
-    assert receiver.wait().resource["out_order_no"] == "P1"
+    assert shop.wait().resource["out_order_no"] == "P1"
 
 
-def test_a_partner_shares_the_money_of_another_merchant(sandbox, client, sharing, send, receiver):
+def test_a_partner_shares_the_money_of_another_merchant(sandbox, client, sharing, send, shop):
     sub = {"sub_mchid": "1900000109"}
     paid = pay(sandbox, client)
     assert add(send, sharing, **sub)["sub_mchid"] == "1900000109"
     assert outcome(share, send, sharing, paid, "P1", part(1)) == INVALID  # it is a receiver of that merchant only
     assert share(send, sharing, paid, "P1", part(1000), unfreeze=True, **sub)["sub_mchid"] == "1900000109"
     sandbox.sharing.orders["P1"].finish()
-    told = receiver.wait()
+    told = shop.wait()
     assert fits(told)
     assert (told.resource["sp_mchid"], told.resource["sub_mchid"]) == (client.mchid, "1900000109")
     assert "mchid" not in told.resource

@@ -10,31 +10,12 @@ from tests.documented import assert_response
 from tests.test_sandbox_operations import sample
 from wechatpay_chain import APIError, ConfigurationError, Sensitive
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Sandbox
 
 SUB = "/v3/applyment4sub/applyment"
 SHOP = "/v3/ecommerce/applyments"
 DAY = 86400
 EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
 NOT_FOUND = (404, "RESOURCE_NOT_EXISTS")
-
-
-@pytest.fixture(scope="module")
-def shared_sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared_sandbox):
-    shared_sandbox.reset()
-    return shared_sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
 
 
 def body_of(client, path, **more):

@@ -7,25 +7,13 @@ import itertools
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.flows.test_orders import SUB_MCHID, code_of, query
 from tests.test_sandbox_operations import to_json_schema
-from tests.test_sandbox_orders import SUB_MCHID, code_of, query
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Refusal, Sandbox
+from wechatpay_chain.sandbox import Refusal
 
 NUMBERS = (f"scanned-{index:04}" for index in itertools.count())
 WITH_PASSWORD = 100_001
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
 
 
 @pytest.fixture(params=["merchant", "partner"])

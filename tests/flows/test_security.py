@@ -4,27 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.shop import keep_shop
 from wechatpay_chain import NotFoundError, Sensitive
-from wechatpay_chain.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def shop(client):
-    with keep_shop(client) as shop:
-        yield shop
 
 
 def test_an_echo_with_a_notify_url_posts_a_notification(client, shop, send):

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.documented import assert_response
-from tests.shop import keep_shop
 from wechatpay_chain import APIError, ConfigurationError
-from wechatpay_chain.sandbox import Refusal, Sandbox
+from wechatpay_chain.sandbox import Refusal
 
 BASE = "/v3/marketing/partner/product-coupon"
 PRODUCT = f"{BASE}/product-coupons/{{product_coupon_id}}"
@@ -23,24 +22,6 @@ PAY_ORDER = {"transaction_id": "4200000000123456789123456789", "mchid": "1900000
 REFUSED = (400, "INVALID_REQUEST")
 INVALID = (400, "PARAM_ERROR")
 NOT_FOUND = (404, "NOT_FOUND")
-
-
-@pytest.fixture(scope="module")
-def shared_sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(shared_sandbox):
-    shared_sandbox.reset()
-    return shared_sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
 
 
 def stock_body(sandbox, period=None, **more):
@@ -313,17 +294,16 @@ def test_stores_are_associated_and_limit_the_use(sandbox, client):
 # Coupons of users
 
 
-def test_a_user_takes_a_pre_sent_coupon(sandbox, client, brand):
-    with keep_shop(client) as shop:
-        node = client[BASE[1:]].notify_configs
-        assert outcome(node.get) == NOT_FOUND
-        assert node.post(json={"notify_url": shop.url}).json()["notify_url"] == shop.url
-        assert assert_response("GET", f"{BASE}/notify-configs", node.get().json())["notify_url"] == shop.url
-        coupon = brand.pre_send(attach="附加")
-        assert (coupon.state, coupon.coupon_code) == ("", "")
-        assert brand.call("GET", f"{BASE}/users/{{openid}}/coupons", params={"appid": "wx1"})["total_count"] == 0
-        coupon.take()
-        event_type, resource = shop.receive()
+def test_a_user_takes_a_pre_sent_coupon(sandbox, client, shop, brand):
+    node = client[BASE[1:]].notify_configs
+    assert outcome(node.get) == NOT_FOUND
+    assert node.post(json={"notify_url": shop.url}).json()["notify_url"] == shop.url
+    assert assert_response("GET", f"{BASE}/notify-configs", node.get().json())["notify_url"] == shop.url
+    coupon = brand.pre_send(attach="附加")
+    assert (coupon.state, coupon.coupon_code) == ("", "")
+    assert brand.call("GET", f"{BASE}/users/{{openid}}/coupons", params={"appid": "wx1"})["total_count"] == 0
+    coupon.take()
+    event_type, resource = shop.receive()
     assert event_type == "PRODUCT_COUPON_SP.SEND"
     assert resource["coupon_code"] == coupon.coupon_code
     assert (resource["send_request_no"], resource["attach"]) == ("send-01", "附加")
@@ -337,13 +317,12 @@ def test_a_user_takes_a_pre_sent_coupon(sandbox, client, brand):
     assert brand.pre_send(attach="附加") is coupon  # the same parameters give a token even now
 
 
-def test_a_sent_coupon_is_announced_too(client, brand):
-    with keep_shop(client) as shop:
-        client[BASE[1:]].notify_configs.post(json={"notify_url": shop.url})
-        coupon = brand.send()
-        assert brand.send() is coupon
-        assert shop.receive()[1]["send_channel"] == "API"
-        assert shop.is_empty()
+def test_a_sent_coupon_is_announced_too(client, shop, brand):
+    client[BASE[1:]].notify_configs.post(json={"notify_url": shop.url})
+    coupon = brand.send()
+    assert brand.send() is coupon
+    assert shop.receive()[1]["send_channel"] == "API"
+    assert shop.is_empty()
 
 
 def test_a_token_is_valid_for_five_minutes(sandbox, brand):

@@ -7,32 +7,13 @@ import itertools
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.shop import keep_shop
+from tests.flows.test_orders import code_of
 from tests.test_sandbox_operations import to_json_schema
-from tests.test_sandbox_orders import code_of
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import CombinedOrder, Refusal, Sandbox
+from wechatpay_chain.sandbox import CombinedOrder, Refusal
 
 BASE = "/v3/combine-transactions"
 NUMBERS = (f"combined-{index:04}" for index in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def shop(client):
-    with keep_shop(client) as shop:
-        yield shop
 
 
 @pytest.fixture

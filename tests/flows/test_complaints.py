@@ -7,37 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.documented import assert_response
-from tests.shop import keep_shop
 from wechatpay_chain import APIError, ConfigurationError
-from wechatpay_chain.sandbox import Sandbox
 
 COMPLAINTS = "/v3/merchant-service/complaints-v2"
 PICTURE = b"\xff\xd8\xff picture"
 
 
-@pytest.fixture(scope="module")
-def shared_sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(shared_sandbox):
-    shared_sandbox.reset()
-    return shared_sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def shop(client):
-    with keep_shop(client) as shop:
-        client.v3.merchant_service.complaint_notifications.post(json={"url": shop.url})
-        yield shop
+def shop(client, shop):
+    client.v3.merchant_service.complaint_notifications.post(json={"url": shop.url})
+    return shop
 
 
 @pytest.fixture

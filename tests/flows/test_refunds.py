@@ -9,33 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.shop import keep_shop
+from tests.flows.test_orders import SUB_MCHID, code_of
 from tests.test_sandbox_operations import to_json_schema
-from tests.test_sandbox_orders import SUB_MCHID, code_of
 from wechatpay_chain import Sensitive
 from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain.sandbox import Refund, Refusal, Sandbox
 
 PATH = "/v3/refund/domestic/refunds"
 NUMBERS = (f"refund-{index:04}" for index in itertools.count())
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox(seed=1) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(sandbox):
-    with sandbox.client(retry=None) as client:
-        yield client
-
-
-@pytest.fixture
-def shop(client):
-    with keep_shop(client) as shop:
-        yield shop
 
 
 def pay_order(sandbox, client, total=100, discount=0, sub_mchid=None):
