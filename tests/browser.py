@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 START = 60.0
 """Seconds that a command may take on a busy machine."""
+
+SERVER_ERROR = -32000
+"""The code of an error for which JSON-RPC and the protocol have no code of their own."""
+
+
+class Unanswered(AssertionError):
+    """The browser could not carry out a command, such as a question to a page that it is leaving."""
 
 
 class Browser:
@@ -90,6 +98,8 @@ class Browser:
         while True:
             received = self._receive()
             if received.get("id") == self._number:
+                if received.get("error", {}).get("code") == SERVER_ERROR:
+                    raise Unanswered(received)
                 assert "error" not in received, received
                 return received["result"]
 
@@ -103,8 +113,9 @@ class Browser:
         """Waits until an expression is true, and returns its value."""
         end = time.monotonic() + START
         while time.monotonic() < end:
-            if value := self.evaluate(expression):
-                return value
+            with suppress(Unanswered):  # the page is left for another one, or is reloaded
+                if value := self.evaluate(expression):
+                    return value
             time.sleep(0.05)
         raise AssertionError(f"{expression} did not become true; the console says {self.problems}")
 
