@@ -1,6 +1,6 @@
 """Checks the fields of a request against the schema of its operation, and names an invalid field as the service does.
 
-The checks are those of the library jsonschema; this module translates the schemas of the catalogue, and the errors.
+The checks are those of the library jsonschema-rs; this module translates the schemas of the catalogue, and the errors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.errors import ConfigurationError
 
 try:
-    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema_rs import Draft202012Validator, ValidationError
 except ImportError:
-    raise ConfigurationError("the sandbox needs jsonschema: pip install 'wechatpay-chain[sandbox]'") from None
+    raise ConfigurationError("the sandbox needs jsonschema-rs: pip install 'wechatpay-chain[sandbox]'") from None
 
 __all__ = ["Checker", "InvalidField"]
 
@@ -73,7 +73,11 @@ class Checker:
         Raises:
             InvalidField: the value does not conform to the schema.
         """
-        for error in self._validator.iter_errors(value):
+        try:
+            error = None if self._validator.is_valid(value) else next(self._validator.iter_errors(value))
+        except ValueError:  # deeper than the library goes
+            raise InvalidField("", None, "is nested too deeply") from None
+        if error:
             raise _describe(error)
         return _decrypt(value, self._schema, decrypt, "")
 
@@ -101,29 +105,29 @@ def _limits(schema: Schema) -> dict[str, Any]:
 
 
 def _describe(error: ValidationError) -> InvalidField:
-    field = "".join(f"/{part}" for part in error.absolute_path)
-    limits: Any = error.schema
-    limit: Any = error.validator_value
-    match error.validator:
+    field = "".join(f"/{part}" for part in error.instance_path)
+    kind: Any = error.kind
+    match kind.name:
         case "required":
-            sent: Any = error.instance
-            missing = next(name for name in limit if name not in sent)
-            return InvalidField(f"{field}/{missing}", None, "is required and missing")
+            return InvalidField(f"{field}/{kind.property}", None, "is required and missing")
         case "type":
-            issue = f"must be of type {limit}"
+            issue = f"must be of type {kind.types[0]}"
         case "enum":
-            issue = f"must be one of {', '.join(map(str, limit))}"
-        case "minLength" | "maxLength":
-            most = f" to {limits['maxLength']}" if "maxLength" in limits else ""
-            issue = f"must have {limits.get('minLength', 0)}{most} characters"
-        case "minItems" | "maxItems":
-            issue = f"must have {limits.get('minItems', 0)} to {limits.get('maxItems', 'any number of')} items"
+            issue = f"must be one of {', '.join(map(str, kind.options))}"
+        case "minLength":
+            issue = f"must have at least {kind.limit} characters"
+        case "maxLength":
+            issue = f"must have at most {kind.limit} characters"
+        case "minItems":
+            issue = f"must have at least {kind.limit} items"
+        case "maxItems":
+            issue = f"must have at most {kind.limit} items"
         case "minimum":
-            issue = f"must be at least {limit}"
+            issue = f"must be at least {kind.limit}"
         case "maximum":
-            issue = f"must be at most {limit}"
+            issue = f"must be at most {kind.limit}"
         case _:
-            issue = f"must match {limit}"
+            issue = f"must match {kind.pattern}"
     return InvalidField(field, error.instance, issue)
 
 
