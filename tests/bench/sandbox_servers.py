@@ -49,7 +49,9 @@ class ByHand:
         except InvalidSignature:
             return web.Response(status=401)
         order = json.loads(body)
-        if not all(order.get(name) for name in ("appid", "mchid", "description", "out_trade_no", "notify_url", "amount")):
+        if not all(
+            order.get(name) for name in ("appid", "mchid", "description", "out_trade_no", "notify_url", "amount")
+        ):
             return web.Response(status=400)
         if len(self.orders) < KEPT:
             self.orders[order["out_trade_no"]] = order

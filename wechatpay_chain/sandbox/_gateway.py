@@ -69,6 +69,7 @@ class Gateway:
         clock: returns the Unix time in seconds for signatures.
         calendar: returns the Unix time in seconds by which orders are placed and bills are made.
         seed: makes the numbers that the service assigns repeatable.
+        keep: how many orders, refunds and other things of each kind are remembered.
     """
 
     def __init__(
@@ -78,12 +79,13 @@ class Gateway:
         clock: Callable[[], float] = time.time,
         calendar: Callable[[], float] = time.time,
         seed: int = 0,
+        keep: int = 10_000,
     ) -> None:
         self._keys = keys
         self.sign_with = sign_with
         self._clock = clock
         self._public_key = keys.merchant.public_key()
-        self.account = Account(keys, calendar, seed)
+        self.account = Account(keys, calendar, seed, keep)
         self.routes = Routes()
 
     def respond(self, request: SandboxRequest, fault: Fault | None = None) -> SandboxResponse:

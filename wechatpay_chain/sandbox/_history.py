@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._http import SandboxRequest, SandboxResponse
+from wechatpay_chain.sandbox._operations.book import Book
 
 __all__ = ["History", "Seen"]
-
-MAX_HISTORY = 10_000
-"""The number of requests that the history keeps."""
 
 MAX_KEPT_BODY = 1 << 16
 """The number of bytes of each body that the history keeps."""
@@ -40,19 +37,22 @@ class Seen(NamedTuple):
 class History:
     """Keeps the last requests. Each has a number, from 0, which it keeps when older ones are forgotten.
 
+    Args:
+        keep: how many are kept. Their bodies together have at most 64 MiB.
+
     Attributes:
         count: how many requests there were, also those that are forgotten: the number of the next one.
     """
 
-    def __init__(self) -> None:
-        self._seen: deque[tuple[int, Seen]] = deque(maxlen=MAX_HISTORY)
+    def __init__(self, keep: int) -> None:
+        self._seen: Book[int, Seen] = Book(keep, lambda seen: len(seen.call.body) + len(seen.response.body))
         self.count = 0
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def __iter__(self) -> Iterator[Seen]:
-        return iter([seen for _, seen in tuple(self._seen)])
+        return iter(list(self._seen.values()))
 
     def add(self, request: SandboxRequest, response: SandboxResponse, fault: Fault | None, at: datetime) -> None:
         """Adds a request, with its bodies shortened.
@@ -69,12 +69,12 @@ class History:
             verification=verification and verification._replace(signed=verification.signed[:MAX_KEPT_BODY]),
         )
         call = request._replace(body=request.body[:MAX_KEPT_BODY])
-        self._seen.append((self.count, Seen(call, response.status, fault, kept, at)))
+        self._seen[self.count] = Seen(call, response.status, fault, kept, at)
         self.count += 1
 
     def numbered(self) -> dict[int, Seen]:
         """Returns the requests by number."""
-        return dict(tuple(self._seen))
+        return dict(self._seen)
 
     def clear(self) -> None:
         """Forgets all requests. The numbers go on."""

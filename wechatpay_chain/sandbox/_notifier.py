@@ -25,9 +25,6 @@ from wechatpay_chain.sandbox._clock import CHINA
 
 __all__ = ["Notice", "Notifier", "Posted", "find_delays"]
 
-MAX_NOTICES = 1000
-"""The number of notifications that are listed."""
-
 MAX_ADVANCE = 10**8
 """The largest number of seconds that one call can advance the clock: about three years."""
 
@@ -111,13 +108,14 @@ class Notifier:
     Args:
         apiv3_key: the APIv3 key, which encrypts the resources.
         sign: returns the headers of a signature for a body.
+        keep: how many notifications are listed, and how many wait for a retry.
     """
 
-    def __init__(self, apiv3_key: str, sign: Callable[[bytes], Mapping[str, str]]) -> None:
+    def __init__(self, apiv3_key: str, sign: Callable[[bytes], Mapping[str, str]], keep: int) -> None:
         self._apiv3_key, self._sign = apiv3_key.encode(), sign
         self._offset = 0.0
-        self._waiting: list[Notice] = []
-        self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self._waiting: deque[Notice] = deque(maxlen=keep)
+        self._notices: deque[Notice] = deque(maxlen=keep)
         self._changed = threading.Condition(threading.RLock())
         # One thread at a time posts what is due, so `advance` also waits for a post that the worker thread has begun.
         self._posting = threading.Lock()
@@ -197,13 +195,13 @@ class Notifier:
             notice_id: the ID of the notification.
 
         Raises:
-            KeyError: there is no such notification, or it is not one of the last 1,000.
+            KeyError: there is no such notification, or it has been forgotten.
         """
         self._post_soon({notice.id: notice for notice in tuple(self._notices)}[notice_id])
 
     @property
     def notices(self) -> list[Notice]:
-        """The last 1,000 notifications, in the order in which they were made."""
+        """The last notifications, in the order in which they were made."""
         return list(self._notices)
 
     def make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:

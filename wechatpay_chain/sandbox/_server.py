@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox", "Seen"]
 
+MOST_KEPT = 1_000_000
+"""The largest number of things of a kind that can be kept."""
+
 Respond = Callable[[CheckedRequest], Any]
 """The function of an operation that a user adds."""
 
@@ -55,6 +59,8 @@ class Sandbox(World):
         tls: True serves HTTPS, with a certificate that is made at startup; `authority` is what a client has to trust.
         proxy: True serves a CONNECT proxy too, which leads api.mch.weixin.qq.com and the other hosts of the service here, for
             programs that have these hosts built in. It needs `tls`.
+        keep: how many requests are kept in `history`, and how many orders, refunds, files, notifications and other things of
+            each kind are remembered, from 1 to 1,000,000; the oldest are forgotten.
         public_url: the URL at which clients reach the sandbox, if a server in front of it has another one. Without it, the
             X-Forwarded-Proto and X-Forwarded-Host headers of such a server decide what the URLs of bills begin with.
 
@@ -64,7 +70,7 @@ class Sandbox(World):
         proxy_url: the URL of the proxy, for HTTPS_PROXY; empty without `proxy` and before the `with` block.
 
     Raises:
-        ConfigurationError: sign_with is not one of these.
+        ConfigurationError: sign_with or keep is not one of these, or proxy is given without tls.
         OSError: on entering the `with` block, if it cannot listen on the address and port.
     """
 
@@ -78,20 +84,23 @@ class Sandbox(World):
         slowness: float = 3.0,
         tls: bool = False,
         proxy: bool = False,
+        keep: int = 10_000,
         public_url: str = "",
     ) -> None:
+        if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
+            raise ConfigurationError(f"keep: came {keep!r}; expected a number from 1 to {MOST_KEPT:,}")
         if proxy and not tls:
             raise ConfigurationError("proxy: it needs tls=True, because a program that uses the proxy speaks HTTPS")
         context, self.authority = make_tls([host]) if tls else (None, "")
         self._keys = Keys()
-        self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification)
+        self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification, keep)
         self._sign_with = parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
-        self._gateway = Gateway(self._keys, self._sign_with, calendar=self._notifier.now, seed=numbers)
+        self._gateway = Gateway(self._keys, self._sign_with, time.time, self._notifier.now, numbers, keep)
         self._gateway.account.announce = self._notifier.announce
         super().__init__(self._gateway.account)
         self._faults, self._slowness = Faults(seed), slowness
-        self._history = History()
+        self._history = History(keep)
         page = Page(self._gateway, self._history, self._notifier, self._faults)
         form = Form(self._gateway, self.client)
         actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
@@ -148,7 +157,7 @@ class Sandbox(World):
 
     @property
     def history(self) -> list[Seen]:
-        """The last 10,000 requests, in the order in which they were handled."""
+        """The last requests, 10,000 by default, in the order in which they were handled."""
         return list(self._history)
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._keys import Keys
 from wechatpay_chain.sandbox._notifier import Notice
+from wechatpay_chain.sandbox._operations.book import Book
 
 __all__ = ["Account", "Refusal", "StoredFile"]
 
@@ -21,8 +21,8 @@ Announce = Callable[[str, Mapping[str, Any], str | None, str, str], Notice | Non
 
 T = TypeVar("T")
 
-MOST_KNOWN = 50_000
-"""How many numbers are remembered."""
+NUMBERS_OF_EACH = 5
+"""How many numbers lead to one response that is remembered, about."""
 
 
 class Refusal(Exception):
@@ -62,6 +62,7 @@ class Account:
         keys: the keys of the merchant and of the service.
         calendar: returns the Unix time in seconds, by which orders are placed and bills are made.
         seed: makes the numbers that the service assigns repeatable.
+        keep: how many things of each kind are remembered.
         announce: posts a notification: event type, resource, URL (None or empty for nowhere), original type, summary.
         files: the files that can be downloaded, by media ID or token.
         complaint_url: where notifications of complaints are posted to; empty for nowhere.
@@ -73,19 +74,26 @@ class Account:
     keys: Keys
     calendar: Callable[[], float]
     seed: int = 0
+    keep: int = 10_000
     announce: Announce = lambda *_: None
-    files: dict[str, StoredFile] = field(default_factory=dict)
+    files: Book[str, StoredFile] = field(init=False, repr=False)
     complaint_url: str = ""
     coupon_url: str = ""
     coupon_url_time: datetime = field(default_factory=lambda: datetime.now(CHINA))
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    _books: dict[type, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _books: dict[type, Book[str, Any]] = field(default_factory=dict, repr=False)
     _parts: dict[Any, Any] = field(default_factory=dict, repr=False)
-    _known: OrderedDict[tuple[str, str], Mapping[str, Any]] = field(default_factory=OrderedDict, repr=False)
+    _known: Book[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
 
-    def book(self, kind: type[T]) -> dict[str, T]:
-        """Returns everything of a kind by the number that it is known by, such as `account.book(Order)`."""
-        return cast("dict[str, T]", self._books.setdefault(kind, {}))
+    def __post_init__(self) -> None:
+        self.files = Book(self.keep, lambda file: len(file.content))
+        self._known = Book(self.keep * NUMBERS_OF_EACH)
+
+    def book(self, kind: type[T]) -> Book[str, T]:
+        """Returns the things of a kind by the number that they are known by, such as `account.book(Order)`."""
+        if kind not in self._books:
+            self._books[kind] = Book(self.keep)
+        return cast("Book[str, T]", self._books[kind])
 
     def part(self, kind: Callable[[Account], T]) -> T:
         """Returns the part of the account that a flow keeps its state in; it is made when it is first asked for."""
@@ -117,10 +125,8 @@ class Account:
             known: what was sent and answered.
         """
         for number in numbers:
+            self._known.pop(number, None)
             self._known[number] = known
-            self._known.move_to_end(number)
-        while len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
 
     def recall(self, name: str, value: object) -> Mapping[str, Any]:
         """Returns what is known under a number; nothing if it was not given before."""

@@ -142,11 +142,12 @@ class Complaint:
         """Stores pictures of the payer and returns their media IDs."""
         stored = {
             self._account.number(self.complaint_id, len(self.history), index, digits=32): StoredFile(
-                "image/jpeg", image
+                "image/jpeg", content
             )
-            for index, image in enumerate(images)
+            for index, content in enumerate(images)
         }
-        self._account.files.update(stored)
+        for media_id, image in stored.items():
+            self._account.files[media_id] = image
         return list(stored)
 
     def _record(

@@ -306,6 +306,7 @@ class Order:
         made_up = f"o{self._account.number(self.out_trade_no, 'openid', digits=27)}"
         user = openid or payer.get("openid") or payer.get("sp_openid") or made_up
         self.payment = Payment(transaction_id, now, user, bank_type, discount)
+        self._account.remember([("transaction_id", transaction_id)], {"out_trade_no": self.out_trade_no})
         self._state = "SUCCESS"
 
     def _describe_payer(self, openid: str) -> dict[str, str]:
@@ -369,5 +370,10 @@ def find_paid_order(account: Account, transaction_id: str) -> Order | None:
         account: the merchant's account.
         transaction_id: the number that the service assigned to the payment.
     """
-    orders = list(account.book(Order).values())
-    return next((one for one in orders if one.payment and one.payment.transaction_id == transaction_id), None)
+    orders = account.book(Order)
+    known = orders.get(account.recall("transaction_id", transaction_id).get("out_trade_no", ""))
+    if known and known.payment and known.payment.transaction_id == transaction_id:
+        return known
+    return next(
+        (one for one in list(orders.values()) if one.payment and one.payment.transaction_id == transaction_id), None
+    )

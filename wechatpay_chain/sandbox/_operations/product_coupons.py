@@ -13,6 +13,7 @@ from typing import Any
 
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.book import Book
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
 
@@ -155,11 +156,14 @@ class CouponStock:
     period: Period
     time: datetime
     _account: Account = field(repr=False, compare=False)
-    coupons: dict[str, Any] = field(default_factory=dict, repr=False)
+    coupons: Book[str, Any] = field(init=False, repr=False)
     codes: list[str] = field(default_factory=list)
     stores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     is_paused: bool = False
     deactivation: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.coupons = Book(self._account.keep)
 
     @property
     def state(self) -> str:

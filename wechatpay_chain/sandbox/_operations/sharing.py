@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.account import Account
 
-from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.book import Book
+from wechatpay_chain.sandbox._operations.orders import find_paid_order
 
 __all__ = [
     "FROZEN_TIME",
@@ -68,11 +69,11 @@ class Paid(NamedTuple):
 
 def find_paid(account: Account, transaction_id: str) -> Paid | None:
     """Returns the paid order of a transaction ID, or None."""
-    for order in list(account.book(Order).values()):
-        if order.payment and order.payment.transaction_id == transaction_id:
-            is_marked = order.placed.get("settle_info", {}).get("profit_sharing", False)
-            return Paid(order.payer_total, order.total - order.refundable, order.payment.success_time, is_marked)
-    return None
+    order = find_paid_order(account, transaction_id)
+    if order is None or order.payment is None:
+        return None
+    is_marked = order.placed.get("settle_info", {}).get("profit_sharing", False)
+    return Paid(order.payer_total, order.total - order.refundable, order.payment.success_time, is_marked)
 
 
 @dataclass
@@ -243,11 +244,15 @@ class Sharing:
     """
 
     account: Account = field(repr=False)
-    receivers: dict[tuple[str, str, str], ShareReceiver] = field(default_factory=dict)
-    orders: dict[str, Share] = field(default_factory=dict)
-    returns: dict[str, Any] = field(default_factory=dict)
+    receivers: Book[tuple[str, str, str], ShareReceiver] = field(init=False)
+    orders: Book[str, Share] = field(init=False)
+    returns: Book[str, Any] = field(init=False)
     max_ratio: int = 3000
     notify_url: str = ""
+
+    def __post_init__(self) -> None:
+        keep = self.account.keep
+        self.receivers, self.orders, self.returns = Book(keep), Book(keep), Book(keep)
 
     def find_shares(self, transaction_id: str) -> list[Share]:
         """Returns the shares of an order, the oldest first."""
