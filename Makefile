@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs api clean
+.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs api package clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -41,6 +41,8 @@ lint: $(VENV)/lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
 
 # The programs and the pages are written into build/, because pyright checks nothing in a folder whose name starts with a dot.
 types: $(VENV)/types
@@ -64,6 +66,13 @@ api: $(VENV)/docs
 	@release=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) || { echo "no release yet to compare with"; exit 0; }; \
 	$(BIN)/griffe check wechatpay_chain --against "$$release"
 
+# Builds the sdist, and the wheel from it. tests/installed.py then tries the wheel in an environment of its own.
+package: $(VENV)/package
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
 clean:
 	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist site
 
@@ -76,6 +85,6 @@ $(VENV)/demo: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable ".[sandbox]"
 	@touch $@
 
-$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs: pyproject.toml | $(BIN)/python
+$(VENV)/test $(VENV)/lint $(VENV)/types $(VENV)/docs $(VENV)/package: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable ".[sandbox]" --group $(@F)
 	@touch $@
