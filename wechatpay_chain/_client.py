@@ -8,10 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._chain.call import Seconds
+from wechatpay_chain._chain.calls import CallsByRoot
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._chain.flows import Flows
 from wechatpay_chain._chain.node import Node
 from wechatpay_chain._chain.root import Root, no_such_root
+from wechatpay_chain._chain.v2_calls import V2Calls
+from wechatpay_chain._chain.v3_calls import V3Calls
 from wechatpay_chain._config import parse_config
 from wechatpay_chain._dispatch import Dispatch
 from wechatpay_chain._forks.no_fork import no_fork
@@ -27,8 +30,9 @@ from wechatpay_chain._messages.protocols import (
     Verifier,
 )
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline import errors, log, rotate, sign, verify
+from wechatpay_chain._pipeline import layers, log
 from wechatpay_chain._pipeline import retry as retrying
+from wechatpay_chain._pipeline.apiv3 import ApiV3
 from wechatpay_chain._pipeline.retry import Retry
 from wechatpay_chain._pipeline.stack import Stack, fetch_through
 from wechatpay_chain._shielding import shielded
@@ -77,7 +81,11 @@ class Client(Brackets):
             call, for an unknown serial number, and every 12 hours. If `certs` has only public keys, they are fetched only
             when a response names a certificate.
         fetch_certificates: False to never fetch platform certificates.
-        apiv2_key: the APIv2 key, 32 characters, for the signatures of `client.payment` that need it.
+        apiv2_key: the APIv2 key, 32 characters: for calls and notifications of APIv2, and for the signatures of `client.payment`
+            that need it.
+        former_apiv2_keys: APIv2 keys from before a reset, which the service may still sign with.
+        certificate: the merchant API certificate (apiclient_cert.pem) in any form that keys may have, for the operations of APIv2
+            that need it as a TLS certificate. Not needed if it comes with `private_key`.
         certificate_cache: a file, or a `CertificateCache`, that keeps fetched certificates for the next process.
         signer: a `Signer`, which signs in place of `private_key`: an HSM, a KMS or a signing service.
         verifier: a `Verifier`, which verifies signatures in place of `certs`. `certs` is then used only to encrypt.
@@ -127,6 +135,8 @@ class Client(Brackets):
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
         apiv2_key: str | bytes | None = None,
+        former_apiv2_keys: Sequence[str | bytes] = (),
+        certificate: CertificateSource | None = None,
         fetch_certificates: bool = True,
         signer: Signer | None = None,
         verifier: Verifier | None = None,
@@ -151,23 +161,25 @@ class Client(Brackets):
         settings = {name: value for name, value in locals().items() if name not in ("self", "sending", *sending)}
         config = self._config = parse_config(**settings)  # the settings for sending are checked below, in _transport
         self.mchid, self.serial = config.credentials.mchid, config.credentials.serial
-        route = Route(config.origin, proxies, ca_bundle)
+        route = Route(config.origin, proxies, ca_bundle, config.certificate)
         transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
         merchant_keys = MerchantKeys(config.private_keys)
         stack = Stack(fixed=("verify",))
         keyring, lists, cache = config.keyring, config.certificates, config.certificate_cache
         fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)
         refresh = Refresh(keyring, lists, cache, config.timeout, fetch, fetches=fetches, verifies=verifies)
+        api = ApiV3(config.credentials, keyring, config.verifier, refresh, merchant_keys.decrypt)
         stack._fill(
             log=log.log,
             retry=retrying.retry(config.retry, config.origins),
-            errors=errors.raise_for_status,
-            verify=verify.verify(keyring, config.verifier, merchant_keys.decrypt),
-            rotate=rotate.rotate(refresh),
-            sign=sign.sign(config.credentials),
+            errors=layers.raise_errors,
+            verify=layers.verify(api),
+            rotate=layers.rotate(api),
+            sign=layers.sign(api),
         )
         encoder = Encoder(config.origin, config.timeout)
-        flows = Flows(encoder, keyring, refresh, merchant_keys, stack, config.origins)
+        calls = CallsByRoot({"v2": V2Calls(config.v2)}, V3Calls(encoder, keyring, refresh))
+        flows = Flows(calls, encoder, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
 
     @property
@@ -216,7 +228,7 @@ class Client(Brackets):
         with no_fork:
             from wechatpay_chain._payment import Payment
 
-        return Payment(self._config.credentials, self._config.apiv2_key)
+        return Payment(self._config.credentials, next(iter(self._config.v2.keys), None))
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from wechatpay_chain._chain.v2_settings import V2Settings
 from wechatpay_chain._keys.certificate_list import CertificateList
+from wechatpay_chain._keys.client_certificate import ClientCertificate, load_client_certificate
 from wechatpay_chain._keys.keyring import EXPECTED, PUBLIC_KEY_PREFIX, Keyring
 from wechatpay_chain._keys.loading import (
     Identity,
@@ -56,7 +58,8 @@ class Config:
     keyring: Keyring
     certificates: CertificateList
     apiv3_key: bytes | None
-    apiv2_key: bytes | None
+    certificate: ClientCertificate | None
+    v2: V2Settings
     fetches: bool
     verifier: Verifier | None
     certificate_cache: CertificateCache | None
@@ -77,6 +80,8 @@ def parse_config(
     certs: Mapping[str, PublicKeySource],
     apiv3_key: object,
     apiv2_key: object,
+    former_apiv2_keys: object,
+    certificate: object,
     fetch_certificates: object,
     signer: Signer | None,
     verifier: Verifier | None,
@@ -115,6 +120,10 @@ def parse_config(
     if verifier is None and not certs and (key is None or not fetches):
         why = "no apiv3_key to fetch certificates with" if fetches else "fetch_certificates is False"
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
+    apiv2_keys = parse_apiv2_keys(apiv2_key, former_apiv2_keys)
+    own_key = private_keys[0] if identity else None
+    tls_certificate = load_client_certificate(certificate, identity, own_key, passphrase, merchant_number)
+    seconds = _parse_like_argument(parse_timeout, timeout)
     policy = Retry(attempts=1) if retry is None else retry
     origin = parse_origin(base_url, allow_http)
     return Config(
@@ -123,14 +132,15 @@ def parse_config(
         keyring=Keyring({} if certs is None else certs, merchant),
         certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
         apiv3_key=key,
-        apiv2_key=None if apiv2_key is None else key_octets("apiv2_key", apiv2_key),
+        certificate=tls_certificate,
+        v2=V2Settings(apiv2_keys, merchant_number, origin, origin == FIRST, seconds, tls_certificate is not None),
         fetches=key is not None and fetches,
         verifier=verifier,
         certificate_cache=parse_certificate_cache(certificate_cache),
         seen=seen,
         origin=origin,
         origins=parse_origins(policy, origin, allow_http),
-        timeout=_parse_like_argument(parse_timeout, timeout),
+        timeout=seconds,
         retry=policy,
         response_limit=parse_response_limit(max_response_bytes),
     )
@@ -252,6 +262,20 @@ def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid:
         load_former_key(f"former_private_keys[{number}]", former, passphrase, mchid)
         for number, former in enumerate(former_keys)
     )
+
+
+def parse_apiv2_keys(key: object, former_keys: object) -> tuple[bytes, ...]:
+    """Returns the APIv2 keys, the current one first; nothing if there is none.
+
+    Raises:
+        ConfigurationError: one of them is not an APIv2 key, or there are only former ones.
+    """
+    if isinstance(former_keys, (str, bytes)) or not isinstance(former_keys, Iterable):
+        raise ConfigurationError(f"former_apiv2_keys: came a {type(former_keys).__name__}; expected a list of keys")
+    former = [key_octets(f"former_apiv2_keys[{number}]", each) for number, each in enumerate(former_keys)]
+    if key is None and former:
+        raise ConfigurationError("apiv2_key: it is missing, and former_apiv2_keys came; expected the current key")
+    return () if key is None else (key_octets("apiv2_key", key), *former)
 
 
 def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:

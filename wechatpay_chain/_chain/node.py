@@ -171,26 +171,44 @@ class Node(Chain):
         /,
         *,
         json: Any = None,
+        xml: Any = None,
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
         files: Files | None = None,
+        certificate: bool | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and returns its verified response.
 
         Args:
             json: the body, a dict or a list of what JSON can write.
+            xml: the body of an operation of APIv2, a dict of texts and whole numbers. The merchant number, the nonce and the
+                signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
+            certificate: True presents the merchant's TLS certificate, False does not; None does so where the operation of APIv2
+                needs it.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
-            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+            Call(
+                "POST",
+                self._template,
+                variables,
+                json,
+                params,
+                headers,
+                timeout,
+                idempotent,
+                files,
+                xml,
+                certificate,
+            )
         )
 
     async def post_async(
@@ -198,26 +216,44 @@ class Node(Chain):
         /,
         *,
         json: Any = None,
+        xml: Any = None,
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
         files: Files | None = None,
+        certificate: bool | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and returns its verified response, for callers that await.
 
         Args:
             json: the body, a dict or a list of what JSON can write.
+            xml: the body of an operation of APIv2, a dict of texts and whole numbers. The merchant number, the nonce and the
+                signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
+            certificate: True presents the merchant's TLS certificate, False does not; None does so where the operation of APIv2
+                needs it.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+            Call(
+                "POST",
+                self._template,
+                variables,
+                json,
+                params,
+                headers,
+                timeout,
+                idempotent,
+                files,
+                xml,
+                certificate,
+            )
         )
 
     def put(
