@@ -165,7 +165,10 @@ def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | 
     if kind is None and return_code != _SUCCESS and "签名" in message:
         kind = AuthenticationError
     detail = {name: texts.get(name, "") for name in _FIELDS}
-    return (kind or BadRequestError)(explain(response, code, message), code, message, detail, response)
+    # Every value of a call is in its body: openids, names, numbers.
+    body = response.request.body
+    hidden = frozenset(parse_xml(body).values()) if body else frozenset[str]()
+    return (kind or BadRequestError)(explain(response, code, message, "", hidden), code, message, detail, response)
 
 
 def _find_other_error(response: Response) -> APIError | None:

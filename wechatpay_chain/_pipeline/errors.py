@@ -46,7 +46,7 @@ def class_of_status(status: int) -> type[APIError]:
     return _BY_STATUS.get(status) or _BY_FAMILY.get(status // 100, APIError)
 
 
-def explain(response: Response, code: str, message: str, more: str = "") -> str:
+def explain(response: Response, code: str, message: str, more: str = "", hidden: frozenset[str] = frozenset()) -> str:
     """Returns the text of an error, which is safe to log: the values of the call are hidden in the words of the service.
 
     Args:
@@ -54,17 +54,18 @@ def explain(response: Response, code: str, message: str, more: str = "") -> str:
         code: the code of the service; empty if there is none.
         message: the message of the service; empty if there is none.
         more: what else there is to say, with a space or a comma before it.
+        hidden: values of the body that are hidden too.
     """
     request = response.request
     said = f" {quote(code, LONGEST)}" if code else ""
-    said += f" {hide_call(message, request)}" if message else ""
+    said += f" {_hide_call(message, request, hidden)}" if message else ""
     request_id = escape(response.request_id)
     return f"{request.method} {request.template}: {response.status_code}{said}{more} (request id '{request_id}')"
 
 
-def hide_call(text: str, request: Request) -> str:
+def _hide_call(text: str, request: Request, hidden: frozenset[str] = frozenset()) -> str:
     """Quotes a text of the service, with the values of the call hidden."""
-    return quote(hide_values(text, hidden_values(request), MIN_HIDDEN))
+    return quote(hide_values(text, hidden_values(request) | hidden, MIN_HIDDEN))
 
 
 def _api_error(response: Response) -> APIError:
@@ -82,7 +83,7 @@ def _api_error(response: Response) -> APIError:
     if isinstance(detail, dict):
         for name in ("field", "issue"):
             if text := _text(detail.get(name)):
-                more += f", {name} {hide_call(text, request)}"
+                more += f", {name} {_hide_call(text, request)}"
     explanation = explain(response, code, message, more)
     if status == 401:
         information = detail.get("sign_information") if isinstance(detail, dict) else None
