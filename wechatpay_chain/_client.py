@@ -204,10 +204,10 @@ class Client(Brackets):
         Certificates that a notification needs are fetched as for a response.
 
         Raises:
-            ConfigurationError: `apiv3_key` is missing. Notifications are encrypted with it.
+            ConfigurationError: neither `apiv3_key` nor `apiv2_key` is there. Notifications are encrypted or signed with them.
         """
         config = self._config
-        if config.apiv3_key is None:
+        if config.apiv3_key is None and not config.v2.keys:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
         with no_fork:
             from wechatpay_chain._notifications.notifications import Notifications
@@ -220,6 +220,7 @@ class Client(Brackets):
             refresh_async=self._dispatch.refresh_async,
             verifier=config.verifier,
             credentials=config.credentials,
+            apiv2_keys=config.v2.keys,
         )
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def parse_xml(content: bytes, root: str = "xml") -> dict[str, Any]:
+def parse_xml(content: bytes, roots: Sequence[str] = ("xml",)) -> dict[str, Any]:
     """Returns the fields of a message: texts, and for the few elements with elements in them, dicts and lists of dicts.
 
     There must be no DOCTYPE, so that there are no entities to expand and nothing to fetch. defusedxml refuses one before the parser
@@ -82,7 +82,7 @@ def parse_xml(content: bytes, root: str = "xml") -> dict[str, Any]:
 
     Args:
         content: the message.
-        root: the name of the element around the fields.
+        roots: the names that the element around the fields may have.
 
     Raises:
         MalformedXMLError: it is not such a message.
@@ -98,9 +98,9 @@ def parse_xml(content: bytes, root: str = "xml") -> dict[str, Any]:
         raise MalformedXMLError("has a document type, which can name files and other hosts") from None
     except (ParseError, ValueError, RecursionError):
         raise MalformedXMLError("is not XML") from None
-    fields = _read(element, 0) if element.tag == root else None
+    fields = _read(element, 0) if element.tag in roots else None
     if not isinstance(fields, dict):
-        raise MalformedXMLError(f"has no fields in an element <{root}>")
+        raise MalformedXMLError(f"has no fields in an element <{roots[0]}>")
     return fields
 
 
