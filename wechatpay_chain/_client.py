@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._chain.call import Seconds
-from wechatpay_chain._chain.calls import CallsByRoot
+from wechatpay_chain._chain.calls import divide
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._chain.flows import Flows
 from wechatpay_chain._chain.node import Node
@@ -71,6 +71,8 @@ class Client(Brackets):
 
     Args:
         mchid: the merchant number (商户号).
+        brand_id: the number of a brand (品牌) in place of the merchant number, for `client.brand`. `serial`, `private_key`, `certs`
+            and `apiv3_key` are then the brand's own; WeChat Pay has only public keys for brands.
         serial: the serial number of the merchant API certificate, in any notation; or that certificate
             (apiclient_cert.pem) in any form that keys may have. Not needed if the certificate comes with `private_key`.
         private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, base64 of
@@ -110,7 +112,8 @@ class Client(Brackets):
         async_transport: an `AsyncTransport`, which sends awaited calls in place of aiohttp.
 
     Attributes:
-        mchid: the merchant number.
+        mchid: the merchant number; empty for a brand.
+        brand_id: the number of the brand; empty for a merchant.
         serial: the serial number of the merchant API certificate, as the service writes it.
         v2: starts a chain of APIv2; so do v3, hk (older cross-border), global_ (customs) and brand (brand merchants).
 
@@ -130,6 +133,7 @@ class Client(Brackets):
         self,
         *,
         mchid: str | int = "",
+        brand_id: str | int = "",
         serial: int | CertificateSource = "",
         private_key: PrivateKeySource = "",
         certs: Mapping[str, PublicKeySource] = {},
@@ -160,12 +164,14 @@ class Client(Brackets):
         sending = ("proxies", "ca_bundle", "session", "async_session", "transport", "async_transport")
         settings = {name: value for name, value in locals().items() if name not in ("self", "sending", *sending)}
         config = self._config = parse_config(**settings)  # the settings for sending are checked below, in _transport
-        self.mchid, self.serial = config.credentials.mchid, config.credentials.serial
+        self.serial = config.credentials.serial
+        self.mchid, self.brand_id = config.mchid, config.brand_id
         route = Route(config.origin, proxies, ca_bundle, config.certificate)
         transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
-        merchant_keys = MerchantKeys(config.private_keys)
+        keyring = config.keyring
+        merchant_keys = MerchantKeys(config.private_keys, keyring.scheme)
         stack = Stack(fixed=("verify",))
-        keyring, lists, cache = config.keyring, config.certificates, config.certificate_cache
+        lists, cache = config.certificates, config.certificate_cache
         fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)
         refresh = Refresh(keyring, lists, cache, config.timeout, fetch, fetches=fetches, verifies=verifies)
         api = ApiV3(config.credentials, keyring, config.verifier, refresh, merchant_keys.decrypt)
@@ -178,7 +184,7 @@ class Client(Brackets):
             sign=layers.sign(api),
         )
         encoder = Encoder(config.origin, config.timeout)
-        calls = CallsByRoot({"v2": V2Calls(config.v2)}, V3Calls(encoder, keyring, refresh))
+        calls = divide(keyring.scheme, V3Calls(encoder, keyring, refresh), V2Calls(config.v2))
         flows = Flows(calls, encoder, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
 
@@ -317,4 +323,4 @@ class Client(Brackets):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Client mchid={self.mchid} serial={self.serial} {self._config.origin} {self._config.keyring!r}>"
+        return f"<Client {self._config.credentials!r} {self._config.origin} {self._config.keyring!r}>"

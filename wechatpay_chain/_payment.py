@@ -32,7 +32,7 @@ class Payment:
     """
 
     def __init__(self, credentials: Credentials, apiv2_key: bytes | None) -> None:
-        self._mchid, self._credentials, self._apiv2_key = credentials.mchid, credentials, apiv2_key
+        self._mchid, self._credentials, self._apiv2_key = credentials.identity, credentials, apiv2_key
 
     @property
     def v2(self) -> PaymentV2:

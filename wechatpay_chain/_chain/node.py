@@ -184,15 +184,13 @@ class Node(Chain):
 
         Args:
             json: the body, a dict or a list of what JSON can write.
-            xml: the body of an operation of APIv2, a dict of texts and whole numbers. The merchant number, the nonce and the
-                signature are added.
+            xml: the body in APIv2, a dict of texts and whole numbers. Merchant number, nonce and signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
-            certificate: True presents the merchant's TLS certificate, False does not; None does so where the operation of APIv2
-                needs it.
+            certificate: whether to present the merchant's TLS certificate; None does where an operation of APIv2 needs it.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
@@ -229,15 +227,13 @@ class Node(Chain):
 
         Args:
             json: the body, a dict or a list of what JSON can write.
-            xml: the body of an operation of APIv2, a dict of texts and whole numbers. The merchant number, the nonce and the
-                signature are added.
+            xml: the body in APIv2, a dict of texts and whole numbers. Merchant number, nonce and signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
-            certificate: True presents the merchant's TLS certificate, False does not; None does so where the operation of APIv2
-                needs it.
+            certificate: whether to present the merchant's TLS certificate; None does where an operation of APIv2 needs it.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(

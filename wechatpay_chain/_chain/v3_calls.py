@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.encoding import Encoder
@@ -13,11 +14,7 @@ from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.effects import Steps, UseFile
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
-from wechatpay_chain._schemes import rsa
 from wechatpay_chain.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 __all__ = ["V3Calls"]
 
@@ -55,7 +52,7 @@ class V3Calls(NamedTuple):
                 unencrypted: Request = trial() if file is None else (yield UseFile(trial))
                 preferred = yield from self.refresh.fetch_first_key(unencrypted)
             key_id, key = preferred  # read once: the key that encrypts is the key that is named
-            call = _encrypt(call, key_id, key)
+            call = _encrypt(call, key_id, lambda text: self.keyring.scheme.encrypt(text, key))
         else:
             key_id = self.keyring.preferred_id
         make = partial(encode, call, library, key_id, file)
@@ -66,11 +63,11 @@ class V3Calls(NamedTuple):
         return request
 
 
-def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:
+def _encrypt(call: Call, key_id: str, encrypt: Callable[[str], str]) -> Call:
     named = Headers(call.headers or {}).get("Wechatpay-Serial", key_id)
     if named != key_id:
         raise ArgumentError(
             f"headers: Wechatpay-Serial names {named!r}, but the `Sensitive` values are encrypted with {key_id!r}; leave the "
             "header out"
         )
-    return call.encrypted(partial(rsa.encrypt, key=key))
+    return call.encrypted(encrypt)

@@ -127,9 +127,10 @@ class Notifications:
     ) -> None:
         if apiv3_key is None and not apiv2_keys:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
-        self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key))
         self._apiv2_keys = tuple(key_octets(f"apiv2_keys[{number}]", key) for number, key in enumerate(apiv2_keys))
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
+        scheme = self._keyring.scheme
+        self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key), scheme)
         if verifier is None and apiv3_key is not None and not isinstance(certs, Keyring):
             self._keyring.require_valid()
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
@@ -265,4 +266,4 @@ class Notifications:
                 raise SignatureError(
                     "the notification is a replay: its nonce was received before", Reason.REPLAYED, None
                 )
-        return read_notification(body, self._decrypt)
+        return read_notification(body, self._decrypt, self._keyring.scheme.algorithm)
