@@ -118,9 +118,16 @@ def parse_config(
         sign_with_signer(signer) if signer else sign_with_key(private_keys[0], scheme) if identity else refuse_to_sign
     )
     key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
-    fetches = _parse_like_argument(parse_bool, "fetch_certificates", fetch_certificates) and scheme.has_certificates
+    may_fetch = _parse_like_argument(parse_bool, "fetch_certificates", fetch_certificates)
+    fetches = may_fetch and scheme.has_certificates
     if verifier is None and not certs and (key is None or not fetches):
-        why = "no apiv3_key to fetch certificates with" if fetches else "certificates are not fetched"
+        why = (
+            "fetch_certificates is False"
+            if not may_fetch
+            else "no apiv3_key to fetch certificates with"
+            if fetches
+            else "there are no certificates to fetch"
+        )
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
     apiv2_keys = parse_apiv2_keys(apiv2_key, former_apiv2_keys)
     own_key = private_keys[0] if identity else None
