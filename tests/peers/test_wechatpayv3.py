@@ -163,6 +163,26 @@ def test_wechatpayv3_places_and_closes_orders(peer):
     assert peer.call("query", out_trade_no="none-of-ours")[0] == 404
 
 
+@pytest.mark.filterwarnings("ignore:Properties that return a naïve datetime")  # it compares certificates by these
+def test_wechatpayv3_transfers_to_a_user_whose_name_it_encrypts(peer, sandbox):
+    number = f"py{secrets.token_hex(8)}"
+    status, transfer = peer.call(
+        "mch_transfer_bills",
+        out_bill_no=number,
+        transfer_scene_id="1000",
+        openid="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
+        transfer_amount=30,
+        transfer_remark="新会员开通有礼",
+        user_name="张三",
+        transfer_scene_report_infos=[{"info_type": "活动名称", "info_content": "新会员有礼"}],
+    )
+    assert (status, transfer["state"]) == (200, "WAIT_USER_CONFIRM")
+    sandbox.transfers[number].confirm()
+    sandbox.transfers[number].finish()
+    status, found = peer.call("mch_transfer_bills_query", out_bill_no=number)
+    assert (status, found["state"]) == (200, "SUCCESS")
+
+
 def test_wechatpayv3_uploads_a_multipart_body_without_a_boundary_in_its_header(peer, sandbox, tmp_path):
     """wechatpayv3 has done so for years, and the service reads the boundary from the body."""
     (tmp_path / "a.png").write_bytes(bytes(range(256)))
