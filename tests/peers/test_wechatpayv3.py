@@ -21,9 +21,8 @@ import wechatpayv3.async_
 from tests.shop import keep_shop
 from wechatpay_chain.sandbox import Sandbox
 
-
-any_keys = pytest.mark.parametrize("keys", ["certificate"], indirect=True)
-"""Marks a test for which it does not matter how signatures are verified."""
+# For tests for which it does not matter how signatures are verified.
+with_a_certificate = pytest.mark.parametrize("keys", ["certificate"], indirect=True)
 
 
 class Peer:
@@ -157,7 +156,7 @@ def test_wechatpayv3_takes_a_payment_from_the_order_to_the_bill(peer, sandbox):
     assert content.decode().count(f"`{number},") == 2, "the payment and the refund"
 
 
-@any_keys
+@with_a_certificate
 def test_wechatpayv3_places_and_closes_orders(peer):
     number = f"py-{secrets.token_hex(8)}"
     order = {"description": "公仔", "out_trade_no": number, "amount": {"total": 1}}
@@ -188,7 +187,7 @@ def test_wechatpayv3_transfers_to_a_user_whose_name_it_encrypts(peer, sandbox):
     assert (status, found["state"]) == (200, "SUCCESS")
 
 
-@any_keys
+@with_a_certificate
 def test_wechatpayv3_transfers_to_a_batch_of_users_without_their_names_and_a_scene(peer):
     """Both are optional in the official SDKs."""
     number = f"py{secrets.token_hex(8)}"
@@ -210,7 +209,7 @@ def test_wechatpayv3_transfers_to_a_batch_of_users_without_their_names_and_a_sce
     assert (status, batch["out_batch_no"]) == (200, number)
 
 
-@any_keys
+@with_a_certificate
 def test_wechatpayv3_uploads_a_multipart_body_without_a_boundary_in_its_header(peer, sandbox, tmp_path):
     """wechatpayv3 has done so for years, and the service reads the boundary from the body."""
     (tmp_path / "a.png").write_bytes(bytes(range(256)))
