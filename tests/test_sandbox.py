@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.service import rsa_sign
@@ -111,6 +112,15 @@ def test_an_order_that_does_not_exist_is_not_found(client, send, number):
             send(node, verb, number=number, **more)
         assert caught.value.code == "ORDER_NOT_EXIST"
         assert "Wechatpay-Signature" in caught.value.response.headers
+
+
+def test_no_serial_number_begins_with_a_zero(monkeypatch):
+    """Java and wechatpayv3 leave it out in Wechatpay-Serial; else one run in eight would fail with them."""
+    monkeypatch.setattr(x509, "random_serial_number", lambda: 0xABC)
+    credentials = Sandbox().credentials
+    _, serial = credentials["certs"]
+    for number in (credentials["serial"], serial):
+        assert re.fullmatch("[1-9A-F][0-9A-F]{36}ABC", number)
 
 
 def test_certificates_are_listed_and_can_be_decrypted(client, sandbox, send):

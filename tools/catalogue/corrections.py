@@ -5,7 +5,7 @@ mean; `corrected_schemas.py` replaces whole schemas. A correction that corrects 
 outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
-sister operation; [OWN] the member's own example.
+sister operation; [OWN] the member's own example; [SDK] the models of the official SDK for Java.
 """
 
 from __future__ import annotations
@@ -210,6 +210,18 @@ CORRECTIONS = (
         for method, rest, part in (("POST", "", "body"), ("POST", "", "response"), ("GET", "/{account}", "response"))
     ),
     # Transfers.
+    Correction(
+        "POST /v3/transfer/batches",
+        "body",
+        "without it, the merchant's default scene is used, if there is one [SDK]",
+        optional=("transfer_scene_id",),
+    ),
+    Correction(
+        "POST /v3/transfer/batches",
+        "body.transfer_detail_list[]",
+        "required from 2,000 yuan on, and not allowed below 0.3 yuan [SDK]",
+        optional=("user_name",),
+    ),
     Correction("POST /v3/fund-app/mch-transfer/partner/*", "body.transfer_scene_id", _SCENES, {"enum": None}),
     Correction("POST /v3/fund-app/mch-transfer/transfer-bills*", "body.transfer_scene_id", _SCENES, {"enum": None}),
     Correction(
