@@ -246,16 +246,3 @@ def test_no_half_written_credentials_are_left(tmp_path, capsys):
     (tmp_path / "folder").mkdir()
     assert steer("--port", "0", "--credentials", str(tmp_path / "folder")) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
-
-
-def test_without_the_extra_one_line_says_what_to_install():
-    code = "import sys; sys.modules['typer'] = None; from wechatpay_chain._cli.main import main; sys.exit(main([]))"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == "wechatpay-chain: the command line needs typer: pip install 'wechatpay-chain[cli]'\n"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wechatpay_chain._cli import certificates, sandbox
+from wechatpay_chain._cli import certificates, doctor, notify, operations, qr, request, sandbox, transfer_files
 from wechatpay_chain._cli.console import print_line
 from wechatpay_chain._cli.outcome import Failure, describe_failure, find_status
 from wechatpay_chain._version import __version__
@@ -18,7 +18,18 @@ __all__ = ["run"]
 # A traceback would show the values of local variables; an error box would take five lines.
 app = typer.Typer(name="wechatpay-chain", pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(sandbox.app, name="sandbox")
-app.command("certificates")(certificates.fetch)
+app.add_typer(notify.app, name="notify")
+for command in (
+    request.request,
+    operations.operations,
+    doctor.doctor,
+    certificates.certificates,
+    transfer_files.bill,
+    transfer_files.download,
+    transfer_files.upload,
+    qr.qr,
+):
+    app.command()(command)
 
 
 def _print_version(asked: bool) -> None:

@@ -21,11 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         from wechatpay_chain._cli.app import run
+
+        return run(arguments)
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
-        print(
-            f"wechatpay-chain: the command line needs {error.name}: pip install 'wechatpay-chain[cli]'", file=sys.stderr
-        )
+        print(f"wechatpay-chain: the command line needs {missing}: pip install 'wechatpay-chain[cli]'", file=sys.stderr)
         return 2
-    return run(arguments)
