@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import os
@@ -366,6 +367,39 @@ def test_an_example_is_accepted_by_the_sandbox(running, path):
 
 
 # The program
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["upload", "v3/merchant/media/upload", "shop.jpg"], "shop.jpg"),
+        (["download", "v3/bill/tradebill", "trade.csv", "--param", "bill_date={day}"], "trade.csv"),
+        (["request", "POST", "v3/pay/transactions/native", "--json", "@order.json"], "█"),
+    ],
+)
+def test_a_terminal_shows_progress_bars_and_qr_codes(world, command, shown):
+    import pty
+
+    sandbox, _, folder = world
+    (folder / "shop.jpg").write_bytes(bytes(200_000))
+    assert place() == 0
+    sandbox.pay(NUMBER, notify=False)
+    arguments = [part.format(day=sandbox.now.date().isoformat()) for part in command]
+    sandbox.advance(2 * 86400)
+    if command[0] == "request":
+        sandbox.reset()
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([*RUN, *arguments], stdout=slave, stderr=slave, env=environment) as process:
+        os.close(slave)
+        octets = b""
+        with contextlib.suppress(OSError):  # Linux says so that the other end is closed
+            while chunk := os.read(master, 65536):
+                octets += chunk
+    os.close(master)
+    assert process.returncode == 0, octets.decode()
+    assert shown in octets.decode()
 
 
 def test_a_qr_code_is_printed(capsys):

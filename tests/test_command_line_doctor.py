@@ -202,6 +202,11 @@ def test_another_public_key_is_found_online(running, setup, capsys):
     assert "signature" in read(capsys)["echo"]
 
 
+def test_an_apiv3_key_that_decrypts_no_certificate_is_found_online(setup, capsys):
+    assert setup("--online", certs={}, apiv3_key="x" * 32) == 1
+    assert "apiv3_key" in read(capsys)["echo"]
+
+
 def test_no_secret_is_shown(running, setup, capsys):
     setup("--online")
     known = running.credentials

@@ -13,7 +13,7 @@ from wechatpay_chain._cli.console import AsJson, print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.findings import Finding, Level, check_files, check_settings
 from wechatpay_chain._cli.outcome import Failure, Status, describe_failure
-from wechatpay_chain.errors import APIError, AuthenticationError, ConfigurationError, WeChatPayError
+from wechatpay_chain.errors import AuthenticationError, ConfigurationError, WeChatPayError
 
 if TYPE_CHECKING:
     from wechatpay_chain.types import v3
@@ -64,13 +64,14 @@ def _examine(credentials: Credentials, online: bool, notify_url: str | None) -> 
     except (ConfigurationError, Failure) as error:
         yield Finding("settings", Level.ERROR, describe_failure(error))
         return
-    yield from check_settings(settings)
+    found = list(check_settings(settings))
+    yield from found
     yield from check_files(credentials.find_secret_files())
     try:
         yield _check_clock(settings)
     except ConfigurationError:
         return  # what is wrong with the network's settings has been found
-    if online:
+    if online and not any(finding.level is Level.ERROR for finding in found):
         yield from _check_echo(settings, notify_url)
 
 
@@ -124,15 +125,13 @@ def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator
     try:
         with Client(**{**settings, "retry": None}) as client:
             response = client.v3.security.echo.post(json=body)
-    except ConfigurationError:
-        return  # which the checks of the settings have found, unless the service has
     except AuthenticationError as error:
         yield Finding(
             "echo",
             Level.ERROR,
             f"{describe_failure(error)}; do mchid, serial and private_key belong to one merchant API certificate?",
         )
-    except (APIError, WeChatPayError) as error:
+    except WeChatPayError as error:
         yield Finding("echo", Level.ERROR, describe_failure(error))
     else:
         signed = response.headers.get("Wechatpay-Serial", "")

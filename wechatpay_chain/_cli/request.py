@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wechatpay_chain._cli.console import print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
+from wechatpay_chain._cli.dry_run import show_request
 from wechatpay_chain._cli.inputs import parse_pairs, read_json
 from wechatpay_chain._cli.outcome import Failure
 
 if TYPE_CHECKING:
-    from wechatpay_chain._messages.request import Request
     from wechatpay_chain._messages.response import Response
 
 __all__ = ["Headers", "Params", "Variables", "make_arguments", "request", "show_response"]
@@ -74,7 +74,7 @@ def request(
     if idempotent and method is not Verb.GET:
         arguments["idempotent"] = True
     if dry_run:
-        _show_request(credentials, method.value, path, arguments)
+        show_request(credentials, method.value, path, arguments)
         return
     with credentials.client() as client:
         response = getattr(client.chain(path), method.value.lower())(**arguments)
@@ -153,50 +153,3 @@ def _show_code(response: Response) -> None:
     content = response.json()
     if isinstance(content, dict) and isinstance(code := content.get("code_url"), str):
         print_qr(code)
-
-
-class _Recorded(Exception):  # a request that is ready is no error
-    """Ends a call whose request is ready."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__("the request is ready")
-        self.request = request
-
-
-class _Recorder:
-    """A transport and a verifier that let nothing out of this machine."""
-
-    def send(self, request: Request) -> NoReturn:
-        """Keeps a signed request."""
-        raise _Recorded(request)
-
-    def verify(self, message: bytes, signature: str, serial: str) -> bool:  # noqa: ARG002 -- there is no response
-        """Is there so that no certificates are fetched before the call."""
-        return False
-
-
-def _show_request(credentials: Credentials, method: str, path: str, arguments: dict[str, Any]) -> None:
-    """Prints the canonical message of a call and its headers."""
-    from wechatpay_chain._catalogue.certificates import lists_certificates
-    from wechatpay_chain._schemes.canonical import parse_authorization, request_message
-
-    recorder = _Recorder()
-    with credentials.client(transport=recorder, verifier=recorder, certificate_cache=None) as client:
-        call: Callable[..., Any] = getattr(client.chain(path), method.lower())
-        try:
-            call(**arguments)
-        except _Recorded as ended:
-            recorded = ended.request
-    if lists_certificates(recorded.method, recorded.target) and "certificates" not in path:
-        raise Failure(
-            "--dry-run: the request has members to encrypt, for which a certificate would be fetched first; add "
-            "public_key_id and public_key, or certs, to the settings"
-        )
-    signed = parse_authorization(recorded.headers.get("Authorization", ""))
-    message = request_message(recorded.method, recorded.target, signed["timestamp"], signed["nonce_str"], recorded.body)
-    print_line(("# the canonical message, which is signed: five lines, each with a line feed", "dim"))
-    print_line(message.decode(errors="replace").removesuffix("\n"))
-    print_line((f"# {recorded.method} {recorded.url}", "dim"))
-    for name, value in recorded.headers.items():
-        print_line((f"{name}: ", "cyan"), value)
-    print_line(("# nothing was sent", "dim"))
