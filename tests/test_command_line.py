@@ -427,6 +427,13 @@ def test_what_a_service_says_cannot_steer_a_terminal(capsys):
     assert capsys.readouterr().out == "a]0;titleb [red]c[/red]\n"
 
 
+def test_an_error_after_retries_is_one_line(world):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [*RUN, "request", "GET", "v3/x", "--base-url", "http://127.0.0.1:9"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (3, "", 1)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_of_shells(shell):
     environment = {**os.environ, "_WECHATPAY_CHAIN_COMPLETE": f"source_{shell}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -49,6 +50,8 @@ def wechatpay_chain(
 
 def run(arguments: Sequence[str] | None) -> int:
     """Runs a command; `main` has the arguments and the result."""
+    # Without a handler, Python writes the warnings of the log on stderr, where an error is to be one line.
+    logging.getLogger("wechatpay_chain").addHandler(logging.NullHandler())
     try:
         app(args=arguments, prog_name="wechatpay-chain")
     except SystemExit as ended:
