@@ -175,7 +175,7 @@ def test_an_act_that_an_object_does_not_have_names_those_that_it_has(world, caps
     _, client = world
     place(client)
     assert steer("act", "order", "20260101-0001", "describe") == 1
-    assert "act: came 'describe'; a order has fail, expire, close, reverse" in capsys.readouterr().err
+    assert "act: came 'describe'; expected one of fail, expire, close, reverse" in capsys.readouterr().err
 
 
 def test_another_server_is_no_sandbox(wire, capsys):

@@ -115,4 +115,4 @@ def test_only_an_act_is_called(world, name):
     sandbox.transfers["T1"] = object()
     response = ask(sandbox, "act", kind="transfer", number="T1", act=name)
     assert response.status_code == 400
-    assert "a transfer has confirm, finish, cancel" in response.json()["error"]
+    assert "expected one of confirm, finish, cancel" in response.json()["error"]

@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
-WINDOW = 300
-"""Seconds that this clock may be off: https://pay.weixin.qq.com/doc/v3/merchant/4013053249"""
-
 NEAR = 60
-"""Seconds from which on it is worth a warning."""
+"""Seconds from which on it is worth a warning that this clock is off."""
 
 TIMEOUT = 5.0
 _STYLES = {Level.FINE: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
@@ -79,10 +76,11 @@ def _check_clock(settings: Mapping[str, Any]) -> Finding:
     """Compares this clock with the service's, by the Date header of a request without a signature."""
     import requests
 
-    from wechatpay_chain._config import parse_origin
+    from wechatpay_chain._config import FIRST, parse_origin
+    from wechatpay_chain._keys.verification import WINDOW
     from wechatpay_chain._transport.route import Route
 
-    origin = parse_origin(settings.get("base_url", "https://api.mch.weixin.qq.com/"), settings.get("allow_http", False))
+    origin = parse_origin(settings.get("base_url", FIRST), settings.get("allow_http", False))
     route = Route(origin, settings.get("proxies"), settings.get("ca_bundle"))
     proxy = route.proxy(origin)
     try:

@@ -180,10 +180,10 @@ def _check_keys(settings: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _check_route(settings: Mapping[str, Any]) -> Iterator[Finding]:
-    from wechatpay_chain._config import parse_origin
+    from wechatpay_chain._config import FIRST, parse_origin
     from wechatpay_chain._transport.route import Route
 
-    origin = parse_origin(settings.get("base_url", "https://api.mch.weixin.qq.com/"), settings.get("allow_http", False))
+    origin = parse_origin(settings.get("base_url", FIRST), settings.get("allow_http", False))
     yield Finding("base_url", Level.FINE, origin)
     route = Route(origin, settings.get("proxies"), settings.get("ca_bundle"))
     proxy = route.proxy(origin)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
-WINDOW = 300
-"""Seconds that a signature may be old: https://pay.weixin.qq.com/doc/v3/merchant/4013053249"""
 
 
 @app.callback()
@@ -64,6 +62,8 @@ def verify(
 
 
 def _show(notification: Notification, age: float | None, as_json: bool) -> None:
+    from wechatpay_chain._keys.verification import WINDOW
+
     if as_json:
         names = ("id", "event_type", "create_time", "summary", "original_type", "resource")
         print_json({name: getattr(notification, name) for name in names})
@@ -71,7 +71,8 @@ def _show(notification: Notification, age: float | None, as_json: bool) -> None:
     print_line(("verified", "green"), f" {notification.event_type} {notification.id}, {notification.summary}")
     if age is not None and age >= WINDOW:
         print_line(
-            ("old: ", "yellow"), f"signed {age / 60:.0f} minutes ago; a server refuses what is older than 5 minutes"
+            ("old: ", "yellow"),
+            f"signed {age / 60:.0f} minutes ago; a server refuses what is older than {WINDOW // 60} minutes",
         )
     print_json(notification.resource)
 

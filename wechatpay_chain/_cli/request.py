@@ -17,9 +17,10 @@ from wechatpay_chain._cli.inputs import parse_pairs, read_json
 from wechatpay_chain._cli.outcome import Failure
 
 if TYPE_CHECKING:
+    from wechatpay_chain._catalogue.operations import Operation, Schema
     from wechatpay_chain._messages.response import Response
 
-__all__ = ["Headers", "Params", "Variables", "make_arguments", "request", "show_response"]
+__all__ = ["Headers", "Params", "Variables", "find_operation_at", "make_arguments", "request", "show_response"]
 
 Variables = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A path variable; may be repeated.")
@@ -108,14 +109,14 @@ def make_arguments(
     arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
     if taken := arguments.keys() & {"json", "params", "headers", "timeout", "files", "idempotent"}:
         raise Failure(f"--var: {', '.join(taken)} cannot be a name here; write its value into the path")
-    schemas = _find_schemas(method, path)
+    operation = find_operation_at(method, path)
     if params := parse_pairs("--param", param or ()):
-        query = schemas["query"]["properties"] if schemas["query"] else {}
+        query = operation.query["properties"] if operation and operation.query else {}
         arguments["params"] = [(name, _mark(query.get(name), value)) for name, value in params]
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
-        arguments["json"] = _mark(schemas["body"], json)
+        arguments["json"] = _mark(operation.body if operation else None, json)
     return arguments
 
 
@@ -131,17 +132,17 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
         print_json(response.decrypt(*decrypt))
 
 
-def _find_schemas(method: str, path: str) -> dict[str, Any]:
+def find_operation_at(method: str, path: str) -> Operation | None:
+    """Returns the operation at a path, whose variables may have values already; None if the catalogue lacks it."""
     from wechatpay_chain._catalogue.nearest import find_path
     from wechatpay_chain._catalogue.operations import find_operation
 
     template = re.sub(r"<([^<>{}/]+)>", r"{\1}", path.partition("?")[0].lstrip("/"))
     known = find_path(template, method)
-    operation = find_operation(method, known.methods[method]) if known and method in known.methods else None
-    return {"query": operation.query, "body": operation.body} if operation else {"query": None, "body": None}
+    return find_operation(method, known.methods[method]) if known and method in known.methods else None
 
 
-def _mark(schema: Any, value: Any) -> Any:
+def _mark(schema: Schema | None, value: Any) -> Any:
     from wechatpay_chain._chain.sensitive_members import mark_sensitive
 
     return mark_sensitive(schema, value) if schema else value

@@ -51,7 +51,7 @@ def pay(
 ) -> None:
     """Pays an order as its user does, such as: pay 20260101-0001 discount:=10."""
     notice = _call(url, ca, "pay", {"out_trade_no": out_trade_no, **parse_members(members or ())})
-    _show_notice(notice, as_json, f"{out_trade_no} is paid")
+    _show_notices(notice, as_json, f"{out_trade_no} is paid")
 
 
 def act(
@@ -65,7 +65,7 @@ def act(
 ) -> None:
     """Does what a user or the service does to an object: act refund R1 finish status=ABNORMAL; act transfer T1 confirm."""
     arguments = {"kind": kind, "number": number, "act": name, **parse_members(members or ())}
-    _show_notice(_call(url, ca, "act", arguments), as_json, f"{kind} {number}: {name}")
+    _show_notices(_call(url, ca, "act", arguments), as_json, f"{kind} {number}: {name}")
 
 
 def notify(
@@ -88,7 +88,7 @@ def notify(
         "original_type": original_type,
         "fault": fault,
     }
-    _show_notice(_call(url, ca, "notify", arguments), as_json, "")
+    _show_notices(_call(url, ca, "notify", arguments), as_json, "")
 
 
 def fault(
@@ -149,19 +149,18 @@ def state(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False)
     make_console().print(table)
 
 
-def _show_notice(notice: dict[str, Any] | None, as_json: bool, done: str) -> None:
-    """Prints what was done, and the posts of its notification, if there is one."""
+def _show_notices(result: Any, as_json: bool, done: str) -> None:
+    """Prints what was done, and the posts of its notification, if there is one, or several."""
     if as_json:
-        print_json(notice)
+        print_json(result)
         return
     if done:
         print_line((done, "green"))
-    if not isinstance(notice, dict):
-        return
-    outcomes = [str(post["outcome"]) for post in notice["posts"]]
-    is_received = outcomes and outcomes[-1] in ("200", "204")
-    came = (", ".join(outcomes), "green" if is_received else "red") if outcomes else ("being posted", "yellow")
-    print_line(notice["event_type"], " to ", notice["url"], ": ", came)
+    for notice in result if isinstance(result, list) else [result] if result else []:
+        outcomes = [str(post["outcome"]) for post in notice["posts"]]
+        is_received = outcomes and outcomes[-1] in ("200", "204")
+        came = (", ".join(outcomes), "green" if is_received else "red") if outcomes else ("being posted", "yellow")
+        print_line(notice["event_type"], " to ", notice["url"], ": ", came)
 
 
 def _call(

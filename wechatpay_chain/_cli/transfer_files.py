@@ -16,7 +16,7 @@ from wechatpay_chain._cli.console import AsJson, make_console, print_json, print
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.inputs import read_json
 from wechatpay_chain._cli.outcome import Failure, Status
-from wechatpay_chain._cli.request import Params, Variables, make_arguments, show_response
+from wechatpay_chain._cli.request import Params, Variables, find_operation_at, make_arguments, show_response
 from wechatpay_chain.errors import APIError
 
 if TYPE_CHECKING:
@@ -120,11 +120,7 @@ def _parse_day(text: str) -> date:
 
 def _find_part(path: str) -> str:
     """Returns the name of the part that an operation wants the file in."""
-    from wechatpay_chain._catalogue.nearest import find_path
-    from wechatpay_chain._catalogue.operations import find_operation
-
-    known = find_path(path.lstrip("/"), "POST")
-    operation = find_operation("POST", known.methods["POST"]) if known and "POST" in known.methods else None
+    operation = find_operation_at("POST", path)
     members = operation.form["properties"] if operation and operation.form else {}
     return next((name for name, schema in members.items() if schema["type"] == "file"), "file")
 

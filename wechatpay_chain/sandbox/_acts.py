@@ -64,6 +64,6 @@ class Acts:
         if number not in objects:
             raise ConfigurationError(f"number: the sandbox has no {kind} {number!r}")
         if act not in names:
-            raise ConfigurationError(f"act: came {act!r}; a {kind} has {', '.join(names)}")
+            raise ConfigurationError(f"act: came {act!r}; expected one of {', '.join(names)}")
         method: Callable[..., Any] = getattr(objects[number], act)
         return method(**arguments)
