@@ -230,7 +230,7 @@ def test_faults_can_be_set_on_the_command_line(tmp_path):
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("text", ["503", "503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
+@pytest.mark.parametrize("text", ["503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
 def test_an_invalid_fault_on_the_command_line_is_refused(text):
     run = subprocess.run(
         [sys.executable, "-m", "wechatpay_chain", "sandbox", "--fault", text],
@@ -288,7 +288,7 @@ def test_a_notification_is_received(sandbox, shop):
     assert notice.next_at is None
     (seen,) = shop.seen
     assert (seen.id, seen.event_type, seen.original_type) == (notice.id, "TRANSACTION.SUCCESS", "transaction")
-    assert seen.resource == PAID
+    assert seen.resource.items() >= PAID.items()
     assert "1217752501" not in repr(notice)
 
 
@@ -300,7 +300,7 @@ def test_a_notification_with_an_invalid_signature_comes_again_with_a_valid_one(s
     sandbox.advance(15)
     assert [post.outcome for post in notice.posts] == [500, 204]
     assert shop.seen[0] is SIGNATURE_FAULTS[fault]
-    assert shop.seen[1].resource == PAID
+    assert shop.seen[1].resource.items() >= PAID.items()
     sandbox.advance(10**6)
     assert len(shop.seen) == 2
 

@@ -44,7 +44,15 @@ T = TypeVar("T")
 FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
 """The origin of the service, and the origin of its second site."""
 
-__all__ = ["Config", "parse_config", "parse_origins"]
+__all__ = [
+    "Config",
+    "is_certificate_source",
+    "parse_config",
+    "parse_merchant_number",
+    "parse_merchant_serial",
+    "parse_origin",
+    "parse_origins",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -187,7 +195,7 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
     if not serial and own is not None:
         return normalize_serial(own.serial_number)
     if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
-        isinstance(serial, str) and _is_certificate_source(serial)
+        isinstance(serial, str) and is_certificate_source(serial)
     ):
         certificate = load_certificate("serial", serial, passphrase, mchid)
         number = normalize_serial(certificate.serial_number)
@@ -226,7 +234,8 @@ def _parse_serial(serial: object, mchid: str) -> str:
     return normalize_serial(serial)
 
 
-def _is_certificate_source(serial: str) -> bool:
+def is_certificate_source(serial: str) -> bool:
+    """Tells whether a text in place of a serial number is a certificate, or the path of one."""
     return is_key_material(serial) or _PATH.search(strip(serial)) is not None
 
 

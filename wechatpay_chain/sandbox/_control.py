@@ -86,8 +86,10 @@ class Control:
             arguments = dict(received.query) if received.method == "GET" else json.loads(body or b"{}")
             # A notification is posted before an action ends, so it must not run on the event loop.
             result = await asyncio.to_thread(action, **arguments)
-        except (ConfigurationError, TypeError, ValueError, KeyError) as error:
+        except (ConfigurationError, TypeError, ValueError) as error:
             return _error(400, str(error))
+        except KeyError as error:
+            return _error(400, f"the sandbox has no {error}")
         except Refusal as refusal:
             return _error(refusal.status, refusal.body["message"])
         return web.json_response({"result": _plain(result)}, dumps=_dumps)
