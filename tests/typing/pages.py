@@ -16,7 +16,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(DOCS.glob("*/*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
+    *sorted(DOCS.glob("*/*.md")),
+    *sorted(DOCS.glob("*/recipes/*.md")),
+)
 
 # Strict in mypy, but for annotations: the functions of a page may do without, and are checked all the same.
 COMMENTS = """\
