@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import logging
 import pkgutil
 import re
@@ -23,9 +24,16 @@ from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(DOCS.glob("*/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
+    *sorted(DOCS.glob("*/*.md")),
+    *sorted(DOCS.glob("*/recipes/*.md")),
+]
 EXAMPLES = sorted(DOCS.rglob("*.py"))
-GUIDES = sorted(page.name for page in (DOCS / "en").glob("*.md") if not page.name.startswith("api"))
+GUIDES = sorted(
+    page.relative_to(DOCS / "en").as_posix() for page in (DOCS / "en").rglob("*.md") if not page.name.startswith("api")
+)
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
 PACKAGE = Path(wechatpay_chain.__file__).parent
 PUBLIC = {
@@ -115,6 +123,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             "pub_key.pem": public_key,
             "wechatpay_5157F09E.pem": certificate,
             "apiv3_key.txt": known["apiv3_key"],
+            "merchant.json": json.dumps(known),
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)
@@ -128,6 +137,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
+        monkeypatch.setenv("WECHATPAY_SETTINGS", "merchant.json")
         monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
         client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
         # The bills list payments, of the merchant and of a sub-merchant.
@@ -170,7 +180,15 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(language, servic
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("notifications.md", "fastapi_app.py"), ("notifications.md", "orders.py"), ("testing.md", "test_shop.py")],
+    [
+        ("notifications.md", "fastapi_app.py"),
+        ("notifications.md", "orders.py"),
+        ("testing.md", "test_shop.py"),
+        ("recipes/signer.md", "hsm.py"),
+        ("recipes/deployment.md", "checkout.py"),
+        ("recipes/deployment.md", "gunicorn_conf.py"),
+        ("recipes/deployment.md", "tasks.py"),
+    ],
 )
 def test_a_page_shows_a_file_as_it_is(page, name):
     program = (DOCS / "examples" / name).read_text(encoding="utf-8")
@@ -250,7 +268,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_both_languages_have_the_same_pages():
-    assert sorted(page.name for page in (DOCS / "zh").glob("*.md")) == GUIDES
+    assert sorted(page.relative_to(DOCS / "zh").as_posix() for page in (DOCS / "zh").rglob("*.md")) == GUIDES
 
 
 @pytest.mark.parametrize("name", GUIDES)
