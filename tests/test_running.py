@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
 import re
 import select
@@ -27,10 +28,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
-from tests.service import private_pem, rsa_verifies
+from tests.service import rsa_verifies
 from tests.test_docs import DOCS, LANGUAGES, pieces
 from wechatpay_chain import Client, NotFoundError
-from wechatpay_chain.crypto import load_private_key
 from wechatpay_chain.sandbox import Sandbox
 
 EXAMPLES = DOCS / "examples"
@@ -351,3 +351,37 @@ def test_a_blocking_call_goes_through_a_socks_proxy(language):
         finally:
             proxy.shutdown()
     assert proxy.names == ["127.0.0.1"]
+
+
+# Logs
+
+
+@LANGUAGES
+def test_the_log_of_the_page_has_the_trace_and_no_value(language, shop, send, caplog):
+    with shop.client(retry=None) as client:
+        scope = {"client": client}
+        for piece in pieces(DOCS / language / "recipes" / "logging.md"):
+            exec(piece, scope)
+        caplog.clear()
+        scope["trace_id"].set("trace-1")
+        query = client.v3.pay.transactions.out_trade_no._number_
+        with pytest.raises(NotFoundError) as caught:
+            send(query, "get", number="secret-0001", params={"mchid": client.mchid})
+        send(client.v3.security.echo, "post", json={"echo_message": "secret"})
+        scope["trace_id"].set("-")
+    missing, echo = (json.loads(record.message) for record in caplog.records if record.name == "shop.wechatpay")
+    assert isinstance(missing.pop("ms"), int)
+    assert missing == {
+        "trace_id": "trace-1",
+        "method": "GET",
+        "template": "v3/pay/transactions/out-trade-no/{number}",
+        "error": "NotFoundError",
+        "sent": True,
+        "attempts": 1,
+        "status": 404,
+        "request_id": caught.value.request_id,
+    }
+    assert (echo["trace_id"], echo["status"]) == ("trace-1", 200)
+    assert "secret" not in caplog.text
+    logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)
+    logging.getLogger("urllib3").setLevel(logging.NOTSET)
