@@ -191,14 +191,23 @@ def test_the_signer_of_a_cloud_kms_sends_a_digest_and_returns_base64(language, s
 # gunicorn and Celery
 
 
+SERVERS = {
+    "gunicorn": ["gunicorn", "-c", "gunicorn_conf.py", "--bind", "ADDRESS", "checkout:app"],
+    "gunicorn with gevent": ["gunicorn", "-w", "2", "-k", "gevent", "--bind", "ADDRESS", "checkout:app"],
+    "uWSGI": ["pyuwsgi", "uwsgi.ini"],
+}
+
+
 @needs_fork
-@pytest.mark.parametrize(
-    "options", [["-c", "gunicorn_conf.py"], ["-w", "2", "-k", "gevent"]], ids=["threads", "gevent"]
-)
-def test_two_workers_of_gunicorn_place_orders(shop, tmp_path, options):
-    pytest.importorskip("gunicorn")
+@pytest.mark.parametrize("server", SERVERS)
+def test_two_workers_place_orders(shop, tmp_path, server):
+    module, *arguments = SERVERS[server]
+    pytest.importorskip(module)
     environment, port = write_settings(tmp_path, shop), free_port()
-    command = [sys.executable, "-m", "gunicorn", *options, "--bind", f"127.0.0.1:{port}", "checkout:app"]
+    (settings,) = pieces(DOCS / "en" / "recipes" / "deployment.md", "ini")
+    (tmp_path / "uwsgi.ini").write_text(settings.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
+    run = ["-c", "import pyuwsgi; pyuwsgi.run()"] if module == "pyuwsgi" else ["-m", module]
+    command = [sys.executable, *run, *(word.replace("ADDRESS", f"127.0.0.1:{port}") for word in arguments)]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def place(number: int) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from typing import Any
 
 import pkcs11
 
@@ -20,7 +21,7 @@ class HSM:
 
     def __init__(self, module: str, token: str, pin: str, label: str) -> None:
         self._module, self._token, self._pin, self._label = module, token, pin, label
-        self._key: pkcs11.PrivateKey | None = None
+        self._key: Any = None
         self._lock = threading.Lock()  # a session signs for one thread at a time
 
     def sign(self, message: bytes) -> str:
