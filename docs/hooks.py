@@ -25,5 +25,5 @@ def on_page_markdown(markdown, page, config, **_):
         language, name = link.groups()
         return "](" + (root + ("en/" if language == "en" else "") + ("" if name == "index" else f"{name}/") or "./")
 
-    markdown = markdown.replace("](../examples/", "](examples/")
-    return re.sub(r"\]\(\.\./(en|zh)/([\w-]+)\.md", lead, markdown)
+    markdown = re.sub(r"\]\(\.\./((?:\.\./)*)examples/", r"](\1examples/", markdown)
+    return re.sub(r"\]\((?:\.\./)+(en|zh)/([\w/-]+)\.md", lead, markdown)

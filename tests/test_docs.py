@@ -21,8 +21,8 @@ import wechatpay_chain.types
 from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
 from wechatpay_chain._catalogue import file_operations
-from wechatpay_chain._cli.main import main
 from wechatpay_chain._catalogue.operations import list_operations
+from wechatpay_chain._cli.main import main
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +48,13 @@ OPERATIONS = {
 }
 """The pages that are generated, one for each operation, by name."""
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
+READMES = ROOT / "README.md", ROOT / "README.zh-CN.md"
+PAIRS = pytest.mark.parametrize(
+    "pair",
+    [READMES, *((DOCS / "en" / name, DOCS / "zh" / name) for name in GUIDES["en"])],
+    ids=lambda pair: name_of(pair[0]),
+)
+"""Pages that say the same in both languages, the English one first."""
 PACKAGE = Path(wechatpay_chain.__file__).parent
 PUBLIC = {
     "wechatpay_chain",
@@ -141,6 +148,7 @@ def reader(tmp_path, monkeypatch):
             "wechatpay_5157F09E.pem": certificate,
             "apiv3_key.txt": known["apiv3_key"],
             "order.json": json.dumps({**ORDER, "mchid": client.mchid}),
+            "merchant.json": json.dumps(known),
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)
@@ -157,6 +165,7 @@ def reader(tmp_path, monkeypatch):
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
+        monkeypatch.setenv("WECHATPAY_SETTINGS", "merchant.json")
         yield sandbox, client, lambda text: re.sub("|".join(numbers), lambda number: numbers[number[0]], text)
 
 
@@ -256,7 +265,15 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(language, servic
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("notifications.md", "fastapi_app.py"), ("notifications.md", "orders.py"), ("testing.md", "test_shop.py")],
+    [
+        ("notifications.md", "fastapi_app.py"),
+        ("notifications.md", "orders.py"),
+        ("testing.md", "test_shop.py"),
+        ("recipes/signer.md", "hsm.py"),
+        ("recipes/deployment.md", "checkout.py"),
+        ("recipes/deployment.md", "gunicorn_conf.py"),
+        ("recipes/deployment.md", "tasks.py"),
+    ],
 )
 def test_a_page_shows_a_file_as_it_is(page, name):
     program = (DOCS / "examples" / name).read_text(encoding="utf-8")
@@ -343,9 +360,9 @@ def test_both_languages_have_the_same_pages():
     assert GUIDES["zh"] == GUIDES["en"]
 
 
-@pytest.mark.parametrize("name", GUIDES["en"])
-def test_both_languages_have_the_same_code(name):
-    pages = [(DOCS / language / name).read_text(encoding="utf-8") for language in ("en", "zh")]
+@PAIRS
+def test_both_languages_have_the_same_code(pair):
+    pages = [page.read_text(encoding="utf-8") for page in pair]
     english, chinese = (re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for page in pages)
     assert [language for language, _ in english] == [language for language, _ in chinese]
     for (language, ours), (_, theirs) in zip(english, chinese, strict=True):
@@ -375,11 +392,10 @@ def test_other_code_is_found(chinese):
     assert other[0] != other[1]
 
 
-@pytest.mark.parametrize("name", GUIDES["en"])
-def test_both_languages_have_the_same_outline_and_the_same_names(name):
+@PAIRS
+def test_both_languages_have_the_same_outline_and_the_same_names(pair):
     english, chinese = (
-        re.sub(r"^```.*?^```", "", (DOCS / language / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-        for language in ("en", "zh")
+        re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE) for page in pair
     )
     assert outline(english) == outline(chinese)
     assert Counter(re.findall(r"`[^`\n]+`", english)) == Counter(re.findall(r"`[^`\n]+`", chinese))
