@@ -69,7 +69,7 @@ def test_a_right_set_up_has_no_errors(setup, capsys):
 
 
 def test_the_service_notifies_a_server(setup, capsys, running):
-    with running.client() as client, keep_shop(client) as shop:
+    with running.client() as client, keep_shop(client.notifications.parse) as shop:
         assert setup("--online", "--notify-url", shop.url) == 0
         assert shop.wait().event_type == "SECURITY_ECHO.SUCCESS"
     assert "respond with 204" in capsys.readouterr().out

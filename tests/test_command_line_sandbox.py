@@ -58,7 +58,7 @@ def steer(*arguments):
 
 def test_an_order_is_paid_and_its_shop_is_notified(world, capsys):
     _, client = world
-    with keep_shop(client) as shop:
+    with keep_shop(client.notifications.parse) as shop:
         place(client, notify_url=shop.url.replace("http:", "https:"))
         assert steer("pay", "20260101-0001", "discount:=10", "notify:=false") == 0
         paid = client.v3.pay.transactions.out_trade_no._number_.get(
@@ -76,7 +76,7 @@ def test_an_order_is_paid_and_its_shop_is_notified(world, capsys):
 def test_a_notification_has_the_resource_of_a_file(world, capsys, tmp_path):
     _, client = world
     (tmp_path / "resource.json").write_text('{"out_trade_no": "公仔-1"}', encoding="utf-8")
-    with keep_shop(client) as shop:
+    with keep_shop(client.notifications.parse) as shop:
         resource = f"@{tmp_path / 'resource.json'}"
         assert steer("notify", "TRANSACTION.SUCCESS", "--url", shop.url, "--resource", resource, "--json") == 0
         assert shop.receive()[1]["out_trade_no"] == "公仔-1"
