@@ -212,7 +212,16 @@ def test_shares_must_not_add_up_to_more_than_1(sandbox):
 
 
 def test_faults_can_be_set_on_the_command_line(tmp_path):
-    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", tmp_path / "merchant.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wechatpay_chain",
+        "sandbox",
+        "--port",
+        "0",
+        "--credentials",
+        tmp_path / "merchant.json",
+    ]
     command += ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

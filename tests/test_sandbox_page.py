@@ -179,7 +179,7 @@ def test_a_notification_is_listed_and_sent_again(world, receiver):
         wait(lambda expected=expected: posts() == expected)
     notice = wait(lambda: next(each for each in get(sandbox, "overview")["notices"] if each["is_received"]))
     assert notice["next_at"] is None
-    assert post(sandbox, "send_again", notice_id="1") == {"error": "'1'"}
+    assert post(sandbox, "send_again", notice_id="1") == {"error": "the sandbox has no '1'"}
 
 
 def test_active_faults_are_listed(world):

@@ -143,7 +143,7 @@ def test_announced_urls_begin_with_the_public_url():
 
 def test_the_command_serves_https_and_a_proxy(tmp_path):
     credentials, authority = tmp_path / "merchant.json", tmp_path / "authority.pem"
-    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", str(credentials)]
+    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0", "--credentials", str(credentials)]
     with subprocess.Popen([*command, "--tls", str(authority), "--proxy"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert "https://127.0.0.1:" in process.stdout.readline()
@@ -156,5 +156,5 @@ def test_the_command_serves_https_and_a_proxy(tmp_path):
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
     wrong = subprocess.run([*command, "--proxy"], capture_output=True, text=True, timeout=20, check=False)
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("sandbox: proxy: it needs tls=True")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("wechatpay-chain: proxy: it needs tls=True")
