@@ -97,6 +97,7 @@ _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/partner/transactions": _ORDER,
     "/v3/combine-transactions": _ORDER,
     "/v3/refund/domestic": _REFUND,
+    "/v3/ecommerce/refunds": _REFUND,
     "/v3/fund-app/mch-transfer/transfer-bills": _TRANSFER,
     "/v3/fund-app/mch-transfer/partner/transfer-bills": _TRANSFER,
     "/v3/ecommerce/mch-transfer/transfer-bills": _TRANSFER,

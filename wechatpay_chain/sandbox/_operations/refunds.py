@@ -19,7 +19,10 @@ from wechatpay_chain.sandbox._operations.sharing import Sharing
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
-__all__ = ["REFUND_HANDLERS", "Refund"]
+__all__ = ["ADVANCED", "REFUND_HANDLERS", "Refund", "accept_refund", "find_refund", "retry_abnormal"]
+
+ADVANCED = "REFUND_SOURCE_PARTNER_ADVANCE"
+"""The refund_account of a refund that the partner pays in advance, for the sub-merchant."""
 
 REFUNDABLE = timedelta(days=365)
 """The time after the payment in which it can be refunded."""
@@ -147,7 +150,7 @@ class Refund:
         Raises:
             Refusal: the refund is not abnormal, has another number, or the user's card is not described.
         """
-        if asked["out_refund_no"] != self.out_refund_no or asked.get("sub_mchid") != self.order.sub_mchid:
+        if asked["out_refund_no"] != self.out_refund_no:
             raise Refusal(400, "INVALID_REQUEST", "商户退款单号与微信支付退款单号不匹配")
         if self.status != "ABNORMAL":
             raise Refusal(400, "INVALID_REQUEST", "退款单状态不是退款异常")
@@ -200,18 +203,28 @@ class Refund:
             **self._describe_numbers(),
             "refund_status": self.status,
             "user_received_account": self.user_received_account,
+            **({"refund_account": self.asked["refund_account"]} if "refund_account" in self.asked else {}),
             "amount": self._describe_amount(),
             **self._describe_success(),
         }
 
 
-def _apply(account: Account, request: CheckedRequest) -> Result:
-    asked, number = request.body, request.body["out_refund_no"]
+def accept_refund(account: Account, asked: Mapping[str, Any]) -> Refund:
+    """Returns the refund of that number, which is new if the number is.
+
+    Args:
+        account: the merchant's account.
+        asked: the parameters of the refund.
+
+    Raises:
+        Refusal: the order cannot be refunded so, or the number was used with other parameters.
+    """
+    number = asked["out_refund_no"]
     known = account.book(Refund).get(number)
     if known is not None:
         if known.asked != asked:
             raise Refusal(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试")
-        return 200, known.describe()
+        return known
     order = _find_order(account, asked)
     _check_amount(account, order, asked["amount"])
     amount, now = asked["amount"]["refund"], account.now()
@@ -224,7 +237,7 @@ def _apply(account: Account, request: CheckedRequest) -> Result:
     refund_id = f"503000{digits[:4]}{now:%Y%m%d}{digits[4:]}"
     refund = account.book(Refund)[number] = Refund(order, asked, refund_id, now, discount, fee, _account=account)
     order.refunds.append(refund)
-    return 200, refund.describe()
+    return refund
 
 
 def _find_order(account: Account, asked: Mapping[str, Any]) -> Order:
@@ -287,20 +300,52 @@ def _share(whole: int, total: int, amount: int, whole_left: int, total_left: int
     return min(max(whole * amount // total, amount - (total_left - whole_left)), whole_left)
 
 
-def _query(account: Account, request: CheckedRequest) -> Result:
-    refund = account.book(Refund).get(request.path["out_refund_no"])
-    if refund is None or refund.order.sub_mchid != request.query.get("sub_mchid"):
+def find_refund(account: Account, request: CheckedRequest) -> Refund:
+    """Returns the refund that the path and the sub_mchid name.
+
+    Args:
+        account: the merchant's account.
+        request: the request, with out_refund_no or refund_id in its path.
+
+    Raises:
+        Refusal: there is no such refund of this merchant.
+    """
+    refunds, path = account.book(Refund), request.path
+    if "out_refund_no" in path:
+        refund = refunds.get(path["out_refund_no"])
+    else:
+        refund = next((one for one in list(refunds.values()) if one.refund_id == path["refund_id"]), None)
+    sub_mchid = request.query.get("sub_mchid", request.body.get("sub_mchid"))
+    if refund is None or refund.order.sub_mchid != sub_mchid:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-    return 200, refund.describe()
+    return refund
+
+
+def retry_abnormal(account: Account, request: CheckedRequest) -> Refund:
+    """Processes an abnormal refund again, to the account that the request describes, and returns it.
+
+    Args:
+        account: the merchant's account.
+        request: the request.
+
+    Raises:
+        Refusal: there is no such refund, it is not abnormal, or the user's card is not described.
+    """
+    refund = find_refund(account, request)
+    refund._retry_abnormal(request.body)
+    return refund
+
+
+def _apply(account: Account, request: CheckedRequest) -> Result:
+    return 200, accept_refund(account, request.body).describe()
+
+
+def _query(account: Account, request: CheckedRequest) -> Result:
+    return 200, find_refund(account, request).describe()
 
 
 def _apply_abnormal(account: Account, request: CheckedRequest) -> Result:
-    refund_id = request.path["refund_id"]
-    refund = next((one for one in account.book(Refund).values() if one.refund_id == refund_id), None)
-    if refund is None:
-        raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-    refund._retry_abnormal(request.body)
-    return 200, refund.describe()
+    return 200, retry_abnormal(account, request).describe()
 
 
 _REFUNDS = "/v3/refund/domestic/refunds"

@@ -15,6 +15,7 @@ from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
+from wechatpay_chain.sandbox._operations.ecommerce_refunds import ECOMMERCE_REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
 from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
@@ -35,6 +36,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **COMBINED_HANDLERS,
     **CODEPAY_HANDLERS,
     **REFUND_HANDLERS,
+    **ECOMMERCE_REFUND_HANDLERS,
     **TRANSFER_HANDLERS,
     **SHARING_HANDLERS,
     **COMPLAINT_HANDLERS,

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain import crypto
-from wechatpay_chain._catalogue.operations import Schema, find_event, find_operation
+from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.responses import respond, select
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -81,6 +82,12 @@ class Transfer:
         """The reason of a failure or a cancellation, such as OVERDUE_CLOSE; empty if there is none."""
         self.settle()
         return self._entered.fail_reason
+
+    @property
+    def package_info(self) -> str:
+        """What the user's program opens the page of the confirmation with."""
+        number = self.account.number("package_info", self.placed["out_bill_no"], digits=40)
+        return base64.b64encode(number.encode()).decode()
 
     def confirm(self) -> None:
         """Plays the user who confirms: the money is being paid out, in the state TRANSFERING.
@@ -149,14 +156,14 @@ class Transfer:
             known["user_name"] = crypto.encrypt(self.placed["user_name"], self.account.keys.merchant.public_key())
         if fail_reason:
             known["fail_reason"] = fail_reason
-        package = self.account.number("package_info", self.placed["out_bill_no"], digits=40)
+        if state == "WAIT_USER_CONFIRM":
+            known["package_info"] = self.package_info
         return {
             **known,
             "transfer_bill_no": self.transfer_bill_no,
             "state": state,
             "create_time": self.create_time.isoformat(timespec="seconds"),
             "update_time": time.isoformat(timespec="seconds"),
-            "package_info": base64.b64encode(package.encode()).decode(),
         }
 
     def _require(self, *states: str) -> None:
@@ -169,7 +176,7 @@ class Transfer:
         url = self.placed.get("notify_url")
         if entered.state in _NEXT or not url:
             return None
-        resource = _select(_event_schema(), self.describe())
+        resource = select(_event_schema(), self.describe())
         return self.account.announce(_EVENT, resource, url, "mch_payment", "商家转账单据终态通知")
 
 
@@ -178,11 +185,6 @@ def _event_schema() -> Schema:
     assert event is not None
     assert event.resources[0].schema is not None
     return event.resources[0].schema
-
-
-def _select(schema: Schema, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the known members that a schema has."""
-    return {name: known[name] for name in schema["properties"] if name in known}
 
 
 def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
@@ -227,34 +229,28 @@ def _make_handlers(base: str) -> dict[tuple[str, str], Handler]:
     Args:
         base: the path at which a transfer is placed.
     """
-
-    def respond(method: str, path: str, transfer: Transfer) -> Result:
-        operation = find_operation(method, path)
-        assert operation is not None
-        assert operation.response is not None
-        known = transfer.describe()
-        # A merchant gets package_info only as long as the user may confirm; the response to a partner always has it.
-        if known["state"] != "WAIT_USER_CONFIRM" and "package_info" not in operation.response["required"]:
-            del known["package_info"]
-        return 200, _select(operation.response, known)
+    is_partners = "/partner/" in base
 
     def place(account: Account, request: CheckedRequest) -> Result:
-        return respond("POST", base, _place_transfer(account, request.body))
+        transfer = _place_transfer(account, request.body)
+        # A merchant gets it only as long as the user may confirm, a partner always.
+        package = {"package_info": transfer.package_info} if is_partners else {}
+        return respond("POST", base, {**transfer.describe(), **package})
 
     def cancel(account: Account, request: CheckedRequest) -> Result:
         transfer = _find_transfer(account, request)
         transfer.cancel()
-        return respond("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel", transfer)
+        return respond("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel", transfer.describe())
 
     def query(account: Account, request: CheckedRequest) -> Result:
-        return respond("GET", f"{base}/out-bill-no/{{out_bill_no}}", _find_transfer(account, request))
+        return respond("GET", f"{base}/out-bill-no/{{out_bill_no}}", _find_transfer(account, request).describe())
 
     return {
         ("POST", base): place,
         ("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel"): cancel,
         ("GET", f"{base}/out-bill-no/{{out_bill_no}}"): query,
         # Its response has the same members; partners lack this operation.
-        **({} if "/partner/" in base else {("GET", f"{base}/transfer-bill-no/{{transfer_bill_no}}"): query}),
+        **({} if is_partners else {("GET", f"{base}/transfer-bill-no/{{transfer_bill_no}}"): query}),
     }
 
 
