@@ -73,9 +73,16 @@ def arguments(operation, mchid, *, everything):
         found["files"] = {part: (f"a.{suffix}", b"content")}
     elif operation.body:
         found["json"] = sample(limit(operation.path, operation.body), mchid, everything=everything)
+        if "post_payments" in found["json"]:  # a payscore order: its total is the sum of its parts
+            found["json"]["total_amount"] = add_up(found["json"])
     if operation.query:
         found["params"] = sample(limit(operation.path, operation.query), mchid, everything=everything)
     return found
+
+
+def add_up(order):
+    payments, discounts = (order.get(name, []) for name in ("post_payments", "post_discounts"))
+    return sum(each.get("amount", 0) for each in payments) - sum(each.get("amount", 0) for each in discounts)
 
 
 def to_json_schema(schema):

@@ -160,7 +160,7 @@ CORRECTIONS = (
             optional=("sub_mchid", *names),
         )
         for event, names in (
-            ("CONFIRM", ["out_trade_no"]),
+            ("CONFIRM", ["out_trade_no", "post_payments"]),
             ("PAID", ["out_trade_no"]),
             ("OPEN_SERVICE", ["contract_id", "contract_status", "create_time", "out_contract_code", "plan_id"]),
             ("CLOSE_SERVICE", []),

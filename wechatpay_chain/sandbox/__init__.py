@@ -18,6 +18,7 @@ from wechatpay_chain.sandbox._operations.operation import CheckedRequest
 from wechatpay_chain.sandbox._operations.orders import Order, Payment
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
+from wechatpay_chain.sandbox._operations.service_orders import ServiceOrder
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "Refusal",
     "Sandbox",
     "Seen",
+    "ServiceOrder",
     "Signer",
 ]

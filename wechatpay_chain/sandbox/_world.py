@@ -14,6 +14,7 @@ from wechatpay_chain.sandbox._operations.coupons import Coupon
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
+from wechatpay_chain.sandbox._operations.service_orders import ServiceOrder
 from wechatpay_chain.sandbox._operations.sharing import Sharing
 from wechatpay_chain.sandbox._operations.transfers import Transfer
 
@@ -34,8 +35,8 @@ class World:
         """Pays an order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
 
         Args:
-            out_trade_no: the number of an order or of a combined order.
-            **details: the arguments of `Order.pay` or `CombinedOrder.pay`, such as openid, or notify=False.
+            out_trade_no: the number of an order, of a combined order, or of a payscore order that has been completed.
+            **details: the arguments of `pay` of an `Order`, a `CombinedOrder` or a `ServiceOrder`, such as notify=False.
 
         Returns:
             The notification, which is posted in another thread; None if none is.
@@ -44,8 +45,8 @@ class World:
             KeyError: there is no such order.
             Refusal: it is paid, closed, or past its deadline.
         """
-        combined = self.combined_orders.get(out_trade_no)
-        return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
+        found = self.combined_orders.get(out_trade_no) or self.service_orders.get(out_trade_no)
+        return (found or self.orders[out_trade_no]).pay(**details)
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -56,6 +57,11 @@ class World:
     def combined_orders(self) -> dict[str, CombinedOrder]:
         """The combined orders by combine_out_trade_no."""
         return self._account.book(CombinedOrder)
+
+    @property
+    def service_orders(self) -> dict[str, ServiceOrder]:
+        """The payscore orders by out_order_no. Their users confirm and pay them."""
+        return self._account.book(ServiceOrder)
 
     @property
     def refunds(self) -> dict[str, Refund]:

@@ -1031,7 +1031,7 @@ class PayscoreUserConfirm(TypedDict):
  out_request_no: NotRequired[str]
  out_trade_no: NotRequired[str]
  post_discounts: NotRequired["list[PayscoreUserConfirmPostDiscounts]"]
- post_payments: "list[PayscoreUserConfirmPostPayments]"
+ post_payments: NotRequired["list[PayscoreUserConfirmPostPayments]"]
  risk_fund: "PayscoreUserConfirmRiskFund"
  service_id: str
  service_introduction: str

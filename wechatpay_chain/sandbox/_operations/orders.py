@@ -33,6 +33,7 @@ _DESCRIPTIONS = {
     "USERPAYING": "用户支付中，需要输入密码",
     "PAYERROR": "支付失败",
     "REVOKED": "订单已撤销",
+    "ACCEPT": "已接收，等待扣款",
 }
 
 
@@ -60,7 +61,8 @@ class Order:
 
     Attributes:
         placed: the parameters of the order, decrypted. Those of a sub-order have the form of an order.
-        trade_type: JSAPI (also for mini programs), APP, MWEB, NATIVE, or MICROPAY for a code payment.
+        trade_type: JSAPI (also for mini programs), APP, MWEB, NATIVE, MICROPAY for a code payment, PAP for a deduction by
+            contract, or AUTH for that of a payscore order.
         placed_at: when it was placed.
         time_expire: the last moment at which the user can pay. After it, the order stays NOTPAY until it is closed.
         prepay_id: the last prepay_id; empty for a code payment.
@@ -130,7 +132,10 @@ class Order:
 
     @property
     def trade_state(self) -> str:
-        """NOTPAY, SUCCESS, REFUND (from the first refund on) or CLOSED; of a code payment also USERPAYING, PAYERROR, REVOKED."""
+        """NOTPAY, SUCCESS, REFUND (from the first refund on) or CLOSED.
+
+        A code payment has also USERPAYING, PAYERROR and REVOKED; a deduction has ACCEPT in place of NOTPAY, and PAYERROR.
+        """
         if self._state == "SUCCESS" and self.refunds:
             return "REFUND"
         if self._state == "NOTPAY" and self._account.now() >= max(self.placed_at + UNPAID, self.time_expire):
@@ -162,7 +167,7 @@ class Order:
         return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
 
     def fail(self) -> None:
-        """Fails to pay, for lack of money. A code payment becomes PAYERROR; another order stays NOTPAY, and can be paid.
+        """Fails to pay, for lack of money. A code payment or a deduction is PAYERROR; any other order stays NOTPAY.
 
         Raises:
             Refusal: the order is paid, closed, past its deadline, or a sub-order.
@@ -170,7 +175,7 @@ class Order:
         self._require_single()
         with self._account.lock:
             self._require_payable()
-            if self._state == "USERPAYING":
+            if self._state in ("USERPAYING", "ACCEPT"):
                 self._state = "PAYERROR"
 
     def expire(self) -> None:
@@ -268,7 +273,7 @@ class Order:
             Refusal: the order is paid, closed, or past its deadline.
         """
         self._require_unpaid()
-        if self.trade_state not in ("NOTPAY", "USERPAYING"):
+        if self.trade_state not in ("NOTPAY", "USERPAYING", "ACCEPT"):
             raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
         if self.trade_state == "NOTPAY" and self._account.now() >= self.time_expire:
             raise Refusal(400, "ORDER_CLOSED", "订单已过支付截止时间，请更换商户订单号重新下单")

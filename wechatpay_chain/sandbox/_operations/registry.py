@@ -15,9 +15,11 @@ from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
+from wechatpay_chain.sandbox._operations.deductions import DEDUCTION_HANDLERS
 from wechatpay_chain.sandbox._operations.ecommerce_refunds import ECOMMERCE_REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
+from wechatpay_chain.sandbox._operations.payscore import PAYSCORE_HANDLERS
 from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
 from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
@@ -35,6 +37,8 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **TRANSACTION_HANDLERS,
     **COMBINED_HANDLERS,
     **CODEPAY_HANDLERS,
+    **DEDUCTION_HANDLERS,
+    **PAYSCORE_HANDLERS,
     **REFUND_HANDLERS,
     **ECOMMERCE_REFUND_HANDLERS,
     **TRANSFER_HANDLERS,

@@ -138,14 +138,21 @@ def _close_order(account: Account, request: CheckedRequest) -> Result:
     return 204, None
 
 
-_MERCHANT, _PARTNER = "/v3/pay/transactions", "/v3/pay/partner/transactions"
+# By the base of the paths, and by their last segment: how the order is placed.
+_WAYS = {way: way for way in ("jsapi", "app", "h5", "native")} | {
+    "jsapi-with-contract": "jsapi",
+    "app-with-contract": "app",
+}
+_BASES = {
+    "/v3/pay/transactions": _WAYS,
+    "/v3/pay/partner/transactions": {**_WAYS, "miniprogram": "miniprogram", "scannedpos": "jsapi"},
+}
 
 
 def _handlers() -> Iterator[tuple[tuple[str, str], Handler]]:
-    for base in (_MERCHANT, _PARTNER):
-        for method, (trade_type, respond) in PREPAY.items():
-            if (base, method) != (_MERCHANT, "miniprogram"):  # only a partner has it, for personal collection
-                yield ("POST", f"{base}/{method}"), _place(trade_type, respond)
+    for base, ways in _BASES.items():
+        for segment, way in ways.items():
+            yield ("POST", f"{base}/{segment}"), _place(*PREPAY[way])
         yield ("GET", f"{base}/id/{{transaction_id}}"), _query_by_transaction_id
         yield ("GET", f"{base}/out-trade-no/{{out_trade_no}}"), _query_by_out_trade_no
         yield ("POST", f"{base}/out-trade-no/{{out_trade_no}}/close"), _close_order

@@ -16,7 +16,7 @@ from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.responses import respond, select
+from wechatpay_chain.sandbox._operations.responses import respond, select_resource
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -176,7 +176,7 @@ class Transfer:
         url = self.placed.get("notify_url")
         if entered.state in _NEXT or not url:
             return None
-        resource = select(_event_schema(), self.describe())
+        resource = select_resource(_EVENT, self.describe())
         return self.account.announce(_EVENT, resource, url, "mch_payment", "商家转账单据终态通知")
 
 
