@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_every_import_is_declared():
     assert used <= names_of(REQUIREMENTS) | names_of(SANDBOX_REQUIREMENTS)
     outside = (names for file, names in imports.items() if file.parts[0] != "sandbox")
     assert set().union(*outside) <= names_of(REQUIREMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(names_of(SANDBOX_REQUIREMENTS)))
+def test_a_sandbox_without_its_extra_says_what_to_install(name):
+    program = f"import sys; sys.modules[{name!r}] = None; import wechatpay_chain.sandbox"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1].endswith(
+        f"ConfigurationError: the sandbox needs {name}: pip install 'wechatpay-chain[sandbox]'"
+    )
 
 
 @pytest.mark.parametrize("requirement", [*REQUIREMENTS, *SANDBOX_REQUIREMENTS, *TEST_REQUIREMENTS], ids=str)
