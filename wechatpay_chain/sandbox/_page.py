@@ -160,7 +160,10 @@ def _describe_notice(notice: Notice) -> dict[str, Any]:
         "id": notice.id,
         "url": notice.url,
         "event_type": notice.event_type,
-        "posts": [{"at": _to_time(post.at), "outcome": post.outcome} for post in tuple(notice.posts)],
+        "posts": [
+            {"at": _to_time(post.at), "outcome": post.outcome, "response": post.response}
+            for post in tuple(notice.posts)
+        ],
         "is_received": notice.is_received,
         "next_at": None if notice.next_at is None else _to_time(notice.next_at),
     }
