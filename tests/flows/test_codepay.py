@@ -79,6 +79,19 @@ def test_a_payment_with_a_password_waits_for_the_user(sandbox, client, payment, 
     assert query(client, payment, send)["trade_state"] == "SUCCESS"
 
 
+def test_a_payment_whose_user_types_no_password_is_reversed(sandbox, client, payment, send):
+    payment["amount"] = {"total": WITH_PASSWORD}
+    pay(client, payment, send)
+    sandbox.advance(44)
+    assert query(client, payment, send)["trade_state"] == "USERPAYING"
+    sandbox.advance(1)
+    found = query(client, payment, send)
+    assert found["trade_state"] == "REVOKED"
+    assert "transaction_id" not in found
+    assert code_of(pay, client, payment, send) == (400, "ORDER_CLOSED")
+    reverse(client, payment, send)
+
+
 def test_a_payment_that_fails_is_not_paid_any_more(sandbox, client, payment, send):
     payment["amount"] = {"total": WITH_PASSWORD}
     pay(client, payment, send)

@@ -11,6 +11,7 @@ from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
 from wechatpay_chain.sandbox._operations.applyments import Applyment
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon
@@ -23,6 +24,7 @@ from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = [
     "Applyment",
+    "Balances",
     "CheckedRequest",
     "CombinedOrder",
     "Complaint",

@@ -8,6 +8,7 @@ from typing import Any
 from wechatpay_chain.sandbox._notifier import Notice
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.applyments import Applyment
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon
@@ -67,6 +68,11 @@ class World:
     def refunds(self) -> dict[str, Refund]:
         """The refunds by out_refund_no."""
         return self._account.book(Refund)
+
+    @property
+    def balances(self) -> Balances:
+        """The balances of merchants in fen, by merchant number; one that is not set has no limit."""
+        return self._account.part(Balances)
 
     @property
     def transfers(self) -> dict[str, Transfer]:

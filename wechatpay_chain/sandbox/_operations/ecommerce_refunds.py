@@ -9,14 +9,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.refunds import (
-    ADVANCED,
-    Refund,
-    accept_refund,
-    find_refund,
-    retry_abnormal,
-)
+from wechatpay_chain.sandbox._operations.refund_operations import accept_refund, find_refund, retry_abnormal
+from wechatpay_chain.sandbox._operations.refunds import ADVANCED, Refund
 from wechatpay_chain.sandbox._operations.responses import respond
 
 __all__ = ["ECOMMERCE_REFUND_HANDLERS"]
@@ -68,8 +64,12 @@ def _return_advance(account: Account, request: CheckedRequest) -> Result:
     refund = find_refund(account, request)
     if refund.asked.get("refund_account") != ADVANCED or refund.status != "SUCCESS":
         raise Refusal(400, "INVALID_REQUEST", "退款单不是垫付退款，或尚未退款成功")
-    number = f"121556{account.number('advance return', refund.refund_id, digits=22)}"
-    account.book(_AdvanceReturn).setdefault(refund.refund_id, _AdvanceReturn(number, account.now()))
+    if refund.refund_id not in account.book(_AdvanceReturn):
+        balances, paid = account.part(Balances), refund.amount - refund.discount
+        balances.take(refund.order.payee, paid)
+        balances.add(refund.payer, paid)
+        number = f"121556{account.number('advance return', refund.refund_id, digits=22)}"
+        account.book(_AdvanceReturn)[refund.refund_id] = _AdvanceReturn(number, account.now())
     return _query_advance(account, request)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.balances import Balances
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -21,6 +22,12 @@ __all__ = ["Order", "Payment", "find_paid_order", "make_prepay_id", "parse_deadl
 
 UNPAID = timedelta(days=7)
 """The time after which the service closes an order that is not paid."""
+
+PASSWORD_TIME = timedelta(seconds=45)
+"""The time that a user has to type the password of a code payment; after it, the service reverses the payment.
+
+Source: https://pay.weixin.qq.com/wiki/doc/api/wxpay/ch/pay/QuickPay/chapter3_3.shtml
+"""
 
 SHORTEST = timedelta(minutes=1)
 """The least time that a user has to pay; an earlier time_expire is moved."""
@@ -140,6 +147,8 @@ class Order:
             return "REFUND"
         if self._state == "NOTPAY" and self._account.now() >= max(self.placed_at + UNPAID, self.time_expire):
             return "CLOSED"
+        if self._state == "USERPAYING" and self._account.now() >= self.placed_at + PASSWORD_TIME:
+            return "REVOKED"
         return self._state
 
     def pay(
@@ -210,6 +219,7 @@ class Order:
             raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
         with self._account.lock:
             if self._state == "SUCCESS":
+                self._account.part(Balances).take(self.payee, self.payer_total - self.fee)
                 self.reversed_at = self._account.now()
             self._state = "REVOKED"
 
@@ -312,6 +322,7 @@ class Order:
         user = openid or payer.get("openid") or payer.get("sp_openid") or made_up
         self.payment = Payment(transaction_id, now, user, bank_type, discount)
         self._state = "SUCCESS"
+        self._account.part(Balances).add(self.payee, self.payer_total - self.fee)
 
     def _describe_payer(self, openid: str) -> dict[str, str]:
         if "sp_mchid" not in self.placed:

@@ -20,7 +20,7 @@ from wechatpay_chain.sandbox._operations.ecommerce_refunds import ECOMMERCE_REFU
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
 from wechatpay_chain.sandbox._operations.payscore import PAYSCORE_HANDLERS
-from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
+from wechatpay_chain.sandbox._operations.refund_operations import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
 from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
 from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.account import Account
 
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.orders import Order
 
 __all__ = [
@@ -205,6 +206,9 @@ class Share:
             detail.fail_reason = failures.get(detail.account, "")
             detail.result, detail.finish_time = "CLOSED" if detail.fail_reason else "SUCCESS", time
         received = [detail for detail in self._details if detail.result == "SUCCESS"]
+        for detail in received:
+            self.account.part(Balances).add(self.payer, -detail.amount)
+            self.account.part(Balances).add(detail.account, detail.amount)
         self._unfreeze(time)
         sharing, number = self.account.part(Sharing), self.placed["out_order_no"]
         told = (sharing.announce("分账", self, self.order_id, number, detail, time) for detail in received)

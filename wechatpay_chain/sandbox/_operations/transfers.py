@@ -15,6 +15,7 @@ from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.responses import respond, select_resource
 
@@ -82,6 +83,11 @@ class Transfer:
         """The reason of a failure or a cancellation, such as OVERDUE_CLOSE; empty if there is none."""
         self.settle()
         return self._entered.fail_reason
+
+    @property
+    def payer(self) -> str:
+        """The number of the merchant who pays."""
+        return str(self.placed.get("sub_mchid", self.account.keys.mchid))
 
     @property
     def package_info(self) -> str:
@@ -173,6 +179,8 @@ class Transfer:
 
     def _enter(self, entered: _Entered) -> Notice | None:
         self._entered = entered
+        if entered.state in ("FAIL", "CANCELLED"):
+            self.account.part(Balances).add(self.payer, self.placed["transfer_amount"])
         url = self.placed.get("notify_url")
         if entered.state in _NEXT or not url:
             return None
@@ -191,7 +199,7 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     """Returns the transfer of that number, which is new if the number is.
 
     Raises:
-        Refusal: the name of the user is missing, or the number was used with other parameters.
+        Refusal: the name of the user is missing, the number was used with other parameters, or the balance does not suffice.
     """
     number = body["out_bill_no"]
     known = account.book(Transfer).get(number)
@@ -202,8 +210,10 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     if body["transfer_amount"] >= NAMED_FROM and not body.get("user_name"):
         raise Refusal(400, "PARAM_ERROR", "转账金额大于等于2000元时，收款用户姓名必填")
     bill_no, now = f"1330{account.number('transfer_bill_no', number, digits=36)}", account.now()
-    account.book(Transfer)[number] = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
-    return account.book(Transfer)[number]
+    transfer = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
+    account.part(Balances).take(transfer.payer, body["transfer_amount"])
+    account.book(Transfer)[number] = transfer
+    return transfer
 
 
 def _find_transfer(account: Account, request: CheckedRequest) -> Transfer:
