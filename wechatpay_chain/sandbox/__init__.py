@@ -14,7 +14,7 @@ from wechatpay_chain.sandbox._operations.applyments import Applyment
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint
-from wechatpay_chain.sandbox._operations.coupons import Coupon
+from wechatpay_chain.sandbox._operations.coupons import Coupon, CouponBundle
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
 from wechatpay_chain.sandbox._operations.orders import Order, Payment
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
@@ -29,6 +29,7 @@ __all__ = [
     "CombinedOrder",
     "Complaint",
     "Coupon",
+    "CouponBundle",
     "CouponStock",
     "Fault",
     "Notice",

@@ -11,7 +11,7 @@ from wechatpay_chain.sandbox._operations.applyments import Applyment
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
-from wechatpay_chain.sandbox._operations.coupons import Coupon
+from wechatpay_chain.sandbox._operations.coupons import Coupon, CouponBundle
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
@@ -98,6 +98,11 @@ class World:
     def coupons(self) -> dict[str, Coupon]:
         """The product coupons that were pre-sent or sent to users, by send_request_no."""
         return self._account.book(Coupon)
+
+    @property
+    def coupon_bundles(self) -> dict[str, CouponBundle]:
+        """The bundles of product coupons that were pre-sent or sent to users, by send_request_no."""
+        return self._account.book(CouponBundle)
 
     @property
     def applyments(self) -> dict[str, Applyment]:

@@ -34,6 +34,7 @@ class ProductCoupon:
         members: what it was made with.
         time: when it was made.
         stocks: its stocks by stock_id.
+        bundles: its bundles of stocks by stock_bundle_id; `stocks` has those of bundles too.
         deactivation: deactivate_request_no, deactivate_time and deactivate_reason; empty if it is not deactivated.
     """
 
@@ -42,6 +43,7 @@ class ProductCoupon:
     time: datetime
     _account: Account = field(repr=False, compare=False)
     stocks: dict[str, CouponStock] = field(default_factory=dict, repr=False)
+    bundles: dict[str, list[CouponStock]] = field(default_factory=dict, repr=False)
     deactivation: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -111,6 +113,8 @@ def parse_period(product: ProductCoupon, stock: Mapping[str, Any], field_name: s
     """
     is_sequential = product.members["usage_mode"] == "SEQUENTIAL"
     rule = f"{'sequential' if is_sequential else 'single'}_usage_rule"
+    if "progressive_bundle_usage_rule" in stock:
+        rule = "progressive_bundle_usage_rule"
     period = stock.get(rule, {}).get("coupon_available_period")
     if period is None:
         return Period(None, None, timedelta(0), NO_PERIOD)

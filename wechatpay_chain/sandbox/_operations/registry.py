@@ -13,6 +13,7 @@ from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
 from wechatpay_chain.sandbox._operations.codepay import CODEPAY_HANDLERS
 from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
+from wechatpay_chain.sandbox._operations.coupon_bundles import COUPON_BUNDLE_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
 from wechatpay_chain.sandbox._operations.deductions import DEDUCTION_HANDLERS
@@ -46,6 +47,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **COMPLAINT_HANDLERS,
     **COUPON_STOCK_HANDLERS,
     **COUPON_HANDLERS,
+    **COUPON_BUNDLE_HANDLERS,
     **APPLYMENT_HANDLERS,
 }
 
