@@ -8,7 +8,7 @@ from tests.documented import assert_response
 from tests.flows.test_coupons import BASE, NOT_FOUND, OPENID, PAY_ORDER, REFUSED, Brand, stock_body
 from tests.flows.test_orders import code_of
 from wechatpay_chain import ConfigurationError
-from wechatpay_chain.sandbox import CouponBundle, Refusal
+from wechatpay_chain.sandbox import CouponBundle
 
 PRODUCT = f"{BASE}/product-coupons/{{product_coupon_id}}"
 BUNDLES = f"{PRODUCT}/stock-bundles"
@@ -146,7 +146,7 @@ def test_all_coupons_of_a_bundle_are_given_or_none(sandbox, client, bundle):
     last.resume()
     bundle.post(f"{USER}/pre-send-coupon-bundle", bundle.of_user("pre-send-1"))
     last.pause()
-    with pytest.raises(Refusal, match="INVALID_REQUEST"):
+    with pytest.raises(ConfigurationError, match="INVALID_REQUEST"):
         sandbox.coupon_bundles["pre-send-1"].take()
     assert not sandbox.coupon_bundles["pre-send-1"].is_received
 

@@ -10,8 +10,8 @@ from tests.documented import assert_documented
 from tests.flows.test_orders import METHODS, SUB_MCHID, code_of, query
 from tests.flows.test_refunds import ask
 from tests.test_sandbox_operations import sample
+from wechatpay_chain import ConfigurationError
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Refusal
 from wechatpay_chain.sandbox._operations.limits import limit
 
 NUMBERS = (f"deducted-{index:04}" for index in itertools.count())
@@ -89,7 +89,7 @@ def test_a_deduction_that_fails_is_not_made_any_more(sandbox, client, send):
     order = sandbox.orders[body["out_trade_no"]]
     order.fail()
     assert find(client, send, ACCEPTED[path], body)["trade_state"] == "PAY_FAIL"
-    with pytest.raises(Refusal, match="ORDER_CLOSED"):
+    with pytest.raises(ConfigurationError, match="ORDER_CLOSED"):
         order.pay()
 
 

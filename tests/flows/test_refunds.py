@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 
 from tests.flows.test_orders import SUB_MCHID, code_of
 from tests.test_sandbox_operations import to_json_schema
-from wechatpay_chain import Sensitive
+from wechatpay_chain import ConfigurationError, Sensitive
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Refund, Refusal, Sandbox
+from wechatpay_chain.sandbox import Refund, Sandbox
 
 PATH = "/v3/refund/domestic/refunds"
 NUMBERS = (f"refund-{index:04}" for index in itertools.count())
@@ -130,11 +130,13 @@ def test_a_refund_is_finished_once(sandbox, client):
     asked = ask(order, 1, notify_url="http://127.0.0.1:9/")
     client[PATH].post(json=asked)
     refund = sandbox.refunds[asked["out_refund_no"]]
-    with pytest.raises(Refusal, match="PARAM_ERROR"):
+    with pytest.raises(ConfigurationError, match="status: came 'DONE'; expected one of SUCCESS, ABNORMAL, CLOSED"):
         refund.finish("DONE")
     assert refund.finish(notify=False) is None
     for status in ("SUCCESS", "ABNORMAL", "CLOSED"):
-        with pytest.raises(Refusal, match="INVALID_REQUEST"):
+        with pytest.raises(
+            ConfigurationError, match=f"refund {refund.out_refund_no}: its state is SUCCESS; expected PROC"
+        ):
             refund.finish(status)
     silent = ask(order, 1)
     client[PATH].post(json=silent)

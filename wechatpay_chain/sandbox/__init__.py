@@ -16,7 +16,8 @@ from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint
 from wechatpay_chain.sandbox._operations.coupons import Coupon, CouponBundle
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
-from wechatpay_chain.sandbox._operations.orders import Order, Payment
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.payments import Payment
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.service_orders import ServiceOrder

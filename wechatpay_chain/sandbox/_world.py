@@ -44,7 +44,7 @@ class World:
 
         Raises:
             KeyError: there is no such order.
-            Refusal: it is paid, closed, or past its deadline.
+            ConfigurationError: it is paid, closed, or past its deadline.
         """
         found = self.combined_orders.get(out_trade_no) or self.service_orders.get(out_trade_no)
         return (found or self.orders[out_trade_no]).pay(**details)

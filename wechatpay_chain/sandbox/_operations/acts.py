@@ -1,28 +1,49 @@
 """What a test's author does through a live object, such as `sandbox.orders[…].pay()`.
 
-Nobody has sent a request, so the service refuses nothing: an act that is not possible raises a ConfigurationError, for the author. A
-`Refusal` is what the service responds to a request.
+What the service would refuse to a request is a `Refusal`, and only a request gets one. Nobody has sent a request here: an act that
+is not possible raises a ConfigurationError, for the author, which names the object, its state and what the act expects.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._operations.account import Refusal
 
-__all__ = ["require_state"]
+__all__ = ["act_on", "require_act"]
 
 
-def require_state(name: str, state: str, *expected: str, advice: str = "") -> None:
-    """Checks that the state of an object allows an act.
+def require_act(is_possible: bool, name: str, state: str, expected: str) -> None:
+    """Checks that an act is possible.
+
+    Args:
+        is_possible: whether it is.
+        name: the object, such as "order 20260101-0001".
+        state: its state.
+        expected: the states that allow the act, and what to do in another one.
+
+    Raises:
+        ConfigurationError: the act is not possible.
+    """
+    if not is_possible:
+        raise ConfigurationError(f"{name}: its state is {state}; expected {expected}")
+
+
+@contextmanager
+def act_on(name: str, state: str, expected: str) -> Iterator[None]:
+    """Acts by the rules for requests. The error has the code that a request would get.
 
     Args:
         name: the object, such as "order 20260101-0001".
         state: its state.
-        expected: the states that allow the act.
-        advice: what to do instead; empty if the states say it.
+        expected: the states that allow the act, and what to do in another one.
 
     Raises:
-        ConfigurationError: the state is none of these.
+        ConfigurationError: a rule refuses the act.
     """
-    if state not in expected:
-        advised = f": {advice}" if advice else ""
-        raise ConfigurationError(f"{name}: its state is {state}; expected {' or '.join(expected)}{advised}")
+    try:
+        yield
+    except Refusal as refusal:
+        require_act(False, name, state, f"{expected} ({refusal.body['code']})")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account
+from wechatpay_chain.sandbox._operations.acts import act_on, require_act
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock
 
 if TYPE_CHECKING:
@@ -89,18 +89,16 @@ class Coupon:
             The notification PRODUCT_COUPON_SP.SEND; None if no URL was set with notify-configs.
 
         Raises:
-            ConfigurationError: the user has it already, or it was pre-sent more than five minutes ago.
-            Refusal: the stock gives no coupon to this user any more.
+            ConfigurationError: the user has it already, it was pre-sent more than five minutes ago, or the stock gives no coupon
+                to this user any more.
         """
-        with self._account.lock:
-            if self.state or self.pre_sent is None:
-                raise ConfigurationError(
-                    f"coupon {self.send_request_no}: came {self.state}; expected one not received yet"
-                )
-            if self._account.now() >= self.pre_sent + TOKEN_LIFE:
-                raise ConfigurationError(
-                    f"coupon {self.send_request_no}: came an expired token; pre-send the coupon again"
-                )
+        name, state = f"coupon {self.send_request_no}", self.state or "not received"
+        with self._account.lock, act_on(name, state, "a stock that is SENDING and has a coupon left for the user"):
+            require_act(
+                not self.state and self.pre_sent is not None, name, state, "one that is pre-sent and not received"
+            )
+            is_valid = self.pre_sent is not None and self._account.now() < self.pre_sent + TOKEN_LIFE
+            require_act(is_valid, name, "an expired token", "a valid one: pre-send the coupon again")
             self.require_sendable()
             return self.receive("RECEIVE_COMPONENT")
 
@@ -111,10 +109,9 @@ class Coupon:
             ConfigurationError: the user does not have it.
         """
         with self._account.lock:
-            if self.state in ("", "DELETED", "DEACTIVATED"):
-                raise ConfigurationError(
-                    f"coupon {self.send_request_no}: came {self.state or 'not received'}; expected one that the user has"
-                )
+            is_held = self.state not in ("", "DELETED", "DEACTIVATED")
+            state = self.state or "not received"
+            require_act(is_held, f"coupon {self.send_request_no}", state, "one that the user has")
             self.is_deleted = True
 
     def require_sendable(self) -> None:
@@ -246,10 +243,12 @@ class CouponBundle:
             The notifications PRODUCT_COUPON_SP.SEND; none if no URL was set with notify-configs.
 
         Raises:
-            ConfigurationError: the user has them already, or they were pre-sent more than five minutes ago.
-            Refusal: a stock gives no coupon to this user any more.
+            ConfigurationError: the user has them already, they were pre-sent more than five minutes ago, or a stock gives no
+                coupon to this user any more.
         """
-        with self._account.lock:
+        state = self.coupons[0].state or "not received"
+        expected = "stocks that are SENDING and have a coupon left for the user"
+        with self._account.lock, act_on(f"coupon bundle {self.send_request_no}", state, expected):
             self.require_sendable()
             return [notice for coupon in self.coupons if (notice := coupon.take())]
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import UNPAID, Order, find_paid_order, require_same
+from wechatpay_chain.sandbox._operations.orders import UNPAID, Order, find_paid_order
+from wechatpay_chain.sandbox._operations.placement import require_same
 from wechatpay_chain.sandbox._operations.responses import respond
 
 __all__ = ["DEDUCTION_HANDLERS"]

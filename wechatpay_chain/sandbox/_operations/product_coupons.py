@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
 
@@ -184,8 +184,7 @@ class CouponStock:
             ConfigurationError: it is not SENDING.
         """
         with self._account.lock:
-            if self.state != "SENDING":
-                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected SENDING")
+            require_act(self.state == "SENDING", f"stock {self.stock_id}", self.state, "SENDING")
             self.is_paused = True
 
     def resume(self) -> None:
@@ -195,8 +194,7 @@ class CouponStock:
             ConfigurationError: it is not PAUSED.
         """
         with self._account.lock:
-            if self.state != "PAUSED":
-                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected PAUSED")
+            require_act(self.state == "PAUSED", f"stock {self.stock_id}", self.state, "PAUSED")
             self.is_paused = False
 
     def count_sent(self) -> dict[str, int]:

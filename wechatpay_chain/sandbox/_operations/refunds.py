@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.complaints import record_refund
 from wechatpay_chain.sandbox._operations.orders import Order
@@ -113,13 +115,13 @@ class Refund:
             The notification, which is posted in another thread; None if it is lost, or if the refund has no notify_url.
 
         Raises:
-            Refusal: the refund is not in PROCESSING, or there is no such status.
+            ConfigurationError: the refund is not in PROCESSING, or there is no such status.
         """
         if status not in _SUMMARIES:
-            raise Refusal(400, "PARAM_ERROR", f"退款状态须为{'、'.join(_SUMMARIES)}之一")
+            raise ConfigurationError(f"status: came {status!r}; expected one of {', '.join(_SUMMARIES)}")
         with self._account.lock:
-            if self.status != "PROCESSING":
-                raise Refusal(400, "INVALID_REQUEST", f"退款单状态为{self.status}")
+            is_processed = self.status == "PROCESSING"
+            require_act(is_processed, f"refund {self.out_refund_no}", self.status, "PROCESSING: finish it once")
             return self._finish(status, self._account.now(), notify=notify)
 
     def settle(self) -> None:
@@ -220,10 +222,11 @@ class Refund:
         return {"success_time": self.finished_at.isoformat(timespec="seconds")}
 
     def _describe_coupons(self) -> list[dict[str, Any]]:
-        if not self.discount:
+        payment = self.order.payment
+        if not self.discount or payment is None:
             return []
         coupon = {
-            "promotion_id": self.order._coupon_id,
+            "promotion_id": payment.coupon_id,
             "scope": "GLOBAL",
             "type": "DISCOUNT",
             "amount": self.order.total - self.order.payer_total,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.acts import require_state
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._operations.orders import UNPAID, Order
 from wechatpay_chain.sandbox._operations.responses import select_resource
 
@@ -97,7 +97,7 @@ class ServiceOrder:
             ConfigurationError: the order is not CREATED.
         """
         with self._account.lock:
-            require_state(f"service order {self.out_order_no}", self.state, "CREATED")
+            require_act(self.state == "CREATED", f"service order {self.out_order_no}", self.state, "CREATED")
             self.start(openid)
         return self._announce("PAYSCORE.USER_CONFIRM", "用户确认订单", notify=notify)
 
@@ -119,10 +119,8 @@ class ServiceOrder:
             ConfigurationError: the order has not been completed, or is DONE; or the discount is too high.
         """
         with self._account.lock:
-            described = self.state_description or self.state
-            require_state(
-                f"service order {self.out_order_no}", described, "MCH_COMPLETE", advice="complete it with the API first"
-            )
+            described, expected = self.state_description or self.state, "MCH_COMPLETE: complete it with the API first"
+            require_act(described == "MCH_COMPLETE", f"service order {self.out_order_no}", described, expected)
             order = self._make_order()
             order.pay(openid=openid, bank_type=bank_type, discount=discount, notify=False)
             self._account.book(Order)[order.out_trade_no] = order

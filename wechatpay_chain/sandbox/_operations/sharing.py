@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.account import Account
 
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.orders import Order
 
@@ -189,8 +190,8 @@ class Share:
                 raise ConfigurationError(f"failures: came {account!r}; expected one of {', '.join(accounts)}")
             require_reason(reason, "/v3/profitsharing/orders")
         with self.account.lock:
-            if self.state == "FINISHED":
-                raise ConfigurationError(f"share {self.placed['out_order_no']}: its state is FINISHED")
+            is_open = self.state == "PROCESSING"
+            require_act(is_open, f"share {self.placed['out_order_no']}", self.state, "PROCESSING: finish it once")
             return self._finish(known, self.account.now())
 
     def settle(self) -> None:

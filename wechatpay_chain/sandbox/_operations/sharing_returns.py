@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.sharing import NO_TIME, PROCESSING_TIME, Share, ShareDetail, require_reason
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.sharing import Sharing
 
@@ -66,8 +66,8 @@ class ShareReturn:
         if fail_reason:
             require_reason(fail_reason, "/v3/profitsharing/return-orders")
         with self.share.account.lock:
-            if self.result != "PROCESSING":
-                raise ConfigurationError(f"return {self.placed['out_return_no']}: its result is {self.result}")
+            is_open = self.result == "PROCESSING"
+            require_act(is_open, f"return {self.placed['out_return_no']}", self.result, "PROCESSING: finish it once")
             return self._finish(fail_reason, self.share.account.now())
 
     def settle(self) -> None:

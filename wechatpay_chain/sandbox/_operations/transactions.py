@@ -10,13 +10,8 @@ from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import (
-    Order,
-    find_paid_order,
-    make_prepay_id,
-    parse_deadline,
-    require_same,
-)
+from wechatpay_chain.sandbox._operations.orders import Order, close_order, find_paid_order, require_payable
+from wechatpay_chain.sandbox._operations.placement import make_prepay_id, parse_deadline, require_same
 
 __all__ = ["PREPAY", "TRANSACTION_HANDLERS", "find_order", "require_merchants"]
 
@@ -98,7 +93,7 @@ def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -
         deadline = parse_deadline(placed.get("time_expire"), now)
         order = account.book(Order)[number] = Order(placed, trade_type, now, deadline, _account=account)
     else:
-        order._require_payable()
+        require_payable(order)
         require_same((order.placed, order.trade_type) == (placed, trade_type))
     order.prepay_id = make_prepay_id(account, number)
     return order
@@ -134,7 +129,7 @@ def _query_by_transaction_id(account: Account, request: CheckedRequest) -> Resul
 
 
 def _close_order(account: Account, request: CheckedRequest) -> Result:
-    find_order(account, request.path["out_trade_no"], request.body).close()
+    close_order(find_order(account, request.path["out_trade_no"], request.body))
     return 204, None
 
 

@@ -15,6 +15,7 @@ from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import act_on, require_act
 from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.responses import respond, select_resource
@@ -131,13 +132,10 @@ class Transfer:
         """Cancels the transfer, as the merchant may until the user has confirmed it.
 
         Raises:
-            Refusal: the user has confirmed it, or it has been closed.
+            ConfigurationError: the user has confirmed it, or it has been closed.
         """
-        with self.account.lock:
-            if self.state == "WAIT_USER_CONFIRM":
-                self._enter(_Entered("CANCELING", self.account.now()))
-            elif self.state not in ("CANCELING", "CANCELLED"):
-                raise Refusal(400, "INVALID_REQUEST", "当前转账单状态不支持撤销")
+        with act_on(f"transfer {self.placed['out_bill_no']}", self.state, "WAIT_USER_CONFIRM"):
+            _cancel_transfer(self)
 
     def settle(self) -> None:
         """Enters the state that time has brought about, and announces it if it is the end."""
@@ -173,9 +171,7 @@ class Transfer:
         }
 
     def _require(self, *states: str) -> None:
-        if self.state not in states:
-            number, expected = self.placed["out_bill_no"], " or ".join(states)
-            raise ConfigurationError(f"transfer {number}: its state is {self.state}; expected {expected}")
+        require_act(self.state in states, f"transfer {self.placed['out_bill_no']}", self.state, " or ".join(states))
 
     def _enter(self, entered: _Entered) -> Notice | None:
         self._entered = entered
@@ -216,6 +212,19 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     return transfer
 
 
+def _cancel_transfer(transfer: Transfer) -> None:
+    """Cancels a transfer. One that is cancelled, or is being cancelled, stays so.
+
+    Raises:
+        Refusal: the user has confirmed it, or it has been closed.
+    """
+    with transfer.account.lock:
+        if transfer.state == "WAIT_USER_CONFIRM":
+            transfer._enter(_Entered("CANCELING", transfer.account.now()))
+        elif transfer.state not in ("CANCELING", "CANCELLED"):
+            raise Refusal(400, "INVALID_REQUEST", "当前转账单状态不支持撤销")
+
+
 def _find_transfer(account: Account, request: CheckedRequest) -> Transfer:
     """Returns the transfer that the path and the sub_mchid name.
 
@@ -249,7 +258,7 @@ def _make_handlers(base: str) -> dict[tuple[str, str], Handler]:
 
     def cancel(account: Account, request: CheckedRequest) -> Result:
         transfer = _find_transfer(account, request)
-        transfer.cancel()
+        _cancel_transfer(transfer)
         return respond("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel", transfer.describe())
 
     def query(account: Account, request: CheckedRequest) -> Result:
