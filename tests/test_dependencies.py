@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_every_import_is_declared():
     }
     for file, names in imports.items():
         assert names <= declared.get(file.parts[0], names_of(REQUIREMENTS)), file
+
+
+@pytest.mark.parametrize("name", sorted({"jsonschema_rs", "multipart", "segno"}))
+def test_a_sandbox_without_its_extra_says_what_to_install(name):
+    program = f"import sys; sys.modules[{name!r}] = None; import wechatpay_chain.sandbox"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1].endswith(
+        f"ConfigurationError: the sandbox needs {name}: pip install 'wechatpay-chain[sandbox]'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,12 @@ CORRECTIONS = (
         "one of two ways to name the order: the other is out_trade_no [TWIN: POST /v3/refund/domestic/refunds]",
         optional=("transaction_id",),
     ),
+    Correction(
+        "POST /v3/ecommerce/refunds/apply",
+        "body",
+        "of personal collection, and of merchants whose funds flow in the old way [TWIN: POST /v3/refund/domestic/refunds]",
+        optional=("combine_transaction_id", "funds_account"),
+    ),
     # Payscore.
     *(
         Correction(
@@ -154,7 +160,7 @@ CORRECTIONS = (
             optional=("sub_mchid", *names),
         )
         for event, names in (
-            ("CONFIRM", ["out_trade_no"]),
+            ("CONFIRM", ["out_trade_no", "post_payments"]),
             ("PAID", ["out_trade_no"]),
             ("OPEN_SERVICE", ["contract_id", "contract_status", "create_time", "out_contract_code", "plan_id"]),
             ("CLOSE_SERVICE", []),

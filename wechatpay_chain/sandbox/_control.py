@@ -18,7 +18,6 @@ from typing import Any
 from aiohttp import web
 
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._operations.account import Refusal
 
 __all__ = ["PREFIX", "Control", "Views"]
 
@@ -90,8 +89,6 @@ class Control:
             return _error(400, str(error))
         except KeyError as error:
             return _error(400, f"the sandbox has no {error}")
-        except Refusal as refusal:
-            return _error(refusal.status, refusal.body["message"])
         return web.json_response({"result": _plain(result)}, dumps=_dumps)
 
 
