@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs api clean
+.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs docs-serve api clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -55,9 +55,18 @@ types: $(VENV)/types
 	$(BIN)/python -m tests.typing.editor
 	$(BIN)/python -m tests.typing.budgets
 
+# Zensical wants its configuration beside the pages, so both are written into build/docs. The second site is a folder of the first.
 docs: $(VENV)/docs
-	$(BIN)/mkdocs build --strict --quiet
-	$(BIN)/mkdocs build --strict --quiet --config-file mkdocs.en.yml
+	@$(BIN)/python -m tools.site build/docs
+	@$(BIN)/zensical build --strict --config-file build/docs/zh.yml
+	@$(BIN)/zensical build --strict --config-file build/docs/en.yml
+	@$(BIN)/python -m tools.site.links build/docs/site
+	@echo "the site: $(CURDIR)/build/docs/site/index.html (make docs-serve shows it)"
+
+docs-serve:
+	@test -f build/docs/site/index.html || $(MAKE) docs
+	@echo "http://127.0.0.1:8000/"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site 8000
 
 # Compares the public API with that of the last release, once there is one.
 api: $(VENV)/docs
@@ -65,7 +74,7 @@ api: $(VENV)/docs
 	$(BIN)/griffe check wechatpay_chain --against "$$release"
 
 clean:
-	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist site
+	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=…" >&2; exit 1; }
