@@ -19,7 +19,7 @@ test: $(VENV)/test
 coverage: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
-test-slow: $(VENV)/test
+test-slow: $(VENV)/test build/docs/site/index.html
 	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 soak: $(VENV)/test
@@ -46,12 +46,14 @@ lint: $(VENV)/lint
 types: $(VENV)/types
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	rm -rf build/programs build/pages
+	rm -rf build/programs build/pages build/forms
 	$(BIN)/python -m tests.typing.programs build/programs
 	$(BIN)/python -m tests.typing.pages build/pages
+	$(BIN)/python -m tests.typing.forms build/forms
 	$(BIN)/mypy build/programs
 	$(BIN)/mypy build/pages
-	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py
+	$(BIN)/mypy build/forms
+	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py build/forms/*.py
 	$(BIN)/python -m tests.typing.editor
 	$(BIN)/python -m tests.typing.budgets
 
@@ -63,8 +65,10 @@ docs: $(VENV)/docs
 	@$(BIN)/python -m tools.site.links build/docs/site
 	@echo "the site: $(CURDIR)/build/docs/site/index.html (make docs-serve shows it)"
 
-docs-serve:
-	@test -f build/docs/site/index.html || $(MAKE) docs
+build/docs/site/index.html:
+	$(MAKE) docs
+
+docs-serve: build/docs/site/index.html
 	@echo "http://127.0.0.1:8000/"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site 8000
 

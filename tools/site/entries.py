@@ -97,13 +97,24 @@ def group(entries: tuple[Entry, ...]) -> dict[Section, dict[str, list[Entry]]]:
 
 
 def name_in_product(entries: list[Entry]) -> dict[str, str]:
-    """Returns the titles of a product's operations by slug, with the last segment where two have one title."""
-    counts = Counter(entry.title for entry in entries)
+    """Returns the titles of a product's operations by slug, with the end of the path where two have one title."""
+    by_title: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_title.setdefault(entry.title, []).append(entry)
     return {
-        entry.slug: entry.title if counts[entry.title] == 1 else f"{entry.title} ({_tell_apart(entry)})"
-        for entry in entries
+        entry.slug: f"{title} ({end})" if end else title
+        for title, same in by_title.items()
+        for entry, end in zip(same, _tell_apart(same), strict=True)
     }
 
 
-def _tell_apart(entry: Entry) -> str:
-    return entry.place.segment.strip("{}") or entry.verb
+def _tell_apart(entries: list[Entry]) -> list[str]:
+    """Returns the ends of paths that tell operations with one title apart; empty texts for a single one."""
+    if len(entries) == 1:
+        return [""]
+    paths = [entry.operation.template.split("/") for entry in entries]
+    for count in range(1, max(map(len, paths)) + 1):
+        ends = ["/".join(segments[-count:]) for segments in paths]
+        if len(set(ends)) == len(ends):
+            return ends
+    return [entry.verb for entry in entries]

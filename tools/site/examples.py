@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ from tools.site.calls import make_arguments
 from tools.site.entries import Entry
 from tools.site.preparations import find_preparation
 from tools.site.stage import Stage
-from tools.site.styles import write_styles
+from tools.site.styles import STYLES, write_style
 from wechatpay_chain import Client, Response
+from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox import Sandbox
 
 __all__ = ["SEED", "Example", "make_example_of", "prepare", "run_block", "write_files"]
@@ -59,25 +61,25 @@ def make_example_of(entry: Entry, sandbox: Sandbox, client: Client) -> Example:
     Raises:
         APIError: the sandbox refuses the call.
     """
-    prepared, styles = prepare(entry, sandbox, client)
+    arguments = prepare(entry, sandbox, client)
+    styles = {style: write_style(entry, style, arguments) for style in STYLES}
     response = run_block(styles["同步纯链式"], client)["response"]
-    return Example(prepared, styles, response.status_code, _show(response), response.headers.get("Content-Type", ""))
+    words = find_preparation(entry.slug).words
+    return Example(
+        words, styles, response.status_code, _show(entry, response), response.headers.get("Content-Type", "")
+    )
 
 
-def prepare(entry: Entry, sandbox: Sandbox, client: Client) -> tuple[str, dict[str, str]]:
-    """Brings a sandbox into the state that a call needs.
+def prepare(entry: Entry, sandbox: Sandbox, client: Client) -> dict[str, Any]:
+    """Brings a sandbox into the state that a call needs, and returns the keywords of the call.
 
     Args:
         entry: the operation.
         sandbox: a sandbox, which is reset.
         client: its client.
-
-    Returns:
-        What is there now, in Chinese, and the blocks of code by style, with the numbers of what is there.
     """
     sandbox.reset()
-    preparation = find_preparation(entry.slug)
-    return preparation.words, write_styles(entry, make_arguments(entry, preparation.prepare(Stage(sandbox, client))))
+    return make_arguments(entry, find_preparation(entry.slug).prepare(Stage(sandbox, client)))
 
 
 def run_block(code: str, client: Client) -> dict[str, Any]:
@@ -88,7 +90,22 @@ def run_block(code: str, client: Client) -> dict[str, Any]:
     return scope
 
 
-def _show(response: Response) -> str:
+def _show(entry: Entry, response: Response) -> str:
     if "json" not in response.headers.get("Content-Type", ""):
         return ""
-    return json.dumps(response.json(), ensure_ascii=False, indent=2)
+    schema = entry.operation.response
+    value = _shorten(schema, response.json()) if schema else response.json()
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _shorten(schema: Schema, value: Any) -> Any:
+    """Returns a value with the beginnings of its ciphertexts, which are 344 characters and say nothing."""
+    match schema["type"], value:
+        case "object", dict():
+            members: Mapping[str, Schema] = schema["properties"]
+            return {name: _shorten(members[name], each) if name in members else each for name, each in value.items()}
+        case "array", list():
+            return [_shorten(schema["items"], each) for each in value]
+        case "string", str() if schema.get("encrypted"):
+            return f"{value[:16]}…"
+    return value

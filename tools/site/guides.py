@@ -48,5 +48,5 @@ def _link(text: str, links: dict[str, str]) -> str:
         slug = links.get(code[1])
         return f"[{code[0]}]({SITE}api/{slug}/)" if slug else code[0]
 
-    parts = re.split(r"(^```.*?^```$|^#.*$|\[[^\]]*\]\([^)]*\))", text, flags=re.DOTALL | re.MULTILINE)
+    parts = re.split(r"(^```.*?^```$|^#[^\n]*$|\[[^\]]*\]\([^)]*\))", text, flags=re.DOTALL | re.MULTILINE)
     return "".join(part if index % 2 else re.sub(r"`([^`\n]+)`", write, part) for index, part in enumerate(parts))

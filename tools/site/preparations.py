@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from tools.site.coupons import list_of_coupons
 from tools.site.stage import Given, Preparation, Stage
 
-__all__ = ["find_preparation"]
+__all__ = ["find_preparation", "list_prepared"]
 
 DAY = 86400.0
 NUMBER = "1217752501201407033233368018"
@@ -24,6 +24,11 @@ def find_preparation(slug: str) -> Preparation:
         slug: the name of the operation's page.
     """
     return _PREPARATIONS.get(slug, Preparation("", lambda _: {}))
+
+
+def list_prepared() -> list[str]:
+    """Returns the names of the pages whose calls need something."""
+    return list(_PREPARATIONS)
 
 
 def _order(stage: Stage, start: str, **given: Any) -> Given:

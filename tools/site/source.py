@@ -14,6 +14,9 @@ WIDTH = 88
 """The characters of a line that fit into the column of the site without scrolling."""
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def write_call(target: str, arguments: Mapping[str, Any], indent: int = 0) -> str:
     """Returns a call, in one line if it fits.
 
@@ -78,4 +81,4 @@ def _flat(value: Any) -> str:
 def _quote(text: str) -> str:
     if '"' in text and "'" not in text and "\\" not in text and text.isprintable():
         return f"'{text}'"  # the quotes that need no escapes
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODE(text)

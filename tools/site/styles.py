@@ -10,23 +10,23 @@ from tools.site.entries import Entry
 from tools.site.source import needs_sensitive, write_call
 from wechatpay_chain._catalogue.operations import Operation
 
-__all__ = ["STYLES", "write_styles"]
+__all__ = ["STYLES", "write_style"]
 
 STYLES = ("异步纯链式", "异步声明式", "异步属性式", "同步纯链式", "同步声明式", "同步属性式")
 
 
-def write_styles(entry: Entry, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the blocks of code by style, each a program but for the `client`.
+def write_style(entry: Entry, style: str, arguments: Mapping[str, Any]) -> str:
+    """Returns the block of code of a style, a program but for the `client`.
 
     Args:
         entry: the operation.
+        style: one of STYLES.
         arguments: the keywords of the call.
     """
     template = entry.operation.template
-    chains = (entry.chain, f'client.chain("{template}")', f'client["{template}"]')
-    blocks = [_write_async(f"{chain}.{entry.verb}_async", arguments, entry.operation) for chain in chains]
-    blocks += [_write_sync(f"{chain}.{entry.verb}", arguments, entry.operation) for chain in chains]
-    return dict(zip(STYLES, blocks, strict=True))
+    chains = {"纯链式": entry.chain, "声明式": f'client.chain("{template}")', "属性式": f'client["{template}"]'}
+    write = _write_async if style.startswith("异步") else _write_sync
+    return write(f"{chains[style[2:]]}.{entry.verb}", arguments, entry.operation)
 
 
 def _write_sync(target: str, arguments: Mapping[str, Any], operation: Operation) -> str:
@@ -36,7 +36,7 @@ def _write_sync(target: str, arguments: Mapping[str, Any], operation: Operation)
 
 def _write_async(target: str, arguments: Mapping[str, Any], operation: Operation) -> str:
     imports = "\nfrom wechatpay_chain import Sensitive\n" if needs_sensitive(arguments) else ""
-    call = write_call(f"response = await {target}", arguments, 4)
+    call = write_call(f"response = await {target}_async", arguments, 4)
     shown = textwrap.indent(_show(operation), "    ")
     return f"import asyncio\n{imports}\n\nasync def main():\n{call}\n{shown}\n\n\nasyncio.run(main())\n"
 
