@@ -14,6 +14,15 @@ from wechatpay_chain._chain.spelling import spell
 __all__ = ["Entry", "find_entry", "group", "list_entries", "name_in_product"]
 
 
+_TITLES = {
+    "v3.bill.tradebill.get": "申请交易账单（对账单）",
+    "v3.merchant.media.upload.post": "图片上传（文件上传）",
+    "v3.pay.partner.transactions.out-trade-no.out_trade_no.close.post": "关闭订单（关单）",
+    "v3.pay.transactions.out-trade-no.out_trade_no.close.post": "关闭订单（关单）",
+}
+"""Titles with the words that people use, where the documentation has others."""
+
+
 @dataclass(frozen=True, eq=False)
 class Entry:
     """An operation of the site.
@@ -40,8 +49,8 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """The name in Chinese."""
-        return self.operation.title.removesuffix("API") or self.operation.title
+        """The name in Chinese, as people search for it."""
+        return _TITLES.get(self.slug) or self.operation.title.removesuffix("API") or self.operation.title
 
     @property
     def chain(self) -> str:

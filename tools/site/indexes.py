@@ -14,6 +14,9 @@ from wechatpay_chain._catalogue.operations import Event, find_event, list_events
 
 __all__ = ["write_english_index", "write_index", "write_notifications", "write_section"]
 
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n"
+"""Keeps a page out of the search, where it would stand before the pages that it lists."""
+
 Groups = dict[Section, dict[str, list[Entry]]]
 
 
@@ -26,6 +29,7 @@ def write_index(groups: Groups) -> str:
     count = sum(len(entries) for products in groups.values() for entries in products.values())
     return "\n".join(
         (
+            UNSEARCHED,
             "# 接口",
             "",
             f"共 {count:,} 个接口。每个接口一页：请求参数、六种写法、类型、返回、沙箱的应答、回调通知。",
@@ -63,7 +67,7 @@ def write_english_index(groups: Groups) -> str:
 
 def write_section(section: Section, products: dict[str, list[Entry]]) -> str:
     """Returns the page of a section."""
-    lines = [f"# {section.name}", ""]
+    lines = [UNSEARCHED, f"# {section.name}", ""]
     for product, entries in products.items():
         lines += [f"## {product}", "", "| 接口 | 路径 | 类型 |", "| --- | --- | --- |"]
         lines += [_write_row(entry) for entry in entries]

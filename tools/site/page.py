@@ -35,7 +35,9 @@ def write_page(entry: Entry, example: Example | None) -> str:
 def _write_head(entry: Entry) -> Iterator[str]:
     operation = entry.operation
     description = f"{entry.title}：{operation.method} {operation.path}"
-    yield f"---\ntitle: {json.dumps(entry.title, ensure_ascii=False)}\ndescription: {json.dumps(description, ensure_ascii=False)}\n---"
+    front = [f"title: {_quote(entry.title)}", f"description: {_quote(description)}"]
+    front += ["search:", "  exclude: true"] if operation.deprecated else []  # or it would stand before what replaces it
+    yield "\n".join(("---", *front, "---"))
     yield f"# {entry.title}"
     method = f'<b class="api-method api-{entry.verb}">{operation.method}</b>'
     yield f'<p class="api-operation">{method} <code>{html.escape(operation.path)}</code></p>'
@@ -109,6 +111,10 @@ def _write_events(entry: Entry) -> Iterator[str]:
         rows = [f"| [`{event.event_type}`](notifications.md#{event.event_type}) | {event.title} |" for event in events]
         yield "\n".join(("| 事件 | 名称 |", "| --- | --- |", *rows))
         yield "接收方法见[回调通知](../notifications.md)。"
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _fence(language: str, code: str) -> str:
