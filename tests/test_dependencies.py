@@ -50,9 +50,9 @@ def test_every_import_is_declared():
         assert names <= declared.get(file.parts[0], names_of(REQUIREMENTS)), file
 
 
-@pytest.mark.parametrize("name", sorted({"jsonschema_rs", "multipart", "segno"}))
+@pytest.mark.parametrize("name", ["jsonschema-rs", "multipart", "segno"])
 def test_a_sandbox_without_its_extra_says_what_to_install(name):
-    program = f"import sys; sys.modules[{name!r}] = None; import wechatpay_chain.sandbox"
+    program = f"import sys; sys.modules[{name.replace('-', '_')!r}] = None; import wechatpay_chain.sandbox"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.stderr.splitlines()[-1].endswith(
         f"ConfigurationError: the sandbox needs {name}: pip install 'wechatpay-chain[sandbox]'"
