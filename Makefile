@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 PARALLEL = --numprocesses 4 --dist worksteal
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs api package clean
+.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs docs-serve api package clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
@@ -19,7 +19,7 @@ test: $(VENV)/test
 coverage: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
-test-slow: $(VENV)/test
+test-slow: $(VENV)/test build/docs/site/index.html
 	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 soak: $(VENV)/test
@@ -48,18 +48,31 @@ lint: $(VENV)/lint
 types: $(VENV)/types
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	rm -rf build/programs build/pages
+	rm -rf build/programs build/pages build/forms
 	$(BIN)/python -m tests.typing.programs build/programs
 	$(BIN)/python -m tests.typing.pages build/pages
+	$(BIN)/python -m tests.typing.forms build/forms
 	$(BIN)/mypy build/programs
 	$(BIN)/mypy build/pages
-	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py
+	$(BIN)/mypy build/forms
+	$(BIN)/pyright --pythonpath $(BIN)/python build/programs/*.py build/pages/*.py build/forms/*.py
 	$(BIN)/python -m tests.typing.editor
 	$(BIN)/python -m tests.typing.budgets
 
+# Zensical wants its configuration beside the pages, so both are written into build/docs. The second site is a folder of the first.
 docs: $(VENV)/docs
-	$(BIN)/mkdocs build --strict --quiet
-	$(BIN)/mkdocs build --strict --quiet --config-file mkdocs.en.yml
+	@$(BIN)/python -m tools.site build/docs
+	@$(BIN)/zensical build --strict --config-file build/docs/zh.yml
+	@$(BIN)/zensical build --strict --config-file build/docs/en.yml
+	@$(BIN)/python -m tools.site.links build/docs/site
+	@echo "the site: $(CURDIR)/build/docs/site/index.html (make docs-serve shows it)"
+
+build/docs/site/index.html:
+	$(MAKE) docs
+
+docs-serve: build/docs/site/index.html
+	@echo "http://127.0.0.1:8000/"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site 8000
 
 # Compares the public API with that of the last release, once there is one.
 api: $(VENV)/docs
@@ -74,7 +87,7 @@ package: $(VENV)/package
 	$(BIN)/check-wheel-contents dist/*.whl
 
 clean:
-	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist site
+	rm -rf .venv* .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=…" >&2; exit 1; }

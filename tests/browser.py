@@ -27,6 +27,9 @@ START = 60.0
 SERVER_ERROR = -32000
 """The code of an error for which JSON-RPC and the protocol have no code of their own."""
 
+SANDBOX_READY = "document.querySelector('#operation')?.value && document.querySelector('#path')?.value"
+"""True when the scripts of the sandbox's page have run."""
+
 
 class Unanswered(AssertionError):
     """The browser could not carry out a command, such as a question to a page that it is leaving."""
@@ -119,15 +122,22 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"{expression} did not become true; the console says {self.problems}")
 
-    def open(self, url: str, width: int = 1280, dark: bool = False) -> None:
-        """Opens a page in a window of a width, and waits until its scripts have run."""
+    def open(self, url: str, width: int = 1280, dark: bool = False, *, ready: str = SANDBOX_READY) -> None:
+        """Opens a page in a window of a width, and waits until its scripts have run.
+
+        Args:
+            url: the page.
+            width: pixels; below 600 it is a phone.
+            dark: whether the system prefers the dark scheme.
+            ready: the expression that is true then.
+        """
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send("Page.navigate", url=url)
-        self.wait("document.querySelector('#operation')?.value && document.querySelector('#path')?.value")
+        self.wait(ready)
 
     def press(self, key: str, code: int, text: str = "") -> None:
         """Presses a key and releases it."""

@@ -9,7 +9,8 @@ from wechatpay_chain._catalogue.operations import find_operation
 
 def assert_documented(schema, value):
     """Checks a value against a schema of the catalogue."""
-    assert [error.message for error in Draft202012Validator(translate(schema)).iter_errors(value)] == []
+    problems = [error.message for error in Draft202012Validator(translate(schema)).iter_errors(value)]
+    assert problems == [], problems
 
 
 def assert_response(method, path, body):

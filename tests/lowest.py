@@ -1,6 +1,6 @@
 """Prints the lowest allowed version of every dependency, as a constraints file for pip.
 
-The versions are written only in pyproject.toml, for the package, for its extra and for its tests.
+The versions are written only in pyproject.toml, for the package, for its extras and for its tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ else:
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENTS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
-SANDBOX_REQUIREMENTS = [Requirement(line) for line in PROJECT["project"]["optional-dependencies"]["sandbox"]]
+EXTRAS = {
+    extra: [
+        each for each in map(Requirement, lines) if each.name != PROJECT["project"]["name"]
+    ]  # an extra that it includes
+    for extra, lines in PROJECT["project"]["optional-dependencies"].items()
+}
 TEST_REQUIREMENTS = [Requirement(line) for line in PROJECT["dependency-groups"]["test"]]
 
 
@@ -35,4 +40,4 @@ def build_constraint(requirement: Requirement) -> str:
 
 
 if __name__ == "__main__":
-    print(*map(build_constraint, [*REQUIREMENTS, *SANDBOX_REQUIREMENTS, *TEST_REQUIREMENTS]), sep="\n")
+    print(*map(build_constraint, [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *TEST_REQUIREMENTS]), sep="\n")

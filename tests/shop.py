@@ -1,4 +1,4 @@
-"""A merchant's server: receives the notifications of a sandbox over HTTP, and verifies and decrypts them."""
+"""A merchant's server: receives the notifications of a sandbox over HTTP, and has them verified and decrypted."""
 
 from __future__ import annotations
 
@@ -46,18 +46,20 @@ class Shop:
 
 
 @contextmanager
-def keep_shop(client):
-    """Runs a merchant's server, which responds with 204 to each notification.
+def keep_shop(parse):
+    """Runs a merchant's server, which responds with 204 to each notification, and with 401 to those that are refused.
 
     Args:
-        client: verifies and decrypts them.
+        parse: verifies and decrypts a notification, given its headers as pairs and its body. It returns None to refuse it.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            shop._received.put(client.notifications.parse(self.headers.items(), body))
-            self.send_response(204)
+            notice = parse(self.headers.items(), body)
+            if notice is not None:
+                shop._received.put(notice)
+            self.send_response(401 if notice is None else 204)
             self.end_headers()
 
         def log_message(self, *_):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import wechatpay_chain
-from tests.lowest import REQUIREMENTS, SANDBOX_REQUIREMENTS, TEST_REQUIREMENTS, build_constraint
+from tests.lowest import EXTRAS, REQUIREMENTS, TEST_REQUIREMENTS, build_constraint
 
 PACKAGE = Path(wechatpay_chain.__file__).parent
 CALLED_BY_PYDANTIC = {"pydantic_core"}
@@ -41,12 +42,26 @@ def test_every_import_is_declared():
     assert imports.pop(Path("pytest_plugin.py")) == {"pytest"}  # pytest has it when it loads the plugin
     used = set().union(*imports.values())
     assert {"requests", "aiohttp", "yarl", "urllib3"} <= used
-    assert used <= names_of(REQUIREMENTS) | names_of(SANDBOX_REQUIREMENTS)
-    outside = (names for file, names in imports.items() if file.parts[0] != "sandbox")
-    assert set().union(*outside) <= names_of(REQUIREMENTS)
+    declared = {
+        "_cli": names_of([*REQUIREMENTS, *EXTRAS["cli"]]),
+        "sandbox": names_of([*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"]]),
+    }
+    for file, names in imports.items():
+        assert names <= declared.get(file.parts[0], names_of(REQUIREMENTS)), file
 
 
-@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *SANDBOX_REQUIREMENTS, *TEST_REQUIREMENTS], ids=str)
+@pytest.mark.parametrize("name", ["jsonschema-rs", "multipart", "segno"])
+def test_a_sandbox_without_its_extra_says_what_to_install(name):
+    program = f"import sys; sys.modules[{name.replace('-', '_')!r}] = None; import wechatpay_chain.sandbox"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1].endswith(
+        f"ConfigurationError: the sandbox needs {name}: pip install 'wechatpay-chain[sandbox]'"
+    )
+
+
+@pytest.mark.parametrize(
+    "requirement", [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *TEST_REQUIREMENTS], ids=str
+)
 def test_every_requirement_has_a_lowest_version(requirement):
     assert build_constraint(requirement).startswith(f"{requirement.name}==")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import logging
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -19,14 +21,40 @@ import wechatpay_chain.types
 from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
 from wechatpay_chain._catalogue import file_operations
+from wechatpay_chain._catalogue.operations import list_operations
+from wechatpay_chain._cli.main import main
 from wechatpay_chain.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(DOCS.glob("*/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
+    *sorted(DOCS.glob("*/*.md")),
+    *sorted(DOCS.glob("*/recipes/*.md")),
+]
 EXAMPLES = sorted(DOCS.rglob("*.py"))
-GUIDES = sorted(page.name for page in (DOCS / "en").glob("*.md") if not page.name.startswith("api"))
+GUIDES = {
+    language: [
+        page.relative_to(DOCS / language).as_posix()
+        for page in PAGES
+        if page.is_relative_to(DOCS / language) and not page.name.startswith("api")
+    ]
+    for language in ("en", "zh")
+}
+OPERATIONS = {
+    ".".join((*(segment.strip("{}") or "empty" for segment in path.split("/")[1:]), method.lower()))
+    for method, path in list_operations()
+}
+"""The pages that are generated, one for each operation, by name."""
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
+READMES = ROOT / "README.md", ROOT / "README.zh-CN.md"
+PAIRS = pytest.mark.parametrize(
+    "pair",
+    [READMES, *((DOCS / "en" / name, DOCS / "zh" / name) for name in GUIDES["en"])],
+    ids=lambda pair: name_of(pair[0]),
+)
+"""Pages that say the same in both languages, the English one first."""
 PACKAGE = Path(wechatpay_chain.__file__).parent
 PUBLIC = {
     "wechatpay_chain",
@@ -105,8 +133,12 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] == "wechatpay_chain"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if pieces(page)], ids=name_of)
-def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """Returns a sandbox, its client, and a function that puts the sandbox's numbers in place of those of a page.
+
+    The current folder has the files of the pages, and the environment their variables.
+    """
     with Sandbox() as sandbox, sandbox.client() as client:
         known = sandbox.credentials
         public_key, certificate = known["certs"].values()
@@ -115,6 +147,8 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
             "pub_key.pem": public_key,
             "wechatpay_5157F09E.pem": certificate,
             "apiv3_key.txt": known["apiv3_key"],
+            "order.json": json.dumps({**ORDER, "mchid": client.mchid}),
+            "merchant.json": json.dumps(known),
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)
@@ -125,26 +159,87 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
+        monkeypatch.setenv("WECHATPAY_MCHID", known["mchid"])
+        monkeypatch.setenv("WECHATPAY_SERIAL", known["serial"])
+        monkeypatch.setenv("WECHATPAY_PRIVATE_KEY_FILE", "apiclient_key.pem")
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY_ID", public_key_id)
         monkeypatch.setenv("WECHATPAY_PUBLIC_KEY", "pub_key.pem")
         monkeypatch.setenv("WECHATPAY_APIV3_KEY", known["apiv3_key"])
-        monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
-        client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
-        # The bills list payments, of the merchant and of a sub-merchant.
-        merchants = {"sp_appid": ORDER["appid"], "sp_mchid": client.mchid, "sub_mchid": "1900000109"}
-        placed = {name: value for name, value in ORDER.items() if name != "appid"} | {"out_trade_no": "20251231-0001"}
-        client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid, "out_trade_no": "20251231-0000"})
-        client.v3.pay.partner.transactions.native.post(json={**placed, **merchants})
-        sandbox.pay("20251231-0000", notify=False)
-        sandbox.pay("20251231-0001", notify=False)
-        # The pages fetch the bills of yesterday, which are ready at 10:00.
-        sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
-        scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
-        for piece in pieces(page):
-            source = re.sub("|".join(numbers), lambda number: numbers[number[0]], piece)
-            exec(compile(source, str(page), "exec"), scope)
+        monkeypatch.setenv("WECHATPAY_SETTINGS", "merchant.json")
+        yield sandbox, client, lambda text: re.sub("|".join(numbers), lambda number: numbers[number[0]], text)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if pieces(page)], ids=name_of)
+def test_a_page_runs_from_top_to_bottom(page, reader, monkeypatch, capsys):
+    sandbox, client, adapt = reader
+    for settings in pieces(page, "toml"):
+        Path("shop.toml").write_text(adapt(settings))
+    monkeypatch.syspath_prepend(DOCS / "examples")  # for orders.py
+    client.v3.pay.transactions.native.post(json={"mchid": client.mchid, **ORDER})
+    # The bills list payments, of the merchant and of a sub-merchant.
+    merchants = {"sp_appid": ORDER["appid"], "sp_mchid": client.mchid, "sub_mchid": "1900000109"}
+    placed = {name: value for name, value in ORDER.items() if name != "appid"} | {"out_trade_no": "20251231-0001"}
+    client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid, "out_trade_no": "20251231-0000"})
+    client.v3.pay.partner.transactions.native.post(json={**placed, **merchants})
+    sandbox.pay("20251231-0000", notify=False)
+    sandbox.pay("20251231-0001", notify=False)
+    # The pages fetch the bills of yesterday, which are ready at 10:00.
+    sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
+    scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
+    for piece in pieces(page):
+        exec(compile(adapt(piece), str(page), "exec"), scope)
     capsys.readouterr()
     logging.getLogger("wechatpay_chain").setLevel(logging.NOTSET)  # a page shows how to turn it on
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Returns the commands of a page that end by themselves."""
+    lines = "".join(pieces(page, "sh")).splitlines()
+    commands = [shlex.split(line) for line in lines if line.startswith("wechatpay-chain ")]
+    return [command[1:] for command in commands if command[1] != "sandbox" or not command[2].startswith("-")]
+
+
+@LANGUAGES
+def test_the_commands_of_the_page_on_the_command_line_run(language, reader, monkeypatch, capsys):
+    sandbox, client, adapt = reader
+    page = DOCS / language / "command-line.md"
+    (settings,) = pieces(page, "toml")
+    # The clock of `doctor` looks at the base_url that is written.
+    at_top = f'base_url = "{sandbox.base_url}"\n{adapt(settings)}'
+    Path("shop.toml").write_text(at_top)
+    headers, body = sandbox.notification("REFUND.SUCCESS")
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    Path("captured.txt").write_bytes(f"{head}\r\n".encode() + body)
+    client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid, "out_trade_no": "20251231-0000"})
+    sandbox.pay("20251231-0000", notify=False)
+    sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
+    monkeypatch.setenv("WECHATPAY_CONFIG", "shop.toml")
+    commands = commands_of(page)
+    assert {command[0] for command in commands} == {
+        "request", "operations", "doctor", "bill", "upload", "certificates", "notify",
+    }  # fmt: skip
+    for command in commands:
+        assert main([adapt(part) for part in command]) == 0, (command, capsys.readouterr().err)
+
+
+@LANGUAGES
+def test_the_commands_that_steer_a_sandbox_run(language, reader, monkeypatch, capsys):
+    sandbox, client, _ = reader
+    for number in ("20260101-0001", "20260101-0002"):
+        client.v3.pay.transactions.native.post(json={**ORDER, "mchid": client.mchid, "out_trade_no": number})
+    sandbox.pay("20260101-0002", notify=False)
+    refund = {"out_trade_no": "20260101-0002", "out_refund_no": "20260101-0001-1"}
+    refund |= {"amount": {"refund": 1, "total": 100, "currency": "CNY"}}
+    client.v3.refund.domestic.refunds.post(json=refund)
+    transfer = {"appid": ORDER["appid"], "out_bill_no": "plfk2020042013", "transfer_scene_id": "1000"}
+    transfer |= {"openid": "o-MYE42l80oelYMDE34nYD456Xoy", "transfer_amount": 1000, "transfer_remark": "活动奖励"}
+    transfer |= {"transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "新会员有礼"}]}
+    client.v3.fund_app.mch_transfer.transfer_bills.post(json=transfer)
+    monkeypatch.setenv("WECHATPAY_SANDBOX_URL", sandbox.base_url)
+    commands = commands_of(DOCS / language / "sandbox.md")
+    assert len(commands) == 12
+    for command in commands:
+        assert main(command) == 0, (command, capsys.readouterr().err)
 
 
 @LANGUAGES
@@ -170,7 +265,15 @@ def test_a_response_to_another_query_verifies_and_is_told_apart(language, servic
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("notifications.md", "fastapi_app.py"), ("notifications.md", "orders.py"), ("testing.md", "test_shop.py")],
+    [
+        ("notifications.md", "fastapi_app.py"),
+        ("notifications.md", "orders.py"),
+        ("testing.md", "test_shop.py"),
+        ("recipes/signer.md", "hsm.py"),
+        ("recipes/deployment.md", "checkout.py"),
+        ("recipes/deployment.md", "gunicorn_conf.py"),
+        ("recipes/deployment.md", "tasks.py"),
+    ],
 )
 def test_a_page_shows_a_file_as_it_is(page, name):
     program = (DOCS / "examples" / name).read_text(encoding="utf-8")
@@ -246,16 +349,20 @@ def test_there_are_pieces_to_run():
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+        folder, _, name = target.rpartition("/")
+        if folder == "../api":  # generated, in Chinese only
+            assert name.removesuffix(".md") in OPERATIONS, target
+        else:
+            assert (page.parent / target).exists(), target
 
 
 def test_both_languages_have_the_same_pages():
-    assert sorted(page.name for page in (DOCS / "zh").glob("*.md")) == GUIDES
+    assert GUIDES["zh"] == GUIDES["en"]
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_both_languages_have_the_same_code(name):
-    pages = [(DOCS / language / name).read_text(encoding="utf-8") for language in ("en", "zh")]
+@PAIRS
+def test_both_languages_have_the_same_code(pair):
+    pages = [page.read_text(encoding="utf-8") for page in pair]
     english, chinese = (re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for page in pages)
     assert [language for language, _ in english] == [language for language, _ in chinese]
     for (language, ours), (_, theirs) in zip(english, chinese, strict=True):
@@ -285,11 +392,10 @@ def test_other_code_is_found(chinese):
     assert other[0] != other[1]
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_both_languages_have_the_same_outline_and_the_same_names(name):
+@PAIRS
+def test_both_languages_have_the_same_outline_and_the_same_names(pair):
     english, chinese = (
-        re.sub(r"^```.*?^```", "", (DOCS / language / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-        for language in ("en", "zh")
+        re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE) for page in pair
     )
     assert outline(english) == outline(chinese)
     assert Counter(re.findall(r"`[^`\n]+`", english)) == Counter(re.findall(r"`[^`\n]+`", chinese))

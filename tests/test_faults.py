@@ -212,7 +212,16 @@ def test_shares_must_not_add_up_to_more_than_1(sandbox):
 
 
 def test_faults_can_be_set_on_the_command_line(tmp_path):
-    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", tmp_path / "merchant.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wechatpay_chain",
+        "sandbox",
+        "--port",
+        "0",
+        "--credentials",
+        tmp_path / "merchant.json",
+    ]
     command += ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -230,7 +239,7 @@ def test_faults_can_be_set_on_the_command_line(tmp_path):
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("text", ["503", "503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
+@pytest.mark.parametrize("text", ["503=", "503=0", "503=-1", "=1", "slow=x%", "slow=200%", "418=1", "slow=10%%"])
 def test_an_invalid_fault_on_the_command_line_is_refused(text):
     run = subprocess.run(
         [sys.executable, "-m", "wechatpay_chain", "sandbox", "--fault", text],
@@ -288,7 +297,7 @@ def test_a_notification_is_received(sandbox, shop):
     assert notice.next_at is None
     (seen,) = shop.seen
     assert (seen.id, seen.event_type, seen.original_type) == (notice.id, "TRANSACTION.SUCCESS", "transaction")
-    assert seen.resource == PAID
+    assert seen.resource.items() >= PAID.items()
     assert "1217752501" not in repr(notice)
 
 
@@ -300,7 +309,7 @@ def test_a_notification_with_an_invalid_signature_comes_again_with_a_valid_one(s
     sandbox.advance(15)
     assert [post.outcome for post in notice.posts] == [500, 204]
     assert shop.seen[0] is SIGNATURE_FAULTS[fault]
-    assert shop.seen[1].resource == PAID
+    assert shop.seen[1].resource.items() >= PAID.items()
     sandbox.advance(10**6)
     assert len(shop.seen) == 2
 

@@ -95,3 +95,24 @@ def test_requests_below_the_prefix_are_not_in_the_history(world):
     sandbox, _ = world
     ask(sandbox, "heal")
     assert sandbox.history == []
+
+
+def test_an_act_of_an_object_is_done(world):
+    sandbox, client = world
+    order = {"mchid": client.mchid, "appid": "wxd678efh567hg6787", "description": "x", "out_trade_no": "20260101-0001"}
+    order |= {"notify_url": "https://www.example.com/", "amount": {"total": 1, "currency": "CNY"}}
+    client.v3.pay.transactions.native.post(json=order)
+    assert ask(sandbox, "act", kind="order", number="20260101-0001", act="close").json() == {"result": None}
+    assert sandbox.orders["20260101-0001"].trade_state == "CLOSED"
+    refused = ask(sandbox, "act", kind="order", number="20260101-0001", act="fail")
+    assert refused.status_code == 400
+    assert "error" in refused.json()
+
+
+@pytest.mark.parametrize("name", ["describe", "__init__", "_shut", "placed"])
+def test_only_an_act_is_called(world, name):
+    sandbox, _ = world
+    sandbox.transfers["T1"] = object()
+    response = ask(sandbox, "act", kind="transfer", number="T1", act=name)
+    assert response.status_code == 400
+    assert "expected one of confirm, finish, cancel" in response.json()["error"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
+from contextlib import contextmanager
+
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -43,3 +47,47 @@ def test_an_event_of_tomorrow(world):
     sandbox, client = world
     parsed = client.notifications.parse(*sandbox.notification("THINGS.MADE", {"a": 1}))
     assert (parsed.event_type, parsed.original_type, parsed.resource) == ("THINGS.MADE", "things", {"a": 1})
+
+
+@contextmanager
+def receive_with(reply):
+    """Runs a receiver that responds with these bytes, and yields its URL."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            length = 0
+            while (line := self.rfile.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            self.rfile.read(length)
+            self.wfile.write(reply)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/notify"
+        server.shutdown()
+        thread.join()
+
+
+HEAD = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n"
+REASON = '{"code": "FAIL", "message": "订单不存在"}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "response"),
+    [
+        (HEAD % (b"500 x", len(REASON.encode())) + REASON.encode(), 500, REASON),
+        (HEAD % (b"200 OK", 40_000) + b"x" * 40_000, 200, "x" * 1000),
+        (HEAD % (b"200 OK", 40_000) + "长".encode() * 500, 200, "长" * 500),  # it ends too early
+        (HEAD % (b"400 x", 2) + b"\xff\xfe", 400, "��"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
+        (b"x", "ConnectionError", ""),
+    ],
+    ids=["reason", "long", "cut", "not UTF-8", "none", "no response"],
+)
+def test_the_beginning_of_the_receivers_response_is_kept(world, reply, outcome, response):
+    sandbox, _ = world
+    with receive_with(reply) as url:
+        (posted,) = sandbox.notify("TRANSACTION.SUCCESS", {}, url).posts
+    assert (posted.outcome, posted.response) == (outcome, response)

@@ -73,9 +73,16 @@ def arguments(operation, mchid, *, everything):
         found["files"] = {part: (f"a.{suffix}", b"content")}
     elif operation.body:
         found["json"] = sample(limit(operation.path, operation.body), mchid, everything=everything)
+        if "post_payments" in found["json"]:  # a payscore order: its total is the sum of its parts
+            found["json"]["total_amount"] = add_up(found["json"])
     if operation.query:
         found["params"] = sample(limit(operation.path, operation.query), mchid, everything=everything)
     return found
+
+
+def add_up(order):
+    payments, discounts = (order.get(name, []) for name in ("post_payments", "post_discounts"))
+    return sum(each.get("amount", 0) for each in payments) - sum(each.get("amount", 0) for each in discounts)
 
 
 def to_json_schema(schema):
@@ -106,12 +113,15 @@ FLOWS = {
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_every_operation_is_answered_with_what_fits_its_schema(everything, mode):
     async def call_each():
-        refused = {}
+        refused, called = {}, []
         for operation in OPERATIONS:
             # A sandbox of its own would take its time; numbers of one call must not be those of another.
             sandbox.reset()
             node, verb = client[operation.template], operation.method.lower()
             given = arguments(operation, client.mchid, everything=everything)
+            if everything and given == arguments(operation, client.mchid, everything=False):
+                continue  # there is nothing optional, so the other test makes the same call
+            called.append(operation)
             try:
                 if mode == "sync":
                     response = getattr(node, verb)(**given)
@@ -126,10 +136,10 @@ def test_every_operation_is_answered_with_what_fits_its_schema(everything, mode)
                 assert [error.message for error in fits.iter_errors(response.json())] == [], operation.path
         assert {outcome for outcome in refused.values() if outcome not in FLOWS} == set()
         assert refused.keys() <= _HANDLERS.keys() | UNDOCUMENTED.keys()
-        return len(OPERATIONS)
+        return len(called)
 
     with Sandbox(seed=1) as sandbox, sandbox.client(retry=None) as client:
-        assert asyncio.run(call_each()) == 1017
+        assert asyncio.run(call_each()) == (585 if everything else 1017)
 
 
 def required_members(schema, place=()):
@@ -151,10 +161,11 @@ def without(body, place):
     return copy
 
 
-def test_each_required_member_that_is_missing_is_named():
+@pytest.mark.parametrize("part", range(3))  # three tests that can run beside each other
+def test_each_required_member_that_is_missing_is_named(part):
     count = 0
     with Sandbox(seed=1) as sandbox, sandbox.client(retry=None) as client:
-        for operation in OPERATIONS:
+        for operation in OPERATIONS[part::3]:
             if operation.form or not operation.body:
                 continue
             given = arguments(operation, client.mchid, everything=False)
@@ -166,7 +177,7 @@ def test_each_required_member_that_is_missing_is_named():
                 assert caught.value.code == "PARAM_ERROR"
                 assert caught.value.detail["field"] == "".join(f"/{part}" for part in place)
                 count += 1
-    assert count > 2500
+    assert count > 850
 
 
 def test_what_was_sent_is_found_again(send):

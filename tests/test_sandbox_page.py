@@ -15,6 +15,7 @@ from tests.browser import CHROMIUM, Browser
 from wechatpay_chain import APIError
 from wechatpay_chain.sandbox import Fault, Sandbox
 
+REASON = '{"code": "FAIL", "message": "订单不存在"}'
 SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 
 
@@ -32,8 +33,11 @@ def receiver():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(next(statuses, 204))
+            status = next(statuses, 204)
+            self.send_response(status)
             self.end_headers()
+            if status == 500:
+                self.wfile.write(REASON.encode())
 
         def log_message(self, *_):
             pass
@@ -174,12 +178,13 @@ def test_a_notification_is_listed_and_sent_again(world, receiver):
     [notice] = get(sandbox, "overview")["notices"]
     assert (notice["event_type"], notice["url"], notice["is_received"]) == ("TRANSACTION.SUCCESS", receiver, False)
     assert notice["next_at"] > notice["posts"][0]["at"]
+    assert notice["posts"][0]["response"] == REASON
     for expected in ([500, 204], [500, 204, 204]):
         post(sandbox, "send_again", notice_id=notice["id"])
         wait(lambda expected=expected: posts() == expected)
     notice = wait(lambda: next(each for each in get(sandbox, "overview")["notices"] if each["is_received"]))
     assert notice["next_at"] is None
-    assert post(sandbox, "send_again", notice_id="1") == {"error": "'1'"}
+    assert post(sandbox, "send_again", notice_id="1") == {"error": "the sandbox has no '1'"}
 
 
 def test_active_faults_are_listed(world):
@@ -320,6 +325,7 @@ def test_an_order_is_paid_by_a_click(world, browser, receiver):
     browser.wait("document.querySelector('.order .state').textContent == 'SUCCESS'")
     assert sandbox.orders["20260101-0001"].trade_state == "SUCCESS"
     browser.wait("document.querySelector('.notice .bad')?.textContent == '500'")
+    browser.wait("document.querySelector('.notice pre')?.textContent.includes('订单不存在')")
     browser.click(".notice button")
     browser.wait("document.querySelector('.notice .good')?.textContent == '204'")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import signal
 import socket
@@ -15,6 +17,7 @@ import requests
 from wechatpay_chain import Client, TransportError
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox import Sandbox
+from wechatpay_chain.sandbox._proxy import serve_proxy
 
 ORDER = {
     "appid": "wx",
@@ -69,6 +72,30 @@ def test_the_proxy_leads_nowhere_else(secure):
         requests.get("https://www.example.com/", proxies={"https": secure.proxy_url}, timeout=5)
 
 
+def test_the_proxy_keeps_a_connection_whose_client_has_sent_all():
+    """The event loop does not keep a task that waits, so the garbage collector ended such connections now and then."""
+
+    async def respond(reader, writer):
+        await reader.read()
+        gc.collect()
+        writer.write(b"the response")
+        writer.close()
+
+    async def main():
+        upstream = await asyncio.start_server(respond, "127.0.0.1", 0)
+        proxy, port = await serve_proxy("127.0.0.1", upstream.sockets[0].getsockname()[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"CONNECT api.mch.weixin.qq.com:443 HTTP/1.1\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write_eof()
+        received = await reader.read()
+        for each in (writer, proxy, upstream):
+            each.close()
+        return received
+
+    assert asyncio.run(main()) == b"the response"
+
+
 def test_the_certificate_names_the_hosts_of_the_service(secure):
     host, port = secure.base_url.removeprefix("https://").rstrip("/").split(":")
     context = ssl.create_default_context(cadata=secure.authority)
@@ -116,7 +143,7 @@ def test_announced_urls_begin_with_the_public_url():
 
 def test_the_command_serves_https_and_a_proxy(tmp_path):
     credentials, authority = tmp_path / "merchant.json", tmp_path / "authority.pem"
-    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--credentials", str(credentials)]
+    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0", "--credentials", str(credentials)]
     with subprocess.Popen([*command, "--tls", str(authority), "--proxy"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert "https://127.0.0.1:" in process.stdout.readline()
@@ -129,5 +156,5 @@ def test_the_command_serves_https_and_a_proxy(tmp_path):
             process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
     wrong = subprocess.run([*command, "--proxy"], capture_output=True, text=True, timeout=20, check=False)
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("sandbox: proxy: it needs tls=True")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("wechatpay-chain: proxy: it needs tls=True")

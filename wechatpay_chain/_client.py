@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._chain.call import Seconds
 from wechatpay_chain._chain.calls import divide
@@ -187,6 +187,45 @@ class Client(Brackets):
         calls = divide(keyring.scheme, V3Calls(encoder, keyring, refresh), V2Calls(config.v2))
         flows = Flows(calls, encoder, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
+
+    @classmethod
+    @shielded
+    def from_env(cls, prefix: str = "WECHATPAY_", **settings: Any) -> Self:
+        """Returns a client whose settings are environment variables, such as WECHATPAY_MCHID.
+
+        The names are those of the settings in upper case, and `public_key_id` with `public_key` for an entry of `certs`. A secret
+        or a key NAME can be given as NAME_FILE, the path of a file that has it. What is no text is JSON, such as 30 or true.
+
+        Args:
+            prefix: what the names begin with.
+            **settings: more settings of `Client`, which replace those of the environment.
+
+        Raises:
+            ConfigurationError: a name is nearly that of a setting, or a setting is missing or wrong.
+        """
+        from wechatpay_chain._settings import make_settings, read_environment
+
+        return cls(**{**make_settings(read_environment(prefix, os.environ)), **settings})
+
+    @classmethod
+    @shielded
+    def from_file(cls, path: str | os.PathLike[str], profile: str | None = None, **settings: Any) -> Self:
+        """Returns a client whose settings are in a TOML file, or in a JSON file whose name ends with .json.
+
+        The names are those of `from_env`, in lower case. Relative paths start at the folder of the file.
+
+        Args:
+            path: the file.
+            profile: the name of a table below `profiles`, such as test for `[profiles.test]`; None for the settings at the top.
+                A profile has nothing but its own settings.
+            **settings: more settings of `Client`, which replace those of the file.
+
+        Raises:
+            ConfigurationError: the file cannot be read, a name is unknown, or a setting is missing or wrong.
+        """
+        from wechatpay_chain._settings import make_settings, read_file
+
+        return cls(**{**make_settings(read_file(path, profile)), **settings})
 
     @property
     def middleware(self) -> Stack:

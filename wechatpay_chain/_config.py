@@ -43,7 +43,12 @@ T = TypeVar("T")
 FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
 """The origin of the service, and the origin of its second site."""
 
-__all__ = ["Config", "parse_config", "parse_origins"]
+__all__ = [
+    "Config",
+    "parse_config",
+    "parse_origin",
+    "parse_origins",
+]
 
 
 @dataclass(frozen=True, repr=False)

@@ -17,7 +17,7 @@ from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError
 
-__all__ = ["parse_identity", "parse_merchant_number", "parse_merchant_serial"]
+__all__ = ["is_certificate_source", "parse_identity", "parse_merchant_number", "parse_merchant_serial"]
 
 
 def parse_identity(mchid: object, brand_id: object) -> tuple[Scheme, str]:
@@ -81,7 +81,7 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
     if not serial and own is not None:
         return normalize_serial(own.serial_number)
     if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
-        isinstance(serial, str) and _is_certificate_source(serial)
+        isinstance(serial, str) and is_certificate_source(serial)
     ):
         certificate = load_certificate("serial", serial, passphrase, mchid)
         number = normalize_serial(certificate.serial_number)
@@ -120,7 +120,8 @@ def _parse_serial(serial: object, mchid: str) -> str:
     return normalize_serial(serial)
 
 
-def _is_certificate_source(serial: str) -> bool:
+def is_certificate_source(serial: str) -> bool:
+    """Tells whether a text in place of a serial number is a certificate, or the path of one."""
     return is_key_material(serial) or _PATH.search(strip(serial)) is not None
 
 

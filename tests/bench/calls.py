@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.bench.run import BOTH, Ratio, Round, Run, print_row
-from tests.test_peers import AXIOS_PLUGIN
+from tests.peers.npm import AXIOS_PLUGIN
 
 AXIOS, WITHOUT_SCHEDULER = "wechatpay-axios-plugin", "ours async, without the scheduler"
 

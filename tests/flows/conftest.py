@@ -28,5 +28,5 @@ def client(sandbox):
 
 @pytest.fixture
 def shop(client):
-    with keep_shop(client) as shop:
+    with keep_shop(client.notifications.parse) as shop:
         yield shop

@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from tests.flows.test_orders import SUB_MCHID, code_of, query
 from tests.test_sandbox_operations import to_json_schema
+from wechatpay_chain import ConfigurationError
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Refusal
 
 NUMBERS = (f"scanned-{index:04}" for index in itertools.count())
 WITH_PASSWORD = 100_001
@@ -79,6 +79,19 @@ def test_a_payment_with_a_password_waits_for_the_user(sandbox, client, payment, 
     assert query(client, payment, send)["trade_state"] == "SUCCESS"
 
 
+def test_a_payment_whose_user_types_no_password_is_reversed(sandbox, client, payment, send):
+    payment["amount"] = {"total": WITH_PASSWORD}
+    pay(client, payment, send)
+    sandbox.advance(44)
+    assert query(client, payment, send)["trade_state"] == "USERPAYING"
+    sandbox.advance(1)
+    found = query(client, payment, send)
+    assert found["trade_state"] == "REVOKED"
+    assert "transaction_id" not in found
+    assert code_of(pay, client, payment, send) == (400, "ORDER_CLOSED")
+    reverse(client, payment, send)
+
+
 def test_a_payment_that_fails_is_not_paid_any_more(sandbox, client, payment, send):
     payment["amount"] = {"total": WITH_PASSWORD}
     pay(client, payment, send)
@@ -86,7 +99,7 @@ def test_a_payment_that_fails_is_not_paid_any_more(sandbox, client, payment, sen
     order.fail()
     assert query(client, payment, send)["trade_state"] == "PAYERROR"
     for act in (order.pay, order.fail):
-        with pytest.raises(Refusal, match="ORDER_CLOSED"):
+        with pytest.raises(ConfigurationError, match="ORDER_CLOSED"):
             act()
     assert code_of(pay, client, payment, send) == (400, "ORDER_CLOSED")
     reverse(client, payment, send)
@@ -104,7 +117,7 @@ def test_a_payment_is_reversed(sandbox, client, payment, send, total):
     assert found["trade_state"] == "REVOKED"
     assert ("transaction_id" in found) is (total == 100)
     assert order.refundable == 0
-    with pytest.raises(Refusal, match="ORDER_CLOSED"):
+    with pytest.raises(ConfigurationError, match="ORDER_CLOSED"):
         order.pay()
     assert code_of(pay, client, payment, send) == (400, "ORDER_CLOSED")
     refund = {"out_trade_no": payment["out_trade_no"], "out_refund_no": "reversed"}

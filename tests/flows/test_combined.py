@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator
 
 from tests.flows.test_orders import code_of
 from tests.test_sandbox_operations import to_json_schema
+from wechatpay_chain import ConfigurationError
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import CombinedOrder, Refusal
+from wechatpay_chain.sandbox import CombinedOrder
 
 BASE = "/v3/combine-transactions"
 NUMBERS = (f"combined-{index:04}" for index in itertools.count())
@@ -110,7 +111,7 @@ def test_a_sub_order_is_seen_only_through_its_combined_order(sandbox, client, co
         assert code_of(send, base.out_trade_no._n_.close, "post", n=sub, json=params) == (404, "ORDER_NOT_EXIST")
     live = sandbox.orders[sub]
     for act in (live.pay, live.fail, live.close, live.expire):
-        with pytest.raises(Refusal, match="INVALID_REQUEST"):
+        with pytest.raises(ConfigurationError, match=f"order {sub}: it is a sub-order; act on its combined order"):
             act()
     sandbox.pay(combined["combine_out_trade_no"], notify=False)
     by_id = transactions.id._n_
@@ -150,7 +151,7 @@ def test_a_combined_order_is_closed_with_all_its_sub_orders(sandbox, client, com
         assert send(close, "post", number=number, json=whole).status_code == 204
     assert {sub["trade_state"] for sub in query(client, number, send)["sub_orders"]} == {"CLOSED"}
     assert code_of(send, client[f"{BASE}/native"], "post", json=combined) == (400, "ORDER_CLOSED")
-    with pytest.raises(Refusal, match="ORDER_CLOSED"):
+    with pytest.raises(ConfigurationError, match="ORDER_CLOSED"):
         sandbox.pay(number)
 
 
@@ -168,7 +169,7 @@ def test_the_same_number_again(sandbox, client, combined, send):
     assert code_of(send, native, "post", json=combined) == (400, "ORDERPAID")
     whole, close = names(combined), client[f"{BASE}/out-trade-no/{{number}}/close"]
     assert code_of(send, close, "post", number=number, json=whole) == (400, "ORDERPAID")
-    with pytest.raises(Refusal, match="ORDERPAID"):
+    with pytest.raises(ConfigurationError, match="ORDERPAID"):
         sandbox.pay(number)
 
 
@@ -186,7 +187,7 @@ def test_what_cannot_be_placed(sandbox, client, combined, send):
     assert subs[0]["out_trade_no"] not in sandbox.orders
     send(native, "post", json={**combined, "sub_orders": many[:50]})
     sandbox.combined_orders[combined["combine_out_trade_no"]].expire()
-    with pytest.raises(Refusal, match="ORDER_CLOSED"):
+    with pytest.raises(ConfigurationError, match="ORDER_CLOSED"):
         sandbox.pay(combined["combine_out_trade_no"])
     sandbox.reset()
     assert sandbox.combined_orders == {}

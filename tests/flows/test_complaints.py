@@ -333,14 +333,14 @@ def test_an_impossible_complaint_is_refused(sandbox, client):
     complaint = sandbox.complain("ordered-1")
     with pytest.raises(ConfigurationError, match="expected an order without a complaint"):
         sandbox.complain("ordered-1")
-    with pytest.raises(ConfigurationError, match="came PENDING; expected PROCESSED"):
+    with pytest.raises(ConfigurationError, match="its state is PENDING; expected PROCESSED"):
         complaint.repeat("!")
     for impossible in (complaint.cancel_platform_service, complaint.finish_platform_service):
         with pytest.raises(ConfigurationError, match="expected one with the help of WeChat Pay"):
             impossible()
     complaint.withdraw()
     for impossible in (complaint.withdraw, lambda: complaint.reply("?")):
-        with pytest.raises(ConfigurationError, match="came PROCESSED; expected PENDING or PROCESSING"):
+        with pytest.raises(ConfigurationError, match="its state is PROCESSED; expected PENDING or PROCESSING"):
             impossible()
     sandbox.reset()
     assert sandbox.complaints == {}

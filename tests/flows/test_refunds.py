@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,9 @@ from jsonschema import Draft202012Validator
 
 from tests.flows.test_orders import SUB_MCHID, code_of
 from tests.test_sandbox_operations import to_json_schema
-from wechatpay_chain import Sensitive
+from wechatpay_chain import ConfigurationError, Sensitive
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain.sandbox import Refund, Refusal, Sandbox
+from wechatpay_chain.sandbox import Refund, Sandbox
 
 PATH = "/v3/refund/domestic/refunds"
 NUMBERS = (f"refund-{index:04}" for index in itertools.count())
@@ -129,11 +130,13 @@ def test_a_refund_is_finished_once(sandbox, client):
     asked = ask(order, 1, notify_url="http://127.0.0.1:9/")
     client[PATH].post(json=asked)
     refund = sandbox.refunds[asked["out_refund_no"]]
-    with pytest.raises(Refusal, match="PARAM_ERROR"):
+    with pytest.raises(ConfigurationError, match="status: came 'DONE'; expected one of SUCCESS, ABNORMAL, CLOSED"):
         refund.finish("DONE")
     assert refund.finish(notify=False) is None
     for status in ("SUCCESS", "ABNORMAL", "CLOSED"):
-        with pytest.raises(Refusal, match="INVALID_REQUEST"):
+        with pytest.raises(
+            ConfigurationError, match=f"refund {refund.out_refund_no}: its state is SUCCESS; expected PROC"
+        ):
             refund.finish(status)
     silent = ask(order, 1)
     client[PATH].post(json=silent)
@@ -213,6 +216,37 @@ def test_a_payment_can_be_refunded_for_a_year(send):
         send(client[PATH], "post", json=ask(order, 1))
         sandbox.advance(120)
         assert code_of(send, client[PATH], "post", json=ask(order, 1)) == (400, "INVALID_REQUEST")
+
+
+def test_a_refund_that_nobody_finishes_is_closed_after_a_week(sandbox, client, shop, send):
+    order = pay_order(sandbox, client)
+    asked = ask(order, 100, notify_url=shop.url)
+    send(client[PATH], "post", json=asked)
+    sandbox.advance(7 * 86400 - 60)
+    assert query(client, asked["out_refund_no"], send)["status"] == "PROCESSING"
+    sandbox.advance(60)
+    event_type, resource = shop.receive()
+    assert (event_type, resource["refund_status"]) == ("REFUND.CLOSED", "CLOSED")
+    assert query(client, asked["out_refund_no"], send)["status"] == "CLOSED"
+    assert order.refundable == 100
+    refund = sandbox.refunds[asked["out_refund_no"]]
+    assert refund.finished_at - refund.create_time == timedelta(days=7)
+
+
+def test_a_refund_that_is_processed_again_has_another_week(sandbox, client, send):
+    order = pay_order(sandbox, client)
+    asked = ask(order, 100)
+    refund_id = client[PATH].post(json=asked).json()["refund_id"]
+    refund = sandbox.refunds[asked["out_refund_no"]]
+    refund.finish("ABNORMAL")
+    sandbox.advance(8 * 86400)
+    assert refund.status == "ABNORMAL"
+    body = {"out_refund_no": asked["out_refund_no"], "type": "MERCHANT_BANK_CARD"}
+    send(client[f"{PATH}/{{refund_id}}/apply-abnormal-refund"], "post", refund_id=refund_id, json=body)
+    sandbox.advance(6 * 86400)
+    assert refund.status == "PROCESSING"
+    sandbox.advance(86400)
+    assert refund.status == "CLOSED"
 
 
 CARD = {

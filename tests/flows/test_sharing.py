@@ -370,7 +370,7 @@ def test_a_return_that_takes_its_time(sandbox, sharing, send, shared, ended_by):
     assert (done["result"], done.get("fail_reason")) == expected
     assert (pending.result, pending.fail_reason or None) == expected
     assert done["finish_time"] >= done["create_time"]
-    with pytest.raises(ConfigurationError, match="return R1: its result is"):
+    with pytest.raises(ConfigurationError, match="return R1: its state is"):
         pending.finish()
     if ended_by == "failure":
         assert give_back(send, sharing, "R2", 1000, out_order_no="P1")["result"] == "PROCESSING"

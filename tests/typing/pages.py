@@ -16,7 +16,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(DOCS.glob("*/*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
+    *sorted(DOCS.glob("*/*.md")),
+    *sorted(DOCS.glob("*/recipes/*.md")),
+)
 
 # Strict in mypy, but for annotations: the functions of a page may do without, and are checked all the same.
 COMMENTS = """\
@@ -35,8 +40,8 @@ from wechatpay_chain.sandbox import Sandbox
 """
 GIVEN = {"client": "client = Client()\n", "sandbox": "sandbox = Sandbox()\n"}
 
-UNTYPED = ("django_app.py",)
-"""Programs that are not checked: Django has no types of its own."""
+UNTYPED = ("django_app.py", "tasks.py")
+"""Programs that are not checked: Django and Celery have no types of their own."""
 
 MISTAKE = re.compile(r"# (?:a type checker reports this|类型检查器会报错).*")
 

@@ -35,8 +35,9 @@ _MCHID = _text("1230000109")
 _SUB_APPID = _text("wxd678efh567hg6999")
 _SUB_MCHID = _text("1900000109")
 _CURRENCY = _text("CNY")
-_STATE = _text("SUCCESS", "SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR")
-_TRADE_TYPE = _text("JSAPI", "JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY")
+_STATE = _text("SUCCESS", "SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT")
+# PAP is a deduction, as in TRANSACTION.FAIL, and AUTH one of payscore, as in bills.
+_TRADE_TYPE = _text("JSAPI", "JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH")
 
 _GOODS = _object(
     "goods_id quantity unit_price discount_amount",

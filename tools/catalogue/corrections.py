@@ -5,7 +5,7 @@ mean; `corrected_schemas.py` replaces whole schemas. A correction that corrects 
 outlives a mistake.
 
 Sources: [SK] the sample code and the pages of pay.weixin.qq.com; [CAP] bodies that users have published; [TWIN] the same member of a
-sister operation; [OWN] the member's own example.
+sister operation; [OWN] the member's own example; [SDK] the models of the official SDK for Java.
 """
 
 from __future__ import annotations
@@ -145,6 +145,12 @@ CORRECTIONS = (
         "one of two ways to name the order: the other is out_trade_no [TWIN: POST /v3/refund/domestic/refunds]",
         optional=("transaction_id",),
     ),
+    Correction(
+        "POST /v3/ecommerce/refunds/apply",
+        "body",
+        "of personal collection, and of merchants whose funds flow in the old way [TWIN: POST /v3/refund/domestic/refunds]",
+        optional=("combine_transaction_id", "funds_account"),
+    ),
     # Payscore.
     *(
         Correction(
@@ -154,7 +160,7 @@ CORRECTIONS = (
             optional=("sub_mchid", *names),
         )
         for event, names in (
-            ("CONFIRM", ["out_trade_no"]),
+            ("CONFIRM", ["out_trade_no", "post_payments"]),
             ("PAID", ["out_trade_no"]),
             ("OPEN_SERVICE", ["contract_id", "contract_status", "create_time", "out_contract_code", "plan_id"]),
             ("CLOSE_SERVICE", []),
@@ -210,6 +216,18 @@ CORRECTIONS = (
         for method, rest, part in (("POST", "", "body"), ("POST", "", "response"), ("GET", "/{account}", "response"))
     ),
     # Transfers.
+    Correction(
+        "POST /v3/transfer/batches",
+        "body",
+        "without it, the merchant's default scene is used, if there is one [SDK]",
+        optional=("transfer_scene_id",),
+    ),
+    Correction(
+        "POST /v3/transfer/batches",
+        "body.transfer_detail_list[]",
+        "required from 2,000 yuan on, and not allowed below 0.3 yuan [SDK]",
+        optional=("user_name",),
+    ),
     Correction("POST /v3/fund-app/mch-transfer/partner/*", "body.transfer_scene_id", _SCENES, {"enum": None}),
     Correction("POST /v3/fund-app/mch-transfer/transfer-bills*", "body.transfer_scene_id", _SCENES, {"enum": None}),
     Correction(

@@ -65,13 +65,15 @@ def _words(template: str) -> frozenset[str]:
 def find_path(path: str, method: str) -> KnownPath | None:
     """Returns what the catalogue has at a path, whose variables may have values already."""
     normal = _normal(path[:_LONGEST])
+    if exact := _paths().get(normal):  # of most calls, and a thousand times as fast
+        return exact
     segments = normal.split("/")
     fitting = [known for known in _paths().values() if _fits(segments, known)]
 
     def likeness(known: KnownPath) -> tuple[bool, int]:
         return method in known.methods, -known.segments.count("{}")
 
-    return _paths().get(normal) or max(fitting, key=likeness, default=None)
+    return max(fitting, key=likeness, default=None)
 
 
 def _fits(segments: list[str], known: KnownPath) -> bool:

@@ -74,6 +74,12 @@ class Operation(NamedTuple):
         """The path template as a chain has it: without its leading slash, and of APIv2 below `v2/`."""
         return f"v2{self.path}" if self.api == "v2" else self.path[1:]
 
+    @property
+    def page(self) -> str:
+        """The name of its page in the documentation: the template with dots between its segments, and the verb."""
+        segments = [segment.strip("{}") or "empty" for segment in self.template.split("/")]
+        return ".".join((*segments, self.method.lower()))
+
 
 class Resource(NamedTuple):
     """What a notification is about.

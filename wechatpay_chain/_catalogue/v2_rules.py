@@ -4,7 +4,7 @@
 from wechatpay_chain._catalogue.v2_rule import V2Rule
 
 RULES = {
-    "GET /appauth/authindex": V2Rule(nonce=False, signed=False, host="https://payapp.mch.weixin.qq.com"),
+    "GET /appauth/authindex": V2Rule(nonce=False, signs=False, signed=False, host="https://payapp.mch.weixin.qq.com"),
     "GET /appauth/getaccesstoken": V2Rule(sign_types=("HMAC-SHA256",), sends_sign_type=True, nonce=False, signed=False),
     "GET /papay/entrustweb": V2Rule(nonce=False, signed=False),
     "GET /papay/h5entrustweb": V2Rule(
@@ -22,7 +22,7 @@ RULES = {
     "POST /applyment/micro/modifycontactinfo": V2Rule(
         sign_types=("HMAC-SHA256",), sends_sign_type=True, certificate=True
     ),
-    "POST /applyment/micro/signcontract": V2Rule(merchant="", nonce=False, certificate=True, signed=False),
+    "POST /applyment/micro/signcontract": V2Rule(merchant="", nonce=False, signs=False, certificate=True, signed=False),
     "POST /applyment/micro/submit": V2Rule(sign_types=("HMAC-SHA256",), sends_sign_type=True, certificate=True),
     "POST /applyment/micro/submitupgrade": V2Rule(sign_types=("HMAC-SHA256",), sends_sign_type=True, certificate=True),
     "POST /billcommentsp/batchquerycomment": V2Rule(

@@ -1,14 +1,13 @@
-"""The entry point of the command line: makes the parser and runs the command."""
+"""The entry point of the command line: runs a command, and turns its error into one line and an exit status."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
-
-from wechatpay_chain._cli import certificates, sandbox
-from wechatpay_chain._version import __version__
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+_EXTRA = ("rich", "segno", "typer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,13 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments without the program's name; None takes them from `sys.argv`.
 
     Returns:
-        The exit status of the process.
+        The exit status of the process; `Status` lists them.
     """
-    parser = argparse.ArgumentParser(prog="wechatpay-chain", description="WeChat Pay for Python.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command in (sandbox, certificates):
-        command.add_parser(commands)
-    options = parser.parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
-    return run(options)
+    try:
+        from wechatpay_chain._cli.app import run
+
+        return run(arguments)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        print(f"wechatpay-chain: the command line needs {missing}: pip install 'wechatpay-chain[cli]'", file=sys.stderr)
+        return 2

@@ -11,21 +11,26 @@ from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._notifier import Notice, Posted
 from wechatpay_chain.sandbox._operations.account import Refusal
 from wechatpay_chain.sandbox._operations.applyments import Applyment
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint
-from wechatpay_chain.sandbox._operations.coupons import Coupon
+from wechatpay_chain.sandbox._operations.coupons import Coupon, CouponBundle
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest
-from wechatpay_chain.sandbox._operations.orders import Order, Payment
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.payments import Payment
 from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
+from wechatpay_chain.sandbox._operations.service_orders import ServiceOrder
 from wechatpay_chain.sandbox._server import Sandbox, Seen
 
 __all__ = [
     "Applyment",
+    "Balances",
     "CheckedRequest",
     "CombinedOrder",
     "Complaint",
     "Coupon",
+    "CouponBundle",
     "CouponStock",
     "Fault",
     "Notice",
@@ -37,5 +42,6 @@ __all__ = [
     "Refusal",
     "Sandbox",
     "Seen",
+    "ServiceOrder",
     "Signer",
 ]

@@ -18,7 +18,6 @@ from typing import Any
 from aiohttp import web
 
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._operations.account import Refusal
 
 __all__ = ["PREFIX", "Control", "Views"]
 
@@ -86,10 +85,10 @@ class Control:
             arguments = dict(received.query) if received.method == "GET" else json.loads(body or b"{}")
             # A notification is posted before an action ends, so it must not run on the event loop.
             result = await asyncio.to_thread(action, **arguments)
-        except (ConfigurationError, TypeError, ValueError, KeyError) as error:
+        except (ConfigurationError, TypeError, ValueError) as error:
             return _error(400, str(error))
-        except Refusal as refusal:
-            return _error(refusal.status, refusal.body["message"])
+        except KeyError as error:
+            return _error(400, f"the sandbox has no {error}")
         return web.json_response({"result": _plain(result)}, dumps=_dumps)
 
 

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, quote, urlencode
 from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain._catalogue.upload_rules import RULES
+from wechatpay_chain._chain.sensitive_members import mark_sensitive
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.errors import APIError, SignatureError, WeChatPayError
 from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._gateway import Gateway
@@ -139,30 +139,16 @@ def _make_arguments(operation: Operation, query: list[tuple[str, str]], body: An
     """Returns the keywords of a verb of the client: a query, a body and a file, with what is to be encrypted marked."""
     known = catalogue.find_operation(operation.method, operation.path)
     members = known.query["properties"] if known and known.query else {}
-    arguments: dict[str, Any] = {"params": [(name, _mark(members.get(name, _ANY), value)) for name, value in query]}
+    arguments: dict[str, Any] = {
+        "params": [(name, mark_sensitive(members.get(name, _ANY), value)) for name, value in query]
+    }
     if operation.upload:
         rule = RULES[re.sub(r"\{\w+\}", "*", operation.path)]
         arguments["files"] = {rule.part: (f"sample.{next(iter(rule.most), 'png')}", _SAMPLE_FILE)}
         body = body or None  # without a meta, the client makes it
     if body is not None:
-        arguments["json"] = _mark(known.body if known and known.body else _ANY, body)
+        arguments["json"] = mark_sensitive(known.body if known and known.body else _ANY, body)
     return arguments
-
-
-def _mark(schema: Schema, value: Any) -> Any:
-    """Returns a value whose sensitive texts are marked, so that the client encrypts them."""
-    match schema["type"], value:
-        case "object", dict():
-            properties: Mapping[str, Schema] = schema["properties"]
-            return {
-                name: _mark(properties[name], member) if name in properties else member
-                for name, member in value.items()
-            }
-        case "array", list():
-            return [_mark(schema["items"], item) for item in value]
-        case "string", str() if schema.get("encrypted"):
-            return Sensitive(value)
-    return value
 
 
 def _describe(response: Response) -> dict[str, Any]:

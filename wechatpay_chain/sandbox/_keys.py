@@ -55,7 +55,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.mchid = f"19{secrets.randbelow(10**8):08}"
-        self.serial = crypto.normalize_serial(x509.random_serial_number())
+        self.serial = crypto.normalize_serial(_make_serial())
         self.merchant = _generate_key()
         self.apiv3_key = secrets.token_hex(16)
         public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
@@ -103,6 +103,11 @@ def certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def _make_serial() -> int:
+    """Returns a random serial number of 40 digits. The first is not 0, which some SDKs leave out."""
+    return x509.random_serial_number() | 1 << 156
+
+
 def _generate_key() -> RSAPrivateKey:
     return generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -126,7 +131,7 @@ def _make_certificate(key: RSAPrivateKey) -> x509.Certificate:
         issuer_name=issuer,
         subject_name=name,
         public_key=key.public_key(),
-        serial_number=x509.random_serial_number(),
+        serial_number=_make_serial(),
         not_valid_before=now - timedelta(days=1),
         not_valid_after=now + timedelta(days=5 * 365),
     )

@@ -77,7 +77,7 @@ class Listener:
 
     async def _serve(self) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        manager = web.Server(self._handle)
+        manager = web.Server(self._respond)
 
         def make_protocol() -> _Protocol:
             # The body is signed as it is sent, so it must not be decompressed here.
@@ -107,6 +107,13 @@ class Listener:
                 if each is not None:
                     each.close()
             await manager.shutdown(1.0)
+
+    async def _respond(self, received: web.BaseRequest) -> web.StreamResponse:
+        # A plain server of aiohttp leaves this to its handler. PHP's Guzzle waits for it before it sends a file.
+        if received.headers.get("Expect", "").lower() == "100-continue":
+            await received.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            received.writer.output_size = 0  # the response has not begun
+        return await self._handle(received)
 
 
 class _Protocol(web.RequestHandler):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -30,6 +31,9 @@ MAX_ADVANCE = 10**8
 
 RESPONSE_TIMEOUT = 5.0
 """Seconds that the service waits for the receiver's response."""
+
+SHOWN_OF_RESPONSE = 1000
+"""The number of characters of the receiver's response that are kept: they say why it has not received a notification."""
 
 _DEFAULT_DELAYS = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
 # By pattern of the event type; collected from the documentation of each notification.
@@ -61,10 +65,12 @@ class Posted:
     Attributes:
         at: the time on the sandbox's clock, as Unix time in seconds.
         outcome: the status of the receiver's response, or the name of the error if there was no response.
+        response: the first 1,000 characters of the body of the receiver's response; empty if there was none.
     """
 
     at: float
     outcome: int | str
+    response: str = ""
 
     @property
     def is_received(self) -> bool:
@@ -239,6 +245,7 @@ class Notifier:
 
     def _post(self, notice: Notice, at: float, sign: Callable[[bytes], Mapping[str, str]]) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
+        body = ""
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -248,13 +255,14 @@ class Notifier:
                     headers={**headers, **sign(notice.body)},
                     timeout=RESPONSE_TIMEOUT,
                     allow_redirects=False,
-                    stream=True,  # the body is not needed
+                    stream=True,  # only the beginning of the body is read
                 )
+                body = _read_beginning(response)
                 response.close()
             outcome: int | str = response.status_code
         except (requests.RequestException, HTTPError, ValueError) as error:
             outcome = type(error).__name__
-        notice.posts.append(Posted(at, outcome))
+        notice.posts.append(Posted(at, outcome, body))
         delays = find_delays(notice.event_type)
         with self._changed:
             notice.next_at = None
@@ -301,3 +309,14 @@ class Notifier:
             notice = min(due, key=lambda one: one.next_at or 0.0)
             self._waiting.remove(notice)
             return notice
+
+
+def _read_beginning(response: requests.Response) -> str:
+    """Returns the beginning of the body of a response. Whether the rest comes, and when, is of no importance."""
+    content, end = bytearray(), time.monotonic() + RESPONSE_TIMEOUT
+    with suppress(requests.RequestException, HTTPError, OSError):
+        for byte in response.iter_content(1):
+            content += byte
+            if len(content) >= 4 * SHOWN_OF_RESPONSE or time.monotonic() >= end:  # a character has at most four bytes
+                break
+    return content.decode(errors="replace")[:SHOWN_OF_RESPONSE]

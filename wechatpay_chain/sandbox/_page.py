@@ -11,10 +11,10 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-import segno
 from aiohttp import web
 
 from wechatpay_chain._schemes.canonical import parse_authorization, request_message
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._clock import CHINA
 from wechatpay_chain.sandbox._control import Views
 from wechatpay_chain.sandbox._faults import Faults
@@ -26,6 +26,11 @@ from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.transactions import PREPAY
 from wechatpay_chain.sandbox._routing import to_origin_form
+
+try:
+    import segno
+except ImportError:
+    raise ConfigurationError("the sandbox needs segno: pip install 'wechatpay-chain[sandbox]'") from None
 
 __all__ = ["Page"]
 
@@ -155,7 +160,10 @@ def _describe_notice(notice: Notice) -> dict[str, Any]:
         "id": notice.id,
         "url": notice.url,
         "event_type": notice.event_type,
-        "posts": [{"at": _to_time(post.at), "outcome": post.outcome} for post in tuple(notice.posts)],
+        "posts": [
+            {"at": _to_time(post.at), "outcome": post.outcome, "response": post.response}
+            for post in tuple(notice.posts)
+        ],
         "is_received": notice.is_received,
         "next_at": None if notice.next_at is None else _to_time(notice.next_at),
     }

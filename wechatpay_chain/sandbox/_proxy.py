@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 from wechatpay_chain.sandbox._tls import SERVICE_HOSTS
 
@@ -29,11 +30,20 @@ async def serve_proxy(host: str, port: int) -> tuple[asyncio.Server, int]:
     Returns:
         The server, and the port that it listens on.
     """
+    connections: set[asyncio.Task[Any] | None] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError):
-            await _connect(reader, writer, host, port)
-        writer.close()
+        # The event loop has weak references only: a task that waits for the sandbox while the client has nothing more to
+        # send would be collected as garbage.
+        connections.add(task := asyncio.current_task())
+        try:
+            with contextlib.suppress(
+                OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError
+            ):
+                await _connect(reader, writer, host, port)
+        finally:
+            writer.close()
+            connections.discard(task)
 
     server = await asyncio.start_server(handle, host, 0, limit=_LONGEST_HEAD)
     return server, int(server.sockets[0].getsockname()[1])

@@ -14,6 +14,7 @@ from aiohttp import web
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._acts import Acts
 from wechatpay_chain.sandbox._control import Control
 from wechatpay_chain.sandbox._delivery import deliver
 from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Fault, Faults
@@ -103,7 +104,7 @@ class Sandbox(World):
         self._history = History(keep)
         page = Page(self._gateway, self._history, self._notifier, self._faults)
         form = Form(self._gateway, self.client)
-        actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify)
+        actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify, Acts(self).act)
         self._control = Control(
             (*actions, self._notifier.send_again, form.call),
             {"state": self._state, **page.views, **form.views},
@@ -233,9 +234,10 @@ class Sandbox(World):
 
         Args:
             event_type: the event type, such as TRANSACTION.SUCCESS.
-            resource: the resource to encrypt, a JSON value.
+            resource: the resource to encrypt. The required members that an object lacks are filled in, if the event is
+                documented; another JSON value stays as it is.
             url: the URL to post to.
-            original_type: the type of the resource; by default the first word of the event type, such as "transaction".
+            original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
             fault: a fault in the signature of the first post; the signatures of the retries are valid.
 
         Returns:
@@ -246,13 +248,13 @@ class Sandbox(World):
         """
         if fault is not None and fault not in SIGNATURE_FAULTS:
             raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(SIGNATURE_FAULTS)}")
-        kind = original_type or event_type.partition(".")[0].lower()
+        kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
         first_fault = None if fault is None else Fault(fault)
 
         def sign_first(body: bytes) -> Mapping[str, str]:
             return self._gateway.break_signature(self._sign_notification(body), body, first_fault)
 
-        return self._notifier.notify(event_type, resource, url, kind, sign_first)
+        return self._notifier.notify(event_type, completed, url, kind, sign_first)
 
     def notification(
         self, event_type: str, resource: Mapping[str, Any] = {}, *, original_type: str = ""

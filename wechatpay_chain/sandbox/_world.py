@@ -8,12 +8,14 @@ from typing import Any
 from wechatpay_chain.sandbox._notifier import Notice
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.applyments import Applyment
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.combined import CombinedOrder
 from wechatpay_chain.sandbox._operations.complaints import Complaint, open_complaint
-from wechatpay_chain.sandbox._operations.coupons import Coupon
+from wechatpay_chain.sandbox._operations.coupons import Coupon, CouponBundle
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._operations.refunds import Refund
+from wechatpay_chain.sandbox._operations.service_orders import ServiceOrder
 from wechatpay_chain.sandbox._operations.sharing import Sharing
 from wechatpay_chain.sandbox._operations.transfers import Transfer
 
@@ -34,18 +36,18 @@ class World:
         """Pays an order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
 
         Args:
-            out_trade_no: the number of an order or of a combined order.
-            **details: the arguments of `Order.pay` or `CombinedOrder.pay`, such as openid, or notify=False.
+            out_trade_no: the number of an order, of a combined order, or of a payscore order that has been completed.
+            **details: the arguments of `pay` of an `Order`, a `CombinedOrder` or a `ServiceOrder`, such as notify=False.
 
         Returns:
             The notification, which is posted in another thread; None if none is.
 
         Raises:
             KeyError: there is no such order.
-            Refusal: it is paid, closed, or past its deadline.
+            ConfigurationError: it is paid, closed, or past its deadline.
         """
-        combined = self.combined_orders.get(out_trade_no)
-        return combined.pay(**details) if combined else self.orders[out_trade_no].pay(**details)
+        found = self.combined_orders.get(out_trade_no) or self.service_orders.get(out_trade_no)
+        return (found or self.orders[out_trade_no]).pay(**details)
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -58,9 +60,19 @@ class World:
         return self._account.book(CombinedOrder)
 
     @property
+    def service_orders(self) -> dict[str, ServiceOrder]:
+        """The payscore orders by out_order_no. Their users confirm and pay them."""
+        return self._account.book(ServiceOrder)
+
+    @property
     def refunds(self) -> dict[str, Refund]:
         """The refunds by out_refund_no."""
         return self._account.book(Refund)
+
+    @property
+    def balances(self) -> Balances:
+        """The balances of merchants in fen, by merchant number; one that is not set has no limit."""
+        return self._account.part(Balances)
 
     @property
     def transfers(self) -> dict[str, Transfer]:
@@ -86,6 +98,11 @@ class World:
     def coupons(self) -> dict[str, Coupon]:
         """The product coupons that were pre-sent or sent to users, by send_request_no."""
         return self._account.book(Coupon)
+
+    @property
+    def coupon_bundles(self) -> dict[str, CouponBundle]:
+        """The bundles of product coupons that were pre-sent or sent to users, by send_request_no."""
+        return self._account.book(CouponBundle)
 
     @property
     def applyments(self) -> dict[str, Applyment]:

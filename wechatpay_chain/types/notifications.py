@@ -1031,7 +1031,7 @@ class PayscoreUserConfirm(TypedDict):
  out_request_no: NotRequired[str]
  out_trade_no: NotRequired[str]
  post_discounts: NotRequired["list[PayscoreUserConfirmPostDiscounts]"]
- post_payments: "list[PayscoreUserConfirmPostPayments]"
+ post_payments: NotRequired["list[PayscoreUserConfirmPostPayments]"]
  risk_fund: "PayscoreUserConfirmRiskFund"
  service_id: str
  service_introduction: str
@@ -1672,10 +1672,10 @@ class TransactionSuccessTransaction(TypedDict):
  sub_orders: NotRequired["list[TransactionSuccessTransactionSubOrders]"]
  success_time: str
  trade_scene: NotRequired[str]
- trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+ trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
  trade_state_desc: NotRequired[str]
  trade_state_description: NotRequired[str]
- trade_type: Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str
+ trade_type: Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str
  transaction_id: str
  user_repaid: NotRequired[Literal["Y", "N"] | str]
 class TransactionSuccessTransactionAmount(TypedDict):
@@ -1732,8 +1732,8 @@ class TransactionSuccessTransactionSubOrders(TypedDict):
  sub_mchid: NotRequired[str]
  sub_openid: NotRequired[str]
  success_time: NotRequired[str]
- trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
- trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+ trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
+ trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str]
  transaction_id: NotRequired[str]
 class TransactionSuccessTransactionSubOrdersAmount(TypedDict):
  currency: str

@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from wechatpay_chain.sandbox._operations.account import Account
-from wechatpay_chain.sandbox._operations.orders import Order, Payment
+from wechatpay_chain.sandbox._operations.orders import Order
+from wechatpay_chain.sandbox._operations.payments import Payment
 from wechatpay_chain.sandbox._operations.refunds import Refund
 
 __all__ = ["Movement", "list_movements", "write_fund_bill", "write_trade_bill"]

@@ -10,7 +10,8 @@ from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import UNPAID, Order, require_same
+from wechatpay_chain.sandbox._operations.orders import UNPAID, Order, require_payable, reverse_order
+from wechatpay_chain.sandbox._operations.placement import require_same
 from wechatpay_chain.sandbox._operations.transactions import find_order, require_merchants
 
 __all__ = ["CODEPAY_HANDLERS"]
@@ -25,7 +26,7 @@ def _pay(account: Account, request: CheckedRequest) -> Result:
     number = placed["out_trade_no"]
     order = account.book(Order).get(number)
     if order is not None:
-        order._require_payable()
+        require_payable(order)
         require_same((order.placed, order.trade_type) == (placed, "MICROPAY"))
         return 200, _describe_pending(order)
     order = account.book(Order)[number] = Order(
@@ -51,7 +52,7 @@ def _reverse(account: Account, request: CheckedRequest) -> Result:
     order = find_order(account, request.path["out_trade_no"], asked)
     if asked.get("appid") != order.placed.get("appid"):
         raise Refusal(400, "INVALID_REQUEST", "appid与下单时不一致")
-    order.reverse()
+    reverse_order(order)
     return 200, {**asked, "out_trade_no": order.out_trade_no}
 
 

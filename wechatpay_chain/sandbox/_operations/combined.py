@@ -6,12 +6,20 @@ Source: https://pay.weixin.qq.com/doc/v3/partner/4012709095 and the pages of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import act_on
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import Order, make_prepay_id, parse_deadline, require_same
+from wechatpay_chain.sandbox._operations.orders import (
+    Order,
+    receive_payment,
+    require_payable,
+    shut_order,
+)
+from wechatpay_chain.sandbox._operations.placement import make_prepay_id, parse_deadline, require_same
 from wechatpay_chain.sandbox._operations.transactions import PREPAY
 
 if TYPE_CHECKING:
@@ -52,14 +60,13 @@ class CombinedOrder:
             The notification, which is posted in another thread; None if it is lost, or if there is no notify_url.
 
         Raises:
-            Refusal: the combined order is paid, closed, or past its deadline.
+            ConfigurationError: the combined order is paid, closed, or past its deadline.
         """
         payer = openid or self.placed.get("combine_payer_info", {}).get("openid", "")
-        with self._account.lock:
-            self.orders[0]._require_payable()
-            self.orders[0]._receive(payer, bank_type, 0)
-            for order in self.orders[1:]:
-                order._receive(self.openid, bank_type, 0)
+        with self._account.lock, self._act("NOTPAY, and a deadline that is not over: pay another one"):
+            require_payable(self.orders[0])
+            for order in self.orders:
+                receive_payment(order, self.openid or payer, bank_type, 0)
         url = self.placed.get("notify_url") if notify else None
         return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
 
@@ -72,11 +79,10 @@ class CombinedOrder:
         """Closes all sub-orders, as the operation of that name does. Those that are closed stay closed.
 
         Raises:
-            Refusal: they are paid.
+            ConfigurationError: they are paid.
         """
-        with self._account.lock:
-            for order in self.orders:
-                order._shut()
+        with self._act("sub-orders that are not paid"):
+            _close_all(self)
 
     @property
     def openid(self) -> str:
@@ -89,6 +95,10 @@ class CombinedOrder:
         with self._account.lock:  # all sub-orders have been paid, or none
             return self._describe()
 
+    def _act(self, expected: str) -> AbstractContextManager[None]:
+        """Returns what turns the refusals of an act of a test's author into errors for them."""
+        return act_on(f"combined order {self.placed['combine_out_trade_no']}", self.orders[0].trade_state, expected)
+
     def _describe(self) -> dict[str, Any]:
         names = ("combine_appid", "combine_mchid", "combine_out_trade_no")
         device = self.placed.get("scene_info", {}).get("device_id")
@@ -98,6 +108,17 @@ class CombinedOrder:
             **({"scene_info": {"device_id": device}} if device else {}),
             "sub_orders": [_describe_sub_order(order) for order in self.orders],
         }
+
+
+def _close_all(combined: CombinedOrder) -> None:
+    """Closes all sub-orders of a combined order.
+
+    Raises:
+        Refusal: they are paid.
+    """
+    with combined._account.lock:
+        for order in combined.orders:
+            shut_order(order)
 
 
 def _describe_sub_order(order: Order) -> dict[str, Any]:
@@ -115,7 +136,7 @@ def _describe_sub_order(order: Order) -> dict[str, Any]:
         "attach": order.placed["attach"],
         "success_time": order.payment.success_time.isoformat(timespec="milliseconds"),
         "amount": {**amount, "payer_amount": order.payer_total, "payer_currency": "CNY"},
-        "promotion_detail": order._describe_coupons(),
+        "promotion_detail": order.payment.describe_coupons(),
     }
 
 
@@ -136,7 +157,7 @@ def _place_combined(account: Account, placed: Mapping[str, Any], trade_type: str
         account.book(CombinedOrder)[number] = combined
         account.book(Order).update(orders)
     else:
-        combined.orders[0]._require_payable()
+        require_payable(combined.orders[0])
         require_same((combined.placed, combined.trade_type) == (placed, trade_type))
     combined.prepay_id = make_prepay_id(account, number)
     return combined
@@ -185,7 +206,7 @@ def _close(account: Account, request: CheckedRequest) -> Result:
     known = {order.out_trade_no: order for order in combined.orders}
     if named.keys() != known.keys() or not all(_names(named[number], known[number]) for number in known):
         raise Refusal(400, "INVALID_REQUEST", "子单信息与下单时不一致，不支持关闭部分子单")
-    combined.close()
+    _close_all(combined)
     return 204, None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, StoredFile
+from wechatpay_chain.sandbox._operations.acts import require_act
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -135,8 +136,7 @@ class Complaint:
             return self._record("微信支付客服", "PLATFORM_SERVICE_FINISHED", "PLATFORM_SERVICE_FINISHED", text)
 
     def _require(self, is_possible: bool, expected: str) -> None:
-        if not is_possible:
-            raise ConfigurationError(f"complaint {self.complaint_id}: came {self.state}; expected {expected}")
+        require_act(is_possible, f"complaint {self.complaint_id}", self.state, expected)
 
     def _store(self, images: Sequence[bytes]) -> list[str]:
         """Stores pictures of the payer and returns their media IDs."""

@@ -12,7 +12,20 @@ from wechatpay_chain.sandbox._operations.product_coupons import CouponStock, Pro
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
 
-__all__ = ["BASE", "COUPON_STOCK_HANDLERS", "act_once", "describe_deactivation", "find_stock", "paginate"]
+__all__ = [
+    "BASE",
+    "COUPON_STOCK_HANDLERS",
+    "act_once",
+    "add_stock",
+    "associate_stores",
+    "change_members",
+    "describe_deactivation",
+    "disassociate_stores",
+    "find_product",
+    "find_stock",
+    "paginate",
+    "plan_budget",
+]
 
 BASE = "/v3/marketing/partner/product-coupon"
 
@@ -77,8 +90,12 @@ def paginate(items: Sequence[Any], query: Mapping[str, Any], member: str) -> dic
     return page
 
 
-def _find_product(account: Account, request: CheckedRequest) -> ProductCoupon:
+def find_product(account: Account, request: CheckedRequest) -> ProductCoupon:
     """Returns the product coupon of a request.
+
+    Args:
+        account: the merchant's account.
+        request: the request, with brand_id and product_coupon_id.
 
     Raises:
         Refusal: the brand has no such product coupon.
@@ -101,7 +118,7 @@ def find_stock(account: Account, request: CheckedRequest) -> CouponStock:
         Refusal: the brand has no such stock.
     """
     given = {**request.query, **request.body, **request.path}
-    stock = _find_product(account, request).stocks.get(given["stock_id"])
+    stock = find_product(account, request).stocks.get(given["stock_id"])
     if stock is None:
         raise Refusal(404, "NOT_FOUND", "批次不存在")
     return stock
@@ -113,7 +130,7 @@ def _make_product(account: Account, request: CheckedRequest) -> Result:
     def make() -> tuple[ProductCoupon, CouponStock]:
         number = account.number("product coupon", request.body["out_request_no"], digits=10)
         product = ProductCoupon(number, members, account.now(), account)
-        stock = _add_stock(account, product, request.body["stock"])
+        stock = add_stock(account, product, request.body["stock"])
         account.book(ProductCoupon)[number] = product
         return product, stock
 
@@ -121,7 +138,17 @@ def _make_product(account: Account, request: CheckedRequest) -> Result:
     return 200, {**product.describe(), "stock": stock.describe()}
 
 
-def _add_stock(account: Account, product: ProductCoupon, members: Mapping[str, Any]) -> CouponStock:
+def add_stock(account: Account, product: ProductCoupon, members: Mapping[str, Any]) -> CouponStock:
+    """Adds a stock to a product coupon and returns it.
+
+    Args:
+        account: the merchant's account.
+        product: the product coupon.
+        members: what the stock is made with.
+
+    Raises:
+        Refusal: a time does not exist.
+    """
     number = f"{product.product_coupon_id}{len(product.stocks) + 1:03}"
     period = parse_period(product, members, "/stock")
     product.stocks[number] = CouponStock(number, product, dict(members), period, account.now(), account)
@@ -129,11 +156,11 @@ def _add_stock(account: Account, product: ProductCoupon, members: Mapping[str, A
 
 
 def _query_product(account: Account, request: CheckedRequest) -> Result:
-    return 200, _find_product(account, request).describe()
+    return 200, find_product(account, request).describe()
 
 
 def _change_product(account: Account, request: CheckedRequest) -> Result:
-    product = _find_product(account, request)
+    product = find_product(account, request)
 
     def change() -> None:
         product.members["display_info"] = request.body["display_info"]
@@ -143,7 +170,7 @@ def _change_product(account: Account, request: CheckedRequest) -> Result:
 
 
 def _deactivate_product(account: Account, request: CheckedRequest) -> Result:
-    product = _find_product(account, request)
+    product = find_product(account, request)
 
     def deactivate() -> None:
         if product.state != "EFFECTIVE":
@@ -157,19 +184,19 @@ def _deactivate_product(account: Account, request: CheckedRequest) -> Result:
 
 
 def _make_stock(account: Account, request: CheckedRequest) -> Result:
-    product = _find_product(account, request)
+    product = find_product(account, request)
 
     def make() -> CouponStock:
         if product.state == "DEACTIVATED":
             raise Refusal(400, "INVALID_REQUEST", "商品券已失效")
-        return _add_stock(account, product, request.body["stock"])
+        return add_stock(account, product, request.body["stock"])
 
     return 200, act_once(account, "make stock", request, make).describe()
 
 
 def _list_stocks(account: Account, request: CheckedRequest) -> Result:
     state = request.query.get("state")
-    stocks = list(_find_product(account, request).stocks.values())
+    stocks = list(find_product(account, request).stocks.values())
     found = [stock.describe() for stock in stocks if state in (None, stock.state)]
     return 200, paginate(found, request.query, "stock_list")
 
@@ -180,10 +207,19 @@ def _query_stock(account: Account, request: CheckedRequest) -> Result:
 
 def _change_stock(account: Account, request: CheckedRequest) -> Result:
     stock = find_stock(account, request)
-    names = ("remark", "coupon_display_info", "notify_config", "store_scope", "usage_rule_display_info")
-    changes = {name: request.body[name] for name in names if name in request.body}
-    act_once(account, "change stock", request, lambda: stock.members.update(changes))
+    act_once(account, "change stock", request, lambda: change_members(stock, request.body))
     return 200, stock.describe()
+
+
+def change_members(stock: CouponStock, body: Mapping[str, Any]) -> None:
+    """Changes the members of a stock that can be changed, and that a request has.
+
+    Args:
+        stock: the stock.
+        body: the body of the request.
+    """
+    names = ("remark", "coupon_display_info", "notify_config", "store_scope", "usage_rule_display_info")
+    stock.members.update({name: body[name] for name in names if name in body})
 
 
 def _require_alive(stock: CouponStock) -> None:
@@ -202,22 +238,34 @@ def _deactivate_stock(account: Account, request: CheckedRequest) -> Result:
     return 200, stock.describe()
 
 
-def _update_budget(account: Account, request: CheckedRequest) -> Result:
-    """Changes a limit if it is what the caller believes it to be."""
-    stock, body = find_stock(account, request), request.body
+def plan_budget(stock: CouponStock, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the stock_send_rule of a stock with another limit, if the present one is what the caller believes it to be.
+
+    Args:
+        stock: the stock.
+        body: the body of the request.
+
+    Raises:
+        Refusal: it is not, the limit is not named, more has been sent, or the stock gives no coupons any more.
+    """
     name = body["update_mode"].lower()
     for member in (f"current_{name}", f"target_{name}"):
         if member not in body:
             raise make_param_error(InvalidField(f"/{member}", None, "is required with this update_mode"), "body")
+    _require_alive(stock)
+    rule, sent = stock.members["stock_send_rule"], stock.count_sent()
+    if rule.get(name) != body[f"current_{name}"]:
+        raise Refusal(400, "INVALID_REQUEST", "当前预算与批次的预算不一致")
+    if body[f"target_{name}"] < sent["total_count" if name == "max_count" else "today_count"]:
+        raise Refusal(400, "INVALID_REQUEST", "目标预算小于已发放数量")
+    return {**rule, name: body[f"target_{name}"]}
+
+
+def _update_budget(account: Account, request: CheckedRequest) -> Result:
+    stock = find_stock(account, request)
 
     def update() -> None:
-        _require_alive(stock)
-        rule, sent = stock.members["stock_send_rule"], stock.count_sent()
-        if rule.get(name) != body[f"current_{name}"]:
-            raise Refusal(400, "INVALID_REQUEST", "当前预算与批次的预算不一致")
-        if body[f"target_{name}"] < sent["total_count" if name == "max_count" else "today_count"]:
-            raise Refusal(400, "INVALID_REQUEST", "目标预算小于已发放数量")
-        stock.members["stock_send_rule"] = {**rule, name: body[f"target_{name}"]}
+        stock.members["stock_send_rule"] = plan_budget(stock, request.body)
 
     act_once(account, "update budget", request, update)
     return 200, stock.describe()
@@ -245,8 +293,16 @@ def _upload_codes(account: Account, request: CheckedRequest) -> Result:
     return 200, act_once(account, "upload codes", request, upload)
 
 
-def _associate_stores(account: Account, request: CheckedRequest) -> Result:
-    stock, stores = find_stock(account, request), request.body["store_list"]
+def associate_stores(stock: CouponStock, stores: Sequence[Mapping[str, Any]]) -> Result:
+    """Associates a stock with stores, and returns the response.
+
+    Args:
+        stock: the stock.
+        stores: the stores, each with a store_id.
+
+    Raises:
+        Refusal: the stock is not for stores that are named, or gives no coupons any more.
+    """
     if stock.members["store_scope"] != "SPECIFIC":
         raise Refusal(400, "INVALID_REQUEST", "批次的门店范围不是SPECIFIC")
     _require_alive(stock)
@@ -254,8 +310,16 @@ def _associate_stores(account: Account, request: CheckedRequest) -> Result:
     return 200, {"total_count": len(stores), "success_store_list": stores, "failed_store_list": []}
 
 
-def _disassociate_stores(account: Account, request: CheckedRequest) -> Result:
-    stock, stores = find_stock(account, request), request.body["store_list"]
+def disassociate_stores(stock: CouponStock, stores: Sequence[Mapping[str, Any]]) -> Result:
+    """Ends the association of a stock with stores, and returns the response.
+
+    Args:
+        stock: the stock.
+        stores: the stores, each with a store_id.
+
+    Raises:
+        Refusal: the stock gives no coupons any more.
+    """
     _require_alive(stock)
     removed = [store for store in stores if stock.stores.pop(store["store_id"], None)]
     failed = [
@@ -264,6 +328,14 @@ def _disassociate_stores(account: Account, request: CheckedRequest) -> Result:
         if store not in removed
     ]
     return 200, {"total_count": len(stores), "success_store_list": removed, "failed_store_list": failed}
+
+
+def _associate_stores(account: Account, request: CheckedRequest) -> Result:
+    return associate_stores(find_stock(account, request), request.body["store_list"])
+
+
+def _disassociate_stores(account: Account, request: CheckedRequest) -> Result:
+    return disassociate_stores(find_stock(account, request), request.body["store_list"])
 
 
 def _list_stores(account: Account, request: CheckedRequest) -> Result:

@@ -22,19 +22,29 @@ from wechatpay_chain.sandbox._operations.product_coupons import ProductCoupon
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
 
-__all__ = ["COUPON_HANDLERS"]
+__all__ = ["COUPON_HANDLERS", "deactivate_coupon", "make_token"]
+
+
+def make_token(request: CheckedRequest) -> dict[str, str]:
+    """Returns the response to a pre-send.
+
+    The service returns the same token for the same parameters, even after the user has taken the coupon.
+
+    Args:
+        request: the request.
+    """
+    parameters = json.dumps([request.path, request.body], sort_keys=True).encode()
+    return {"token": base64.urlsafe_b64encode(hashlib.sha256(parameters).digest()[:24]).decode()}
 
 
 def _pre_send(account: Account, request: CheckedRequest) -> Result:
-    # The service returns the same token for the same parameters, even after the user has taken the coupon.
-    parameters = json.dumps([request.path, request.body], sort_keys=True).encode()
-    token = {"token": base64.urlsafe_b64encode(hashlib.sha256(parameters).digest()[:24]).decode()}
+    token = make_token(request)
     if request.body["product_coupon_id"] not in account.book(ProductCoupon):
         # The brand may have made it elsewhere. Nothing is known of it, so nobody can take it.
         return 200, token
     coupon = _prepare(account, request)
     if not coupon.state:
-        coupon._require_sendable()
+        coupon.require_sendable()
         coupon.pre_sent = account.now()
         account.book(Coupon)[coupon.send_request_no] = coupon
     return 200, token
@@ -43,9 +53,9 @@ def _pre_send(account: Account, request: CheckedRequest) -> Result:
 def _send(account: Account, request: CheckedRequest) -> Result:
     coupon = _prepare(account, request)
     if not coupon.state:
-        coupon._require_sendable()
+        coupon.require_sendable()
         account.book(Coupon)[coupon.send_request_no] = coupon
-        coupon._receive("API")
+        coupon.receive("API")
     return 200, coupon.describe()
 
 
@@ -156,13 +166,26 @@ def _return(account: Account, coupon: Coupon, request: CheckedRequest) -> None:
         raise Refusal(400, "INVALID_REQUEST", f"券状态不合法：{coupon.state}")
     if request.body.get("sequential_coupon_index", last) != last:
         raise Refusal(400, "INVALID_REQUEST", "仅可退回最后一次核销")
+    later = coupon.bundle.coupons[coupon.bundle.find_index(coupon) + 1 :] if coupon.bundle else []
+    if any(each.state == "USED" for each in later):
+        raise Refusal(400, "INVALID_REQUEST", "仅可退回券组中最后核销的券")
     coupon.uses[last] |= {
         "return_request_no": request.body["out_request_no"],
         "return_time": account.now().isoformat(timespec="seconds"),
     }
 
 
-def _deactivate(account: Account, coupon: Coupon, request: CheckedRequest) -> None:
+def deactivate_coupon(account: Account, coupon: Coupon, request: CheckedRequest) -> None:
+    """Deactivates a coupon that has not been used.
+
+    Args:
+        account: the merchant's account.
+        coupon: the coupon.
+        request: the request.
+
+    Raises:
+        Refusal: it has been used, or cannot be used any more.
+    """
     _require_state(coupon, "CONFIRMING", "PENDING", "EFFECTIVE")
     coupon.deactivation = describe_deactivation(account, request)
 
@@ -192,5 +215,5 @@ COUPON_HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", f"{_COUPON}/confirm"): _change("confirm", _confirm),
     ("POST", f"{_COUPON}/use"): _change("use", _use),
     ("POST", f"{_COUPON}/return"): _change("return", _return),
-    ("POST", f"{_COUPON}/deactivate"): _change("deactivate coupon", _deactivate),
+    ("POST", f"{_COUPON}/deactivate"): _change("deactivate coupon", deactivate_coupon),
 }

@@ -27,6 +27,7 @@ _ORDER: Mapping[str, _Limits] = {
     "out_trade_no": _ORDER_NO,
     "combine_out_trade_no": _ORDER_NO,
     "notify_url": _NOTIFY_URL,
+    "transaction_notify_url": _NOTIFY_URL,
     "attach": {"maxLength": 128},
     "goods_tag": {"maxLength": 32},
     "total": {"minimum": 1},
@@ -55,6 +56,20 @@ _COMPLAINT: Mapping[str, _Limits] = {
     "reject_reason": {"maxLength": 200},
     "reject_media_list": {"maxItems": 4},
     "remark": {"maxLength": 200},
+}
+_TIME: _Limits = {"pattern": r"^(?:[0-9]{8}|[0-9]{14}|OnAccept)$"}
+_PAYSCORE: Mapping[str, _Limits] = {
+    "sub_mchid": _MCHID,
+    "out_order_no": {"minLength": 1, "maxLength": 32, "pattern": r"^[0-9A-Za-z_\-|*]+$"},
+    "service_introduction": {"maxLength": 20},
+    "attach": {"maxLength": 256},
+    "notify_url": _NOTIFY_URL,
+    "post_payments": {"maxItems": 100},
+    "post_discounts": {"maxItems": 30},
+    "amount": {"minimum": 0},
+    "total_amount": {"minimum": 0},
+    "start_time": _TIME,
+    "end_time": _TIME,
 }
 _COUPON_NO: _Limits = {"minLength": 6, "maxLength": 40, "pattern": r"^[0-9A-Za-z_\-]+$"}
 _COUPON: Mapping[str, _Limits] = {
@@ -96,7 +111,18 @@ _LIMITS: Mapping[str, Mapping[str, _Limits]] = {
     "/v3/pay/transactions": _ORDER,
     "/v3/pay/partner/transactions": _ORDER,
     "/v3/combine-transactions": _ORDER,
+    "/v3/papay/pay": _ORDER,
+    "/v3/papay/insurance-pay": _ORDER,
+    "/v3/vehicle/transactions": _ORDER,
+    "/v3/vehicle/etc/transactions": _ORDER,
+    "/v3/qrcode/transactions": _ORDER,
+    "/v3/ebike/charge/transactions": _ORDER,
+    "/v3/edu-papay/transactions": _ORDER,
+    "/v3/eduschoolpay/transactions": _ORDER,
+    "/v3/payscore/serviceorder": _PAYSCORE,
+    "/v3/payscore/partner/serviceorder": _PAYSCORE,
     "/v3/refund/domestic": _REFUND,
+    "/v3/ecommerce/refunds": _REFUND,
     "/v3/fund-app/mch-transfer/transfer-bills": _TRANSFER,
     "/v3/fund-app/mch-transfer/partner/transfer-bills": _TRANSFER,
     "/v3/ecommerce/mch-transfer/transfer-bills": _TRANSFER,

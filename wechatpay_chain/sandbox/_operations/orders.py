@@ -5,26 +5,42 @@ Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013070354 and the pages of t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from wechatpay_chain.sandbox._clock import CHINA
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import act_on
+from wechatpay_chain.sandbox._operations.balances import Balances
+from wechatpay_chain.sandbox._operations.payments import Payment
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
-__all__ = ["Order", "Payment", "find_paid_order", "make_prepay_id", "parse_deadline", "require_same"]
+__all__ = [
+    "UNPAID",
+    "Order",
+    "close_order",
+    "find_paid_order",
+    "receive_payment",
+    "require_payable",
+    "reverse_order",
+    "shut_order",
+]
 
 UNPAID = timedelta(days=7)
 """The time after which the service closes an order that is not paid."""
 
-SHORTEST = timedelta(minutes=1)
-"""The least time that a user has to pay; an earlier time_expire is moved."""
+PASSWORD_TIME = timedelta(seconds=45)
+"""The time that a user has to type the password of a code payment; after it, the service reverses the payment.
 
+Source: https://pay.weixin.qq.com/wiki/doc/api/wxpay/ch/pay/QuickPay/chapter3_3.shtml
+"""
+
+_PAYABLE = "NOTPAY, USERPAYING or ACCEPT, and a deadline that is not over: pay another order"
 _DESCRIPTIONS = {
     "NOTPAY": "订单未支付",
     "SUCCESS": "支付成功",
@@ -33,25 +49,8 @@ _DESCRIPTIONS = {
     "USERPAYING": "用户支付中，需要输入密码",
     "PAYERROR": "支付失败",
     "REVOKED": "订单已撤销",
+    "ACCEPT": "已接收，等待扣款",
 }
-
-
-class Payment(NamedTuple):
-    """The payment of an order.
-
-    Attributes:
-        transaction_id: the number that the service assigned to it.
-        success_time: when it was made.
-        openid: the user who paid.
-        bank_type: the bank, such as CMB_DEBIT, or OTHERS.
-        discount: the fen that a coupon of the merchant paid.
-    """
-
-    transaction_id: str
-    success_time: datetime
-    openid: str
-    bank_type: str
-    discount: int
 
 
 @dataclass(eq=False, repr=False)
@@ -60,7 +59,8 @@ class Order:
 
     Attributes:
         placed: the parameters of the order, decrypted. Those of a sub-order have the form of an order.
-        trade_type: JSAPI (also for mini programs), APP, MWEB, NATIVE, or MICROPAY for a code payment.
+        trade_type: JSAPI (also for mini programs), APP, MWEB, NATIVE, MICROPAY for a code payment, PAP for a deduction by
+            contract, or AUTH for that of a payscore order.
         placed_at: when it was placed.
         time_expire: the last moment at which the user can pay. After it, the order stays NOTPAY until it is closed.
         prepay_id: the last prepay_id; empty for a code payment.
@@ -130,11 +130,16 @@ class Order:
 
     @property
     def trade_state(self) -> str:
-        """NOTPAY, SUCCESS, REFUND (from the first refund on) or CLOSED; of a code payment also USERPAYING, PAYERROR, REVOKED."""
+        """NOTPAY, SUCCESS, REFUND (from the first refund on) or CLOSED.
+
+        A code payment has also USERPAYING, PAYERROR and REVOKED; a deduction has ACCEPT in place of NOTPAY, and PAYERROR.
+        """
         if self._state == "SUCCESS" and self.refunds:
             return "REFUND"
         if self._state == "NOTPAY" and self._account.now() >= max(self.placed_at + UNPAID, self.time_expire):
             return "CLOSED"
+        if self._state == "USERPAYING" and self._account.now() >= self.placed_at + PASSWORD_TIME:
+            return "REVOKED"
         return self._state
 
     def pay(
@@ -152,61 +157,51 @@ class Order:
             The notification, which is posted in another thread; None if it is lost, or if the order has no notify_url.
 
         Raises:
-            Refusal: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
+            ConfigurationError: the order is paid, closed, past its deadline, or a sub-order; or the discount is too high.
         """
-        self._require_single()
-        with self._account.lock:
-            self._require_payable()
-            self._receive(openid, bank_type, discount)
+        with self._account.lock, self._act(_PAYABLE):
+            require_payable(self)
+            receive_payment(self, openid, bank_type, discount)
         url = self.placed.get("notify_url") if notify else None
         return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
 
     def fail(self) -> None:
-        """Fails to pay, for lack of money. A code payment becomes PAYERROR; another order stays NOTPAY, and can be paid.
+        """Fails to pay, for lack of money. A code payment or a deduction is PAYERROR; any other order stays NOTPAY.
 
         Raises:
-            Refusal: the order is paid, closed, past its deadline, or a sub-order.
+            ConfigurationError: the order is paid, closed, past its deadline, or a sub-order.
         """
-        self._require_single()
-        with self._account.lock:
-            self._require_payable()
-            if self._state == "USERPAYING":
+        with self._account.lock, self._act(_PAYABLE):
+            require_payable(self)
+            if self._state in ("USERPAYING", "ACCEPT"):
                 self._state = "PAYERROR"
 
     def expire(self) -> None:
         """Moves the deadline to the present: the user can no longer pay, and the order stays NOTPAY until it is closed.
 
         Raises:
-            Refusal: the order is a sub-order.
+            ConfigurationError: the order is a sub-order.
         """
-        self._require_single()
-        self.time_expire = self._account.now()
+        with self._act(""):
+            self.time_expire = self._account.now()
 
     def close(self) -> None:
         """Closes the order, as the operation of that name does. One that is closed stays closed.
 
         Raises:
-            Refusal: the order is paid, or a code payment, which can only be reversed, or a sub-order.
+            ConfigurationError: the order is paid, or a code payment, which can only be reversed, or a sub-order.
         """
-        self._require_single()
-        if self.trade_type == "MICROPAY":
-            raise Refusal(400, "INVALID_REQUEST", "付款码支付的订单只能撤销，不能关闭")
-        self._shut()
+        with self._act("an order that is not paid, and no code payment"):
+            close_order(self)
 
     def reverse(self) -> None:
         """Reverses a code payment, as the operation of that name does; what was paid goes back to the user.
 
         Raises:
-            Refusal: it is no code payment, or a part of it has been refunded.
+            ConfigurationError: it is no code payment, a part of it has been refunded, or the balance does not suffice.
         """
-        if self.trade_type != "MICROPAY":
-            raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
-        if self.refunds:
-            raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
-        with self._account.lock:
-            if self._state == "SUCCESS":
-                self.reversed_at = self._account.now()
-            self._state = "REVOKED"
+        with self._act("a code payment without refunds, and a balance that suffices"):
+            reverse_order(self)
 
     def describe(self) -> dict[str, Any]:
         """Returns the body of the response to a query: only the members that the state has."""
@@ -233,81 +228,9 @@ class Order:
             "success_time": self.payment.success_time.isoformat(timespec="seconds"),
             "payer": self._describe_payer(self.payment.openid),
             "amount": amount,
-            "promotion_detail": self._describe_coupons(),
+            "promotion_detail": self.payment.describe_coupons(),
             **({"scene_info": {"device_id": device}} if device else {}),
         }
-
-    def _describe_coupons(self) -> list[dict[str, Any]]:
-        """Returns the coupons that paid a part of the order."""
-        if self.payment is None or not self.payment.discount:
-            return []
-        discount = self.payment.discount
-        coupon = {
-            "coupon_id": self._coupon_id,
-            "name": "沙箱代金券",
-            "scope": "GLOBAL",
-            "type": "NOCASH",
-            "amount": discount,
-            "stock_id": self._account.number("stock", digits=8),
-            "wechatpay_contribute": 0,
-            "merchant_contribute": discount,
-            "other_contribute": 0,
-            "currency": "CNY",
-        }
-        return [coupon]
-
-    @property
-    def _coupon_id(self) -> str:
-        """The number of the coupon, if one was used."""
-        return self._account.number(self.out_trade_no, "coupon", digits=10)
-
-    def _require_payable(self) -> None:
-        """Checks that a user can pay the order.
-
-        Raises:
-            Refusal: the order is paid, closed, or past its deadline.
-        """
-        self._require_unpaid()
-        if self.trade_state not in ("NOTPAY", "USERPAYING"):
-            raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
-        if self.trade_state == "NOTPAY" and self._account.now() >= self.time_expire:
-            raise Refusal(400, "ORDER_CLOSED", "订单已过支付截止时间，请更换商户订单号重新下单")
-
-    def _require_unpaid(self) -> None:
-        """Checks that the order has not been paid.
-
-        Raises:
-            Refusal: it has been.
-        """
-        if self.trade_state in ("SUCCESS", "REFUND"):
-            raise Refusal(400, "ORDERPAID", "订单已支付")
-
-    def _shut(self) -> None:
-        """Closes the order, also a sub-order.
-
-        Raises:
-            Refusal: it has been paid.
-        """
-        with self._account.lock:
-            self._require_unpaid()
-            self._state = "CLOSED"
-
-    def _receive(self, openid: str, bank_type: str, discount: int) -> None:
-        """Receives the payment of a user; the arguments are those of `pay`.
-
-        Raises:
-            Refusal: the discount is not less than the total.
-        """
-        if not 0 <= discount < self.total:
-            raise Refusal(400, "INVALID_REQUEST", "优惠金额须小于订单金额")
-        now, payer = self._account.now(), self.placed.get("payer", {})
-        digits = self._account.number(self.out_trade_no, "transaction", digits=15)
-        transaction_id = f"42000{digits[:5]}{now:%Y%m%d}{digits[5:]}"
-        made_up = f"o{self._account.number(self.out_trade_no, 'openid', digits=27)}"
-        user = openid or payer.get("openid") or payer.get("sp_openid") or made_up
-        self.payment = Payment(transaction_id, now, user, bank_type, discount)
-        self._account.remember([("transaction_id", transaction_id)], {"out_trade_no": self.out_trade_no})
-        self._state = "SUCCESS"
 
     def _describe_payer(self, openid: str) -> dict[str, str]:
         if "sp_mchid" not in self.placed:
@@ -315,52 +238,107 @@ class Order:
         payer = self.placed.get("payer", {})
         return {"sp_openid": openid, **({"sub_openid": payer["sub_openid"]} if "sub_openid" in payer else {})}
 
-    def _require_single(self) -> None:
+    def _act(self, expected: str) -> AbstractContextManager[None]:
+        """Returns what turns the refusals of an act of a test's author into errors for them."""
         if self.combined is not None:
-            raise Refusal(400, "INVALID_REQUEST", "合单支付的子单不能单独操作")
+            raise ConfigurationError(f"order {self.out_trade_no}: it is a sub-order; act on its combined order instead")
+        return act_on(f"order {self.out_trade_no}", self.trade_state, expected)
 
 
-def make_prepay_id(account: Account, number: str) -> str:
-    """Returns a new prepay_id.
-
-    Args:
-        account: the merchant's account.
-        number: the number of the order, or of the combined order.
-    """
-    now = account.now()
-    return f"wx{now:%Y%m%d%H%M%S}{account.number(number, now.isoformat(), 'prepay', digits=20)}"
-
-
-def parse_deadline(text: str | None, now: datetime) -> datetime:
-    """Returns the last moment at which a user can pay.
+def require_payable(order: Order) -> None:
+    """Checks that a user can pay an order, and that it can be placed again.
 
     Args:
-        text: the time_expire of the order, or None.
-        now: the time of the service.
+        order: the order.
 
     Raises:
-        Refusal: it is not a time.
+        Refusal: the order is paid, closed, or past its deadline.
     """
-    if text is None:
-        return now + UNPAID
-    # RFC 3339 has forms that Python 3.10 does not parse: a fraction, a leap second, and Z.
-    plain = re.sub(r":60(?=[+-Z])", ":59", re.sub(r"\.\d+", "", text)).replace("Z", "+00:00")
-    try:
-        deadline = datetime.fromisoformat(plain).astimezone(CHINA)
-    except (ValueError, OverflowError):
-        detail = {"field": "/time_expire", "value": text, "issue": "must be a time of RFC 3339", "location": "body"}
-        raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
-    return max(deadline, now + SHORTEST)
+    _require_unpaid(order)
+    if order.trade_state not in ("NOTPAY", "USERPAYING", "ACCEPT"):
+        raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
+    if order.trade_state == "NOTPAY" and order._account.now() >= order.time_expire:
+        raise Refusal(400, "ORDER_CLOSED", "订单已过支付截止时间，请更换商户订单号重新下单")
 
 
-def require_same(is_same: bool) -> None:
-    """Checks that an order is placed again with the same parameters.
+def receive_payment(order: Order, openid: str, bank_type: str, discount: int) -> None:
+    """Receives the payment of an order, also of a sub-order.
+
+    Args:
+        order: the order, which can be paid.
+        openid: the user; empty for the payer of the order, or a made-up one.
+        bank_type: the bank that pays.
+        discount: the fen that a coupon of the merchant pays.
 
     Raises:
-        Refusal: the parameters are others.
+        ConfigurationError: the discount is not less than the total.
     """
-    if not is_same:
-        raise Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复：同一单号的参数须与首次下单一致")
+    if not 0 <= discount < order.total:
+        raise ConfigurationError(f"discount: came {discount!r}; expected from 0 to {order.total - 1}")
+    account, payer = order._account, order.placed.get("payer", {})
+    now, digits = account.now(), account.number(order.out_trade_no, "transaction", digits=15)
+    transaction_id = f"42000{digits[:5]}{now:%Y%m%d}{digits[5:]}"
+    made_up = f"o{account.number(order.out_trade_no, 'openid', digits=27)}"
+    user = openid or payer.get("openid") or payer.get("sp_openid") or made_up
+    coupon_id, stock_id = account.number(order.out_trade_no, "coupon", digits=10), account.number("stock", digits=8)
+    order.payment = Payment(transaction_id, now, user, bank_type, discount, coupon_id, stock_id)
+    account.remember([("transaction_id", transaction_id)], {"out_trade_no": order.out_trade_no})
+    order._state = "SUCCESS"
+    account.part(Balances).add(order.payee, order.payer_total - order.fee)
+
+
+def close_order(order: Order) -> None:
+    """Closes an order. One that is closed stays closed.
+
+    Args:
+        order: the order.
+
+    Raises:
+        Refusal: it is paid, or a code payment, which can only be reversed.
+    """
+    if order.trade_type == "MICROPAY":
+        raise Refusal(400, "INVALID_REQUEST", "付款码支付的订单只能撤销，不能关闭")
+    shut_order(order)
+
+
+def shut_order(order: Order) -> None:
+    """Closes an order of any kind, also a sub-order.
+
+    Args:
+        order: the order.
+
+    Raises:
+        Refusal: it is paid.
+    """
+    with order._account.lock:
+        _require_unpaid(order)
+        order._state = "CLOSED"
+
+
+def reverse_order(order: Order) -> None:
+    """Reverses a code payment; what was paid goes back to the user.
+
+    Args:
+        order: the order.
+
+    Raises:
+        Refusal: it is no code payment, a part of it has been refunded, or the balance does not suffice.
+    """
+    if order.trade_type != "MICROPAY":
+        raise Refusal(400, "INVALID_REQUEST", "只有付款码支付的订单可以撤销")
+    if order.refunds:
+        raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
+    account = order._account
+    with account.lock:
+        if order._state == "SUCCESS":
+            account.part(Balances).take(order.payee, order.payer_total - order.fee)
+            order.reversed_at = account.now()
+        order._state = "REVOKED"
+
+
+def _require_unpaid(order: Order) -> None:
+    if order.trade_state in ("SUCCESS", "REFUND"):
+        raise Refusal(400, "ORDERPAID", "订单已支付")
 
 
 def find_paid_order(account: Account, transaction_id: str) -> Order | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import require_act
 from wechatpay_chain.sandbox._operations.book import Book
 from wechatpay_chain.sandbox._parsing import make_param_error
 from wechatpay_chain.sandbox._schema import InvalidField
@@ -35,6 +35,7 @@ class ProductCoupon:
         members: what it was made with.
         time: when it was made.
         stocks: its stocks by stock_id.
+        bundles: its bundles of stocks by stock_bundle_id; `stocks` has those of bundles too.
         deactivation: deactivate_request_no, deactivate_time and deactivate_reason; empty if it is not deactivated.
     """
 
@@ -43,6 +44,7 @@ class ProductCoupon:
     time: datetime
     _account: Account = field(repr=False, compare=False)
     stocks: dict[str, CouponStock] = field(default_factory=dict, repr=False)
+    bundles: dict[str, list[CouponStock]] = field(default_factory=dict, repr=False)
     deactivation: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -112,6 +114,8 @@ def parse_period(product: ProductCoupon, stock: Mapping[str, Any], field_name: s
     """
     is_sequential = product.members["usage_mode"] == "SEQUENTIAL"
     rule = f"{'sequential' if is_sequential else 'single'}_usage_rule"
+    if "progressive_bundle_usage_rule" in stock:
+        rule = "progressive_bundle_usage_rule"
     period = stock.get(rule, {}).get("coupon_available_period")
     if period is None:
         return Period(None, None, timedelta(0), NO_PERIOD)
@@ -184,8 +188,7 @@ class CouponStock:
             ConfigurationError: it is not SENDING.
         """
         with self._account.lock:
-            if self.state != "SENDING":
-                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected SENDING")
+            require_act(self.state == "SENDING", f"stock {self.stock_id}", self.state, "SENDING")
             self.is_paused = True
 
     def resume(self) -> None:
@@ -195,8 +198,7 @@ class CouponStock:
             ConfigurationError: it is not PAUSED.
         """
         with self._account.lock:
-            if self.state != "PAUSED":
-                raise ConfigurationError(f"stock {self.stock_id}: came {self.state}; expected PAUSED")
+            require_act(self.state == "PAUSED", f"stock {self.stock_id}", self.state, "PAUSED")
             self.is_paused = False
 
     def count_sent(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Refunds: the merchant applies for one and queries it, and the service finishes it.
+"""The state of a refund: the service and the banks finish it.
 
 Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013071031 and https://pay.weixin.qq.com/doc/v3/merchant/4014959631.
 """
@@ -10,22 +10,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import require_act
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.complaints import record_refund
-from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import Order, find_paid_order
-from wechatpay_chain.sandbox._operations.sharing import Sharing
+from wechatpay_chain.sandbox._operations.orders import Order
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
-__all__ = ["REFUND_HANDLERS", "Refund"]
+__all__ = ["ADVANCED", "Refund"]
 
-REFUNDABLE = timedelta(days=365)
-"""The time after the payment in which it can be refunded."""
+ADVANCED = "REFUND_SOURCE_PARTNER_ADVANCE"
+"""The refund_account of a refund that the partner pays in advance, for the sub-merchant."""
 
-MOST_REFUNDS = 50
-"""The number of refunds of one order."""
+PROCESSING_LIMIT = timedelta(days=7)
+"""The time after which a refund that is still processed is closed."""
 
 _SUMMARIES = {"SUCCESS": "退款成功", "ABNORMAL": "退款异常", "CLOSED": "退款关闭"}
 _BANKS = {
@@ -49,7 +50,7 @@ _BANKS = {
 
 @dataclass(eq=False, repr=False)
 class Refund:
-    """A refund as the service knows it.
+    """A refund as the service knows it. It is closed after 7 days on the sandbox's clock if nobody finishes it before.
 
     Attributes:
         order: the order that is refunded, or the sub-order.
@@ -58,7 +59,6 @@ class Refund:
         create_time: when it was accepted.
         discount: the fen of it that the coupon paid, and that the user does not get.
         fee: the fen of the service's fee that the merchant gets back.
-        status: PROCESSING, SUCCESS, CLOSED or ABNORMAL.
         finished_at: when it became SUCCESS, CLOSED or ABNORMAL; None while it is processed.
         channel: where the money goes: ORIGINAL, or OTHER_BANKCARD after an abnormal refund.
         user_received_account: the account that gets the money.
@@ -70,11 +70,15 @@ class Refund:
     create_time: datetime
     discount: int
     fee: int
-    status: str = "PROCESSING"
     finished_at: datetime | None = None
     channel: str = "ORIGINAL"
     user_received_account: str = "支付用户零钱"
     _account: Account = field(kw_only=True)
+    _status: str = field(default="PROCESSING", init=False)
+    _since: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._since = self.create_time
 
     def __repr__(self) -> str:
         return f"<Refund {self.out_refund_no} {self.status}>"
@@ -89,6 +93,17 @@ class Refund:
         """The fen to refund."""
         return int(self.asked["amount"]["refund"])
 
+    @property
+    def payer(self) -> str:
+        """The number of the merchant who pays it: the payee of the order, or the partner that pays in advance."""
+        return self.order.mchid if self.asked.get("refund_account") == ADVANCED else self.order.payee
+
+    @property
+    def status(self) -> str:
+        """PROCESSING, SUCCESS, CLOSED or ABNORMAL, at the time of the sandbox's clock."""
+        self.settle()
+        return self._status
+
     def finish(self, status: str = "SUCCESS", *, notify: bool = True) -> Notice | None:
         """Finishes the processing, as the service and the banks do, and posts REFUND.SUCCESS, .ABNORMAL or .CLOSED.
 
@@ -100,16 +115,41 @@ class Refund:
             The notification, which is posted in another thread; None if it is lost, or if the refund has no notify_url.
 
         Raises:
-            Refusal: the refund is not in PROCESSING, or there is no such status.
+            ConfigurationError: the refund is not in PROCESSING, or there is no such status.
         """
         if status not in _SUMMARIES:
-            raise Refusal(400, "PARAM_ERROR", f"退款状态须为{'、'.join(_SUMMARIES)}之一")
+            raise ConfigurationError(f"status: came {status!r}; expected one of {', '.join(_SUMMARIES)}")
         with self._account.lock:
-            if self.status != "PROCESSING":
-                raise Refusal(400, "INVALID_REQUEST", f"退款单状态为{self.status}")
-            self.status, self.finished_at = status, self._account.now()
-            if status == "SUCCESS":
-                record_refund(self._account, self.order)
+            is_processed = self.status == "PROCESSING"
+            require_act(is_processed, f"refund {self.out_refund_no}", self.status, "PROCESSING: finish it once")
+            return self._finish(status, self._account.now(), notify=notify)
+
+    def settle(self) -> None:
+        """Closes the refund if it has been processed for too long."""
+        with self._account.lock:
+            due = self._since + PROCESSING_LIMIT
+            if self._status == "PROCESSING" and self._account.now() >= due:
+                self._finish("CLOSED", due)
+
+    def pay(self) -> None:
+        """Takes the money from its payer. The payee of the order gets its fee back.
+
+        Raises:
+            Refusal: the balance does not suffice.
+        """
+        balances, paid, payee = self._account.part(Balances), self.amount - self.discount, self.order.payee
+        balances.take(self.payer, paid - (self.fee if self.payer == payee else 0))
+        if self.payer != payee:
+            balances.add(payee, self.fee)
+
+    def _finish(self, status: str, time: datetime, *, notify: bool = True) -> Notice | None:
+        self._status, self.finished_at = status, time
+        if status == "SUCCESS":
+            record_refund(self._account, self.order)
+        elif status == "CLOSED":
+            balances = self._account.part(Balances)
+            balances.add(self.payer, self.amount - self.discount)
+            balances.add(self.order.payee, -self.fee)
         url = self.asked.get("notify_url") if notify else None
         return self._account.announce(
             f"REFUND.{status}", self._describe_notification(), url, "refund", _SUMMARIES[status]
@@ -138,7 +178,7 @@ class Refund:
             **self._describe_success(),
         }
 
-    def _retry_abnormal(self, asked: Mapping[str, Any]) -> None:
+    def retry(self, asked: Mapping[str, Any]) -> None:
         """Processes an abnormal refund again, to another account.
 
         Args:
@@ -147,7 +187,7 @@ class Refund:
         Raises:
             Refusal: the refund is not abnormal, has another number, or the user's card is not described.
         """
-        if asked["out_refund_no"] != self.out_refund_no or asked.get("sub_mchid") != self.order.sub_mchid:
+        if asked["out_refund_no"] != self.out_refund_no:
             raise Refusal(400, "INVALID_REQUEST", "商户退款单号与微信支付退款单号不匹配")
         if self.status != "ABNORMAL":
             raise Refusal(400, "INVALID_REQUEST", "退款单状态不是退款异常")
@@ -156,7 +196,7 @@ class Refund:
             if not asked.keys() >= {"bank_type", "bank_account", "real_name"}:
                 raise Refusal(400, "PARAM_ERROR", "退款到用户银行卡时，bank_type、bank_account、real_name必填")
             account = f"{_BANKS[asked['bank_type'].partition('_')[0]]}借记卡{asked['bank_account'][-4:]}"
-        self.status, self.finished_at = "PROCESSING", None
+        self._status, self.finished_at, self._since = "PROCESSING", None, self._account.now()
         self.channel, self.user_received_account = "OTHER_BANKCARD", account
 
     def _describe_numbers(self) -> dict[str, Any]:
@@ -182,10 +222,11 @@ class Refund:
         return {"success_time": self.finished_at.isoformat(timespec="seconds")}
 
     def _describe_coupons(self) -> list[dict[str, Any]]:
-        if not self.discount:
+        payment = self.order.payment
+        if not self.discount or payment is None:
             return []
         coupon = {
-            "promotion_id": self.order._coupon_id,
+            "promotion_id": payment.coupon_id,
             "scope": "GLOBAL",
             "type": "DISCOUNT",
             "amount": self.order.total - self.order.payer_total,
@@ -200,113 +241,7 @@ class Refund:
             **self._describe_numbers(),
             "refund_status": self.status,
             "user_received_account": self.user_received_account,
+            **({"refund_account": self.asked["refund_account"]} if "refund_account" in self.asked else {}),
             "amount": self._describe_amount(),
             **self._describe_success(),
         }
-
-
-def _apply(account: Account, request: CheckedRequest) -> Result:
-    asked, number = request.body, request.body["out_refund_no"]
-    known = account.book(Refund).get(number)
-    if known is not None:
-        if known.asked != asked:
-            raise Refusal(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试")
-        return 200, known.describe()
-    order = _find_order(account, asked)
-    _check_amount(account, order, asked["amount"])
-    amount, now = asked["amount"]["refund"], account.now()
-    made = [refund for refund in order.refunds if refund.status != "CLOSED"]
-    discount_left = order.total - order.payer_total - sum(refund.discount for refund in made)
-    discount = _share(order.total - order.payer_total, order.total, amount, discount_left, order.refundable)
-    fee_left = order.fee - sum(refund.fee for refund in made)
-    fee = _share(order.fee, order.payer_total, amount - discount, fee_left, order.refundable - discount_left)
-    digits = account.number(number, "refund", digits=15)
-    refund_id = f"503000{digits[:4]}{now:%Y%m%d}{digits[4:]}"
-    refund = account.book(Refund)[number] = Refund(order, asked, refund_id, now, discount, fee, _account=account)
-    order.refunds.append(refund)
-    return 200, refund.describe()
-
-
-def _find_order(account: Account, asked: Mapping[str, Any]) -> Order:
-    """Returns the paid order that is to be refunded.
-
-    Raises:
-        Refusal: no number is given; there is no such order, or it is not paid; or it is another merchant's.
-    """
-    transaction_id, out_trade_no = asked.get("transaction_id"), asked.get("out_trade_no")
-    if transaction_id is None and out_trade_no is None:
-        raise Refusal(400, "INVALID_REQUEST", "transaction_id与out_trade_no须填一个")
-    found = [] if out_trade_no is None else [account.book(Order).get(out_trade_no)]
-    if transaction_id is not None:
-        found.append(find_paid_order(account, transaction_id))
-    order = found[0]
-    if order is None or order.trade_state not in ("SUCCESS", "REFUND") or found[-1] is not order:
-        raise Refusal(404, "RESOURCE_NOT_EXISTS", "订单不存在，请检查订单号是否正确且已支付")
-    if (order.mchid, order.sub_mchid) != (account.keys.mchid, asked.get("sub_mchid")):
-        raise Refusal(403, "NO_AUTH", "没有退款权限")
-    return order
-
-
-def _check_amount(account: Account, order: Order, amount: Mapping[str, Any]) -> None:
-    """Checks that an amount can be refunded.
-
-    Raises:
-        Refusal: the payment is too long ago; the total is not that of the order; less is left; or the accounts do not add up.
-    """
-    if order.payment is None or account.now() > order.payment.success_time + REFUNDABLE:
-        raise Refusal(400, "INVALID_REQUEST", "订单已过可退款的最大期限")
-    if amount["total"] != order.total:
-        raise Refusal(400, "INVALID_REQUEST", "订单总金额与原订单不一致")
-    sharing, transaction_id = account.part(Sharing), order.payment.transaction_id
-    # What has been shared is not taken back: the rest that is frozen has to be unfrozen before more is refunded, from the balance.
-    frozen = sharing.count_left(transaction_id) if sharing.find_shares(transaction_id) else 0
-    if frozen and amount["refund"] > frozen:
-        raise Refusal(400, "INVALID_REQUEST", "退款金额超过订单未分账的冻结金额，请先解冻剩余资金")
-    if not order.refundable:
-        raise Refusal(400, "INVALID_REQUEST", "订单已全额退款")
-    if amount["refund"] > order.refundable:
-        raise Refusal(400, "INVALID_REQUEST", "退款金额大于可退金额")
-    if len(order.refunds) >= MOST_REFUNDS:
-        raise Refusal(400, "INVALID_REQUEST", f"一笔订单最多退款{MOST_REFUNDS}次")
-    if sources := amount.get("from"):
-        accounts = [source["account"] for source in sources]
-        if sum(source["amount"] for source in sources) != amount["refund"] or len(set(accounts)) < len(accounts):
-            raise Refusal(400, "INVALID_REQUEST", "出资账户重复，或出资金额之和与退款金额不一致")
-
-
-def _share(whole: int, total: int, amount: int, whole_left: int, total_left: int) -> int:
-    """Returns the part of a whole that an amount carries, in proportion. All parts add up to the whole.
-
-    Args:
-        whole: what the total carries, such as a discount.
-        total: the total, of which the amount is a part.
-        amount: the amount.
-        whole_left: what is left of the whole.
-        total_left: what is left of the total, the amount included.
-    """
-    return min(max(whole * amount // total, amount - (total_left - whole_left)), whole_left)
-
-
-def _query(account: Account, request: CheckedRequest) -> Result:
-    refund = account.book(Refund).get(request.path["out_refund_no"])
-    if refund is None or refund.order.sub_mchid != request.query.get("sub_mchid"):
-        raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-    return 200, refund.describe()
-
-
-def _apply_abnormal(account: Account, request: CheckedRequest) -> Result:
-    refund_id = request.path["refund_id"]
-    refund = next((one for one in account.book(Refund).values() if one.refund_id == refund_id), None)
-    if refund is None:
-        raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-    refund._retry_abnormal(request.body)
-    return 200, refund.describe()
-
-
-_REFUNDS = "/v3/refund/domestic/refunds"
-
-REFUND_HANDLERS: dict[tuple[str, str], Handler] = {
-    ("POST", _REFUNDS): _apply,
-    ("GET", f"{_REFUNDS}/{{out_refund_no}}"): _query,
-    ("POST", f"{_REFUNDS}/{{refund_id}}/apply-abnormal-refund"): _apply_abnormal,
-}

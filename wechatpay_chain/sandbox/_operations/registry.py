@@ -13,11 +13,15 @@ from wechatpay_chain.sandbox._operations.bills import BILL_HANDLERS
 from wechatpay_chain.sandbox._operations.codepay import CODEPAY_HANDLERS
 from wechatpay_chain.sandbox._operations.combined import COMBINED_HANDLERS
 from wechatpay_chain.sandbox._operations.complaint_handling import COMPLAINT_HANDLERS
+from wechatpay_chain.sandbox._operations.coupon_bundles import COUPON_BUNDLE_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_stocks import COUPON_STOCK_HANDLERS
 from wechatpay_chain.sandbox._operations.coupon_use import COUPON_HANDLERS
+from wechatpay_chain.sandbox._operations.deductions import DEDUCTION_HANDLERS
+from wechatpay_chain.sandbox._operations.ecommerce_refunds import ECOMMERCE_REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.limits import limit
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
-from wechatpay_chain.sandbox._operations.refunds import REFUND_HANDLERS
+from wechatpay_chain.sandbox._operations.payscore import PAYSCORE_HANDLERS
+from wechatpay_chain.sandbox._operations.refund_operations import REFUND_HANDLERS
 from wechatpay_chain.sandbox._operations.security import SECURITY_HANDLERS
 from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDLERS
 from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS
@@ -34,12 +38,16 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **TRANSACTION_HANDLERS,
     **COMBINED_HANDLERS,
     **CODEPAY_HANDLERS,
+    **DEDUCTION_HANDLERS,
+    **PAYSCORE_HANDLERS,
     **REFUND_HANDLERS,
+    **ECOMMERCE_REFUND_HANDLERS,
     **TRANSFER_HANDLERS,
     **SHARING_HANDLERS,
     **COMPLAINT_HANDLERS,
     **COUPON_STOCK_HANDLERS,
     **COUPON_HANDLERS,
+    **COUPON_BUNDLE_HANDLERS,
     **APPLYMENT_HANDLERS,
 }
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
     from wechatpay_chain.sandbox._operations.account import Account
 
+from wechatpay_chain.sandbox._operations.acts import require_act
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.book import Book
 from wechatpay_chain.sandbox._operations.orders import find_paid_order
 
@@ -189,8 +191,8 @@ class Share:
                 raise ConfigurationError(f"failures: came {account!r}; expected one of {', '.join(accounts)}")
             require_reason(reason, "/v3/profitsharing/orders")
         with self.account.lock:
-            if self.state == "FINISHED":
-                raise ConfigurationError(f"share {self.placed['out_order_no']}: its state is FINISHED")
+            is_open = self.state == "PROCESSING"
+            require_act(is_open, f"share {self.placed['out_order_no']}", self.state, "PROCESSING: finish it once")
             return self._finish(known, self.account.now())
 
     def settle(self) -> None:
@@ -206,6 +208,9 @@ class Share:
             detail.fail_reason = failures.get(detail.account, "")
             detail.result, detail.finish_time = "CLOSED" if detail.fail_reason else "SUCCESS", time
         received = [detail for detail in self._details if detail.result == "SUCCESS"]
+        for detail in received:
+            self.account.part(Balances).add(self.payer, -detail.amount)
+            self.account.part(Balances).add(detail.account, detail.amount)
         self._unfreeze(time)
         sharing, number = self.account.part(Sharing), self.placed["out_order_no"]
         told = (sharing.announce("分账", self, self.order_id, number, detail, time) for detail in received)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.sharing import NO_TIME, PROCESSING_TIME, Share, ShareDetail, require_reason
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
+from wechatpay_chain.sandbox._operations.acts import require_act
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.sharing import Sharing
 
 __all__ = ["ShareReturn"]
@@ -65,8 +66,8 @@ class ShareReturn:
         if fail_reason:
             require_reason(fail_reason, "/v3/profitsharing/return-orders")
         with self.share.account.lock:
-            if self.result != "PROCESSING":
-                raise ConfigurationError(f"return {self.placed['out_return_no']}: its result is {self.result}")
+            is_open = self.result == "PROCESSING"
+            require_act(is_open, f"return {self.placed['out_return_no']}", self.result, "PROCESSING: finish it once")
             return self._finish(fail_reason, self.share.account.now())
 
     def settle(self) -> None:
@@ -92,11 +93,16 @@ class ShareReturn:
         }
 
     def _finish(self, fail_reason: str, time: datetime) -> Notice | None:
+        balances, mchid, amount = self.share.account.part(Balances), self.placed["return_mchid"], self.placed["amount"]
+        if not fail_reason and not balances.suffices(mchid, amount):
+            fail_reason = "BALANCE_NOT_ENOUGH"
         self._result, self._fail_reason, self._finish_time = "FAILED" if fail_reason else "SUCCESS", fail_reason, time
         if fail_reason:
             return None
         # The receiver of a return is the merchant that had paid.
-        amount, description, payer = self.placed["amount"], self.placed["description"], self.share.payer
+        description, payer = self.placed["description"], self.share.payer
+        balances.add(mchid, -amount)
+        balances.add(payer, amount)
         detail = ShareDetail("MERCHANT_ID", payer, amount, description, self.return_id, self.create_time)
         sharing, number = self.share.account.part(Sharing), self.placed["out_return_no"]
         return sharing.announce("分账回退", self.share, self.return_id, number, detail, time)

@@ -10,13 +10,8 @@ from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import (
-    Order,
-    find_paid_order,
-    make_prepay_id,
-    parse_deadline,
-    require_same,
-)
+from wechatpay_chain.sandbox._operations.orders import Order, close_order, find_paid_order, require_payable
+from wechatpay_chain.sandbox._operations.placement import make_prepay_id, parse_deadline, require_same
 
 __all__ = ["PREPAY", "TRANSACTION_HANDLERS", "find_order", "require_merchants"]
 
@@ -98,7 +93,7 @@ def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -
         deadline = parse_deadline(placed.get("time_expire"), now)
         order = account.book(Order)[number] = Order(placed, trade_type, now, deadline, _account=account)
     else:
-        order._require_payable()
+        require_payable(order)
         require_same((order.placed, order.trade_type) == (placed, trade_type))
     order.prepay_id = make_prepay_id(account, number)
     return order
@@ -134,18 +129,25 @@ def _query_by_transaction_id(account: Account, request: CheckedRequest) -> Resul
 
 
 def _close_order(account: Account, request: CheckedRequest) -> Result:
-    find_order(account, request.path["out_trade_no"], request.body).close()
+    close_order(find_order(account, request.path["out_trade_no"], request.body))
     return 204, None
 
 
-_MERCHANT, _PARTNER = "/v3/pay/transactions", "/v3/pay/partner/transactions"
+# By the base of the paths, and by their last segment: how the order is placed.
+_WAYS = {way: way for way in ("jsapi", "app", "h5", "native")} | {
+    "jsapi-with-contract": "jsapi",
+    "app-with-contract": "app",
+}
+_BASES = {
+    "/v3/pay/transactions": _WAYS,
+    "/v3/pay/partner/transactions": {**_WAYS, "miniprogram": "miniprogram", "scannedpos": "jsapi"},
+}
 
 
 def _handlers() -> Iterator[tuple[tuple[str, str], Handler]]:
-    for base in (_MERCHANT, _PARTNER):
-        for method, (trade_type, respond) in PREPAY.items():
-            if (base, method) != (_MERCHANT, "miniprogram"):  # only a partner has it, for personal collection
-                yield ("POST", f"{base}/{method}"), _place(trade_type, respond)
+    for base, ways in _BASES.items():
+        for segment, way in ways.items():
+            yield ("POST", f"{base}/{segment}"), _place(*PREPAY[way])
         yield ("GET", f"{base}/id/{{transaction_id}}"), _query_by_transaction_id
         yield ("GET", f"{base}/out-trade-no/{{out_trade_no}}"), _query_by_out_trade_no
         yield ("POST", f"{base}/out-trade-no/{{out_trade_no}}/close"), _close_order

@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wechatpay_chain import crypto
-from wechatpay_chain._catalogue.operations import Schema, find_event, find_operation
+from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
+from wechatpay_chain.sandbox._operations.acts import act_on, require_act
+from wechatpay_chain.sandbox._operations.balances import Balances
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.responses import respond, select_resource
 
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
@@ -82,6 +85,17 @@ class Transfer:
         self.settle()
         return self._entered.fail_reason
 
+    @property
+    def payer(self) -> str:
+        """The number of the merchant who pays."""
+        return str(self.placed.get("sub_mchid", self.account.keys.mchid))
+
+    @property
+    def package_info(self) -> str:
+        """What the user's program opens the page of the confirmation with."""
+        number = self.account.number("package_info", self.placed["out_bill_no"], digits=40)
+        return base64.b64encode(number.encode()).decode()
+
     def confirm(self) -> None:
         """Plays the user who confirms: the money is being paid out, in the state TRANSFERING.
 
@@ -118,13 +132,10 @@ class Transfer:
         """Cancels the transfer, as the merchant may until the user has confirmed it.
 
         Raises:
-            Refusal: the user has confirmed it, or it has been closed.
+            ConfigurationError: the user has confirmed it, or it has been closed.
         """
-        with self.account.lock:
-            if self.state == "WAIT_USER_CONFIRM":
-                self._enter(_Entered("CANCELING", self.account.now()))
-            elif self.state not in ("CANCELING", "CANCELLED"):
-                raise Refusal(400, "INVALID_REQUEST", "当前转账单状态不支持撤销")
+        with act_on(f"transfer {self.placed['out_bill_no']}", self.state, "WAIT_USER_CONFIRM"):
+            _cancel_transfer(self)
 
     def settle(self) -> None:
         """Enters the state that time has brought about, and announces it if it is the end."""
@@ -149,27 +160,27 @@ class Transfer:
             known["user_name"] = crypto.encrypt(self.placed["user_name"], self.account.keys.merchant.public_key())
         if fail_reason:
             known["fail_reason"] = fail_reason
-        package = self.account.number("package_info", self.placed["out_bill_no"], digits=40)
+        if state == "WAIT_USER_CONFIRM":
+            known["package_info"] = self.package_info
         return {
             **known,
             "transfer_bill_no": self.transfer_bill_no,
             "state": state,
             "create_time": self.create_time.isoformat(timespec="seconds"),
             "update_time": time.isoformat(timespec="seconds"),
-            "package_info": base64.b64encode(package.encode()).decode(),
         }
 
     def _require(self, *states: str) -> None:
-        if self.state not in states:
-            number, expected = self.placed["out_bill_no"], " or ".join(states)
-            raise ConfigurationError(f"transfer {number}: its state is {self.state}; expected {expected}")
+        require_act(self.state in states, f"transfer {self.placed['out_bill_no']}", self.state, " or ".join(states))
 
     def _enter(self, entered: _Entered) -> Notice | None:
         self._entered = entered
+        if entered.state in ("FAIL", "CANCELLED"):
+            self.account.part(Balances).add(self.payer, self.placed["transfer_amount"])
         url = self.placed.get("notify_url")
         if entered.state in _NEXT or not url:
             return None
-        resource = _select(_event_schema(), self.describe())
+        resource = select_resource(_EVENT, self.describe())
         return self.account.announce(_EVENT, resource, url, "mch_payment", "商家转账单据终态通知")
 
 
@@ -180,16 +191,11 @@ def _event_schema() -> Schema:
     return event.resources[0].schema
 
 
-def _select(schema: Schema, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the known members that a schema has."""
-    return {name: known[name] for name in schema["properties"] if name in known}
-
-
 def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     """Returns the transfer of that number, which is new if the number is.
 
     Raises:
-        Refusal: the name of the user is missing, or the number was used with other parameters.
+        Refusal: the name of the user is missing, the number was used with other parameters, or the balance does not suffice.
     """
     number = body["out_bill_no"]
     known = account.book(Transfer).get(number)
@@ -200,8 +206,23 @@ def _place_transfer(account: Account, body: Mapping[str, Any]) -> Transfer:
     if body["transfer_amount"] >= NAMED_FROM and not body.get("user_name"):
         raise Refusal(400, "PARAM_ERROR", "转账金额大于等于2000元时，收款用户姓名必填")
     bill_no, now = f"1330{account.number('transfer_bill_no', number, digits=36)}", account.now()
-    account.book(Transfer)[number] = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
-    return account.book(Transfer)[number]
+    transfer = Transfer(account, body, bill_no, now, _Entered("WAIT_USER_CONFIRM", now))
+    account.part(Balances).take(transfer.payer, body["transfer_amount"])
+    account.book(Transfer)[number] = transfer
+    return transfer
+
+
+def _cancel_transfer(transfer: Transfer) -> None:
+    """Cancels a transfer. One that is cancelled, or is being cancelled, stays so.
+
+    Raises:
+        Refusal: the user has confirmed it, or it has been closed.
+    """
+    with transfer.account.lock:
+        if transfer.state == "WAIT_USER_CONFIRM":
+            transfer._enter(_Entered("CANCELING", transfer.account.now()))
+        elif transfer.state not in ("CANCELING", "CANCELLED"):
+            raise Refusal(400, "INVALID_REQUEST", "当前转账单状态不支持撤销")
 
 
 def _find_transfer(account: Account, request: CheckedRequest) -> Transfer:
@@ -227,34 +248,28 @@ def _make_handlers(base: str) -> dict[tuple[str, str], Handler]:
     Args:
         base: the path at which a transfer is placed.
     """
-
-    def respond(method: str, path: str, transfer: Transfer) -> Result:
-        operation = find_operation(method, path)
-        assert operation is not None
-        assert operation.response is not None
-        known = transfer.describe()
-        # A merchant gets package_info only as long as the user may confirm; the response to a partner always has it.
-        if known["state"] != "WAIT_USER_CONFIRM" and "package_info" not in operation.response["required"]:
-            del known["package_info"]
-        return 200, _select(operation.response, known)
+    is_partners = "/partner/" in base
 
     def place(account: Account, request: CheckedRequest) -> Result:
-        return respond("POST", base, _place_transfer(account, request.body))
+        transfer = _place_transfer(account, request.body)
+        # A merchant gets it only as long as the user may confirm, a partner always.
+        package = {"package_info": transfer.package_info} if is_partners else {}
+        return respond("POST", base, {**transfer.describe(), **package})
 
     def cancel(account: Account, request: CheckedRequest) -> Result:
         transfer = _find_transfer(account, request)
-        transfer.cancel()
-        return respond("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel", transfer)
+        _cancel_transfer(transfer)
+        return respond("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel", transfer.describe())
 
     def query(account: Account, request: CheckedRequest) -> Result:
-        return respond("GET", f"{base}/out-bill-no/{{out_bill_no}}", _find_transfer(account, request))
+        return respond("GET", f"{base}/out-bill-no/{{out_bill_no}}", _find_transfer(account, request).describe())
 
     return {
         ("POST", base): place,
         ("POST", f"{base}/out-bill-no/{{out_bill_no}}/cancel"): cancel,
         ("GET", f"{base}/out-bill-no/{{out_bill_no}}"): query,
         # Its response has the same members; partners lack this operation.
-        **({} if "/partner/" in base else {("GET", f"{base}/transfer-bill-no/{{transfer_bill_no}}"): query}),
+        **({} if is_partners else {("GET", f"{base}/transfer-bill-no/{{transfer_bill_no}}"): query}),
     }
 
 

@@ -31,7 +31,9 @@ function updateNotice(item, notice) {
     key: (post) => post.index,
     create: (post) => {
       const name = post.outcome === 200 || post.outcome === 204 ? "good" : "bad";
-      return make("li", {}, `${formatTime(post.at)} → `, make("b", { class: name }, String(post.outcome)));
+      const outcome = make("b", { class: name }, String(post.outcome));
+      const response = post.response ? [make("pre", {}, post.response)] : [];
+      return make("li", {}, `${formatTime(post.at)} → `, outcome, ...response);
     },
     update: () => {},
   });

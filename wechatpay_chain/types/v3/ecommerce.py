@@ -940,8 +940,8 @@ class refunds:
    amount: "refunds.apply.PostBodyAmount"
    combine_mchid: NotRequired[str]
    combine_out_trade_no: NotRequired[str]
-   combine_transaction_id: str
-   funds_account: Literal["AVAILABLE", "UNSETTLED", "PREPAID"]
+   combine_transaction_id: NotRequired[str]
+   funds_account: NotRequired[Literal["AVAILABLE", "UNSETTLED", "PREPAID"]]
    individual_auth_id: NotRequired[str]
    notify_url: NotRequired[str]
    out_refund_no: str

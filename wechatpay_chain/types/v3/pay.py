@@ -340,9 +340,9 @@ class partner:
      sub_appid: NotRequired[str]
      sub_mchid: str
      success_time: NotRequired[str]
-     trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+     trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
      trade_state_desc: str
-     trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+     trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str]
      transaction_id: NotRequired[str]
     class GetResultAmount(TypedDict):
      currency: NotRequired[str]
@@ -609,9 +609,9 @@ class partner:
      sub_appid: NotRequired[str]
      sub_mchid: str
      success_time: NotRequired[str]
-     trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+     trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
      trade_state_desc: str
-     trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+     trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str]
      transaction_id: NotRequired[str]
     class GetResultAmount(TypedDict):
      currency: NotRequired[str]
@@ -972,9 +972,9 @@ class transactions:
     promotion_detail: NotRequired["list[transactions.id.transaction_id.GetResultPromotionDetail]"]
     scene_info: NotRequired["transactions.id.transaction_id.GetResultSceneInfo"]
     success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
     trade_state_desc: str
-    trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+    trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str]
     transaction_id: NotRequired[str]
    class GetResultAmount(TypedDict):
     currency: NotRequired[str]
@@ -1182,9 +1182,9 @@ class transactions:
     promotion_detail: NotRequired["list[transactions.out_trade_no.out_trade_no.GetResultPromotionDetail]"]
     scene_info: NotRequired["transactions.out_trade_no.out_trade_no.GetResultSceneInfo"]
     success_time: NotRequired[str]
-    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR"] | str
+    trade_state: Literal["SUCCESS", "REFUND", "NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "ACCEPT"] | str
     trade_state_desc: str
-    trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY"] | str]
+    trade_type: NotRequired[Literal["JSAPI", "NATIVE", "APP", "MICROPAY", "MWEB", "FACEPAY", "PAP", "AUTH"] | str]
     transaction_id: NotRequired[str]
    class GetResultAmount(TypedDict):
     currency: NotRequired[str]

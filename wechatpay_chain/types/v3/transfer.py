@@ -15,14 +15,14 @@ class batches:
   total_amount: int
   total_num: int
   transfer_detail_list: "list[batches.PostBodyTransferDetailList]"
-  transfer_scene_id: str
+  transfer_scene_id: NotRequired[str]
  class PostBodyTransferDetailList(TypedDict):
   openid: str
   out_detail_no: str
   transfer_amount: int
   transfer_remark: str
   user_id_card: NotRequired[Sensitive | str]
-  user_name: Sensitive | str
+  user_name: NotRequired[Sensitive | str]
  class PostResult(TypedDict):
   batch_id: str
   batch_status: NotRequired[Literal["ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"] | str]

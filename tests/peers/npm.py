@@ -1,0 +1,22 @@
+"""Packages of npm that tests and benchmarks run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+__all__ = ["AXIOS_PLUGIN", "install"]
+
+AXIOS_PLUGIN = "wechatpay-axios-plugin@0.9.6"
+
+
+def install(folder, *packages):
+    """Installs packages into `node_modules` in a folder.
+
+    Returns:
+        Whether it did. It does not if the machine has no Node.js, or npm's registry cannot be reached.
+    """
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return False
+    command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), *packages]
+    return not subprocess.run(command, capture_output=True, check=False, timeout=120).returncode

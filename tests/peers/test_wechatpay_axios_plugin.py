@@ -1,0 +1,95 @@
+"""wechatpay-axios-plugin for Node.js, unmodified, works with the sandbox as it does with WeChat Pay."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.peers.npm import AXIOS_PLUGIN, install
+from wechatpay_chain.sandbox import Sandbox
+
+fcntl = pytest.importorskip("fcntl", reason="the workers of a test run share one installation by a lock of Unix")
+SCRIPTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="session", params=["the axios that it installs", "axios 1.8"])
+def node(request, tmp_path_factory):
+    """The folder of a program that has the plugin. axios 1.8 ends a multipart body with text after the last boundary."""
+    temporary = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        temporary = temporary.parent  # which all workers share: one of them installs
+    axios = ["axios@~1.8.2"] if request.param == "axios 1.8" else []
+    folder = temporary / f"node-{request.param.replace(' ', '-')}"
+    with (temporary / "node.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            for script in SCRIPTS.glob("*.js"):
+                shutil.copy(script, folder)
+            install(folder, AXIOS_PLUGIN, *axios)
+    if not (folder / "node_modules").exists():
+        pytest.skip(f"npm cannot install {AXIOS_PLUGIN} from its registry")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["certificate", "public-key"])
+def sandbox(request, shared_sandbox):
+    shared_sandbox.reset()
+    shared_sandbox.sign_with = request.param
+    return shared_sandbox
+
+
+@pytest.fixture
+def run(node, sandbox, tmp_path):
+    """Runs a script with the sandbox's credentials, and returns the JSON that it prints."""
+
+    def run(name):
+        (tmp_path / "merchant.json").write_text(json.dumps(sandbox.credentials))
+        command = ["node", str(node / name), str(tmp_path / "merchant.json")]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert process.returncode == 0, process.stderr
+        return json.loads(process.stdout)
+
+    return run
+
+
+def test_wechatpay_axios_plugin_takes_a_payment_from_the_order_to_the_bill(run, request):
+    result = run("shop.js")
+    if "axios 1.8" in request.node.name:
+        assert result["axios"].startswith("1.8.")
+    assert result["placed"]["prepay_id"].startswith("wx")
+    assert result["paid"]["trade_state"] == "SUCCESS"
+    assert result["by_id"] == result["paid"]
+    assert result["payment_notice"] == {"event_type": "TRANSACTION.SUCCESS", "resource": result["paid"]}
+    assert (result["refund"]["status"], result["refund"]["amount"]["refund"]) == ("PROCESSING", 30)
+    assert result["found_refund"] == result["refund"]
+    assert result["forged_notice"] is None
+    assert result["refund_notice"]["resource"]["out_refund_no"] == result["refund"]["out_refund_no"]
+    assert result["sha1"] == result["bill"]["hash_value"]
+    assert [row["交易状态"] for row in result["rows"]] == ["SUCCESS", "REFUND"]
+    assert result["media"]["media_id"]
+
+
+def test_wechatpay_axios_plugin_makes_every_kind_of_call(run):
+    result = run("orders.js")
+    assert result["native"]["code_url"].startswith("weixin://")
+    assert result["jsapi"]["prepay_id"].startswith("wx")
+    assert result["order"]["trade_state"] == "NOTPAY"
+    assert result["unknown"] == {"status": 404, "code": "ORDER_NOT_EXIST"}
+    assert result["close"] == 204
+    assert result["token"]
+    assert result["certificates"] == 1
+    assert result["echo"] == {"echo_message": "你好"}
+    assert result["media"]["media_id"]
+    assert result["refused"] == {"status": 400, "code": "PARAM_ERROR"}

@@ -1,0 +1,167 @@
+"""Every block of code on the pages of operations runs against a sandbox, and the pages say what the catalogue says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.site import navigation
+from tools.site.entries import find_entry, group, list_entries, name_in_product
+from tools.site.events import find_events
+from tools.site.examples import SEED, make_example_of, prepare, run_block, write_files
+from tools.site.guides import copy_guides
+from tools.site.links import find_broken_links, finish_links
+from tools.site.page import write_page
+from tools.site.preparations import list_prepared
+from tools.site.sections import SECTIONS
+from tools.site.styles import STYLES, write_style
+from tools.site.typed import list_type_names, write_typed
+from wechatpay_chain.sandbox import Sandbox
+
+DOCS = Path(__file__).parents[1] / "docs"
+OPERATIONS = [entry for entry in list_entries() if not entry.is_v2]
+BATCHES = 24
+"""The operations are shared out, so that several processes run them."""
+
+NATIVE = "v3.pay.transactions.native.post"
+
+
+@pytest.fixture(scope="module")
+def world():
+    with Sandbox(seed=SEED) as sandbox, sandbox.client(retry=None) as client:
+        yield sandbox, client
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_there_is_a_page_for_each_operation_and_six_blocks_for_each_of_apiv3():
+    assert len(list_entries()) == 1153
+    assert len(OPERATIONS) * len(STYLES) == 6 * 1017 == 6102
+    assert sum(len(OPERATIONS[batch::BATCHES]) for batch in range(BATCHES)) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_every_block_succeeds_and_the_six_of_an_operation_make_one_call(batch, world, in_folder):
+    sandbox, client = world
+    count = 0
+    for entry in OPERATIONS[batch::BATCHES]:
+        for style in STYLES:
+            block = write_style(entry, style, prepare(entry, sandbox, client))
+            before = len(sandbox.history)
+            run_block(block, client)
+            (seen,) = sandbox.history[before:]
+            assert seen.status == entry.operation.status, (entry.slug, style)
+            assert seen.call.method == entry.operation.method
+            pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(entry.operation.path))
+            assert re.fullmatch(pattern, seen.call.target.partition("?")[0]), (entry.slug, style, seen.call.target)
+            count += 1
+        run_block(write_typed(entry), client)
+    assert count == 6 * len(OPERATIONS[batch::BATCHES])
+
+
+def test_every_preparation_is_of_a_page():
+    assert {slug for slug in list_prepared() if find_entry(slug).is_v2} == set()
+    assert len(list_prepared()) == 70
+
+
+def test_a_page_has_the_parts_of_the_call(world, in_folder):
+    entry = find_entry(NATIVE)
+    page = write_page(entry, make_example_of(entry, *world))
+    assert re.findall(r"^#+ .*", page, re.MULTILINE) == [
+        "# Native下单",
+        "## 请求 {#request}",
+        "## 调用 {#call data-search-exclude}",
+        "## 类型 {#types data-search-exclude}",
+        "## 返回 {#response}",
+        "## 沙箱的应答 {#answer data-search-exclude}",
+        "## 回调通知 {#events}",
+    ]
+    assert re.findall(r'^=== "(.*)"$', page, re.MULTILINE) == list(STYLES)
+    assert "[基础支付 · 通用](payment.md)，适用于" in page
+    assert '<tr style="--depth:2"><td><code>total</code> <b class="api-mark api-required">必填</b></td>' in page
+    assert "def call(\n    client: Client,\n    json: v3.pay.transactions.native.PostBody,\n)" in page
+    assert '"code_url": "weixin://wxpay/bizpayurl' in page
+    assert "(notifications.md#TRANSACTION.SUCCESS)" in page
+
+
+def test_a_page_says_what_was_there_before_the_call(world, in_folder):
+    entry = find_entry("v3.pay.transactions.id.transaction_id.get")
+    page = write_page(entry, make_example_of(entry, *world))
+    assert "调用前，沙箱中已有：一笔订单，用户已支付" in page
+    (number,) = set(re.findall(r'transaction_id="(\d+)"', page))
+    assert f'"transaction_id": "{number}"' in page
+
+
+def test_a_ciphertext_is_shortened_and_other_text_is_not(world, in_folder):
+    entry = find_entry("v3.merchant-service.complaints-v2.complaint_id.get")
+    body = make_example_of(entry, *world).body
+    assert re.search(r'"payer_phone": "[A-Za-z0-9+/]{16}…"', body)
+    assert '"complaint_detail": "商品与描述不符"' in body
+
+
+def test_a_page_of_apiv2_has_facts_and_no_code():
+    for entry in list_entries():
+        if entry.is_v2:
+            page = write_page(entry, None)
+            assert "当前版本不发送 APIv2 请求" in page
+            assert "```" not in page
+            assert ("\n\n需要商户 API 证书" in page) == entry.operation.client_certificate
+
+
+def test_every_operation_is_once_in_the_navigation_and_its_title_is_unique_in_its_product():
+    groups = group(list_entries())
+    written = navigation.write_chinese(groups)
+    for entry in list_entries():
+        assert written.count(f'"api/{entry.slug}.md"') == 1
+    assert [section for section in SECTIONS if not groups[section]] == []
+    for products in groups.values():
+        for entries in products.values():
+            names = list(name_in_product(entries).values())
+            assert len(set(names)) == len(names)
+
+
+def test_the_navigation_has_every_guide():
+    for language, listed in (("zh", navigation.GUIDES), ("en", (*navigation.GUIDES, *navigation.REFERENCE))):
+        assert sorted(page.name for page in (DOCS / language).glob("*.md")) == sorted(listed)
+
+
+def test_a_rule_of_notifications_is_of_the_operations_that_take_an_address():
+    assert [event.event_type for event in find_events(find_entry(NATIVE))] == ["TRANSACTION.SUCCESS"]
+    assert find_events(find_entry("v3.pay.transactions.id.transaction_id.get")) == []
+    assert find_events(find_entry("v3.payscore.serviceorder.post")) != []
+    assert sum(bool(find_events(entry)) for entry in list_entries()) == 113
+
+
+def test_guides_lead_to_the_pages_of_operations_and_to_the_other_language(tmp_path):
+    links = {name: entry.slug for entry in list_entries() for name in list_type_names(entry)}
+    (tmp_path / "zh").mkdir()
+    copy_guides("zh", tmp_path / "zh", links)
+    types = (tmp_path / "zh" / "types.md").read_text(encoding="utf-8")
+    assert f"[`v3.pay.transactions.native.PostBody`](site:api/{NATIVE}/)" in types
+    assert "[English](site:en/types/)" in types
+    assert (tmp_path / "zh" / "examples" / "fastapi_app.py").exists()
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path):
+    pages = {
+        "index.html": '<a href="a/#here">a</a> <a href="site:a/">a</a> <a href="https://a.example/">x</a>',
+        "a/index.html": '<p id="here"></p> <a href="..">up</a> <a href="#nowhere">x</a> <img src="../gone.png">',
+        "en/index.html": '<a href="../a/#gone">a</a> <a href="site:a/">a</a> <a href="../../a/">beyond</a>',
+    }
+    for name, text in pages.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    finish_links(tmp_path)
+    assert 'href="../a/"' in (tmp_path / "en" / "index.html").read_text(encoding="utf-8")
+    assert sorted(find_broken_links(tmp_path)) == [
+        "a/index.html: #nowhere",
+        "a/index.html: ../gone.png",
+        "en/index.html: ../../a/",
+        "en/index.html: ../a/#gone",
+    ]

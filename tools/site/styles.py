@@ -1,0 +1,48 @@
+"""The six styles of a call: three ways to write a path, each async and sync."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from tools.site.entries import Entry
+from tools.site.source import needs_sensitive, write_call
+from wechatpay_chain._catalogue.operations import Operation
+
+__all__ = ["STYLES", "write_style"]
+
+STYLES = ("异步纯链式", "异步声明式", "异步属性式", "同步纯链式", "同步声明式", "同步属性式")
+
+
+def write_style(entry: Entry, style: str, arguments: Mapping[str, Any]) -> str:
+    """Returns the block of code of a style, a program but for the `client`.
+
+    Args:
+        entry: the operation.
+        style: one of STYLES.
+        arguments: the keywords of the call.
+    """
+    template = entry.operation.template
+    chains = {"纯链式": entry.chain, "声明式": f'client.chain("{template}")', "属性式": f'client["{template}"]'}
+    write = _write_async if style.startswith("异步") else _write_sync
+    return write(f"{chains[style[2:]]}.{entry.verb}", arguments, entry.operation)
+
+
+def _write_sync(target: str, arguments: Mapping[str, Any], operation: Operation) -> str:
+    imports = "from wechatpay_chain import Sensitive\n\n" if needs_sensitive(arguments) else ""
+    return f"{imports}{write_call(f'response = {target}', arguments)}\n{_show(operation)}\n"
+
+
+def _write_async(target: str, arguments: Mapping[str, Any], operation: Operation) -> str:
+    imports = "\nfrom wechatpay_chain import Sensitive\n" if needs_sensitive(arguments) else ""
+    call = write_call(f"response = await {target}_async", arguments, 4)
+    shown = textwrap.indent(_show(operation), "    ")
+    return f"import asyncio\n{imports}\n\nasync def main():\n{call}\n{shown}\n\n\nasyncio.run(main())\n"
+
+
+def _show(operation: Operation) -> str:
+    """Returns the statement that prints what came back."""
+    if operation.response and operation.response["type"] != "any":
+        return "print(response.json())"
+    return "print(len(response.content))" if operation.produces or operation.response else "print(response.status_code)"

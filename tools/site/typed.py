@@ -1,0 +1,83 @@
+"""The typed form of a call: a function whose parameters and result have the types of the operation."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from tools.catalogue.annotations import REF, Definitions
+from tools.catalogue.calls import sign
+from tools.site.entries import Entry
+from tools.site.source import WIDTH
+
+__all__ = ["list_type_names", "write_typed"]
+
+_SHARED = {"headers", "timeout", "idempotent"}
+"""Keywords that every call takes."""
+
+
+def write_typed(entry: Entry) -> str:
+    """Returns a program that makes the call in a function with types.
+
+    Args:
+        entry: the operation.
+    """
+    signature = _sign(entry)
+    parameters = [parameter for parameter in signature[0] if parameter.partition(":")[0] not in _SHARED]
+    if entry.operation.form:
+        parameters = [parameter for parameter in parameters if not parameter.startswith("json:")]
+    names = [parameter.partition(":")[0] for parameter in parameters]
+    rows = ["client: Client", *(parameter.removesuffix(" | None = ...") for parameter in parameters)]
+    result, member = _describe_result(entry, signature[1])
+    heading = _wrap(
+        f"def call({', '.join(rows)}) -> {result}:", f"def call(\n    {f',{chr(10)}    '.join(rows)},\n) -> {result}:"
+    )
+    arguments = [f"{name}={name}" for name in names]
+    called = f"{entry.chain}.{entry.verb}"
+    body = _wrap(
+        f"    response = {called}({', '.join(arguments)})",
+        f"    response = {called}(\n        {', '.join(arguments)}\n    )",
+    )
+    code = f"{heading}\n{body}\n    return response{member}\n"
+    return f"{_write_imports(entry, code)}\n\n{code}"
+
+
+def list_type_names(entry: Entry) -> list[str]:
+    """Returns the names of the types of an operation, without those of inner objects: v3.pay.transactions.native.PostBody."""
+    parameters, result = _sign(entry)
+    start = f"{_prefix(entry)}{entry.verb.capitalize()}"
+    found = re.findall(re.escape(start) + r"(?:Body|Query|Result)\b", " ".join((*parameters, result)))
+    return list(dict.fromkeys(found))
+
+
+def _prefix(entry: Entry) -> str:
+    return "".join(f"{place.name}." for place in entry.place.line)
+
+
+@cache
+def _sign(entry: Entry) -> tuple[list[str], str]:
+    signature = sign(entry.place, entry.verb, Definitions(_prefix(entry), {}))
+    return [parameter.replace(REF, "") for parameter in signature.parameters], signature.result.replace(REF, "")
+
+
+def _describe_result(entry: Entry, annotation: str) -> tuple[str, str]:
+    """Returns the annotation of what the function returns, and how it is read from the response."""
+    if entry.operation.response:
+        return annotation, ".json()"
+    return ("bytes", ".content") if entry.operation.produces else ("int", ".status_code")
+
+
+def _wrap(flat: str, wrapped: str) -> str:
+    return flat if len(flat) <= WIDTH else wrapped
+
+
+def _write_imports(entry: Entry, code: str) -> str:
+    typing = [name for name in ("Any", "Literal") if re.search(rf"\b{name}\b", code)]
+    ours = ["Client", *(["Files"] if "Files" in code else [])]
+    root = entry.place.line[0].name
+    lines = ["from collections.abc import Mapping\n"] if "Mapping[" in code else []
+    lines += [f"from typing import {', '.join(typing)}\n"] if typing else []
+    lines += ["\n"] if lines else []
+    lines.append(f"from wechatpay_chain import {', '.join(ours)}\n")
+    lines += [f"from wechatpay_chain.types import {root}\n"] if f" {root}." in code or f"[{root}." in code else []
+    return "".join(lines)

@@ -1,0 +1,156 @@
+"""The command `request`: one signed call, whose response is verified."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wechatpay_chain._cli.console import print_json, print_line
+from wechatpay_chain._cli.credentials import Credentials, with_credentials
+from wechatpay_chain._cli.dry_run import show_request
+from wechatpay_chain._cli.inputs import parse_pairs, read_json
+from wechatpay_chain._cli.outcome import Failure
+
+if TYPE_CHECKING:
+    from wechatpay_chain._catalogue.operations import Operation, Schema
+    from wechatpay_chain._messages.response import Response
+
+__all__ = ["Headers", "Params", "Variables", "find_operation_at", "make_arguments", "request", "show_response"]
+
+Variables = Annotated[
+    list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A path variable; may be repeated.")
+]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A query parameter; may be repeated.")
+]
+Headers = Annotated[list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header; may be repeated.")]
+
+
+class Verb(str, Enum):
+    """The method of a call."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+@with_credentials
+def request(
+    credentials: Credentials,
+    method: Annotated[Verb, typer.Argument(case_sensitive=False, help="The method.")],
+    path: Annotated[str, typer.Argument(help="The path, such as v3/pay/transactions/native.")],
+    body: Annotated[
+        str | None, typer.Option("--json", metavar="JSON|@FILE|-", help="The body: JSON, @FILE, or - for stdin.")
+    ] = None,
+    var: Variables = None,
+    param: Params = None,
+    header: Headers = None,
+    decrypt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A member of the response to decrypt, such as payer.name; may be repeated."),
+    ] = None,
+    idempotent: Annotated[
+        bool, typer.Option("--idempotent", help="Retry it even if the service may have acted on it.")
+    ] = False,
+    qr: Annotated[
+        bool | None, typer.Option("--qr/--no-qr", help="Show a code_url as a QR code; by default on a terminal.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be signed and sent; send nothing.")
+    ] = False,
+) -> None:
+    """Sends a signed request, verifies the response, and prints its JSON.
+
+    Members that WeChat Pay wants encrypted are encrypted.
+    """
+    json = None if body is None else read_json("--json", body)
+    arguments = make_arguments(method.value, path, var, param, header, json)
+    if idempotent and method is not Verb.GET:
+        arguments["idempotent"] = True
+    if dry_run:
+        show_request(credentials, method.value, path, arguments)
+        return
+    with credentials.client() as client:
+        response = getattr(client.chain(path), method.value.lower())(**arguments)
+    show_response(response, decrypt or ())
+    if qr or (qr is None and sys.stdout.isatty()):
+        _show_code(response)
+
+
+def make_arguments(
+    method: str,
+    path: str,
+    var: Iterable[str] | None,
+    param: Iterable[str] | None,
+    header: Iterable[str] | None,
+    json: Any = None,
+) -> dict[str, Any]:
+    """Returns the keywords of a verb, with the members that WeChat Pay wants encrypted marked.
+
+    Args:
+        method: the method.
+        path: the path or its template.
+        var: path variables.
+        param: query parameters.
+        header: headers.
+        json: the body; None for none.
+
+    Raises:
+        BadParameter: an option has no name or no separator.
+        Failure: a path variable has the name of another keyword.
+    """
+    arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
+    if taken := arguments.keys() & {"json", "params", "headers", "timeout", "files", "idempotent"}:
+        raise Failure(f"--var: {', '.join(taken)} cannot be a name here; write its value into the path")
+    operation = find_operation_at(method, path)
+    if params := parse_pairs("--param", param or ()):
+        query = operation.query["properties"] if operation and operation.query else {}
+        arguments["params"] = [(name, _mark(query.get(name), value)) for name, value in params]
+    if headers := parse_pairs("--header", header or (), ":"):
+        arguments["headers"] = {name: value.strip() for name, value in headers}
+    if json is not None:
+        arguments["json"] = _mark(operation.body if operation else None, json)
+    return arguments
+
+
+def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
+    """Prints the body of a verified response, and on the error output its status and its Request-ID.
+
+    Args:
+        response: the response.
+        decrypt: the members to decrypt.
+    """
+    print_line((f"{response.status_code} verified", "green"), f", Request-ID {response.request_id or '-'}", stderr=True)
+    if response.content:
+        print_json(response.decrypt(*decrypt))
+
+
+def find_operation_at(method: str, path: str) -> Operation | None:
+    """Returns the operation at a path, whose variables may have values already; None if the catalogue lacks it."""
+    from wechatpay_chain._catalogue.nearest import find_path
+    from wechatpay_chain._catalogue.operations import find_operation
+
+    template = re.sub(r"<([^<>{}/]+)>", r"{\1}", path.partition("?")[0].lstrip("/"))
+    known = find_path(template, method)
+    return find_operation(method, known.methods[method]) if known and method in known.methods else None
+
+
+def _mark(schema: Schema | None, value: Any) -> Any:
+    from wechatpay_chain._chain.sensitive_members import mark_sensitive
+
+    return mark_sensitive(schema, value) if schema else value
+
+
+def _show_code(response: Response) -> None:
+    from wechatpay_chain._cli.qr import print_qr
+
+    content = response.json()
+    if isinstance(content, dict) and isinstance(code := content.get("code_url"), str):
+        print_qr(code)
