@@ -28,3 +28,6 @@ class V2Settings(NamedTuple):
     obeys_hosts: bool
     timeout: Timeout
     has_certificate: bool
+
+    def __repr__(self) -> str:
+        return f"<V2Settings {self.mchid} {self.origin}>"

@@ -70,6 +70,9 @@ class ApiV2(NamedTuple):
 
     keys: Sequence[bytes]
 
+    def __repr__(self) -> str:
+        return "<ApiV2>"
+
     def sign(self, request: Request) -> Steps[Request]:
         """Adds the nonce and the signature. The form of an upload is signed where it is written: it has neither a nonce nor a time."""
         yield from ()
