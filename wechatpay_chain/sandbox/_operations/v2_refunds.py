@@ -43,7 +43,6 @@ def _apply(account: Account, request: CheckedRequest) -> Result:
         **_describe_order(refund),
         "out_refund_no": refund.out_refund_no,
         "refund_id": refund.refund_id,
-        "refund_channel": refund.channel,
         "refund_fee": refund.amount,
         "cash_refund_fee": refund.amount - refund.discount,
         "coupon_refund_fee": refund.discount,
@@ -78,7 +77,6 @@ def _query(account: Account, request: CheckedRequest) -> Result:
         **_describe_order(shown[0]),
         "total_refund_count": len(found),
         "refund_count": len(shown),
-        "refund_fee": sum(refund.amount for refund in shown),
         **numbered,
     }
 
