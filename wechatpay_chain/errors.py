@@ -4,10 +4,10 @@
     ├── ConfigurationError      a setting of the client is missing, invalid or contradicts another
     ├── PathVariableError       a path variable is missing, unknown or unsafe
     ├── ArgumentError           a body, query, header, file or timeout cannot be sent as it is
-    ├── UnsupportedError        a part of the protocol that this version does not support
+    ├── UnsupportedError        the call is one of another kind of customer; or there is no asyncio
     ├── TransportError          no complete response was received
     │   └── TransportTimeout        a timeout passed before the response was complete
-    ├── ContentError            the content of a response is too large for memory, or is not JSON
+    ├── ContentError            the content of a response is too large for memory, or is not JSON or XML
     ├── SignatureError          the signature of a response or a notification is not verified
     ├── DecryptionError         a ciphertext was altered, is malformed, or is for another key
     └── APIError                the service responded with an error: a status other than 2xx, or a failure in APIv2

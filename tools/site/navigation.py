@@ -17,6 +17,8 @@ GUIDES = (
     "chain.md",
     "types.md",
     "notifications.md",
+    "apiv2.md",
+    "brand.md",
     "files.md",
     "middleware.md",
     "errors.md",

@@ -29,3 +29,9 @@ class V2Rule(NamedTuple):
     certificate: bool = False
     signed: bool = True
     host: str = ""
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The fields that the client adds if the caller leaves them out."""
+        added = {self.merchant: bool(self.merchant), "sign_type": self.sends_sign_type, "nonce_str": self.nonce}
+        return frozenset(name for name, is_added in {**added, "sign": self.signs}.items() if is_added)

@@ -46,15 +46,15 @@ class Chain:
 class Node(Chain):
     """A chain whose path can be called with any verb.
 
-    Every verb encodes `json` itself, and writes a date, and a datetime with a time zone, in ISO 8601. With `files`, `json` is the
-    meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
+    Every verb encodes `json` and `xml` itself; in JSON, a date, and a datetime with a time zone, are written in ISO 8601. With `files`,
+    `json` is the meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
 
     - PathVariableError, ArgumentError, UnsupportedError: before anything is sent.
     - ConfigurationError: before anything is sent; a key or a certificate is missing.
     - TransportError: there is no whole response; a TransportTimeout if it took too long.
     - ContentError: the response is too large to be read into memory.
     - SignatureError: the signature of the response is not verified.
-    - APIError: the service responded with a status other than 2xx; see its subclasses.
+    - APIError: the service responded with a status other than 2xx, or in APIv2 with a failure; see its subclasses.
 
     `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, except an
     OSError of a file of your own, a TypeError or an AttributeError if the call is written wrongly, what your own layers and

@@ -103,7 +103,8 @@ def read_xml_notification(
             Reason.MISSING_SIGNATURE if is_missing else Reason.BAD_SIGNATURE,
             None,
         )
-    kind: Kind = next((kind for name, kind in _KINDS.items() if fields.get(name)), "payment")
+    kinds = [kind for name, kind in _KINDS.items() if fields.get(name)]
+    kind: Kind = kinds[0] if kinds else "payment"
     return XMLNotification(kind, fields, _read_event(fields, decrypt) if kind == "event" else {}, body)
 
 
