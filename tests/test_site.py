@@ -46,6 +46,7 @@ def test_there_is_a_page_for_each_operation_and_six_blocks_for_each_of_apiv3():
     assert sum(len(OPERATIONS[batch::BATCHES]) for batch in range(BATCHES)) == len(OPERATIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_every_block_succeeds_and_the_six_of_an_operation_make_one_call(batch, world, in_folder):
     sandbox, client = world
