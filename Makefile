@@ -64,6 +64,7 @@ docs: $(VENV)/docs
 	@$(BIN)/python -m tools.site build/docs
 	@$(BIN)/zensical build --strict --config-file build/docs/zh.yml
 	@$(BIN)/zensical build --strict --config-file build/docs/en.yml
+	@$(BIN)/python -m tools.site.search build/docs/site
 	@$(BIN)/python -m tools.site.links build/docs/site
 	@echo "the site: $(CURDIR)/build/docs/site/index.html (make docs-serve shows it)"
 

@@ -1,3 +1,3 @@
 """The one place that knows the version; pyproject.toml and the User-Agent read it from here."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

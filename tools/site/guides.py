@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def copy_guides(language: str, folder: Path, links: dict[str, str]) -> None:
-    """Copies the pages of a language, the examples and the style sheet.
+    """Copies the pages of a language, the examples, the style sheet and the script.
 
     Links that leave the folder of a language lead somewhere in the site, as they do in the repository. The name of a type and the
     method and path of an operation become links to the page of the operation.

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tools.site.coupons import list_of_coupons
+from tools.site.deductions import list_of_deductions
+from tools.site.service_orders import list_of_service_orders
 from tools.site.stage import Given, Preparation, Stage
 
 __all__ = ["find_preparation", "list_prepared"]
@@ -66,8 +68,39 @@ def _refund(stage: Stage) -> Given:
 def _abnormal_refund(stage: Stage) -> Given:
     found = _refund(stage)
     refund = stage.sandbox.refunds[NUMBER]
-    refund.finish("ABNORMAL")
+    refund.finish("ABNORMAL", notify=False)
     return {**found, "refund_id": refund.refund_id}
+
+
+def _paid_for_platform_refund(stage: Stage) -> Given:
+    """Pays an order of a sub-merchant, which is not a combined one, and returns what its refund needs."""
+    paid = _paid(stage, _PARTNER, total=888, sub_mchid=SUB_MCHID)
+    return {
+        "transaction_id": paid["transaction_id"],
+        "sub_mchid": SUB_MCHID,
+        "amount": {"refund": 888, "total": 888, "currency": "CNY"},
+        "out_refund_no": NUMBER,
+        **dict.fromkeys(("out_trade_no", "combine_mchid", "combine_out_trade_no", "combine_transaction_id")),
+        "individual_auth_id": None,
+    }
+
+
+def _platform_refund(stage: Stage, status: str = "SUCCESS", **given: Any) -> Given:
+    """Refunds an order of a sub-merchant, and returns the numbers of the refund."""
+    found = _paid_for_platform_refund(stage)
+    refund_id = stage.call(f"{_PLATFORM_REFUNDS}.apply.post", **found, **given)["refund_id"]
+    stage.sandbox.refunds[NUMBER].finish(status, notify=False)
+    return {**found, "refund_id": refund_id}
+
+
+def _advanced_refund(stage: Stage) -> Given:
+    return _platform_refund(stage, refund_account="REFUND_SOURCE_PARTNER_ADVANCE")
+
+
+def _returned_advance(stage: Stage) -> Given:
+    found = _advanced_refund(stage)
+    stage.call(f"{_PLATFORM_REFUNDS}.refund_id.return-advance.post", **found)
+    return found
 
 
 def _bill_day(stage: Stage) -> Given:
@@ -168,6 +201,7 @@ def _returned(stage: Stage) -> Given:
 
 _PAY = "v3.pay.transactions"
 _PARTNER = "v3.pay.partner.transactions"
+_PLATFORM_REFUNDS = "v3.ecommerce.refunds"
 
 _COMPLAINTS = "v3.merchant-service.complaints-v2.complaint_id"
 _TRANSFERS = (
@@ -212,10 +246,27 @@ def _list_preparations() -> Iterator[tuple[str, Preparation]]:
         yield f"{start}.out-bill-no.out_bill_no.cancel.post", transfer
         if "partner" not in start:
             yield f"{start}.transfer-bill-no.transfer_bill_no.get", transfer
+    yield from _list_of_platform_refunds()
     yield from _list_of_sharing()
     yield from _list_of_complaints()
     yield from _list_of_applyments()
     yield from list_of_coupons()
+    yield from list_of_deductions()
+    yield from list_of_service_orders()
+
+
+def _list_of_platform_refunds() -> Iterator[tuple[str, Preparation]]:
+    order = Preparation("一笔二级商户的已支付订单", _paid_for_platform_refund)
+    yield f"{_PLATFORM_REFUNDS}.apply.post", order
+    refund = Preparation("一笔二级商户的退款，已成功", _platform_refund)
+    yield f"{_PLATFORM_REFUNDS}.id.refund_id.get", refund
+    yield f"{_PLATFORM_REFUNDS}.out-refund-no.out_refund_no.get", refund
+    abnormal = Preparation("一笔二级商户的异常退款", partial(_platform_refund, status="ABNORMAL"))
+    yield f"{_PLATFORM_REFUNDS}.refund_id.apply-abnormal-refund.post", abnormal
+    advanced = Preparation("一笔由平台垫付的退款，已成功", _advanced_refund)
+    yield f"{_PLATFORM_REFUNDS}.refund_id.return-advance.post", advanced
+    returned = Preparation("一笔由平台垫付的退款，二级商户已回补", _returned_advance)
+    yield f"{_PLATFORM_REFUNDS}.refund_id.return-advance.get", returned
 
 
 def _list_of_sharing() -> Iterator[tuple[str, Preparation]]:
