@@ -103,7 +103,7 @@ def read_xml_notification(
             Reason.MISSING_SIGNATURE if is_missing else Reason.BAD_SIGNATURE,
             None,
         )
-    kinds = [kind for name, kind in _KINDS.items() if fields.get(name)]
+    kinds: list[Kind] = [kind for name, kind in _KINDS.items() if fields.get(name)]
     kind: Kind = kinds[0] if kinds else "payment"
     return XMLNotification(kind, fields, _read_event(fields, decrypt) if kind == "event" else {}, body)
 
