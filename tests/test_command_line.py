@@ -140,7 +140,7 @@ def test_what_is_to_be_encrypted_is_encrypted_and_can_be_decrypted(world, capsys
         (["request", "POST", "v3/x", "--var", "a"], 2, "came 'a'; expected name=value"),
         (["request", "POST", "v3/x", "--var", "json=1"], 2, "json cannot be a name here"),
         (["request", "POST", "v3/x", "--header", "a=b"], 2, "expected name:value"),
-        (["request", "GET", "v2/pay/orderquery"], 2, "belongs to APIv2"),
+        (["request", "GET", "pay/orderquery"], 2, "belongs to APIv2"),
         (["request", "FETCH", "v3/x"], 2, "FETCH"),
         (["request", "GET", "v3/x", "--base-url", "http://127.0.0.1:9"], 3, "no connection"),
         (["request", "GET", "v3/x", "--config", "none.toml"], 2, "none.toml"),

@@ -30,11 +30,11 @@ __all__ = ["KEYS", "SECRETS", "Found", "make_settings", "read_environment", "rea
 SECRETS = ("apiv3_key", "apiv2_key", "passphrase")
 """Texts that nobody else may see."""
 
-KEYS = ("private_key", "public_key")
-"""Keys, each a PEM or the path of its file."""
+KEYS = ("private_key", "public_key", "certificate")
+"""Keys and the certificate, each a PEM or the path of its file."""
 
 TEXTS = ("mchid", "brand_id", "public_key_id", "base_url")
-PATHS = ("certificate", "certificate_cache", "ca_bundle")
+PATHS = ("certificate_cache", "ca_bundle")
 _JSON: Mapping[str, tuple[tuple[type, ...], str]] = {
     "certs": ((dict,), "a table of keys by id"),
     "trust_anchors": ((list,), "a list of certificates"),
