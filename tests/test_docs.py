@@ -8,6 +8,7 @@ import json
 import logging
 import pkgutil
 import re
+import secrets
 import shlex
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import wechatpay_chain.types
 from tests.service import MCHID, PUBLIC_KEY_ID, SERIAL, json_body
 from wechatpay_chain import Client
 from wechatpay_chain._catalogue import file_operations
-from wechatpay_chain._catalogue.operations import list_operations
+from wechatpay_chain._catalogue.operations import find_operation, list_operations
+from wechatpay_chain._catalogue.v2_rules import RULES as V2_RULES
 from wechatpay_chain._cli.main import main
 from wechatpay_chain.sandbox import Sandbox
 
@@ -42,10 +44,7 @@ GUIDES = {
     ]
     for language in ("en", "zh")
 }
-OPERATIONS = {
-    ".".join((*(segment.strip("{}") or "empty" for segment in path.split("/")[1:]), method.lower()))
-    for method, path in list_operations()
-}
+OPERATIONS = {operation.page for method, path in list_operations() if (operation := find_operation(method, path))}
 """The pages that are generated, one for each operation, by name."""
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
 READMES = ROOT / "README.md", ROOT / "README.zh-CN.md"
@@ -147,6 +146,7 @@ def reader(tmp_path, monkeypatch):
             "pub_key.pem": public_key,
             "wechatpay_5157F09E.pem": certificate,
             "apiv3_key.txt": known["apiv3_key"],
+            "apiv2_key.txt": secrets.token_hex(16),
             "order.json": json.dumps({**ORDER, "mchid": client.mchid}),
             "merchant.json": json.dumps(known),
         }
@@ -340,6 +340,20 @@ def test_the_page_of_errors_lists_the_unsigned_downloads(language):
     page = (DOCS / language / "errors.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+) (v3/[^`]+)` \|$", page, re.MULTILINE)
     assert {(method, "/" + re.sub(r"\{\w+\}", "{}", path)) for method, path in listed} == set(file_operations._UNSIGNED)
+
+
+@LANGUAGES
+def test_the_page_of_apiv2_lists_the_operations_whose_responses_are_unsigned(language):
+    page = (DOCS / language / "apiv2.md").read_text(encoding="utf-8")
+    rows = [re.findall(r"`([^`]+)`", row) for row in re.findall(r"^\| `\w.*", page, re.MULTILINE)]
+    listed = {
+        f"/{folder}{name}"
+        for row in rows
+        for folder in row
+        for name in row
+        if folder.endswith("/") and not name.endswith("/")
+    }
+    assert listed == {rule.partition(" ")[2] for rule, each in V2_RULES.items() if not each.signed}
 
 
 def test_there_are_pieces_to_run():

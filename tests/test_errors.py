@@ -443,6 +443,8 @@ def test_a_cancelled_call_ends_at_once(client, wire):
 
 
 def test_apiv2_is_not_signed_as_apiv3(client, wire, send):
-    with pytest.raises(errors.UnsupportedError, match="XML"):
+    with pytest.raises(errors.ConfigurationError, match="apiv2_key"):
         send(client.v2.pay.unifiedorder, "post", json={"mch_id": MCHID})
+    with pytest.raises(errors.ArgumentError, match="v2"):
+        send(client["pay/unifiedorder"], "post", json={"mch_id": MCHID})
     assert not wire.received

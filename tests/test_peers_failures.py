@@ -36,7 +36,6 @@ from wechatpay_chain import (
     Retry,
     SignatureError,
     TransportError,
-    UnsupportedError,
 )
 
 DAY = 86400
@@ -582,12 +581,12 @@ def test_the_declarations_of_an_xml_notification_are_not_fetched(check_that_xml_
     check_that_xml_is_refused('<?xml version="1.0"?><!DOCTYPE xml [<!ENTITY % x SYSTEM "URL"> %x;]><xml></xml>')
 
 
-def test_a_call_of_version_2_is_refused_and_not_sent(client, wire, send):
-    """CVE-2018-13439, CVE-2018-20318, CVE-2018-25082: version 2, whose notifications are XML, is not called either."""
+def test_a_call_of_version_2_without_its_key_is_refused_and_not_sent(client, wire, send):
+    """Nothing is signed with a key that is not there."""
     for node in (client.v2.pay.unifiedorder, client["/v2/pay/micropay"], client.v2["mmpaymkttransfers/sendredpack"]):
         for verb in ("get", "post"):
-            with pytest.raises(UnsupportedError):
-                send(node, verb, json={"mch_id": MCHID})
+            with pytest.raises(ConfigurationError, match="apiv2_key"):
+                send(node, verb)
     assert not wire.received
 
 

@@ -1,4 +1,5 @@
-"""Every block of code on the pages of operations runs against a sandbox, and the pages say what the catalogue says."""
+"""Every block of code on the pages of operations runs against a sandbox, those of APIv2 until they would be sent; and the pages say what
+the catalogue says."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.service import MCHID, new_certificate, new_key
 from tools.site import navigation
+from tools.site.calls import make_arguments
 from tools.site.entries import find_entry, group, list_entries, name_in_product
 from tools.site.events import find_events
 from tools.site.examples import SEED, make_example_of, prepare, run_block, write_files
@@ -18,10 +21,12 @@ from tools.site.preparations import list_prepared
 from tools.site.sections import SECTIONS
 from tools.site.styles import STYLES, write_style
 from tools.site.typed import list_type_names, write_typed
+from wechatpay_chain import Client, TransportError
 from wechatpay_chain.sandbox import Sandbox
 
 DOCS = Path(__file__).parents[1] / "docs"
 OPERATIONS = [entry for entry in list_entries() if not entry.is_v2]
+OPERATIONS_OF_V2 = [entry for entry in list_entries() if entry.is_v2]
 BATCHES = 24
 """The operations are shared out, so that several processes run them."""
 
@@ -40,7 +45,7 @@ def in_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_there_is_a_page_for_each_operation_and_six_blocks_for_each_of_apiv3():
+def test_there_is_a_page_for_each_operation_and_six_blocks_are_run_for_each_of_apiv3():
     assert len(list_entries()) == 1153
     assert len(OPERATIONS) * len(STYLES) == 6 * 1017 == 6102
     assert sum(len(OPERATIONS[batch::BATCHES]) for batch in range(BATCHES)) == len(OPERATIONS)
@@ -106,13 +111,78 @@ def test_a_ciphertext_is_shortened_and_other_text_is_not(world, in_folder):
     assert '"complaint_detail": "商品与描述不符"' in body
 
 
-def test_a_page_of_apiv2_has_facts_and_no_code():
-    for entry in list_entries():
-        if entry.is_v2:
-            page = write_page(entry, None)
-            assert "当前版本不发送 APIv2 请求" in page
-            assert "```" not in page
-            assert ("\n\n需要商户 API 证书" in page) == entry.operation.client_certificate
+def test_a_page_of_apiv2_says_what_the_client_adds_and_has_no_response_of_the_sandbox():
+    for entry in OPERATIONS_OF_V2:
+        page = write_page(entry, None)
+        assert re.findall(r'^=== "(.*)"$', page, re.MULTILINE) == list(STYLES)
+        assert "## 沙箱的应答" not in page
+        assert ("| 商户证书（TLS） | 需要" in page) == entry.operation.client_certificate
+        assert ("| 应答 | 没有签名 |" in page) == ("sign" not in (entry.operation.response or {}).get("properties", {}))
+        assert ("这个接口在另一个域名" in page) == bool(entry.operation.host)
+        added = set(re.findall(r"<code>(\w+)</code></td><td>\w+</td><td><b class=\"api-mark\">自动填写</b>", page))
+        (listed,) = re.findall(r"^\| 自动填写的字段 \| (.*) \|$", page, re.MULTILINE)
+        assert added - {"media_hash"} == set(re.findall(r"\w+", listed)) - {"无"}
+
+
+class Catcher:
+    """Keeps all requests, and fails."""
+
+    def __init__(self):
+        self.requests = []
+
+    def send(self, request):
+        self.requests.append(request)
+        raise ConnectionError
+
+
+class AsyncCatcher(Catcher):
+    async def send(self, request):
+        super().send(request)
+
+
+@pytest.fixture
+def catchers():
+    return Catcher(), AsyncCatcher()
+
+
+@pytest.fixture
+def merchant(catchers, service):
+    key = new_key()
+    blocking, awaited = catchers
+    with Client(
+        mchid=MCHID,
+        private_key=key,
+        serial=new_certificate(key),
+        certificate=new_certificate(key),
+        certs=service.certs,
+        apiv2_key="0" * 32,
+        retry=None,
+        transport=blocking,
+        async_transport=awaited,
+    ) as client:
+        yield client
+
+
+def fields_of(request):
+    """Returns what a request of APIv2 has, without what is new in each."""
+    found = request.body.decode() if request.body else request.target
+    return re.sub(r"<(nonce_str|sign)>\w+</\1>|&sign=\w+", "", found)
+
+
+def test_the_six_blocks_of_each_operation_of_apiv2_make_one_call(merchant, catchers, in_folder):
+    for entry in OPERATIONS_OF_V2:
+        for catcher in catchers:
+            catcher.requests.clear()
+        for block in (write_style(entry, style, make_arguments(entry)) for style in STYLES):
+            with pytest.raises(TransportError):
+                run_block(block, merchant)
+        seen = [request for catcher in catchers for request in catcher.requests]
+        assert len(seen) == len(STYLES)
+        made = {(request.method, request.target.partition("?")[0]) for request in seen}
+        assert made == {(entry.operation.method, entry.operation.path)}
+        if not entry.operation.form:  # whose boundary is random
+            assert len(set(map(fields_of, seen))) == 1, entry.slug
+        run_block(write_typed(entry), merchant)
 
 
 def test_every_operation_is_once_in_the_navigation_and_its_title_is_unique_in_its_product():

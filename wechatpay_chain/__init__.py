@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from wechatpay_chain._messages.sensitive import Sensitive
     from wechatpay_chain._notifications.notification import Notification
     from wechatpay_chain._notifications.notifications import Notifications, Reply
+    from wechatpay_chain._notifications.xml_notification import RefundNotice, XMLNotification
     from wechatpay_chain._payment import Payment
+    from wechatpay_chain._payment_v2 import PaymentV2
     from wechatpay_chain._pipeline.retry import Retry
     from wechatpay_chain._pipeline.stack import Stack
     from wechatpay_chain.errors import (
@@ -89,9 +91,11 @@ _HOMES = {
     "PathValue": "_chain.template",
     "PathVariableError": "errors",
     "Payment": "_payment",
+    "PaymentV2": "_payment_v2",
     "RateLimitError": "errors",
     "Reason": "errors",
     "RedirectionError": "errors",
+    "RefundNotice": "_notifications.xml_notification",
     "Reply": "_notifications.notifications",
     "Request": "_messages.request",
     "Response": "_messages.response",
@@ -108,6 +112,7 @@ _HOMES = {
     "UnsupportedError": "errors",
     "Verifier": "_messages.protocols",
     "WeChatPayError": "errors",
+    "XMLNotification": "_notifications.xml_notification",
 }
 
 __all__ = [
@@ -138,9 +143,11 @@ __all__ = [
     "PathValue",
     "PathVariableError",
     "Payment",
+    "PaymentV2",
     "RateLimitError",
     "Reason",
     "RedirectionError",
+    "RefundNotice",
     "Reply",
     "Request",
     "Response",
@@ -157,6 +164,7 @@ __all__ = [
     "UnsupportedError",
     "Verifier",
     "WeChatPayError",
+    "XMLNotification",
     "__version__",
 ]
 

@@ -8,10 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._chain.call import Seconds
+from wechatpay_chain._chain.calls import divide
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._chain.flows import Flows
 from wechatpay_chain._chain.node import Node
 from wechatpay_chain._chain.root import Root, no_such_root
+from wechatpay_chain._chain.v2_calls import V2Calls
+from wechatpay_chain._chain.v3_calls import V3Calls
 from wechatpay_chain._config import parse_config
 from wechatpay_chain._dispatch import Dispatch
 from wechatpay_chain._forks.no_fork import no_fork
@@ -27,8 +30,9 @@ from wechatpay_chain._messages.protocols import (
     Verifier,
 )
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline import errors, log, rotate, sign, verify
+from wechatpay_chain._pipeline import layers, log
 from wechatpay_chain._pipeline import retry as retrying
+from wechatpay_chain._pipeline.apiv3 import ApiV3
 from wechatpay_chain._pipeline.retry import Retry
 from wechatpay_chain._pipeline.stack import Stack, fetch_through
 from wechatpay_chain._shielding import shielded
@@ -67,6 +71,8 @@ class Client(Brackets):
 
     Args:
         mchid: the merchant number (商户号).
+        brand_id: the number of a brand (品牌) in place of the merchant number, for `client.brand`. `serial`, `private_key`, `certs`
+            and `apiv3_key` are then the brand's own; WeChat Pay has only public keys for brands.
         serial: the serial number of the merchant API certificate, in any notation; or that certificate
             (apiclient_cert.pem) in any form that keys may have. Not needed if the certificate comes with `private_key`.
         private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, base64 of
@@ -77,7 +83,11 @@ class Client(Brackets):
             call, for an unknown serial number, and every 12 hours. If `certs` has only public keys, they are fetched only
             when a response names a certificate.
         fetch_certificates: False to never fetch platform certificates.
-        apiv2_key: the APIv2 key, 32 characters, for the signatures of `client.payment` that need it.
+        apiv2_key: the APIv2 key, 32 characters: for calls and notifications of APIv2, and for the signatures of `client.payment`
+            that need it.
+        former_apiv2_keys: APIv2 keys from before a reset, which the service may still sign with.
+        certificate: the merchant API certificate (apiclient_cert.pem) in any form that keys may have, for the operations of APIv2
+            that need it as a TLS certificate. Not needed if it comes with `private_key`.
         certificate_cache: a file, or a `CertificateCache`, that keeps fetched certificates for the next process.
         signer: a `Signer`, which signs in place of `private_key`: an HSM, a KMS or a signing service.
         verifier: a `Verifier`, which verifies signatures in place of `certs`. `certs` is then used only to encrypt.
@@ -102,7 +112,8 @@ class Client(Brackets):
         async_transport: an `AsyncTransport`, which sends awaited calls in place of aiohttp.
 
     Attributes:
-        mchid: the merchant number.
+        mchid: the merchant number; empty for a brand.
+        brand_id: the number of the brand; empty for a merchant.
         serial: the serial number of the merchant API certificate, as the service writes it.
         v2: starts a chain of APIv2; so do v3, hk (older cross-border), global_ (customs) and brand (brand merchants).
 
@@ -122,11 +133,14 @@ class Client(Brackets):
         self,
         *,
         mchid: str | int = "",
+        brand_id: str | int = "",
         serial: int | CertificateSource = "",
         private_key: PrivateKeySource = "",
         certs: Mapping[str, PublicKeySource] = {},
         apiv3_key: str | bytes | None = None,
         apiv2_key: str | bytes | None = None,
+        former_apiv2_keys: Sequence[str | bytes] = (),
+        certificate: CertificateSource | None = None,
         fetch_certificates: bool = True,
         signer: Signer | None = None,
         verifier: Verifier | None = None,
@@ -150,24 +164,28 @@ class Client(Brackets):
         sending = ("proxies", "ca_bundle", "session", "async_session", "transport", "async_transport")
         settings = {name: value for name, value in locals().items() if name not in ("self", "sending", *sending)}
         config = self._config = parse_config(**settings)  # the settings for sending are checked below, in _transport
-        self.mchid, self.serial = config.credentials.mchid, config.credentials.serial
-        route = Route(config.origin, proxies, ca_bundle)
+        self.serial = config.credentials.serial
+        self.mchid, self.brand_id = config.mchid, config.brand_id
+        route = Route(config.origin, proxies, ca_bundle, config.certificate)
         transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
-        merchant_keys = MerchantKeys(config.private_keys)
+        keyring = config.keyring
+        merchant_keys = MerchantKeys(config.private_keys, keyring.scheme)
         stack = Stack(fixed=("verify",))
-        keyring, lists, cache = config.keyring, config.certificates, config.certificate_cache
+        lists, cache = config.certificates, config.certificate_cache
         fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)
         refresh = Refresh(keyring, lists, cache, config.timeout, fetch, fetches=fetches, verifies=verifies)
+        api = ApiV3(config.credentials, keyring, config.verifier, refresh, merchant_keys.decrypt)
         stack._fill(
             log=log.log,
             retry=retrying.retry(config.retry, config.origins),
-            errors=errors.raise_for_status,
-            verify=verify.verify(keyring, config.verifier, merchant_keys.decrypt),
-            rotate=rotate.rotate(refresh),
-            sign=sign.sign(config.credentials),
+            errors=layers.raise_errors,
+            verify=layers.verify(api),
+            rotate=layers.rotate(api),
+            sign=layers.sign(api),
         )
         encoder = Encoder(config.origin, config.timeout)
-        flows = Flows(encoder, keyring, refresh, merchant_keys, stack, config.origins)
+        calls = divide(keyring.scheme, V3Calls(encoder, keyring, refresh), V2Calls(config.v2))
+        flows = Flows(calls, encoder, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
 
     @classmethod
@@ -231,10 +249,10 @@ class Client(Brackets):
         Certificates that a notification needs are fetched as for a response.
 
         Raises:
-            ConfigurationError: `apiv3_key` is missing. Notifications are encrypted with it.
+            ConfigurationError: neither `apiv3_key` nor `apiv2_key` is there. Notifications are encrypted or signed with them.
         """
         config = self._config
-        if config.apiv3_key is None:
+        if config.apiv3_key is None and not config.v2.keys:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
         with no_fork:
             from wechatpay_chain._notifications.notifications import Notifications
@@ -247,6 +265,7 @@ class Client(Brackets):
             refresh_async=self._dispatch.refresh_async,
             verifier=config.verifier,
             credentials=config.credentials,
+            apiv2_keys=config.v2.keys,
         )
 
     @property
@@ -255,7 +274,7 @@ class Client(Brackets):
         with no_fork:
             from wechatpay_chain._payment import Payment
 
-        return Payment(self._config.credentials, self._config.apiv2_key)
+        return Payment(self._config.credentials, next(iter(self._config.v2.keys), None))
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.
@@ -343,4 +362,4 @@ class Client(Brackets):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Client mchid={self.mchid} serial={self.serial} {self._config.origin} {self._config.keyring!r}>"
+        return f"<Client {self._config.credentials!r} {self._config.origin} {self._config.keyring!r}>"

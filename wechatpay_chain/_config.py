@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -12,22 +11,20 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from wechatpay_chain._chain.v2_settings import V2Settings
+from wechatpay_chain._identity import parse_identity, parse_merchant_serial
 from wechatpay_chain._keys.certificate_list import CertificateList
-from wechatpay_chain._keys.keyring import EXPECTED, PUBLIC_KEY_PREFIX, Keyring
+from wechatpay_chain._keys.client_certificate import ClientCertificate, load_client_certificate
+from wechatpay_chain._keys.keyring import EXPECTED, Keyring, Merchant
 from wechatpay_chain._keys.loading import (
-    Identity,
     PrivateKeySource,
     PublicKeySource,
-    certifies,
-    load_certificate,
     load_former_key,
     load_identity,
     load_key_or_certificate,
 )
-from wechatpay_chain._keys.material import is_key_material
 from wechatpay_chain._keys.parsing import extract_public_key
 from wechatpay_chain._keys.per_process_key import PerProcessKey
-from wechatpay_chain._keys.serials import normalize_serial
 from wechatpay_chain._keys.signing import Credentials, refuse_to_sign, sign_with_key, sign_with_signer
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.protocols import CertificateCache, NonceStore, Signer, Verifier
@@ -35,7 +32,9 @@ from wechatpay_chain._messages.request import Timeout
 from wechatpay_chain._messages.urls import is_loopback, split_origin
 from wechatpay_chain._pipeline.retry import Retry
 from wechatpay_chain._schemes.apiv3_key import key_octets
-from wechatpay_chain._schemes.characters import Copied, strip
+from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
@@ -46,10 +45,7 @@ FIRST, SECOND = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com
 
 __all__ = [
     "Config",
-    "is_certificate_source",
     "parse_config",
-    "parse_merchant_number",
-    "parse_merchant_serial",
     "parse_origin",
     "parse_origins",
 ]
@@ -59,12 +55,15 @@ __all__ = [
 class Config:
     """The checked settings of a client. See `Client` for their meaning."""
 
+    mchid: str
+    brand_id: str
     credentials: Credentials
     private_keys: Sequence[PerProcessKey[RSAPrivateKey]]
     keyring: Keyring
     certificates: CertificateList
     apiv3_key: bytes | None
-    apiv2_key: bytes | None
+    certificate: ClientCertificate | None
+    v2: V2Settings
     fetches: bool
     verifier: Verifier | None
     certificate_cache: CertificateCache | None
@@ -80,11 +79,14 @@ class Config:
 def parse_config(
     *,
     mchid: object,
+    brand_id: object,
     serial: object,
     private_key: PrivateKeySource,
     certs: Mapping[str, PublicKeySource],
     apiv3_key: object,
     apiv2_key: object,
+    former_apiv2_keys: object,
+    certificate: object,
     fetch_certificates: object,
     signer: Signer | None,
     verifier: Verifier | None,
@@ -104,7 +106,7 @@ def parse_config(
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    merchant_number = parse_merchant_number(mchid)
+    scheme, number = parse_identity(mchid, brand_id)
     check_method("signer", signer, "sign")
     check_method("verifier", verifier, "verify")
     check_method("seen", seen, "add")
@@ -112,33 +114,49 @@ def parse_config(
         raise ConfigurationError(
             "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
         )
-    identity = load_identity("private_key", private_key, passphrase, merchant_number) if private_key else None
-    merchant_serial = parse_merchant_serial(serial, merchant_number, identity, passphrase)
+    identity = load_identity("private_key", private_key, passphrase, number) if private_key else None
+    merchant_serial = parse_merchant_serial(serial, number, identity, passphrase)
     merchant = merchant_serial, identity.key.public_key() if identity else None
-    former_keys = load_former_keys(former_private_keys, passphrase, merchant_number)
+    former_keys = load_former_keys(former_private_keys, passphrase, number)
     private_keys = tuple(PerProcessKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
-    sign = sign_with_signer(signer) if signer else sign_with_key(private_keys[0]) if identity else refuse_to_sign
+    sign = (
+        sign_with_signer(signer) if signer else sign_with_key(private_keys[0], scheme) if identity else refuse_to_sign
+    )
     key = None if apiv3_key is None else key_octets("apiv3_key", apiv3_key)
-    fetches = _parse_like_argument(parse_bool, "fetch_certificates", fetch_certificates)
+    may_fetch = _parse_like_argument(parse_bool, "fetch_certificates", fetch_certificates)
+    fetches = may_fetch and scheme.has_certificates
     if verifier is None and not certs and (key is None or not fetches):
-        why = "no apiv3_key to fetch certificates with" if fetches else "fetch_certificates is False"
+        why = (
+            "fetch_certificates is False"
+            if not may_fetch
+            else "no apiv3_key to fetch certificates with"
+            if fetches
+            else "there are no certificates to fetch"
+        )
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
+    apiv2_keys = parse_apiv2_keys(apiv2_key, former_apiv2_keys)
+    own_key = private_keys[0] if identity else None
+    tls_certificate = load_client_certificate(certificate, identity, own_key, passphrase, number)
+    seconds = _parse_like_argument(parse_timeout, timeout)
     policy = Retry(attempts=1) if retry is None else retry
     origin = parse_origin(base_url, allow_http)
     return Config(
-        credentials=Credentials(merchant_number, merchant_serial, sign),
+        mchid=number if scheme is MERCHANT_RSA else "",
+        brand_id=number if scheme is BRAND_RSA else "",
+        credentials=Credentials(number, merchant_serial, sign, scheme),
         private_keys=private_keys,
-        keyring=Keyring({} if certs is None else certs, merchant),
-        certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
+        keyring=parse_certs(certs, merchant, scheme),
+        certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant, scheme),
         apiv3_key=key,
-        apiv2_key=None if apiv2_key is None else key_octets("apiv2_key", apiv2_key),
+        certificate=tls_certificate,
+        v2=V2Settings(apiv2_keys, number, origin, origin == FIRST, seconds, tls_certificate is not None),
         fetches=key is not None and fetches,
         verifier=verifier,
         certificate_cache=parse_certificate_cache(certificate_cache),
         seen=seen,
         origin=origin,
         origins=parse_origins(policy, origin, allow_http),
-        timeout=_parse_like_argument(parse_timeout, timeout),
+        timeout=seconds,
         retry=policy,
         response_limit=parse_response_limit(max_response_bytes),
     )
@@ -152,94 +170,16 @@ def _parse_like_argument(parse: Callable[..., T], *arguments: object) -> T:
         raise ConfigurationError(*error.args) from None
 
 
-def parse_merchant_number(mchid: object) -> str:
-    """Parses the merchant number: an int, or a string of digits, which may have been copied with spaces or quotes.
+def parse_certs(certs: Mapping[str, PublicKeySource] | None, merchant: Merchant, scheme: Scheme) -> Keyring:
+    """Returns the keys of WeChat Pay.
 
     Raises:
-        ConfigurationError: it is missing or not a number.
+        ConfigurationError: a key cannot be used, or a certificate came where WeChat Pay has none.
     """
-    is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
-    text = str(mchid) if is_number else mchid
-    copied = Copied(text) if isinstance(text, str) else None
-    if copied and re.fullmatch("[0-9]{1,32}", copied.text):
-        return copied.text
-    if not mchid or (copied and not copied.text):
-        came = "it is missing"
-    elif copied is None:
-        came = f"came a {type(mchid).__name__}"
-    elif len(copied.text) >= 32:
-        came = f"came a string of {len(copied.text)} characters"
-    elif re.fullmatch("wx[0-9a-f]{16}", copied.text):
-        came = f"came {mchid!r}, which is an appid"
-    else:
-        came = f"came {mchid!r}, which contains {copied.find_flaw('0-9')}"
-    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a string of digits such as '1900007291'")
-
-
-def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
-    """Returns the serial number of the merchant API certificate in the service's notation.
-
-    Args:
-        serial: the number, or the certificate. A string that is a number is never taken as a path.
-        mchid: the merchant number.
-        identity: the merchant's private key. A certificate must certify this key. If the key came with a certificate,
-            the serial number must be that certificate's, and can be omitted.
-        passphrase: the passphrase of a PKCS#12 file.
-
-    Raises:
-        ConfigurationError: there is no serial number, or the certificate is for a key other than the merchant's.
-    """
-    own = identity.certificate if identity else None
-    if isinstance(serial, (str, bytes)) and not serial.strip():
-        serial = None
-    if not serial and own is not None:
-        return normalize_serial(own.serial_number)
-    if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
-        isinstance(serial, str) and is_certificate_source(serial)
-    ):
-        certificate = load_certificate("serial", serial, passphrase, mchid)
-        number = normalize_serial(certificate.serial_number)
-        if identity and not certifies(certificate, identity.key):
-            raise ConfigurationError(
-                f"serial and private_key: the certificate {number} in serial= does not belong to the key in "
-                "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
-                "apiclient_key.pem of one application"
-            )
-    else:
-        number = _parse_serial(serial, mchid)
-    if own is not None and (found := normalize_serial(own.serial_number)) != number:
-        raise ConfigurationError(
-            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has "
-            f"{found}; leave serial= out, or pass the private key that belongs to the certificate in serial="
-        )
-    return number
-
-
-def _parse_serial(serial: object, mchid: str) -> str:
-    if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
-        came = f"came a {type(serial).__name__}" if serial else "it is missing"
-        raise ConfigurationError(
-            f"serial: {came}; expected the serial number of the merchant API certificate, or that certificate"
-        )
-    text = Copied(serial).text if isinstance(serial, str) else ""
-    if text.upper().startswith(PUBLIC_KEY_PREFIX):
-        raise ConfigurationError(
-            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of "
-            "the merchant API certificate"
-        )
-    if text == mchid or serial == int(mchid):
-        raise ConfigurationError(
-            "serial: came the merchant number; expected the serial number of the merchant API certificate"
-        )
-    return normalize_serial(serial)
-
-
-def is_certificate_source(serial: str) -> bool:
-    """Tells whether a text in place of a serial number is a certificate, or the path of one."""
-    return is_key_material(serial) or _PATH.search(strip(serial)) is not None
-
-
-_PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)
+    keyring = Keyring({} if certs is None else certs, merchant, scheme)
+    if not scheme.has_certificates and not keyring.has_only_public_keys:
+        raise ConfigurationError("certs: came a certificate; WeChat Pay has only public keys (PUB_KEY_ID_…) for brands")
+    return keyring
 
 
 def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
@@ -261,6 +201,20 @@ def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid:
         load_former_key(f"former_private_keys[{number}]", former, passphrase, mchid)
         for number, former in enumerate(former_keys)
     )
+
+
+def parse_apiv2_keys(key: object, former_keys: object) -> tuple[bytes, ...]:
+    """Returns the APIv2 keys, the current one first; nothing if there is none.
+
+    Raises:
+        ConfigurationError: one of them is not an APIv2 key, or there are only former ones.
+    """
+    if isinstance(former_keys, (str, bytes)) or not isinstance(former_keys, Iterable):
+        raise ConfigurationError(f"former_apiv2_keys: came a {type(former_keys).__name__}; expected a list of keys")
+    former = [key_octets(f"former_apiv2_keys[{number}]", each) for number, each in enumerate(former_keys)]
+    if key is None and former:
+        raise ConfigurationError("apiv2_key: it is missing, and former_apiv2_keys came; expected the current key")
+    return () if key is None else (key_octets("apiv2_key", key), *former)
 
 
 def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:

@@ -5,20 +5,22 @@ Nothing is sent. Each method returns the dictionary that the front end passes on
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.signing import Credentials
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._pipeline.local import run_local, run_local_async
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, compute_signature
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
-__all__ = ["Payment"]
+if TYPE_CHECKING:
+    from wechatpay_chain._payment_v2 import PaymentV2
 
-HMAC_SHA256 = "HMAC-SHA256"
+__all__ = ["Payment"]
 
 
 class Payment:
@@ -30,7 +32,19 @@ class Payment:
     """
 
     def __init__(self, credentials: Credentials, apiv2_key: bytes | None) -> None:
-        self._mchid, self._credentials, self._apiv2_key = credentials.mchid, credentials, apiv2_key
+        self._mchid, self._credentials, self._apiv2_key = credentials.identity, credentials, apiv2_key
+
+    @property
+    def v2(self) -> PaymentV2:
+        """Signs with the APIv2 key: for orders that were placed by APIv2, and URLs: `client.payment.v2.jsapi(appid, prepay_id)`.
+
+        Raises:
+            ConfigurationError: the client has no `apiv2_key`.
+        """
+        with no_fork:
+            from wechatpay_chain._payment_v2 import PaymentV2
+
+        return PaymentV2(self._mchid, self._require_key())
 
     def jsapi(self, appid: str, prepay_id: str) -> dict[str, str]:
         """Signs the parameters of WeixinJSBridge's getBrandWCPayRequest, for a web page in an official account.
@@ -202,13 +216,12 @@ class Payment:
         return {**signed, "sign": self._compute_hmac(signed)}
 
     def _compute_hmac(self, fields: Mapping[str, str]) -> str:
-        # The signature of APIv2: non-empty fields sorted by name, then the key; hexadecimal in upper case.
-        # https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=4_3
+        return compute_signature(fields, self._require_key(), HMAC_SHA256)
+
+    def _require_key(self) -> bytes:
         if self._apiv2_key is None:
             raise ConfigurationError("apiv2_key: it is missing; this signature needs the APIv2 key, 32 characters")
-        text = "".join(f"{name}={value}&" for name, value in sorted(fields.items()) if value)
-        message = text.encode() + b"key=" + self._apiv2_key
-        return hmac.new(self._apiv2_key, message, hashlib.sha256).hexdigest().upper()
+        return self._apiv2_key
 
 
 def _is_coupon(coupon: object) -> bool:

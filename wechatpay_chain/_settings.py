@@ -30,15 +30,16 @@ __all__ = ["KEYS", "SECRETS", "Found", "make_settings", "read_environment", "rea
 SECRETS = ("apiv3_key", "apiv2_key", "passphrase")
 """Texts that nobody else may see."""
 
-KEYS = ("private_key", "public_key")
-"""Keys, each a PEM or the path of its file."""
+KEYS = ("private_key", "public_key", "certificate")
+"""Keys and the certificate, each a PEM or the path of its file."""
 
-TEXTS = ("mchid", "public_key_id", "base_url")
+TEXTS = ("mchid", "brand_id", "public_key_id", "base_url")
 PATHS = ("certificate_cache", "ca_bundle")
 _JSON: Mapping[str, tuple[tuple[type, ...], str]] = {
     "certs": ((dict,), "a table of keys by id"),
     "trust_anchors": ((list,), "a list of certificates"),
     "former_private_keys": ((list,), "a list of private keys"),
+    "former_apiv2_keys": ((list,), "a list of keys"),
     "fetch_certificates": ((bool,), "true or false"),
     "allow_http": ((bool,), "true or false"),
     "timeout": ((int, float, list), "seconds, or a list of them"),

@@ -4,16 +4,16 @@
     ├── ConfigurationError      a setting of the client is missing, invalid or contradicts another
     ├── PathVariableError       a path variable is missing, unknown or unsafe
     ├── ArgumentError           a body, query, header, file or timeout cannot be sent as it is
-    ├── UnsupportedError        a part of the protocol that this version does not support
+    ├── UnsupportedError        the call is one of another kind of customer; or there is no asyncio
     ├── TransportError          no complete response was received
     │   └── TransportTimeout        a timeout passed before the response was complete
-    ├── ContentError            the content of a response is too large for memory, or is not JSON
+    ├── ContentError            the content of a response is too large for memory, or is not JSON or XML
     ├── SignatureError          the signature of a response or a notification is not verified
     ├── DecryptionError         a ciphertext was altered, is malformed, or is for another key
-    └── APIError                the service responded with a status other than 2xx
+    └── APIError                the service responded with an error: a status other than 2xx, or a failure in APIv2
         ├── RedirectionError            3xx, never followed
         ├── ClientError                 4xx
-        │   ├── BadRequestError         400
+        │   ├── BadRequestError         400; in APIv2, every failure that no other class is for
         │   ├── AuthenticationError     401, the service refused the signature
         │   ├── ForbiddenError          403
         │   ├── NotFoundError           404
@@ -79,6 +79,8 @@ class Reason(str, enum.Enum):
 
     __str__ = str.__str__
 
+    MISSING_SIGNATURE = "missing signature"
+    """A response or a notification of APIv2 has no `sign`."""
     MISSING_HEADER = "missing header"
     """One of Wechatpay-Timestamp, -Nonce, -Signature, -Serial is absent or empty."""
     BAD_TIMESTAMP = "bad timestamp"
@@ -118,17 +120,18 @@ class SignatureError(WeChatPayError):
 
 
 class APIError(WeChatPayError):
-    """The service responded with a status other than 2xx.
+    """The service responded with a status other than 2xx; in APIv2 also with a return_code or result_code other than SUCCESS.
 
     Such a response may be unsigned (https://pay.weixin.qq.com/doc/v3/merchant/4012081709), so treat `code` and
     `message` as hints: a 404 does not prove that an order was not created.
 
     Attributes:
         status_code: the HTTP status.
-        code: the service's error code, such as ``PARAM_ERROR``; empty if the response has none.
-        message: the service's message; empty if the response has none.
+        code: the service's error code, such as ``PARAM_ERROR``; empty if the response has none. In APIv2, its err_code or
+            error_code, otherwise its return_code.
+        message: the service's message; empty if the response has none. In APIv2, its err_code_des or return_msg.
         detail: more from the service, often an object with ``field``, ``value``, ``issue`` and ``location``; None if
-            the response has none.
+            the response has none. In APIv2, its return_code, result_code, err_code and err_code_des.
         request_id: the Request-ID header, which WeChat Pay's support asks for; empty if the response has none.
         response: the whole response.
     """
@@ -143,6 +146,29 @@ class APIError(WeChatPayError):
         self.response = response
         self.status_code = response.status_code
         self.request_id = response.request_id
+
+    def _field(self, name: str) -> str:
+        return str(self.detail.get(name, "")) if isinstance(self.detail, dict) else ""
+
+    @property
+    def return_code(self) -> str:
+        """In APIv2, FAIL or another word if the call was not accepted at all; empty in APIv3."""
+        return self._field("return_code")
+
+    @property
+    def result_code(self) -> str:
+        """In APIv2, FAIL if the call was accepted and failed; empty in APIv3."""
+        return self._field("result_code")
+
+    @property
+    def err_code(self) -> str:
+        """In APIv2, the code of the failure, such as ORDERPAID; empty if there is none, and in APIv3."""
+        return self._field("err_code")
+
+    @property
+    def err_code_des(self) -> str:
+        """In APIv2, the failure in words for people; empty if there is none, and in APIv3."""
+        return self._field("err_code_des")
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -93,3 +93,19 @@ def test_wechatpay_axios_plugin_makes_every_kind_of_call(run):
     assert result["echo"] == {"echo_message": "你好"}
     assert result["media"]["media_id"]
     assert result["refused"] == {"status": 400, "code": "PARAM_ERROR"}
+
+
+def test_wechatpay_axios_plugin_takes_a_payment_by_apiv2_from_the_order_to_the_bill(run):
+    result = run("v2.js")
+    assert result["placed"]["code_url"].startswith("weixin://")
+    assert (result["paid"]["trade_state"], result["paid"]["total_fee"]) == ("SUCCESS", "100")
+    assert result["payment_notice"]["transaction_id"] == result["paid"]["transaction_id"]
+    assert result["refund"]["refund_fee"] == "30"
+    assert result["refund_notice"]["refund_id"] == result["refund"]["refund_id"]
+    assert (result["found_refund"]["refund_id_0"], result["found_refund"]["refund_status_0"]) == (
+        result["refund"]["refund_id"],
+        "SUCCESS",
+    )
+    assert result["micropay"]["trade_type"] == "MICROPAY"
+    assert result["unknown"]["err_code"] == "ORDERNOTEXIST"
+    assert [row["交易状态"] for row in result["rows"]] == ["SUCCESS", "REFUND"]

@@ -225,4 +225,5 @@ def test_wechatpayv3_refuses_a_forged_notification_and_receives_its_retry(peer, 
         assert shop.is_empty()
         sandbox.advance(15)
         assert notice.is_received
-        assert shop.wait() == ("TRANSACTION.SUCCESS", {"attach": "公仔"})
+        event_type, resource = shop.wait()
+        assert (event_type, resource["attach"]) == ("TRANSACTION.SUCCESS", "公仔")

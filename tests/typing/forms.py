@@ -1,7 +1,7 @@
 """Writes modules with code of the pages of operations, for the type checkers: `python -m tests.typing.forms FOLDER`.
 
-There is a module for each section of the site. It has the typed form of each operation of APIv3, and the example of its call in the
-style that has types, 同步纯链式.
+There is a module for each section of the site. It has the typed form of each operation, and the example of its call in the style that
+has types, 同步纯链式.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from wechatpay_chain import Client, Files, Sensitive
-from wechatpay_chain.types import global_, hk, v3
+from wechatpay_chain.types import global_, hk, v2, v3
 
 client = Client()
 """
@@ -43,7 +43,7 @@ def write_forms(entry: Entry, number: int) -> str:
 def main(folder: Path) -> None:
     """Writes the modules."""
     folder.mkdir(parents=True, exist_ok=True)
-    operations = [entry for entry in list_entries() if not entry.is_v2]
+    operations = list_entries()
     for section in SECTIONS:
         forms = [write_forms(entry, number) for number, entry in enumerate(operations) if entry.section is section]
         if forms:

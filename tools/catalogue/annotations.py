@@ -111,7 +111,7 @@ class Definitions:
         return f"{REF}{self.prefix}{name}"
 
 
-_FILLED = {"mch_id", "nonce_str", "sign", "sign_type"}
+_FILLED = {"combine_mch_id", "mch_id", "mchid", "nonce_str", "sign", "sign_type"}
 """What a client of APIv2 fills in, because it knows the merchant and signs."""
 
 _NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any", "file": "Any"}

@@ -82,6 +82,18 @@ V2_CORRECTIONS = (
         )
     ),
     Correction(
+        "POST /pay/downloadfundflow",
+        "body.sign_type",
+        "only HMAC-SHA256 is accepted [https://pay.weixin.qq.com/doc/v2/merchant/4011985042]",
+        {"enum": ["HMAC-SHA256"]},
+    ),
+    Correction(
+        "POST /mmpaysptrans/pay_bank",
+        "response",
+        "sources differ on whether the response is signed [OWN]; it is verified if a signature comes",
+        removed=("sign",),
+    ),
+    Correction(
         "POST /wxv/queryrentbill",
         "response.rent_unit",
         "the example has the parts in the other order [TWIN: POST /wxv/createrentbill]",

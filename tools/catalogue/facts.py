@@ -134,8 +134,10 @@ def _operation(name: str, fact: Fact) -> Fact:
             operation[part] = _schema(schema)
     if fact.get("body_required") or operation.get("body", {}).get("required"):
         operation["body_required"] = True
-    if fact["api"] == "v2" and (sign_type := operation.get("body", {}).get("properties", {}).get("sign_type")):
-        operation["sign_types"] = sign_type.get("enum", ["MD5"])
+    sent = operation.get("form") or operation.get("body") or operation.get("query") or {}
+    if fact["api"] == "v2" and (sign_type := sent.get("properties", {}).get("sign_type")):
+        default = sign_type.get("default")
+        operation["sign_types"] = sorted(sign_type.get("enum", ["MD5"]), key=lambda each: each != default)
     return operation
 
 

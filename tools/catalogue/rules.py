@@ -8,8 +8,9 @@ from tools.catalogue.upload_facts import UPLOADS
 from tools.catalogue.writing import STAMP
 from wechatpay_chain._catalogue.operations import Operation, find_operation, list_operations
 from wechatpay_chain._catalogue.upload_rule import Rule
+from wechatpay_chain._catalogue.v2_rule import V2Rule
 
-__all__ = ["underscored", "upload_rules", "v2_segments"]
+__all__ = ["underscored", "upload_rules", "v2_rules", "v2_segments"]
 
 
 def v2_segments() -> str:
@@ -28,6 +29,40 @@ def v2_segments() -> str:
         "V2_SEGMENTS = frozenset(\n    {\n"
         + "".join(f'        "{segment}",\n' for segment in sorted(first["v2"]))
         + "    }\n)\n",
+    )
+
+
+def v2_rules() -> str:
+    """Returns the module of the rules of APIv2."""
+    rules = {
+        f"{operation.method} {operation.path}": _v2_rule(operation)
+        for operation in _operations()
+        if operation.api == "v2"
+    }
+    lines = "".join(f'    "{key}": {_written(rule)},\n' for key, rule in sorted(rules.items()))
+    return _module(
+        "What the client adds to each operation of APIv2, and whether its response is signed, by verb and path.",
+        f"from wechatpay_chain._catalogue.v2_rule import V2Rule\n\nRULES = {{\n{lines}}}\n",
+    )
+
+
+def _v2_rule(operation: Operation) -> V2Rule:
+    sent = operation.form or operation.body or operation.query or {}
+    fields, required = sent.get("properties", {}), sent.get("required", ())
+    returned = (operation.response or {}).get("properties", {})
+    # That of a partner is the number of the one who signs, too; sub_mch_id has another meaning.
+    numbers = [name for name in ("mch_id", "mchid", "combine_mch_id") if name in fields]
+    sign_types = operation.sign_types if "sign_type" in fields else ()
+    return V2Rule(
+        merchant=numbers[0] if numbers else "",
+        sign_types=sign_types,
+        # MD5 is what the service takes if the field is missing.
+        sends_sign_type=bool(sign_types) and ("sign_type" in required or sign_types[0] != "MD5"),
+        nonce="nonce_str" in required,
+        signs="sign" in fields,
+        certificate=operation.client_certificate,
+        signed="sign" in returned,
+        host=operation.host,
     )
 
 
@@ -62,7 +97,7 @@ def upload_rules() -> str:
     if unknown := parts.keys() ^ {path for path in UPLOADS if path.startswith("/v3/")}:
         raise ValueError(f"{', '.join(sorted(unknown))}: upload_facts.py and the facts differ")
     lines = "".join(
-        f'    "{re.sub(r"{[^{}]*}", "*", path)}": {_rule(rule._replace(part=parts.get(path, rule.part)))},\n'
+        f'    "{re.sub(r"{[^{}]*}", "*", path)}": {_written(rule._replace(part=parts.get(path, rule.part)))},\n'
         for path, rule in UPLOADS.items()
     )
     return _module(
@@ -71,9 +106,11 @@ def upload_rules() -> str:
     )
 
 
-def _rule(rule: Rule) -> str:
-    default = Rule()._asdict()
-    return f"Rule({', '.join(f'{name}={value!r}' for name, value in rule._asdict().items() if value != default[name])})"
+def _written(rule: Rule | V2Rule) -> str:
+    """Returns a rule as Python, without the attributes that have their default."""
+    default = type(rule)()._asdict()
+    changed = ", ".join(f"{name}={value!r}" for name, value in rule._asdict().items() if value != default[name])
+    return f"{type(rule).__name__}({changed})"
 
 
 def _operations() -> list[Operation]:

@@ -12,20 +12,32 @@ from wechatpay_chain._catalogue.operations import Operation, Schema
 from wechatpay_chain._catalogue.upload_rules import RULES
 from wechatpay_chain.sandbox._operations.limits import limit
 
-__all__ = ["FILLED_HEADERS", "body_keyword", "find_body", "find_file_part", "find_query", "make_arguments"]
+__all__ = [
+    "FILLED_HEADERS",
+    "SIGNATURE",
+    "body_keyword",
+    "find_body",
+    "find_file_part",
+    "find_form_fields",
+    "find_query",
+    "make_arguments",
+]
 
 FILLED_HEADERS = ("Wechatpay-Serial", "Accept-Encoding")
 """Headers that the client writes itself."""
 
+SIGNATURE = ("sign_type", "nonce_str", "sign")
+"""Fields of APIv2 that are of the signature."""
+
 
 def make_arguments(entry: Entry, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Returns the keywords of the example call of an operation of APIv3, in their order.
+    """Returns the keywords of the example call of an operation, in their order.
 
     Args:
         entry: the operation.
         given: values of members and of path variables by name, that are used as they are; a member with None is left out.
     """
-    operation, given = entry.operation, given or {}
+    operation, given = entry.operation, {**_give_v2(entry), **(given or {})}
     found: dict[str, Any] = {}
     for name, schema in _members(operation.variables).items():
         value = make_example(schema, name, given)
@@ -37,8 +49,26 @@ def make_arguments(entry: Entry, given: Mapping[str, Any] | None = None) -> dict
     if operation.form:
         found["files"] = {find_file_part(operation): _file_name(operation)}
     elif body := find_body(operation):
-        found["json"] = make_example(body, "", given)
-    return {name: value for name, value in found.items() if value != {}}
+        found[body_keyword(operation)] = make_example(body, "", given)
+    return {name: value for name, value in found.items() if value != {} or name == "xml"}  # the client adds to xml
+
+
+def _give_v2(entry: Entry) -> dict[str, str | None]:
+    """Returns what the example of a call of APIv2 has by name.
+
+    It leaves out what the client adds or has a default for, and what only a partner sends. A switch is a text, and the caller encrypts.
+    """
+    if entry.rule is None:
+        return {}
+    schema = entry.operation.body or entry.operation.query or {"properties": {}, "required": []}
+    members, required = _members(schema), schema["required"]
+    partners = {name for name in members if name.startswith("sub_") and name not in required}
+    texts = {
+        name: str(each.get("example", "ciphertext"))
+        for name, each in members.items()
+        if each["type"] == "boolean" or each.get("encrypted")
+    }
+    return {**texts, **dict.fromkeys((*entry.rule.added, *partners, *SIGNATURE))}
 
 
 def find_query(operation: Operation) -> Schema | None:
@@ -56,6 +86,15 @@ def find_file_part(operation: Operation) -> str:
     return next(name for name, schema in _members(operation.form).items() if schema["type"] == "file")
 
 
+def find_form_fields(entry: Entry) -> Schema | None:
+    """Returns the schema of the fields of a form of APIv2, without its file; None if there is none."""
+    form = entry.operation.form if entry.is_v2 else None
+    if form is None:
+        return None
+    part = find_file_part(entry.operation)
+    return {**form, "properties": {name: each for name, each in form["properties"].items() if name != part}}
+
+
 def body_keyword(operation: Operation) -> str:
     """Returns the keyword that takes the body."""
     return "xml" if operation.api == "v2" else "json"
@@ -68,7 +107,8 @@ def _members(schema: Schema | None) -> Mapping[str, Schema]:
 
 def _file_name(operation: Operation) -> str:
     """Returns the name of a file of a kind that the operation takes."""
-    suffixes = tuple(RULES[re.sub(r"\{\w+\}", "*", operation.path)].most)
+    rule = RULES.get(re.sub(r"\{\w+\}", "*", operation.path))  # APIv2 has none
+    suffixes = tuple(rule.most) if rule else ()
     if not suffixes or "jpg" in suffixes:
         return "shop.jpg"
     return "video.mp4" if "mp4" in suffixes else f"file.{suffixes[0]}"

@@ -9,6 +9,8 @@ from functools import cache
 from tools.catalogue.tree import Place, grow
 from tools.site.sections import SECTIONS, Section, find_section, name_product, rank_product
 from wechatpay_chain._catalogue.operations import Operation
+from wechatpay_chain._catalogue.v2_rule import V2Rule
+from wechatpay_chain._catalogue.v2_rules import RULES as V2_RULES
 from wechatpay_chain._chain.spelling import spell
 
 __all__ = ["Entry", "find_entry", "group", "list_entries", "name_in_product"]
@@ -59,8 +61,13 @@ class Entry:
 
     @property
     def is_v2(self) -> bool:
-        """Whether it is of APIv2, which the client does not send."""
+        """Whether it is of APIv2, which the sandbox does not serve."""
         return self.operation.api == "v2"
+
+    @property
+    def rule(self) -> V2Rule | None:
+        """What the client adds to it, and how its response is judged; None if it is not of APIv2."""
+        return V2_RULES[f"{self.operation.method} {self.operation.path}"] if self.is_v2 else None
 
 
 @cache

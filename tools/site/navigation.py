@@ -17,6 +17,8 @@ GUIDES = (
     "chain.md",
     "types.md",
     "notifications.md",
+    "apiv2.md",
+    "brand.md",
     "files.md",
     "middleware.md",
     "errors.md",
@@ -96,7 +98,7 @@ def write_english() -> str:
 
 
 def _write(inherited: str, docs: str, site: str, nav: list[Any]) -> str:
-    configuration = {"INHERIT": inherited, "docs_dir": docs, "site_dir": site, "nav": nav}
+    configuration: dict[str, Any] = {"INHERIT": inherited, "docs_dir": docs, "site_dir": site, "nav": nav}
     if url := _find_repository():
         # Not repo_url: with it, each page asks the host of the repository how many people like it.
         configuration["extra"] = {"social": [{"icon": "fontawesome/brands/git-alt", "link": url}]}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from tools.site.calls import make_arguments
 from tools.site.entries import Entry
 from tools.site.events import find_events
 from tools.site.examples import Example
+from tools.site.styles import BROWSED, STYLES, find_reader, write_style
 from tools.site.tables import write_request_table, write_response_table
 from tools.site.typed import list_type_names, write_typed
+from wechatpay_chain._catalogue.v2_rule import V2Rule
 
 __all__ = ["write_page"]
 
@@ -21,11 +24,12 @@ def write_page(entry: Entry, example: Example | None) -> str:
 
     Args:
         entry: the operation.
-        example: its example; None for one of APIv2, which the client does not send.
+        example: its example; None for one of APIv2, which the sandbox does not serve.
     """
-    sections = [*_write_head(entry), *_write_request(entry)]
-    if example:
-        sections += [*_write_call(example), *_write_types(entry)]
+    styles = (
+        example.styles if example else {style: write_style(entry, style, make_arguments(entry)) for style in STYLES}
+    )
+    sections = [*_write_head(entry), *_write_request(entry), *_write_call(styles), *_write_types(entry)]
     sections += _write_response(entry)
     if example:
         sections += [*_write_answer(example), *_write_events(entry)]
@@ -48,16 +52,33 @@ def _write_head(entry: Entry) -> Iterator[str]:
         yield '!!! warning "微信支付已下线这个接口。"'
     if operation.host:
         yield f"这个接口在另一个域名：`{operation.host}`。"
-    if entry.is_v2:
-        yield from _write_v2(entry)
+    if entry.rule:
+        yield from _write_rule(entry, entry.rule)
 
 
-def _write_v2(entry: Entry) -> Iterator[str]:
-    operation = entry.operation
-    yield '!!! warning "当前版本不发送 APIv2 请求：调用会抛出 `UnsupportedError`。"'
-    facts = ["需要商户 API 证书"] if operation.client_certificate else ["不需要商户 API 证书"]
-    facts += [f"签名类型 {'、'.join(f'`{name}`' for name in operation.sign_types)}"] if operation.sign_types else []
-    yield f"{'；'.join(facts)}。属性链：`{entry.chain}`，请求体用 `xml=` 传递。"
+def _write_rule(entry: Entry, rule: V2Rule) -> Iterator[str]:
+    """Yields what is special about a call of APIv2."""
+    if entry.operation.path in BROWSED:
+        yield "这是由用户的浏览器打开的页面，不由服务端调用，见[GET 请求与浏览器页面](../apiv2.md#get-请求与浏览器页面)。"
+    certificate = "需要" if rule.certificate else "不需要"
+    names = "、".join(f"`{name}`" for name in (rule.merchant, "sign_type", "nonce_str", "sign") if name in rule.added)
+    facts = [
+        ("商户证书（TLS）", f"{certificate}，见[配置](../apiv2.md#配置)"),
+        ("自动填写的字段", names or "无"),
+        ("签名类型", _describe_sign_type(rule)),
+        ("应答", "有签名，自动验签" if rule.signed else "没有签名"),
+    ]
+    rows = (f"| {name} | {fact} |" for name, fact in facts)
+    yield "\n".join(("| [APIv2](../apiv2.md) | |", "| --- | --- |", *rows))
+
+
+def _describe_sign_type(rule: V2Rule) -> str:
+    if not rule.signs:
+        return "不签名"
+    if not rule.sign_types:
+        return "`MD5`，没有 `sign_type` 字段"
+    default, *others = (f"`{name}`" for name in rule.sign_types)
+    return f"默认 {default}，也可以在 `sign_type` 中填写 {'、'.join(others)}" if others else default
 
 
 def _write_request(entry: Entry) -> Iterator[str]:
@@ -65,10 +86,10 @@ def _write_request(entry: Entry) -> Iterator[str]:
     yield write_request_table(entry) or "没有参数。"
 
 
-def _write_call(example: Example) -> Iterator[str]:
+def _write_call(styles: Mapping[str, str]) -> Iterator[str]:
     # Six copies of a call would be most of the search index, and would be found before the tables are.
     yield "## 调用 {#call data-search-exclude}"
-    yield "\n\n".join(f'=== "{style}"\n\n{_indent(_fence("python", code))}' for style, code in example.styles.items())
+    yield "\n\n".join(f'=== "{style}"\n\n{_indent(_fence("python", code))}' for style, code in styles.items())
 
 
 def _write_types(entry: Entry) -> Iterator[str]:
@@ -83,8 +104,12 @@ def _write_types(entry: Entry) -> Iterator[str]:
 def _write_response(entry: Entry) -> Iterator[str]:
     operation = entry.operation
     yield "## 返回 {#response}"
+    if entry.is_v2 and find_reader(operation) == ".content" and operation.response:
+        yield "成功时返回文本或文件，用 `response.content` 读取；失败时返回 XML，客户端抛出 `APIError`。失败时的字段："
     if table := write_response_table(entry):
         yield table
+    elif operation.path in BROWSED:
+        yield "一个网页。"
     elif operation.produces and not entry.is_v2:
         yield f"文件：{'、'.join(f'`{kind}`' for kind in operation.produces)}。见[文件](../files.md)。"
     elif operation.response:

@@ -10,9 +10,22 @@ from tools.site.entries import Entry
 from tools.site.source import needs_sensitive, write_call
 from wechatpay_chain._catalogue.operations import Operation
 
-__all__ = ["STYLES", "write_style"]
+__all__ = ["BROWSED", "STYLES", "find_reader", "write_style"]
 
 STYLES = ("异步纯链式", "异步声明式", "异步属性式", "同步纯链式", "同步声明式", "同步属性式")
+
+BROWSED = frozenset({"/appauth/authindex", "/papay/entrustweb", "/papay/partner/entrustweb"})
+"""Pages of APIv2 that a browser opens."""
+
+_TABLES = frozenset(
+    {
+        "/billcommentsp/batchquerycomment",
+        "/pay/downloadbill",
+        "/pay/downloadfundflow",
+        "/sandboxnew/pay/downloadbill",
+    }
+)
+"""Operations of APIv2 that return a table; the documentation lists the fields of a failure only."""
 
 
 def write_style(entry: Entry, style: str, arguments: Mapping[str, Any]) -> str:
@@ -41,8 +54,18 @@ def _write_async(target: str, arguments: Mapping[str, Any], operation: Operation
     return f"import asyncio\n{imports}\n\nasync def main():\n{call}\n{shown}\n\n\nasyncio.run(main())\n"
 
 
+def find_reader(operation: Operation) -> str:
+    """Returns what reads a response: .json(), .xml() or .content for a file; an empty text if there is nothing to read."""
+    if operation.api == "v2" and "application/xml" in operation.produces:
+        return ".content" if operation.path in BROWSED | _TABLES else ".xml()"
+    if operation.response and operation.response["type"] != "any":
+        return ".json()"
+    return ".content" if operation.produces or operation.response else ""
+
+
 def _show(operation: Operation) -> str:
     """Returns the statement that prints what came back."""
-    if operation.response and operation.response["type"] != "any":
-        return "print(response.json())"
-    return "print(len(response.content))" if operation.produces or operation.response else "print(response.status_code)"
+    reader = find_reader(operation)
+    if reader == ".content":
+        return "print(len(response.content))"
+    return f"print(response{reader or '.status_code'})"

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tools.site.calls import FILLED_HEADERS, body_keyword, find_body, find_file_part, find_query
+from tools.site.calls import FILLED_HEADERS, body_keyword, find_body, find_file_part, find_form_fields, find_query
 from tools.site.entries import Entry
 from tools.site.values import list_members
 from wechatpay_chain._catalogue.operations import Schema
@@ -65,20 +65,31 @@ def _list_request(entry: Entry) -> Iterator[Row]:
         yield from _list_rows(operation.variables, 0)
     if query := find_query(operation):
         yield Row("params", 0, bool(query["required"]), "object", ["查询参数"])
-        yield from _list_rows(query, 1)
+        yield from _mark_added(entry, _list_rows(query, 1))
     if operation.headers:
         headers = {name: each for name, each in list_members(operation.headers).items() if name not in FILLED_HEADERS}
         if headers:
             yield Row("headers", 0, bool(set(headers) & set(operation.headers["required"])), "object", ["请求头"])
             yield from _list_rows({**operation.headers, "properties": headers}, 1)
-    if operation.form and not entry.is_v2:
+    if operation.form:
         part = find_file_part(operation)
-        yield Row("files", 0, True, "object", ["上传的文件；<code>meta</code> 由客户端填写"])
+        note = "上传的文件" if entry.is_v2 else "上传的文件；<code>meta</code> 由客户端填写"
+        yield Row("files", 0, True, "object", [note])
         yield Row(part, 1, True, "文件", ["文件路径、字节串，或（文件名, 字节串）"])
-    if body := (operation.body if entry.is_v2 else find_body(operation)):
+    if body := find_form_fields(entry) or find_body(operation):
         note = "请求的 XML 数据" if entry.is_v2 else "请求的 JSON 数据"
         yield Row(body_keyword(operation), 0, operation.body_required, "object", [note])
-        yield from _list_rows(body, 1)
+        yield from _mark_added(entry, _list_rows(body, 1))
+
+
+def _mark_added(entry: Entry, rows: Iterator[Row]) -> Iterator[Row]:
+    """Yields the rows of the fields of a message, and says of a call of APIv2 which ones the client adds."""
+    added = entry.rule.added | {"media_hash"} if entry.rule else frozenset[str]()
+    for row in rows:
+        if row.depth == 1 and row.name in added:
+            yield row._replace(required=False, notes=['<b class="api-mark">自动填写</b>', *row.notes])
+        else:
+            yield row
 
 
 def _list_rows(schema: Schema, depth: int) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from tools.catalogue.annotations import REF, Definitions
 from tools.catalogue.calls import sign
 from tools.site.entries import Entry
 from tools.site.source import WIDTH
+from tools.site.styles import find_reader
 
 __all__ = ["list_type_names", "write_typed"]
 
@@ -25,7 +26,7 @@ def write_typed(entry: Entry) -> str:
     signature = _sign(entry)
     parameters = [parameter for parameter in signature[0] if parameter.partition(":")[0] not in _SHARED]
     if entry.operation.form:
-        parameters = [parameter for parameter in parameters if not parameter.startswith("json:")]
+        parameters = [parameter for parameter in parameters if not parameter.startswith(("json:", "xml:"))]
     names = [parameter.partition(":")[0] for parameter in parameters]
     rows = ["client: Client", *(parameter.removesuffix(" | None = ...") for parameter in parameters)]
     result, member = _describe_result(entry, signature[1])
@@ -62,6 +63,9 @@ def _sign(entry: Entry) -> tuple[list[str], str]:
 
 def _describe_result(entry: Entry, annotation: str) -> tuple[str, str]:
     """Returns the annotation of what the function returns, and how it is read from the response."""
+    if entry.is_v2:
+        reader = find_reader(entry.operation)
+        return ("bytes" if reader == ".content" else annotation), reader
     if entry.operation.response:
         return annotation, ".json()"
     return ("bytes", ".content") if entry.operation.produces else ("int", ".status_code")

@@ -12,7 +12,7 @@ from wechatpay_chain._chain.template import Params, hide_query
 from wechatpay_chain._messages.json_body import check_body
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.sensitive import Sensitive, contains_sensitive, encrypt_all
-from wechatpay_chain.errors import ArgumentError, UnsupportedError
+from wechatpay_chain.errors import ArgumentError
 
 if TYPE_CHECKING:
     from wechatpay_chain._files.source import Files
@@ -41,14 +41,16 @@ class Call(NamedTuple):
     timeout: Seconds = None
     idempotent: bool = False
     files: Files | None = None
+    xml: Any = None
+    certificate: bool | None = None
 
     def checked(self) -> Call:
         """Returns the call, its `params` ready to be read more than once.
 
         Raises:
-            UnsupportedError: it is an operation of APIv2, which would be refused if it was signed as one of APIv3.
+            ArgumentError: it is an operation of APIv2 without `v2/` before it.
         """
-        _refuse_v2(self.template)
+        _require_v2(self.template)
         if self.params is None or isinstance(self.params, (Mapping, str, bytes)):
             return self
         try:
@@ -106,9 +108,8 @@ class Sender(Protocol):
 
 
 @lru_cache(maxsize=4096)
-def _refuse_v2(template: str) -> None:
-    first = re.split("[/?{]", template, maxsplit=1)[0]
-    if first == "v2" or first in V2_SEGMENTS:
-        raise UnsupportedError(
-            f"{hide_query(template)}: it belongs to APIv2, which speaks XML; this version does not, and nothing was sent"
+def _require_v2(template: str) -> None:
+    if re.split("[/?{]", template, maxsplit=1)[0] in V2_SEGMENTS:
+        raise ArgumentError(
+            f"{hide_query(template)}: it belongs to APIv2; begin the chain with v2, as in client.v2.pay"
         )

@@ -20,7 +20,7 @@ from wechatpay_chain._version import __version__
 if TYPE_CHECKING:
     from wechatpay_chain._files.source import File
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "user_agent"]
 
 
 class Encoder(NamedTuple):
@@ -82,11 +82,20 @@ def _headers(library: str, key_id: str | None, accept: str) -> Headers:
             "Accept": accept,
             "Accept-Encoding": "identity",  # what is signed is the body before any encoding
             "Content-Type": "application/json",
-            "User-Agent": f"{_USER_AGENT} {library}".rstrip(),
+            "User-Agent": user_agent(library),
             # Names the key that should sign the response: https://pay.weixin.qq.com/doc/v3/merchant/4012154180
             **({"Wechatpay-Serial": key_id} if key_id else {}),
         }
     )
+
+
+def user_agent(library: str) -> str:
+    """Returns the User-Agent header.
+
+    Args:
+        library: the HTTP library; empty for none.
+    """
+    return f"{_USER_AGENT} {library}".rstrip()
 
 
 _PYTHON = ".".join(map(str, sys.version_info[:3]))

@@ -1,30 +1,25 @@
-"""The road of a call: encrypt, encode, then through the layers. A driver performs the flows that are made here."""
+"""The road of a call: a request is made of it, which passes through the layers. A driver performs the flows that are made here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wechatpay_chain._catalogue.certificates import certificates_path
 from wechatpay_chain._chain.call import Call
+from wechatpay_chain._chain.calls import CallsByRoot
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._forks.no_fork import no_fork
-from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.arguments import parse_download_timeout
-from wechatpay_chain._messages.effects import Flow, Middleware, Steps, UseFile
-from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.effects import Flow, Middleware, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline.stack import Stack, run
-from wechatpay_chain._schemes import rsa
-from wechatpay_chain.errors import APIError, ArgumentError, PathVariableError, WeChatPayError
+from wechatpay_chain.errors import APIError, PathVariableError, WeChatPayError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
     from wechatpay_chain._files.announcement import Source
     from wechatpay_chain._files.download import DownloadSink, Progress
     from wechatpay_chain._files.output import Target
@@ -36,30 +31,31 @@ class Flows(NamedTuple):
     """Makes the flows of one client.
 
     Attributes:
-        encoder: encodes calls.
-        keyring: the keys of WeChat Pay.
+        calls: make the requests.
+        encoder: encodes the requests of APIv3 that the client makes by itself.
         refresh: fetches platform certificates.
         merchant_keys: decrypts what is encrypted to the merchant.
         stack: the layers.
         origins: the domains of the service.
     """
 
+    calls: CallsByRoot
     encoder: Encoder
-    keyring: Keyring
     refresh: Refresh
     merchant_keys: MerchantKeys
     stack: Stack
     origins: Sequence[str]
 
     def call(self, call: Call, library: str) -> Flow:
-        """Encrypts and encodes a call, and passes it through the layers.
+        """Makes the request of a call, and passes it through the layers.
 
         Args:
             call: what the caller wants.
             library: the HTTP library that sends it, for the User-Agent header.
         """
         try:
-            request = yield from self._prepare(call.checked(), library)
+            checked = call.checked()
+            request = yield from self.calls.find(call.template).prepare(checked, library)
             return (yield from _run(self.stack.layers, request))
         except (APIError, PathVariableError) as error:
             with no_fork:
@@ -67,33 +63,6 @@ class Flows(NamedTuple):
 
             advise(error, call)
             raise
-
-    def _prepare(self, call: Call, library: str) -> Steps[Request]:
-        encode, file = self.encoder.encode, None
-        key_id: str | None
-        if call.files is not None:
-            with no_fork:
-                from wechatpay_chain._files.source import open_file
-
-            # To read and hash a file takes time, which an event loop does not have.
-            file = yield UseFile(partial(open_file, call.files))
-        if call.is_sensitive:
-            preferred = self.keyring.preferred
-            if preferred is None:
-                # Mistakes in the rest of the call show before anything is fetched.
-                trial = partial(encode, call.encrypted(lambda _: ""), library, None, file)
-                unencrypted: Request = trial() if file is None else (yield UseFile(trial))
-                preferred = yield from self.refresh.fetch_first_key(unencrypted)
-            key_id, key = preferred  # read once: the key that encrypts is the key that is named
-            call = _encrypt(call, key_id, key)
-        else:
-            key_id = self.keyring.preferred_id
-        make = partial(encode, call, library, key_id, file)
-        request: Request = make() if file is None else (yield UseFile(make))
-        if key_id is None and self.refresh.needs_first_key(request):
-            # Otherwise the call could be acted on, and nothing could verify its response.
-            yield from self.refresh.fetch_first_key(request)
-        return request
 
     @contextmanager
     def download(
@@ -141,13 +110,3 @@ def _run(layers: Sequence[Middleware], request: Request) -> Flow:
     except WeChatPayError as error:
         error.request = request
         raise
-
-
-def _encrypt(call: Call, key_id: str, key: RSAPublicKey) -> Call:
-    named = Headers(call.headers or {}).get("Wechatpay-Serial", key_id)
-    if named != key_id:
-        raise ArgumentError(
-            f"headers: Wechatpay-Serial names {named!r}, but the `Sensitive` values are encrypted with {key_id!r}; leave the "
-            "header out"
-        )
-    return call.encrypted(partial(rsa.encrypt, key=key))

@@ -46,15 +46,15 @@ class Chain:
 class Node(Chain):
     """A chain whose path can be called with any verb.
 
-    Every verb encodes `json` itself, and writes a date, and a datetime with a time zone, in ISO 8601. With `files`, `json` is the
-    meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
+    Every verb encodes `json` and `xml` itself; in JSON, a date, and a datetime with a time zone, are written in ISO 8601. With `files`,
+    `json` is the meta of the file; a name and a digest that the operation asks for are filled in. Every verb raises:
 
     - PathVariableError, ArgumentError, UnsupportedError: before anything is sent.
     - ConfigurationError: before anything is sent; a key or a certificate is missing.
     - TransportError: there is no whole response; a TransportTimeout if it took too long.
     - ContentError: the response is too large to be read into memory.
     - SignatureError: the signature of the response is not verified.
-    - APIError: the service responded with a status other than 2xx; see its subclasses.
+    - APIError: the service responded with a status other than 2xx, or in APIv2 with a failure; see its subclasses.
 
     `sent` of each says whether the service may have acted on the call. Any other exception is a bug of this package, except an
     OSError of a file of your own, a TypeError or an AttributeError if the call is written wrongly, what your own layers and
@@ -171,26 +171,42 @@ class Node(Chain):
         /,
         *,
         json: Any = None,
+        xml: Any = None,
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
         files: Files | None = None,
+        certificate: bool | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and returns its verified response.
 
         Args:
             json: the body, a dict or a list of what JSON can write.
+            xml: the body in APIv2, a dict of texts and whole numbers. Merchant number, nonce and signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
+            certificate: whether to present the merchant's TLS certificate; None does where an operation of APIv2 needs it.
             **variables: the path variables: text, int or date.
         """
         return self._sender.send(
-            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+            Call(
+                "POST",
+                self._template,
+                variables,
+                json,
+                params,
+                headers,
+                timeout,
+                idempotent,
+                files,
+                xml,
+                certificate,
+            )
         )
 
     async def post_async(
@@ -198,26 +214,42 @@ class Node(Chain):
         /,
         *,
         json: Any = None,
+        xml: Any = None,
         params: Params = None,
         headers: Fields = None,
         timeout: Seconds = None,
         idempotent: bool = False,
         files: Files | None = None,
+        certificate: bool | None = None,
         **variables: PathValue,
     ) -> Response:
         """Sends a POST and returns its verified response, for callers that await.
 
         Args:
             json: the body, a dict or a list of what JSON can write.
+            xml: the body in APIv2, a dict of texts and whole numbers. Merchant number, nonce and signature are added.
             params: the query. A list repeats its key; None is left out.
             headers: headers to add or replace.
             timeout: seconds: one number, (connect, read) or (connect, read, total).
             idempotent: True if it may be repeated even if the service may have acted on it; see `Retry`.
             files: one file, by the name of its part: a path, bytes or an open binary file. `json` is its meta.
+            certificate: whether to present the merchant's TLS certificate; None does where an operation of APIv2 needs it.
             **variables: the path variables: text, int or date.
         """
         return await self._sender.send_async(
-            Call("POST", self._template, variables, json, params, headers, timeout, idempotent, files)
+            Call(
+                "POST",
+                self._template,
+                variables,
+                json,
+                params,
+                headers,
+                timeout,
+                idempotent,
+                files,
+                xml,
+                certificate,
+            )
         )
 
     def put(

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wechatpay_chain._catalogue.operations import Operation, Schema
+from wechatpay_chain._catalogue.v2_rules import RULES
 from wechatpay_chain._chain.spelling import spell
 
-__all__ = ["write_chain", "write_example"]
+__all__ = ["find_added", "write_chain", "write_example"]
 
 _OWN_NUMBERS = ("mchid", "sp_mchid", "combine_mchid")
 
@@ -26,24 +27,41 @@ def write_chain(operation: Operation) -> str:
 
 
 def write_example(operation: Operation, *, is_async: bool) -> str:
-    """Returns a call of an operation of APIv3.
+    """Returns a call of an operation.
 
     Args:
         operation: the operation.
         is_async: True to await it.
     """
     keywords: dict[str, Any] = {name: _value(schema, name) for name, schema in _members(operation.variables)}
-    if operation.query and (params := _value(operation.query, "")):
+    if operation.query and (params := _members_of(operation.query, operation)):
         keywords["params"] = params
     if operation.form:
         part = next((name for name, schema in _members(operation.form) if schema["type"] == "file"), "file")
         keywords["files"] = {part: "shop.jpg"}
+    elif operation.body and operation.api == "v2":
+        keywords["xml"] = _members_of(operation.body, operation)  # the client adds to it, so it may be empty
     elif operation.body and (body := _value(operation.body, "")):
         keywords["json"] = body
     head = f"response = {'await ' if is_async else ''}{write_chain(operation)}{'_async' if is_async else ''}"
     if not keywords:
         return f"{head}()"
     return "\n".join([f"{head}(", *(f"    {name}={_write(value, 4)}," for name, value in keywords.items()), ")"])
+
+
+def _members_of(schema: Schema, operation: Operation) -> Any:
+    """Returns the members that a query, or the XML of APIv2, requires of the caller, who encrypts in APIv2."""
+    value = _value(schema, "")
+    if operation.api != "v2":
+        return value
+    added = find_added(operation)
+    texts = {name: "ciphertext" if isinstance(each, _Code) else each for name, each in value.items()}
+    return {name: each for name, each in texts.items() if name not in added}
+
+
+def find_added(operation: Operation) -> frozenset[str]:
+    """Returns the names of the fields that the client adds to a call of APIv2."""
+    return RULES[f"{operation.method} {operation.path}"].added if operation.api == "v2" else frozenset()
 
 
 def _members(schema: Schema | None) -> Iterator[tuple[str, Schema]]:

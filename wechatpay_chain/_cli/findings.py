@@ -86,7 +86,7 @@ def check_files(files: Mapping[str, Path]) -> Iterator[Finding]:
 
 
 def _check_merchant(settings: Mapping[str, Any]) -> Iterator[Finding]:
-    from wechatpay_chain._config import is_certificate_source, parse_merchant_number, parse_merchant_serial
+    from wechatpay_chain._identity import is_certificate_source, parse_merchant_number, parse_merchant_serial
     from wechatpay_chain._keys.loading import load_certificate, load_identity
 
     mchid, passphrase = parse_merchant_number(settings.get("mchid", "")), settings.get("passphrase")

@@ -66,9 +66,8 @@ def _describe(operation: Operation, in_full: bool) -> dict[str, Any]:
     short = {"method": operation.method, "path": operation.template, "title": operation.title}
     if not in_full:
         return short
-    from wechatpay_chain._cli.example import write_chain, write_example
+    from wechatpay_chain._cli.example import find_added, write_chain, write_example
 
-    is_supported = operation.api == "v3"
     return {
         **short,
         "products": list(operation.tags),
@@ -76,9 +75,9 @@ def _describe(operation: Operation, in_full: bool) -> dict[str, Any]:
         "chain": write_chain(operation),
         "variables": list(operation.variables["properties"]) if operation.variables else [],
         "params": list(operation.query["properties"]) if operation.query else [],
-        "required": list(operation.body["required"]) if operation.body and "required" in operation.body else [],
-        "sync": write_example(operation, is_async=False) if is_supported else "",
-        "async": write_example(operation, is_async=True) if is_supported else "",
+        "required": [name for name in (operation.body or {}).get("required", ()) if name not in find_added(operation)],
+        "sync": write_example(operation, is_async=False),
+        "async": write_example(operation, is_async=True),
         "page": f"api/{operation.page}/",
     }
 
@@ -88,8 +87,5 @@ def _print_in_full(known: dict[str, Any]) -> None:
         value = known[name]
         if value:
             print_line((f"  {name}: ", "cyan"), value if isinstance(value, str) else ", ".join(value))
-    if not known["sync"]:
-        print_line(("  this version does not send operations of APIv2", "yellow"))
     for mode in ("sync", "async"):
-        if known[mode]:
-            print_line(f"\n{known[mode]}")
+        print_line(f"\n{known[mode]}")

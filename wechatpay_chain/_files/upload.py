@@ -10,7 +10,7 @@ from __future__ import annotations
 import mimetypes
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,7 +22,7 @@ from wechatpay_chain._messages.request import Upload
 from wechatpay_chain._schemes.digest import new_digest
 from wechatpay_chain.errors import ArgumentError
 
-__all__ = ["encode_upload"]
+__all__ = ["encode_form", "encode_upload"]
 
 
 def encode_upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
@@ -54,7 +54,26 @@ def encode_upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
             member: _fill_member(member, file, name) if value is None else value for member, value in given.items()
         }
     text = encode_json(given)
-    return text, _encode_multipart(file, text, name or "file")
+    return text, _encode_multipart(file, {"meta": ("application/json", text)}, name or "file")
+
+
+def encode_form(file: File, sign: Callable[[str], Mapping[str, str]]) -> Upload:
+    """Returns the form of an upload of APIv2: signed fields, then the file.
+
+    Source: https://pay.weixin.qq.com/doc/v2/partner/4011941254
+
+    Args:
+        file: the file to upload.
+        sign: returns the signed fields for the MD5 of the file.
+
+    Raises:
+        ArgumentError: the file is empty, or has no name.
+    """
+    if file.size == 0 or not file.name:
+        fault = "is empty" if file.size == 0 else "has no file name; pass ('a.jpg', …)"
+        raise ArgumentError(f"files: {file.part!r} {fault}")
+    fields = sign(_compute_digest(file, "MD5"))
+    return _encode_multipart(file, {name: ("", text.encode()) for name, text in fields.items()}, file.name)
 
 
 def _fill_member(member: str, file: File, name: str) -> str | None:
@@ -111,8 +130,8 @@ def _check_file(rule: Rule, file: File, suffix: str) -> None:
         )
 
 
-def _encode_multipart(file: File, meta: bytes, name: str) -> Upload:
-    """Returns the multipart body (RFC 7578).
+def _encode_multipart(file: File, fields: Mapping[str, tuple[str, bytes]], name: str) -> Upload:
+    """Returns the multipart body (RFC 7578): fields with their types and contents, then the file.
 
     As in browsers, the file name is plain UTF-8, and quotes, backslashes and line breaks, which would end it, are
     percent-encoded.
@@ -120,12 +139,14 @@ def _encode_multipart(file: File, meta: bytes, name: str) -> Upload:
     boundary = secrets.token_hex(16)
     kind = mimetypes.guess_type(f"a.{name.rpartition('.')[2]}")[0] or "application/octet-stream"
     quoted = re.sub(r'["\\\r\n]', lambda found: f"%{ord(found[0]):02X}", name)
-    before = f'--{boundary}\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: application/json\r\n\r\n'
-    between = (
-        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{file.part}"; filename="{quoted}"\r\n'
-        f"Content-Type: {kind}\r\n\r\n"
-    )
-    head, tail = before.encode() + meta + _encode_utf8(between), f"\r\n--{boundary}--\r\n".encode()
+
+    def head_of(disposition: str, content_type: str) -> bytes:
+        typed = f"\r\nContent-Type: {content_type}" if content_type else ""
+        return _encode_utf8(f"--{boundary}\r\nContent-Disposition: form-data; {disposition}{typed}\r\n\r\n")
+
+    parts = [head_of(f'name="{field}"', of) + content + b"\r\n" for field, (of, content) in fields.items()]
+    head = b"".join(parts) + head_of(f'name="{file.part}"; filename="{quoted}"', kind)
+    tail = f"\r\n--{boundary}--\r\n".encode()
 
     def chunks() -> Iterator[bytes]:
         yield head

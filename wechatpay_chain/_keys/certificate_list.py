@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from wechatpay_chain._keys.keyring import Merchant, check_not_merchant_key, is_valid_now
 from wechatpay_chain._keys.loading import load_public, serial_number
 from wechatpay_chain._messages.redaction import quote
-from wechatpay_chain._schemes.aead import aes_gcm_decrypt
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, WeChatPayError
 
 __all__ = ["ISSUER", "CertificateList"]
@@ -38,9 +38,13 @@ class CertificateList:
         apiv3_key: the key that decrypts the certificates; None if no list will be read.
         trust_anchors: the certificates of accepted issuers; if empty, only the name of the issuer is checked.
         merchant: the merchant's own serial number and key, which no platform certificate may have.
+        scheme: the algorithm of the encryption.
     """
 
-    def __init__(self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant) -> None:
+    def __init__(
+        self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant, scheme: Scheme
+    ) -> None:
+        self._scheme = scheme
         self._apiv3_key, self._trust_anchors, self._merchant = apiv3_key, tuple(trust_anchors), merchant
         self._skipped: set[tuple[str, str]] = set()
 
@@ -87,13 +91,13 @@ class CertificateList:
 
     def _read_entry(self, entry: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
         encrypted = entry["encrypt_certificate"]
-        if encrypted["algorithm"] != "AEAD_AES_256_GCM" or self._apiv3_key is None:
-            raise ConfigurationError("apiv3_key: a certificate is not encrypted with AEAD_AES_256_GCM")
+        if encrypted["algorithm"] != self._scheme.algorithm or self._apiv3_key is None:
+            raise ConfigurationError(f"apiv3_key: a certificate is not encrypted with {self._scheme.algorithm}")
         # Notifications are encrypted with the same key. Their ciphertexts must not be accepted as certificates.
         associated_data = encrypted.get("associated_data")
         if associated_data not in ("certificate", "", None):
             raise ConfigurationError("apiv3_key: a ciphertext in the list is not that of a certificate")
-        pem = aes_gcm_decrypt(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
+        pem = self._scheme.decrypt_sealed(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
         if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
             raise ConfigurationError("apiv3_key: an entry of the list is not a certificate")
         certificate = load_public(pem)

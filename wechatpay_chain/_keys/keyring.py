@@ -15,6 +15,8 @@ from wechatpay_chain._keys.parsing import extract_public_key
 from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._keys.serials import normalize_serial
 from wechatpay_chain._schemes.characters import Copied
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 
@@ -62,8 +64,10 @@ class Keyring:
     Args:
         certs: the configured keys and certificates by id.
         merchant: the merchant's own serial number and key, which must not be among them.
+        scheme: the algorithms of the keys.
 
     Attributes:
+        scheme: the algorithms of the keys.
         has_configured: whether keys were given.
         has_only_public_keys: whether keys were given and none of them is a certificate.
         has_fetched: whether there are fetched certificates.
@@ -74,9 +78,12 @@ class Keyring:
         ConfigurationError: a key cannot be loaded, or its id is wrong.
     """
 
-    def __init__(self, certs: Mapping[str, PublicKeySource], merchant: Merchant = NO_MERCHANT) -> None:
+    def __init__(
+        self, certs: Mapping[str, PublicKeySource], merchant: Merchant = NO_MERCHANT, scheme: Scheme = MERCHANT_RSA
+    ) -> None:
         if not isinstance(certs, Mapping):
             raise ConfigurationError(f"certs: came a {type(certs).__name__}; {EXPECTED}")
+        self.scheme = scheme
         self._configured = _load_entries(certs)
         _check_entries(self._configured, merchant)
         self._all = _sort_by_preference(self._configured)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain._keys.per_process_key import PerProcessKey
-from wechatpay_chain._schemes import rsa
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError, DecryptionError
 
 __all__ = ["MerchantKeys"]
-
-T = TypeVar("T")
 
 
 class MerchantKeys:
@@ -22,10 +19,11 @@ class MerchantKeys:
 
     Args:
         keys: the private keys, the current one first; empty if only a remote signer has the key.
+        scheme: the algorithms of the keys.
     """
 
-    def __init__(self, keys: Sequence[PerProcessKey[RSAPrivateKey]]) -> None:
-        self._keys = tuple(keys)
+    def __init__(self, keys: Sequence[PerProcessKey[RSAPrivateKey]], scheme: Scheme) -> None:
+        self._keys, self._scheme = tuple(keys), scheme
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text.
@@ -34,13 +32,13 @@ class MerchantKeys:
             ConfigurationError: there is no private key.
             DecryptionError: the text was not encrypted for any of the keys.
         """
-        return self._try_each(rsa.decrypt, ciphertext)
+        try:
+            return self.decrypt_octets(ciphertext).decode()
+        except UnicodeDecodeError:
+            raise DecryptionError("the text is not a ciphertext for this private key") from None
 
     def decrypt_octets(self, ciphertext: str) -> bytes:
         """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
-        return self._try_each(rsa.decrypt_octets, ciphertext)
-
-    def _try_each(self, decrypt: Callable[[str, RSAPrivateKey], T], ciphertext: str) -> T:
         if not self._keys:
             raise ConfigurationError(
                 "private_key: it is missing; expected the private key, to decrypt what is encrypted for the merchant"
@@ -48,8 +46,8 @@ class MerchantKeys:
         *others, last = self._keys
         for key in others:
             with suppress(DecryptionError):
-                return decrypt(ciphertext, key.current)
-        return decrypt(ciphertext, last.current)
+                return self._scheme.decrypt(ciphertext, key.current)
+        return self._scheme.decrypt(ciphertext, last.current)
 
     def __repr__(self) -> str:
         return f"<MerchantKeys {len(self._keys)}>"

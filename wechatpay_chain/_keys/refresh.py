@@ -222,7 +222,9 @@ class Refresh:
             return False
         try:
             content = yield Invoke(self._cache.load)
-            cached = Keyring(self._certificates.read(content)) if content is not None else None
+            cached = (
+                Keyring(self._certificates.read(content), scheme=self._keyring.scheme) if content is not None else None
+            )
         except Exception as error:
             logger.warning("the certificate cache cannot be used: %s: %s", type(error).__name__, error)
             return False
@@ -245,7 +247,7 @@ class Refresh:
     def _verify_and_adopt(self, response: Response) -> Steps[WeChatPayError | None]:
         """Verifies and adopts the certificates in a response; returns the error if that failed."""
         try:
-            fetched = Keyring(self._certificates.read(response.content))
+            fetched = Keyring(self._certificates.read(response.content), scheme=self._keyring.scheme)
             # The response may be signed with a configured public key, or with a certificate from the list itself.
             is_known = self._keyring.find(response.headers.get("Wechatpay-Serial", "")) is not None
             rejection = yield from check_signature(

@@ -1,4 +1,4 @@
-"""Signs as the merchant, with its private key or with the user's signer."""
+"""Signs as the customer, with a private key or with the user's signer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._messages.effects import Compute, Invoke, Steps
 from wechatpay_chain._messages.protocols import Signer
-from wechatpay_chain._schemes import rsa
-from wechatpay_chain._schemes.canonical import AUTHORIZATION_SCHEME
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError, TransportError
 
 __all__ = ["Credentials", "SignFunction", "refuse_to_sign", "sign_with_key", "sign_with_signer"]
@@ -26,17 +25,19 @@ SignFunction = Callable[[bytes], Steps[str]]
 
 
 class Credentials(NamedTuple):
-    """The merchant's identity in signatures.
+    """The identity of a merchant or a brand in signatures.
 
     Attributes:
-        mchid: the merchant number.
-        serial: the serial number of the merchant API certificate, not of a platform certificate.
+        identity: the merchant number, or the number of the brand.
+        serial: the serial number of its API certificate, not of a platform certificate.
         sign: a function that signs with the private key of that certificate.
+        scheme: the algorithms and names.
     """
 
-    mchid: str
+    identity: str
     serial: str
     sign: SignFunction
+    scheme: Scheme
 
     def make_authorization(self, message: Callable[[int, str], bytes]) -> Steps[str]:
         """Returns the value of an Authorization header, with a new nonce and the current timestamp.
@@ -49,19 +50,19 @@ class Credentials(NamedTuple):
         timestamp, nonce = int(time.time()), new_nonce()
         signature = yield from self.sign(message(timestamp, nonce))
         return (
-            f'{AUTHORIZATION_SCHEME} mchid="{self.mchid}",nonce_str="{nonce}",signature="{signature}",'
+            f'{self.scheme.name} {self.scheme.identity}="{self.identity}",nonce_str="{nonce}",signature="{signature}",'
             f'timestamp="{timestamp}",serial_no="{self.serial}"'
         )
 
     def __repr__(self) -> str:
-        return f"<Credentials mchid={self.mchid} serial={self.serial}>"
+        return f"{self.scheme.identity}={self.identity} serial={self.serial}"
 
 
-def sign_with_key(key: PerProcessKey[RSAPrivateKey]) -> SignFunction:
-    """Returns a function that signs with the merchant's private key."""
+def sign_with_key(key: PerProcessKey[RSAPrivateKey], scheme: Scheme) -> SignFunction:
+    """Returns a function that signs with a private key."""
 
     def sign(message: bytes) -> Steps[str]:
-        text: str = yield Compute(partial(rsa.sign, message, key.current))
+        text: str = yield Compute(partial(scheme.sign, message, key.current))
         return text
 
     return sign

@@ -13,7 +13,6 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._messages.effects import Invoke, Steps
 from wechatpay_chain._messages.protocols import Verifier
 from wechatpay_chain._messages.redaction import quote
-from wechatpay_chain._schemes import rsa
 from wechatpay_chain._schemes.canonical import response_message
 from wechatpay_chain.errors import ConfigurationError, Reason
 
@@ -86,7 +85,7 @@ def check_signature(
             f"it names the key {quote(serial, 64)}, which is not in {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.refresh_error})" if keyring.refresh_error else ""),
         )
-    if message is None or not rsa.verify(message, signature, key):
+    if message is None or not keyring.scheme.verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))
     return None
 

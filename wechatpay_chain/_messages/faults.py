@@ -50,7 +50,7 @@ class ArgumentError(WeChatPayError, ValueError):
 
 
 class UnsupportedError(WeChatPayError, NotImplementedError):
-    """The call belongs to a part of the protocol that this version does not support. Nothing was sent."""
+    """The call belongs to another kind of customer, a merchant or a brand, or there is no asyncio. Nothing was sent."""
 
 
 class TransportError(WeChatPayError):
@@ -83,7 +83,7 @@ class TransportTimeout(TransportError, TimeoutError):
 
 
 class ContentError(WeChatPayError, ValueError):
-    """The content of a response cannot be used: it is larger than may be read into memory, or is not JSON.
+    """The content of a response cannot be used: it is larger than may be read into memory, or is not JSON or XML.
 
     The service has received the call, and may have acted on it.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote, urlencode
 
 from wechatpay_chain._messages.headers import Headers
 
@@ -76,12 +77,20 @@ class Carried:
     Attributes:
         upload: the body that is sent in place of `Request.body`, which then is only signed; None to send the body.
         sink: takes the body of a 2xx response; None keeps the body in the response.
+        api: how the call is signed and its response is judged; None for the client's own API.
+        needs_certificate: whether the merchant's TLS certificate is presented.
     """
 
-    __slots__ = ("sink", "upload")
+    __slots__ = ("api", "needs_certificate", "sink", "upload")
 
-    def __init__(self, upload: Upload | None = None, sink: Sink | None = None) -> None:
-        self.upload, self.sink = upload, sink
+    def __init__(
+        self,
+        upload: Upload | None = None,
+        sink: Sink | None = None,
+        api: object = None,
+        needs_certificate: bool = False,
+    ) -> None:
+        self.upload, self.sink, self.api, self.needs_certificate = upload, sink, api, needs_certificate
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,17 @@ class Request:
         """Returns the request with these headers added. They replace headers of the same name."""
         changed = _copy(self)
         changed.__dict__["headers"] = self.headers | headers
+        return changed
+
+    def with_query(self, fields: Mapping[str, str]) -> Request:
+        """Returns the request with another query: its fields, percent-encoded, a space as %20."""
+        path = self.target.partition("?")[0]
+        return self.with_message(f"{path}?{urlencode(fields, quote_via=quote)}" if fields else path, self.body)
+
+    def with_message(self, target: str, body: bytes) -> Request:
+        """Returns the request with another target and another body."""
+        changed = _copy(self)
+        changed.__dict__.update(target=target, body=body)
         return changed
 
     def with_route(self, origin: str, timeout: Timeout) -> Request:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from wechatpay_chain._messages.faults import ContentError, DecryptionError, WeChatPayError
 from wechatpay_chain._messages.headers import Headers
@@ -82,6 +82,29 @@ class Response(Generic[J]):
             fault = "contains a number with too many digits"
         raise self._content_error(fault)
 
+    def xml(self) -> J:
+        """Parses the body of a response of APIv2.
+
+        Returns:
+            The fields as texts. Fields with a number at their end, such as coupon_id_0, are there as a list too, by their
+            documented name: `coupon_id_$n`.
+
+        Raises:
+            ContentError: the body is not XML of the service; a bill, for example. It is also a `ValueError`.
+        """
+        from wechatpay_chain._messages.xml_body import (
+            MalformedXMLError,
+            list_families,
+            parse_xml,
+        )  # only APIv2 needs XML
+
+        try:
+            fields = parse_xml(self.content)
+        except MalformedXMLError as error:
+            raise self._content_error(str(error)) from None
+        value: Any = {**fields, **list_families(fields)}
+        return cast("J", value)
+
     def decrypt(self, *paths: str) -> J:
         """Parses the body as JSON and decrypts fields that the service encrypted with the merchant's public key.
 
@@ -111,7 +134,7 @@ class Response(Generic[J]):
         return value
 
     def _content_error(self, fault: str) -> ContentError:
-        """Makes the error for content that is not the expected JSON. It shows nothing of the content."""
+        """Makes the error for content that is not the expected JSON or XML. It shows nothing of the content."""
         media_type = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if self.request.headers.get("Accept") == "*/*" or media_type not in _TEXT_TYPES:
             advice = "its bytes are in .content, and client.download(url, to) writes a file to disk"

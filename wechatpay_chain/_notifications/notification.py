@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._notifications.posted import EMPTY_BODY
-from wechatpay_chain._schemes.aead import aes_gcm_decrypt
+from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import DecryptionError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ Decrypt = Callable[[str, str, str], bytes | None]
 """Decrypts a ciphertext with its nonce and its associated data; returns None if that fails."""
 
 
-def bind_key(key: bytes) -> Decrypt:
+def bind_key(key: bytes, scheme: Scheme) -> Decrypt:
     """Returns a function that decrypts with a key.
 
     The function raises no error: its frame contains the key, and a traceback with local variables would show it.
@@ -76,7 +76,7 @@ def bind_key(key: bytes) -> Decrypt:
 
     def decrypt(ciphertext: str, nonce: str, associated_data: str) -> bytes | None:
         try:
-            return aes_gcm_decrypt(ciphertext, key, nonce, associated_data)
+            return scheme.decrypt_sealed(ciphertext, key, nonce, associated_data)
         except DecryptionError:
             return None
 
@@ -86,8 +86,13 @@ def bind_key(key: bytes) -> Decrypt:
 _MALFORMED = "the notification is malformed: expected JSON with an id and an encrypted resource"
 
 
-def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
+def read_notification(body: bytes, decrypt: Decrypt, algorithm: str) -> Notification:
     """Parses and decrypts a verified body.
+
+    Args:
+        body: the body.
+        decrypt: decrypts with the APIv3 key.
+        algorithm: the name of the encryption.
 
     Raises:
         DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
@@ -96,8 +101,8 @@ def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
     encrypted = envelope.get("resource") if isinstance(envelope, dict) else None
     if not isinstance(encrypted, dict):
         raise DecryptionError(_MALFORMED if body else f"the notification is malformed: {EMPTY_BODY}")
-    if encrypted.get("algorithm") != "AEAD_AES_256_GCM":
-        raise DecryptionError("the notification is encrypted with another algorithm; expected AEAD_AES_256_GCM")
+    if encrypted.get("algorithm") != algorithm:
+        raise DecryptionError(f"the notification is encrypted with another algorithm; expected {algorithm}")
     texts = {name: envelope.get(name, "") for name in ("id", "event_type", "create_time", "summary")}
     texts["original_type"] = encrypted.get("original_type", "")
     secret: list[Any] = [encrypted.get("ciphertext"), encrypted.get("nonce"), encrypted.get("associated_data") or ""]

@@ -7,11 +7,13 @@ https://pay.weixin.qq.com/doc/v3/merchant/4013053249 for the signature, which is
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.loading import PublicKeySource
 from wechatpay_chain._keys.signing import Credentials
@@ -26,8 +28,12 @@ from wechatpay_chain._notifications.rejections import Rejections
 from wechatpay_chain._pipeline.local import run_local, run_local_async
 from wechatpay_chain._schemes.apiv3_key import key_octets
 from wechatpay_chain._schemes.canonical import response_message
+from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, Reason, SignatureError
+
+if TYPE_CHECKING:
+    from wechatpay_chain._notifications.xml_notification import RefundNotice, XMLNotification
 
 __all__ = ["Notifications", "Reply"]
 
@@ -66,6 +72,23 @@ class Reply:
             500, {"Content-Type": "application/json"}, encode_json({"code": "FAIL", "message": message}, "message")
         )
 
+    @classmethod
+    def xml_ok(cls) -> Reply:
+        """Returns the reply "received" to a notification of APIv2: exactly these bytes, status 200.
+
+        Source: https://pay.weixin.qq.com/doc/v2/merchant/4011985004
+        """
+        return cls(200, {"Content-Type": "text/xml"}, _xml_reply("SUCCESS", "OK"))
+
+    @classmethod
+    def xml_fail(cls) -> Reply:
+        """Returns the reply "not received" to a notification of APIv2, status 500. WeChat Pay sends the notification again."""
+        return cls(500, {"Content-Type": "text/xml"}, _xml_reply("FAIL", "ERROR"))
+
+
+def _xml_reply(code: str, message: str) -> bytes:
+    return f"<xml><return_code><![CDATA[{code}]]></return_code><return_msg><![CDATA[{message}]]></return_msg></xml>".encode()
+
 
 class Notifications:
     """Verifies, decrypts and parses the notifications of one merchant.
@@ -75,7 +98,7 @@ class Notifications:
 
     Args:
         certs: WeChat Pay's keys by id, the same as for `Client`, or a keyring.
-        apiv3_key: the APIv3 key of 32 bytes, which notifications are encrypted with.
+        apiv3_key: the APIv3 key of 32 bytes, which notifications are encrypted with; None if only those of APIv2 are read.
         seen: a nonce store, such as `SeenNonces()` in a server of one process; refuses a replay, which has the nonce of
             an earlier notification. Without one, only a replay after 300 seconds is refused, so check `id` yourself.
         refresh: called with the id of the key before a notification is verified, to fetch missing keys into the
@@ -83,6 +106,7 @@ class Notifications:
         refresh_async: the same for `parse_async`.
         verifier: verifies in place of `certs`, which may then be empty; the same as for `Client`.
         credentials: of the merchant, to sign replies. `client.notifications` has them.
+        apiv2_keys: the APIv2 keys, the current one first, for `parse_xml`.
 
     Raises:
         ConfigurationError: a key is missing or wrong.
@@ -92,17 +116,22 @@ class Notifications:
     def __init__(
         self,
         certs: Mapping[str, PublicKeySource] | Keyring,
-        apiv3_key: str | bytes,
+        apiv3_key: str | bytes | None,
         *,
         seen: NonceStore | None = None,
         refresh: Callable[[str], None] | None = None,
         refresh_async: Callable[[str], Awaitable[None]] | None = None,
         verifier: Verifier | None = None,
         credentials: Credentials | None = None,
+        apiv2_keys: Sequence[str | bytes] = (),
     ) -> None:
-        self._decrypt = bind_key(key_octets("apiv3_key", apiv3_key))
+        if apiv3_key is None and not apiv2_keys:
+            raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
+        self._apiv2_keys = tuple(key_octets(f"apiv2_keys[{number}]", key) for number, key in enumerate(apiv2_keys))
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
-        if verifier is None and not isinstance(certs, Keyring):
+        scheme = self._keyring.scheme
+        self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key), scheme)
+        if verifier is None and apiv3_key is not None and not isinstance(certs, Keyring):
             self._keyring.require_valid()
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
         self._verifier, self._credentials = verifier, credentials
@@ -119,6 +148,7 @@ class Notifications:
                 the same request twice after a crash.
 
         Raises:
+            ConfigurationError: `apiv3_key` is missing.
             TypeError: the body is not bytes (JSON that was parsed and encoded again is not what was signed), the form
                 of the headers is not supported, or `received_at` is not a datetime.
             ArgumentError: `received_at` has no time zone, or is in the future.
@@ -142,6 +172,55 @@ class Notifications:
             if self._refresh_async is not None:
                 await self._refresh_async(posted.key_id)
             return await run_local_async(self._verify(posted))
+
+    def parse_xml(self, body: bytes) -> XMLNotification | RefundNotice:
+        """Verifies and parses a notification of APIv2.
+
+            notification = client.notifications.parse_xml(request.get_data())
+            if isinstance(notification, XMLNotification) and notification.kind == "payment":
+                ...  # verified
+            return Reply.xml_ok()
+
+        Nothing in it is compared with a clock, and APIv2 has no nonce that could be stored: handle each order number once.
+
+        Args:
+            body: the raw bytes of the request's body.
+
+        Returns:
+            A verified notification; or a `RefundNotice`, which is not signed: query the refund before you act on it.
+
+        Raises:
+            TypeError: the body is not bytes.
+            ConfigurationError: an APIv2 key, or for an encrypted event the APIv3 key, is missing.
+            SignatureError: the signature is missing or wrong. Reply with `Reply.xml_fail()`.
+            DecryptionError: the body is not XML of WeChat Pay, or was not encrypted with these keys.
+        """
+        with no_fork:
+            from wechatpay_chain._notifications.xml_notification import read_xml_notification
+        with Rejections() as rejections:
+            posted = rejections.begin({}, body, None)
+            return read_xml_notification(posted.body, self._apiv2_keys, self._decrypt)
+
+    def signed_xml_reply(self, fields: Mapping[str, object]) -> Reply:
+        """Returns a signed reply with data, as native payment in mode 1 requires.
+
+        WeChat Pay posts product_id and openid; you place the order, and reply with its prepay_id.
+
+        Args:
+            fields: return_code, appid, prepay_id, result_code and so on. nonce_str and sign are added.
+
+        Raises:
+            ConfigurationError: an APIv2 key is missing.
+            ArgumentError: a field cannot be written.
+        """
+        if not self._apiv2_keys:
+            raise ConfigurationError("apiv2_key: it is missing; the reply is signed with it")
+        with no_fork:
+            from wechatpay_chain._messages.xml_body import check_fields, encode_xml
+            from wechatpay_chain._schemes.apiv2 import MD5, compute_signature
+        written = {"nonce_str": new_nonce(), **check_fields("fields", fields)}
+        signed = {**written, "sign": compute_signature(written, self._apiv2_keys[0], MD5)}
+        return Reply(200, {"Content-Type": "text/xml"}, encode_xml(signed))
 
     def signed_reply(self, json: object) -> Reply:
         """Returns a reply with data and the merchant's signature, as the CROSS_BORDER_PAY.… notifications require.
@@ -173,6 +252,8 @@ class Notifications:
         return Reply(200, {"Content-Type": "application/json", "Authorization": authorization}, body)
 
     def _verify(self, posted: Posted) -> Steps[Notification]:
+        if self._decrypt is None:
+            raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
         fields, body = posted.headers.fields, posted.body
         failure = yield from check_signature(fields, body, self._keyring, self._verifier, posted.received_at)
         if failure is not None:
@@ -185,4 +266,4 @@ class Notifications:
                 raise SignatureError(
                     "the notification is a replay: its nonce was received before", Reason.REPLAYED, None
                 )
-        return read_notification(body, self._decrypt)
+        return read_notification(body, self._decrypt, self._keyring.scheme.algorithm)

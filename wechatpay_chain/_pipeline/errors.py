@@ -1,11 +1,10 @@
-"""Raises the error of a response with a status other than 2xx."""
+"""Makes the error of a response with a status other than 2xx."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from wechatpay_chain._messages.effects import Flow
 from wechatpay_chain._messages.redaction import LONGEST, escape, hide_values, quote
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -22,7 +21,7 @@ from wechatpay_chain.errors import (
     ServerError,
 )
 
-__all__ = ["api_error", "raise_for_status"]
+__all__ = ["class_of_status", "explain", "find_error"]
 
 MIN_HIDDEN = 8
 """Characters of the shortest value of a call that is hidden if the message of the service repeats it."""
@@ -37,15 +36,39 @@ _BY_STATUS = {
 _BY_FAMILY = {3: RedirectionError, 4: ClientError, 5: ServerError}
 
 
-def raise_for_status(request: Request) -> Flow:
-    """Raises the APIError of a response that is not 2xx, signed or not, whatever its body is."""
-    response: Response = yield request
-    if response.ok:
-        return response
-    raise api_error(response)
+def find_error(response: Response) -> APIError | None:
+    """Returns the error of a response with a status other than 2xx, signed or not, whatever its body is; None for 2xx."""
+    return None if response.ok else _api_error(response)
 
 
-def api_error(response: Response) -> APIError:
+def class_of_status(status: int) -> type[APIError]:
+    """Returns the class of the error of a status."""
+    return _BY_STATUS.get(status) or _BY_FAMILY.get(status // 100, APIError)
+
+
+def explain(response: Response, code: str, message: str, more: str = "", hidden: frozenset[str] = frozenset()) -> str:
+    """Returns the text of an error, which is safe to log: the values of the call are hidden in the words of the service.
+
+    Args:
+        response: the response.
+        code: the code of the service; empty if there is none.
+        message: the message of the service; empty if there is none.
+        more: what else there is to say, with a space or a comma before it.
+        hidden: values of the body that are hidden too.
+    """
+    request = response.request
+    said = f" {quote(code, LONGEST)}" if code else ""
+    said += f" {_hide_call(message, request, hidden)}" if message else ""
+    request_id = escape(response.request_id)
+    return f"{request.method} {request.template}: {response.status_code}{said}{more} (request id '{request_id}')"
+
+
+def _hide_call(text: str, request: Request, hidden: frozenset[str] = frozenset()) -> str:
+    """Quotes a text of the service, with the values of the call hidden."""
+    return quote(hide_values(text, hidden_values(request) | hidden, MIN_HIDDEN))
+
+
+def _api_error(response: Response) -> APIError:
     """Returns the error for a response.
 
     Its attributes have the words of the service as they came; its text is safe to log.
@@ -53,31 +76,19 @@ def api_error(response: Response) -> APIError:
     Source of the body's shape: https://pay.weixin.qq.com/doc/v3/merchant/4012081709
     """
     request, status = response.request, response.status_code
-    kind: type[APIError] = _BY_STATUS.get(status) or _BY_FAMILY.get(status // 100, APIError)
     problem = _object(response.content)
     code, message = _text(problem.get("code")), _text(problem.get("message"))
     detail = problem.get("detail")
-    explanation = f"{request.method} {request.template}: {status}"
-    if code:
-        explanation += f" {quote(code, LONGEST)}"
-    if message:
-        explanation += f" {_sentence(message, request)}"
-    if not problem:
-        explanation += f" with {len(response.content)} bytes that are not JSON of the service"
+    more = "" if problem else f" with {len(response.content)} bytes that are not JSON of the service"
     if isinstance(detail, dict):
         for name in ("field", "issue"):
             if text := _text(detail.get(name)):
-                explanation += f", {name} {_sentence(text, request)}"
-    explanation += f" (request id '{escape(response.request_id)}')"
+                more += f", {name} {_hide_call(text, request)}"
+    explanation = explain(response, code, message, more)
     if status == 401:
         information = detail.get("sign_information") if isinstance(detail, dict) else None
         explanation += explain_signature(request, information)
-    return kind(explanation, code, message, detail, response)
-
-
-def _sentence(text: str, request: Request) -> str:
-    """Quotes a message of the service, with the values of the call hidden."""
-    return quote(hide_values(text, hidden_values(request), MIN_HIDDEN))
+    return class_of_status(status)(explanation, code, message, detail, response)
 
 
 def _object(content: bytes) -> dict[str, Any]:

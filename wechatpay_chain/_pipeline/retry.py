@@ -27,6 +27,9 @@ __all__ = ["Retry", "retry"]
 
 logger = logging.getLogger("wechatpay_chain")
 
+RETRYABLE_CODES = ("SYSTEMERROR", "FREQUENCY_LIMITED")
+"""Codes of APIv2, in responses with the status 200, that mean the same: https://pay.weixin.qq.com/doc/v2/merchant/4011974053"""
+
 RETRYABLE = (429, 500, 502, 503)
 """Statuses after which the very same call may succeed. Sources differ on whether a 429 was acted on; we assume that it was."""
 
@@ -123,7 +126,8 @@ def _attempt(request: Request, error: WeChatPayError, seconds: float) -> Attempt
 def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     if isinstance(error, TransportError):
         return request.idempotent or not error.sent
-    return request.idempotent and isinstance(error, APIError) and error.status_code in RETRYABLE
+    is_temporary = isinstance(error, APIError) and (error.status_code in RETRYABLE or error.code in RETRYABLE_CODES)
+    return request.idempotent and is_temporary
 
 
 def _next(origin: str, origins: Sequence[str]) -> str:

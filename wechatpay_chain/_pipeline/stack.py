@@ -15,7 +15,7 @@ from typing import Any
 from wechatpay_chain._messages.effects import Direct, Flow, Middleware
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.errors import raise_for_status
+from wechatpay_chain._pipeline.layers import raise_errors
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
 
 __all__ = ["Stack", "fetch_through", "run", "unknown_effect"]
@@ -213,7 +213,7 @@ def fetch_through(stack: Stack, request: Request, retries: bool) -> Flow:
     """
     _, inside = stack._split("retry" if retries else "errors", without=("verify", "rotate"))
     # Users may have removed the layer `errors`; then the one in front does its work.
-    return run((raise_for_status, *inside, _send_direct), request)
+    return run((raise_errors, *inside, _send_direct), request)
 
 
 def _send_direct(request: Request) -> Flow:

@@ -1,4 +1,4 @@
-"""Verifies the signature of every 2xx response.
+"""Verifies the signature of a 2xx response of APIv3.
 
 Nothing switches this off: no setting, header, host or environment variable. The responses that the service does not sign, or
 signs in another way, are listed in `file_operations` by exact method and path.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable
 
 from wechatpay_chain._catalogue.file_operations import Signed, what_is_signed
 from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._keys.verification import VerificationFailure, check_signature
-from wechatpay_chain._messages.effects import Flow, Middleware, Steps
+from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.protocols import Verifier
 from wechatpay_chain._messages.redaction import escape
 from wechatpay_chain._messages.request import Request
@@ -22,34 +21,23 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain._schemes.digest import STATEMENT_DIGEST
 from wechatpay_chain.errors import Reason, SignatureError
 
-__all__ = ["verify"]
+__all__ = ["check_response"]
 
 logger = logging.getLogger("wechatpay_chain")
 
 
-def verify(keyring: Keyring, verifier: Verifier | None, decrypt: Callable[[str], str]) -> Middleware:
-    """Returns the layer that verifies 2xx responses. Error responses pass unverified; `errors` raises them.
+def check_response(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None) -> Steps[None]:
+    """Checks that a 2xx response is verified. The request decides how; the response cannot change it.
 
     Args:
+        request: the request.
+        response: its response.
         keyring: the keys of WeChat Pay.
         verifier: verifies in place of the keyring; None to use the keyring.
-        decrypt: decrypts a text that is encrypted to the merchant. Each response gets it, for `Response.decrypt`.
 
     Raises:
-        SignatureError: when the request is sent; see `Reason` for the causes.
+        SignatureError: it is not verified; see `Reason` for the causes.
     """
-
-    def layer(request: Request) -> Flow:
-        response: Response = yield request
-        if response.ok:
-            yield from _check(request, response, keyring, verifier)
-        return response._with_decryption(decrypt)
-
-    return layer
-
-
-def _check(request: Request, response: Response, keyring: Keyring, verifier: Verifier | None) -> Steps[None]:
-    """Raises a SignatureError unless a 2xx response is verified. The request decides how; the response cannot change it."""
     sink = request._carried.sink
     headers, body = response.headers, response.content
     signed = what_is_signed(request.method, request.target)

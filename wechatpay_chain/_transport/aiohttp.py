@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,8 @@ class AiohttpTransport:
                 "Content-Length; expected a session without them"
             )
         self._route, self._response_limit, self._session = route, response_limit, session
-        # The connector of the user's session may have been told not to verify; the context of a call overrides it.
-        self._tls = tls_context(route) if route.ca_bundle or session is not None else True
+        self._contexts: dict[Hashable, ssl.SSLContext | bool] = {}
+        self._tls(route)  # so that a mistake shows in the constructor
         self._joined: set[Place] = set()
         weakref.finalize(self, leave_all, self._joined).atexit = False
 
@@ -108,13 +109,14 @@ class AiohttpTransport:
     ) -> DirectResponse | aiohttp.ClientResponse:
         """Sends a request, and reads the head of its response."""
         try:
+            route = self._route.of(request)
             if self._session is not None:
-                return await send_through_session(self._session, request, proxy, self._tls, failures)
-            connections = self._connections(failures.loop)
+                return await send_through_session(self._session, request, proxy, self._tls(route), failures)
+            connections = self._connections(failures.loop, route)
             is_at_hand = request._carried.upload is None and len(request.body) <= WRITTEN_AT_ONCE
             if is_at_hand and proxy is None and connections.can_send_direct and not is_patched():
                 return await connections.send_direct(request, failures.loop, failures.deadline)
-            return await send_through_ours(connections.session, request, proxy, self._tls, failures)
+            return await send_through_ours(connections.session, request, proxy, self._tls(route), failures)
         except WeChatPayError:
             raise
         except Exception as error:
@@ -144,20 +146,25 @@ class AiohttpTransport:
                     content.add(piece)
         return content.finish()
 
-    def _connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        place = self._place(loop)
-        return shared.join(place, self._joined, partial(new_connections, place, self._tls))
+    def _tls(self, route: Route) -> ssl.SSLContext | bool:
+        """Returns what verifies hosts on a route. The connector of the user's session may have been told not to verify."""
+        if route.trust not in self._contexts:
+            is_ours = route.trust is not None or self._session is not None
+            self._contexts[route.trust] = tls_context(route) if is_ours else True
+        return self._contexts[route.trust]
 
-    def _place(self, loop: asyncio.AbstractEventLoop) -> Place:
-        return current_process(), loop, self._route.trust
+    def _connections(self, loop: asyncio.AbstractEventLoop, route: Route) -> Connections:
+        place = current_process(), loop, route.trust
+        return shared.join(place, self._joined, partial(new_connections, place, self._tls(route)))
 
     async def close(self) -> None:
         """Closes the connections of the running loop, unless other clients use them. A later call makes new ones."""
         if sys.version_info < (3, 11):
             await asyncio.sleep(0)  # so that tasks that were cancelled before end as cancelled: see `is_cancelled`
-        place = self._place(asyncio.get_running_loop())
-        if unused := shared.leave(place, self._joined):
-            await unused.closing.aclose()
+        here = current_process(), asyncio.get_running_loop()
+        for place in [each for each in self._joined if each[:2] == here]:
+            if unused := shared.leave(place, self._joined):
+                await unused.closing.aclose()
 
 
 def _decode_latin(headers: CIMultiDictProxy[str]) -> Iterable[tuple[str, str]]:

@@ -101,18 +101,23 @@ def tls_context(route: Route) -> ssl.SSLContext:
     """
     context = _contexts.get(route.trust)
     if context is None:
-        context = _contexts[route.trust] = _new_context(route.ca_bundle)
+        context = _contexts[route.trust] = _new_context(route)
     return context
 
 
 _contexts: weakref.WeakValueDictionary[Hashable, ssl.SSLContext] = weakref.WeakValueDictionary()
 
 
-def _new_context(ca_bundle: str | None) -> ssl.SSLContext:
+def _new_context(route: Route) -> ssl.SSLContext:
+    ca_bundle = route.ca_bundle
     try:
         with no_fork:
-            if ca_bundle and Path(ca_bundle).is_dir():
-                return ssl.create_default_context(capath=ca_bundle)
-            return ssl.create_default_context(cafile=ca_bundle)
+            is_folder = ca_bundle is not None and Path(ca_bundle).is_dir()
+            context = ssl.create_default_context(
+                cafile=None if is_folder else ca_bundle, capath=ca_bundle if is_folder else None
+            )
+            if route.certificate is not None:
+                route.certificate.load_into(context)
+            return context
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(f"ca_bundle: {ca_bundle!r}: {error}; expected a file of PEM certificates") from None

@@ -114,7 +114,7 @@ class RequestsTransport:
         """Sends a request, and reads the head of its response."""
         if self._session is not None:
             return self._send_through(self._session, request, body, proxy)
-        pools = self._pools()
+        pools = self._pools(self._route.of(request))
         if _is_patched():
             return self._send_through(pools.session, request, body, proxy)
         return pools.send_request(request, body, proxy)
@@ -144,13 +144,13 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Closes the connections of this process, unless other clients use them. A later call makes new ones."""
-        place = current_process(), self._route.trust
-        if unused := _shared.leave(place, self._joined):
-            unused.close()
+        for place in [each for each in self._joined if each[0] is current_process()]:
+            if unused := _shared.leave(place, self._joined):
+                unused.close()
 
-    def _pools(self) -> Pools:
-        place = current_process(), self._route.trust
-        return _shared.join(place, self._joined, partial(Pools, self._route.ca_bundle))
+    def _pools(self, route: Route) -> Pools:
+        place = current_process(), route.trust
+        return _shared.join(place, self._joined, partial(Pools, route.ca_bundle, route.certificate))
 
     def _send_through(
         self, session: requests.Session, request: Request, body: TrackedBody | None, proxy: Proxy | None

@@ -19,6 +19,7 @@ from urllib3.exceptions import (
 from urllib3.util.ssl_ import create_urllib3_context
 
 from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._keys.client_certificate import ClientCertificate
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._transport.bounded import InterruptibleQueue, bind
 from wechatpay_chain._transport.route import POOL_SIZE, Proxy
@@ -62,12 +63,13 @@ class Pools(HTTPAdapter):
 
     Args:
         ca_bundle: certificate authorities to trust; None for those of requests.
+        certificate: the merchant's TLS certificate, which is presented to the service and not to a proxy; None for none.
     """
 
-    def __init__(self, ca_bundle: str | None) -> None:
+    def __init__(self, ca_bundle: str | None, certificate: ClientCertificate | None = None) -> None:
         super().__init__(pool_maxsize=POOL_SIZE)
         self.poolmanager.pool_classes_by_scheme = _POOLS
-        self._ca_bundle = ca_bundle
+        self._ca_bundle, self._certificate = ca_bundle, certificate
         self._context: ssl.SSLContext | None = None
         self._by_origin: dict[tuple[str, Proxy | None], tuple[Any, str]] = {}
         self._session: requests.Session | None = None
@@ -126,7 +128,7 @@ class Pools(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """Adds our TLS context and our pools for a proxy."""
         if proxy.startswith("https:"):
-            proxy_kwargs["proxy_ssl_context"] = self._tls()
+            proxy_kwargs["proxy_ssl_context"] = self._new_context(None)  # the certificate is for the service only
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
@@ -134,12 +136,17 @@ class Pools(HTTPAdapter):
     def _tls(self) -> ssl.SSLContext:
         """Returns the context that verifies hosts. urllib3 would read the certificate authorities for each connection, in 13 ms."""
         if self._context is None:
-            bundle = self._ca_bundle or DEFAULT_CA_BUNDLE_PATH
-            with no_fork:
-                context = create_urllib3_context()
-                context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
-            self._context = context
+            self._context = self._new_context(self._certificate)
         return self._context
+
+    def _new_context(self, certificate: ClientCertificate | None) -> ssl.SSLContext:
+        bundle = self._ca_bundle or DEFAULT_CA_BUNDLE_PATH
+        with no_fork:
+            context = create_urllib3_context()
+            context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
+            if certificate is not None:
+                certificate.load_into(context)
+        return context
 
     def close(self) -> None:
         """Closes all connections."""

@@ -6,10 +6,12 @@ import hashlib
 import os
 import re
 from collections.abc import Hashable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from wechatpay_chain._keys.client_certificate import ClientCertificate
 from wechatpay_chain._messages.fields import RESERVED_FIELDS, is_field_name
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.urls import is_loopback, split_origin
@@ -53,20 +55,27 @@ class Route:
         origin: scheme, host and port of the service.
         proxies: proxy URLs by scheme, as in requests; None reads the environment, and then uses no proxy for this machine.
         ca_bundle: a file or folder of certificate authorities; None reads the environment.
+        certificate: the TLS certificate for requests that need one, or None.
 
     Attributes:
         ca_bundle: a file or folder of certificate authorities, or None for those that the HTTP library trusts.
-        trust: equal for clients that trust the same authorities: the path of a file and the digest of its content.
+        trust: equal for clients that trust the same authorities, and present the same certificate: the path of a file, the
+            digest of its content, and the fingerprint of the certificate if there is one.
+        certificate: the TLS certificate that every request on this route presents, or None.
 
     Raises:
         ConfigurationError: the proxies are not a mapping of texts, or the certificate authorities cannot be read.
     """
 
     def __init__(
-        self, origin: str, proxies: Mapping[str, str] | None, ca_bundle: str | os.PathLike[str] | None
+        self,
+        origin: str,
+        proxies: Mapping[str, str] | None,
+        ca_bundle: str | os.PathLike[str] | None,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self.ca_bundle = _ca_bundle(ca_bundle)
-        self.trust = _trust(self.ca_bundle)
+        self.trust: Hashable = _trust(self.ca_bundle)
         self._from_environment = proxies is None
         if proxies is None:
             # The environment is read here for both modes. requests and aiohttp read it in different ways, and with it netrc
@@ -79,6 +88,16 @@ class Route:
         self._proxies = dict(proxies)
         self._found: dict[str, Proxy | None] = {}
         self.proxy(origin)  # so that a mistake shows in the constructor
+        self.certificate: ClientCertificate | None = None
+        self._certified: Route | None = None
+        if certificate is not None:
+            self._certified = copy(self)
+            self._certified.certificate = certificate
+            self._certified.trust = self.trust, certificate.fingerprint
+
+    def of(self, request: Request) -> Route:
+        """Returns the route of a request: one that presents the certificate, if the request needs it and there is one."""
+        return self._certified if request._carried.needs_certificate and self._certified else self
 
     def proxy(self, origin: str) -> Proxy | None:
         """Returns the proxy that leads to an origin, or None."""

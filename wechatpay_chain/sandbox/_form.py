@@ -26,6 +26,7 @@ from wechatpay_chain.sandbox._operations.operation import Operation
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._operations.registry import list_paths
+from wechatpay_chain.sandbox._routing import is_v2
 
 __all__ = ["Form", "find_title"]
 
@@ -53,11 +54,12 @@ class Form:
         self.views: Views = {"operations": self.operations, "example": self.example}
 
     def operations(self) -> list[dict[str, str]]:
-        """Returns the method, the path template and the title of every operation."""
+        """Returns the method, the path template and the title of every operation of APIv3."""
         return [
             {"method": method, "path": path, "title": find_title(method, path)}
             for path, methods in list_paths().items()
             for method in methods
+            if not is_v2(path)
         ]
 
     def example(self, method: str, path: str) -> dict[str, Any]:

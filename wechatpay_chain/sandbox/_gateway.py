@@ -1,4 +1,4 @@
-"""The gateway of the sandbox: takes a request and returns the response, without I/O.
+"""The gateway of APIv3: takes a request and returns the response, without I/O.
 
 It is as strict as the service: an invalid request gets the status, the code and the form of error that the service returns.
 The rules of requests: https://pay.weixin.qq.com/doc/v3/merchant/4012081709.
@@ -20,16 +20,15 @@ from wechatpay_chain._schemes.canonical import (
     response_message,
 )
 from wechatpay_chain.errors import DecryptionError
-from wechatpay_chain.sandbox._faults import Delivery, Fault
+from wechatpay_chain.sandbox._fault_responses import respond_with_fault
+from wechatpay_chain.sandbox._faults import Fault
 from wechatpay_chain.sandbox._http import (
     ACCEPTED,
     REFUSED,
     SandboxRequest,
     SandboxResponse,
     Verification,
-    make_error_response,
     make_request_id,
-    with_request_id,
 )
 from wechatpay_chain.sandbox._keys import Keys, Signer
 from wechatpay_chain.sandbox._multipart import Part
@@ -57,7 +56,7 @@ SHOWN_OF_BODY = 8
 
 
 class Gateway:
-    """Responds to requests as WeChat Pay does, for one merchant.
+    """Responds to requests of APIv3 as WeChat Pay does, for one merchant.
 
     Args:
         keys: the keys of the merchant and of the service.
@@ -97,14 +96,7 @@ class Gateway:
             self._keys.rotate()
         elif fault is Fault.PUBLIC_KEY:
             self.sign_with = Signer.PUBLIC_KEY
-        if fault is None:
-            return self._respond(request)
-        if unhandled := _RESPONSES_WITHOUT_HANDLING.get(fault):
-            return with_request_id(unhandled)
-        response = self._respond(request)
-        if handled := _RESPONSES_AFTER_HANDLING.get(fault):
-            return with_request_id(handled)._replace(verification=response.verification)
-        response = response._replace(delivery=_DELIVERIES.get(fault, Delivery.COMPLETE))
+        response = respond_with_fault(fault, lambda: self._respond(request))
         if "Wechatpay-Signature" in response.headers:
             return response._replace(headers=self.break_signature(response.headers, response.body, fault))
         return response
@@ -273,22 +265,3 @@ def _describe_message(request: SandboxRequest, message: bytes, signed: bytes) ->
             "sign_message_length": len(message),
         },
     }
-
-
-# These responses are unsigned on purpose: they test that a client does not trust them.
-_RESPONSES_WITHOUT_HANDLING = {
-    Fault.UNAUTHORIZED: make_error_response(401, "SIGN_ERROR", "错误的签名，验签失败"),
-    Fault.RATE_LIMITED: make_error_response(429, "RATELIMIT_EXCEEDED", "请求过于频繁", **{"Retry-After": "1"}),
-    Fault.UNAVAILABLE: make_error_response(503, "SERVICE_UNAVAILABLE", "服务不可用"),
-    Fault.HTML: SandboxResponse(502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"),
-    Fault.DROPPED_BEFORE: SandboxResponse(200, {}, b"", Delivery.NONE),
-}
-_RESPONSES_AFTER_HANDLING = {
-    Fault.SYSTEM_ERROR: make_error_response(500, "SYSTEM_ERROR", "系统错误"),
-    Fault.BAD_GATEWAY: SandboxResponse(502, {}, b""),
-}
-_DELIVERIES = {
-    Fault.DROPPED_AFTER: Delivery.NONE,
-    Fault.SLOW: Delivery.DELAYED,
-    Fault.CUT_BODY: Delivery.HALF,
-}

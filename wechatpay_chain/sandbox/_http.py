@@ -38,6 +38,7 @@ class SandboxRequest(NamedTuple):
         headers: the headers.
         body: the body.
         origin: scheme, host and port at which the client reaches the sandbox.
+        certificate: the TLS certificate that the client presented, in DER; empty if it presented none.
     """
 
     method: str
@@ -45,6 +46,7 @@ class SandboxRequest(NamedTuple):
     headers: Headers
     body: bytes
     origin: str = ""
+    certificate: bytes = b""
 
 
 class Verification(NamedTuple):

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from wechatpay_chain import crypto
 from wechatpay_chain._keys.certificate_list import ISSUER
 from wechatpay_chain.errors import ConfigurationError
+from wechatpay_chain.sandbox._tls import Authority
 
 __all__ = ["Keys", "Signer", "certificate_pem", "parse_signer"]
 
@@ -48,16 +49,22 @@ class Keys:
         mchid: the merchant number.
         serial: the serial number of the merchant API certificate.
         merchant: the merchant's private key.
+        certificate: the merchant API certificate as PEM.
         apiv3_key: the APIv3 key, which the merchant and the service share.
+        apiv2_key: the APIv2 key, which they share too.
         certificates: the platform certificates by serial number; the last one is the newest, and signs.
         ids: the IDs of the two keys of the service that sign at present.
+
+    Args:
+        authority: issues the merchant API certificate.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Authority) -> None:
         self.mchid = f"19{secrets.randbelow(10**8):08}"
         self.serial = crypto.normalize_serial(_make_serial())
         self.merchant = _generate_key()
-        self.apiv3_key = secrets.token_hex(16)
+        self.certificate = certificate_pem(authority.issue(self.mchid, self.serial, self.merchant.public_key()))
+        self.apiv3_key, self.apiv2_key = secrets.token_hex(16), secrets.token_hex(16)
         public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
         self._private = {public_key_id: _generate_key()}
         self.certificates: dict[str, x509.Certificate] = {}

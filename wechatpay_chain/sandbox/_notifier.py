@@ -20,6 +20,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from wechatpay_chain import crypto
+from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._clock import CHINA
@@ -49,6 +50,9 @@ _DELAYS = {
 }
 
 
+JSON, XML = "application/json", "text/xml"
+
+
 def find_delays(event_type: str) -> tuple[int, ...]:
     """Returns the delays of the retries of a notification, in seconds, each from the post before.
 
@@ -74,7 +78,7 @@ class Posted:
 
     @property
     def is_received(self) -> bool:
-        """True if the receiver responded with 200 or 204. The body of the response is not considered."""
+        """True if the receiver responded with 200 or 204. A notification of APIv2 has to be confirmed in the body too."""
         return self.outcome in (200, 204)
 
 
@@ -86,10 +90,11 @@ class Notice:
         id: the ID of the notification.
         url: the URL that it is posted to.
         event_type: the event type, such as TRANSACTION.SUCCESS.
-        body: the JSON body, with the encrypted resource.
+        body: the JSON body, with the encrypted resource; the XML body of a notification of APIv2.
         posts: the attempts to post it.
         next_at: the time of the next post on the sandbox's clock, as Unix time in seconds; None if it has been received, or
             if no retry is left.
+        media_type: application/json, or text/xml for a notification of APIv2.
     """
 
     id: str
@@ -98,11 +103,14 @@ class Notice:
     body: bytes = field(repr=False)
     posts: list[Posted] = field(default_factory=list)
     next_at: float | None = None
+    media_type: str = JSON
 
     @property
     def is_received(self) -> bool:
-        """True if the last post was received."""
-        return bool(self.posts) and self.posts[-1].is_received
+        """True if the last post was received; a notification of APIv2, if the body of the response says so too."""
+        if not self.posts or not self.posts[-1].is_received:
+            return False
+        return self.media_type == JSON or _confirms(self.posts[-1].response)
 
 
 class Notifier:
@@ -194,6 +202,24 @@ class Notifier:
         self._post_soon(notice)
         return notice
 
+    def announce_xml(self, kind: str, body: bytes, url: str | None) -> Notice | None:
+        """Posts a notification of APIv2 as soon as it can, in another thread.
+
+        Args:
+            kind: what it is about: payment or refund.
+            body: its XML, signed or encrypted.
+            url: the URL to post to; None or empty if nothing is to be posted.
+
+        Returns:
+            The notification, to which its posts are added; None without a URL.
+        """
+        if not url:
+            return None
+        notice = Notice(crypto.nonce(32), url, kind, body, media_type=XML)
+        self._notices.append(notice)
+        self._post_soon(notice)
+        return notice
+
     def send_again(self, notice_id: str) -> None:
         """Posts a notification again as soon as it can, in another thread, even one that has been received.
 
@@ -244,7 +270,9 @@ class Notifier:
             self._changed.notify_all()
 
     def _post(self, notice: Notice, at: float, sign: Callable[[bytes], Mapping[str, str]]) -> None:
-        headers = {"Content-Type": "application/json", "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
+        headers = {"Content-Type": notice.media_type, "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
+        if notice.media_type == JSON:  # the signature of APIv2 is in the body
+            headers.update(sign(notice.body))
         body = ""
         try:
             with requests.Session() as session:
@@ -252,7 +280,7 @@ class Notifier:
                 response = session.post(
                     notice.url,
                     data=notice.body,
-                    headers={**headers, **sign(notice.body)},
+                    headers=headers,
                     timeout=RESPONSE_TIMEOUT,
                     allow_redirects=False,
                     stream=True,  # only the beginning of the body is read
@@ -320,3 +348,16 @@ def _read_beginning(response: requests.Response) -> str:
             if len(content) >= 4 * SHOWN_OF_RESPONSE or time.monotonic() >= end:  # a character has at most four bytes
                 break
     return content.decode(errors="replace")[:SHOWN_OF_RESPONSE]
+
+
+def _confirms(response: str) -> bool:
+    """Tells whether a response says that a notification of APIv2 was received. There may be nothing around its XML.
+
+    Source: https://pay.weixin.qq.com/doc/v2/merchant/4011985004
+    """
+    if not (response.startswith("<xml>") and response.endswith("</xml>")):
+        return False
+    try:
+        return parse_xml(response.encode()).get("return_code") == "SUCCESS"
+    except MalformedXMLError:
+        return False

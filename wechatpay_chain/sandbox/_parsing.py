@@ -21,6 +21,7 @@ __all__ = [
     "parse_json",
     "parse_json_body",
     "parse_query",
+    "parse_typed",
     "parse_upload",
 ]
 
@@ -105,11 +106,17 @@ def parse_query(target: str, checker: Checker | None) -> dict[str, Any]:
         if kind == "array":
             query.setdefault(name, []).append(value)
         else:
-            query[name] = _typed(value, kind)
+            query[name] = parse_typed(value, kind)
     return query
 
 
-def _typed(text: str, kind: str) -> str | int | bool:
+def parse_typed(text: str, kind: str) -> str | int | bool:
+    """Returns a text as a value of a type; one that does not have the form of the type stays a text.
+
+    Args:
+        text: the text.
+        kind: the type that its schema has.
+    """
     if kind == "integer" and re.fullmatch("-?[0-9]{1,18}", text):
         return int(text)
     return text == "true" if kind == "boolean" and text in ("true", "false") else text

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from wechatpay_chain._catalogue.nearest import nearest_path
+from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import parse_multipart
 from wechatpay_chain.sandbox._operations import registry
@@ -15,7 +16,7 @@ from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation
 from wechatpay_chain.sandbox._parsing import is_upload
 
-__all__ = ["Routes", "to_origin_form"]
+__all__ = ["Routes", "is_v2", "to_origin_form"]
 
 MAX_SHOWN_PATH = 256
 """Characters of an unknown path that are compared with the known paths, and shown in the message."""
@@ -31,6 +32,15 @@ def to_origin_form(target: str) -> str:
     """
     rest = re.sub("^https?://[^/?#]*", "", target, flags=re.IGNORECASE)
     return rest if rest and not rest.startswith("?") else f"/{rest}"
+
+
+def is_v2(target: str) -> bool:
+    """Tells whether a request is of APIv2, which has XML and a signature of its own.
+
+    Args:
+        target: the request target.
+    """
+    return re.split("[/?]", to_origin_form(target))[1] in V2_SEGMENTS
 
 
 class Routes:
@@ -115,8 +125,9 @@ def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Oper
     shown = path if len(path) <= MAX_SHOWN_PATH else f"{path[:MAX_SHOWN_PATH]}…"
 
     def refuse(_account: Account, _request: CheckedRequest) -> NoReturn:
-        meant = nearest_path(shown.strip("/"), request.method)
-        nearest = template or f"/{meant.template if meant else ''}"
+        meant = nearest_path(f"v2{shown}" if is_v2(path) else shown.strip("/"), request.method)
+        near = meant.methods if meant else {}
+        nearest = template or near.get(request.method) or next(iter(near.values()), "/v3/certificates")
         methods = registry.list_paths()[nearest]
         method = request.method if request.method in methods else methods[0]
         message = (

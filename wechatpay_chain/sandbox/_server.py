@@ -20,6 +20,7 @@ from wechatpay_chain.sandbox._delivery import deliver
 from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Fault, Faults
 from wechatpay_chain.sandbox._form import Form
 from wechatpay_chain.sandbox._gateway import Gateway
+from wechatpay_chain.sandbox._gateway_v2 import GatewayV2
 from wechatpay_chain.sandbox._history import History, Seen
 from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, make_request_id
 from wechatpay_chain.sandbox._keys import Keys, Signer, parse_signer
@@ -30,7 +31,8 @@ from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
 from wechatpay_chain.sandbox._operations.registry import describe_operation
 from wechatpay_chain.sandbox._page import Page
 from wechatpay_chain.sandbox._resource import complete_resource
-from wechatpay_chain.sandbox._tls import AuthorityFile, make_tls
+from wechatpay_chain.sandbox._routing import is_v2
+from wechatpay_chain.sandbox._tls import Authority, AuthorityFile
 from wechatpay_chain.sandbox._world import World
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Sandbox(World):
             names in Wechatpay-Serial, or with the certificate.
         seed: makes the random choice of faults, and the numbers that the service assigns, repeatable; None does not.
         slowness: seconds by which the fault SLOW delays a response.
-        tls: True serves HTTPS, with a certificate that is made at startup; `authority` is what a client has to trust.
+        tls: True serves HTTPS, with a certificate that is made at startup; `authority` is what a client has to trust. The
+            operations of APIv2 that need the merchant's TLS certificate then require it.
         proxy: True serves a CONNECT proxy too, which leads api.mch.weixin.qq.com and the other hosts of the service here, for
             programs that have these hosts built in. It needs `tls`.
         keep: how many requests are kept in `history`, and how many orders, refunds, files, notifications and other things of
@@ -92,13 +95,16 @@ class Sandbox(World):
             raise ConfigurationError(f"keep: came {keep!r}; expected a number from 1 to {MOST_KEPT:,}")
         if proxy and not tls:
             raise ConfigurationError("proxy: it needs tls=True, because a program that uses the proxy speaks HTTPS")
-        context, self.authority = make_tls([host]) if tls else (None, "")
-        self._keys = Keys()
+        authority = Authority()
+        context, self.authority = (authority.make_context([host]), authority.pem) if tls else (None, "")
+        self._keys = Keys(authority)
         self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification, keep)
         self._sign_with = parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
         self._gateway = Gateway(self._keys, self._sign_with, time.time, self._notifier.now, numbers, keep)
         self._gateway.account.announce = self._notifier.announce
+        self._gateway.account.announce_xml = self._notifier.announce_xml
+        self._gateway_v2 = GatewayV2(self._gateway.account, self._gateway.routes, asks_certificate=tls)
         super().__init__(self._gateway.account)
         self._faults, self._slowness = Faults(seed), slowness
         self._history = History(keep)
@@ -133,7 +139,10 @@ class Sandbox(World):
 
     @property
     def credentials(self) -> dict[str, Any]:
-        """The credentials of the merchant, as JSON values: base_url, mchid, serial, private_key, certs, apiv3_key."""
+        """The credentials of the merchant, as JSON values.
+
+        base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key and certificate.
+        """
         return {
             "base_url": self.base_url,
             "mchid": self._keys.mchid,
@@ -141,6 +150,8 @@ class Sandbox(World):
             "private_key": self._keys.private_key,
             "certs": self._keys.certs,
             "apiv3_key": self._keys.apiv3_key,
+            "apiv2_key": self._keys.apiv2_key,
+            "certificate": self._keys.certificate,
         }
 
     @property
@@ -305,9 +316,14 @@ class Sandbox(World):
         body = await received.content.read()
         if self._control.covers(received):
             return await self._control.respond(received, body)
-        request = SandboxRequest(received.method, received.raw_path, Headers(headers), body, self._origin(headers))
+        tls = received.get_extra_info("ssl_object")
+        certificate = (tls and tls.getpeercert(binary_form=True)) or b""
+        request = SandboxRequest(
+            received.method, received.raw_path, Headers(headers), body, self._origin(headers), certificate
+        )
         fault = self._faults.draw()
-        response = self._gateway.respond(request, fault)
+        gateway = self._gateway_v2 if is_v2(request.target) else self._gateway
+        response = gateway.respond(request, fault)
         self._history.add(request, response, fault, self.now)
         return await deliver(received, response, self._slowness)
 

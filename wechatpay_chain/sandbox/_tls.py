@@ -1,4 +1,4 @@
-"""The certificate of a sandbox that serves HTTPS: made at startup, by an authority that is made with it."""
+"""The certificates of TLS, of the sandbox and of its merchant: made at startup, by an authority that is made with them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import NameOID
 
-__all__ = ["SERVICE_HOSTS", "AuthorityFile", "make_tls"]
+__all__ = ["SERVICE_HOSTS", "Authority", "AuthorityFile"]
 
 SERVICE_HOSTS = (
     "api.mch.weixin.qq.com",
@@ -29,24 +35,49 @@ SERVICE_HOSTS = (
 """The hosts of the service, which the certificate names too: other SDKs have them built in."""
 
 
-def make_tls(hosts: list[str]) -> tuple[ssl.SSLContext, str]:
-    """Returns a server's context, and the certificate of the authority that a client has to trust, as PEM.
+class Authority:
+    """Issues the certificates of the server and of the merchant. It is made at startup.
 
-    Args:
-        hosts: further names and addresses of the server.
+    Attributes:
+        pem: its own certificate, which a client has to trust, as PEM.
     """
-    authority_key, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
-    authority = _sign(authority_key, authority_key, "wechatpay-chain sandbox authority", None)
-    certificate = _sign(key, authority_key, "wechatpay-chain sandbox", authority, [*SERVICE_HOSTS, "localhost", *hosts])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    with tempfile.TemporaryDirectory() as folder:  # ssl loads a key from a file only; the folder is the user's alone
-        chain = Path(folder) / "chain.pem"
-        chain.touch(0o600)
-        chain.write_bytes(_key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
-        context.load_cert_chain(chain)
-    return context, authority.public_bytes(serialization.Encoding.PEM).decode()
+
+    def __init__(self) -> None:
+        self._key = generate_private_key(SECP256R1())
+        self._certificate = _sign(self._key.public_key(), self._key, "wechatpay-chain sandbox authority", None)
+        self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def make_context(self, hosts: list[str]) -> ssl.SSLContext:
+        """Returns the context of a server. It asks clients for a certificate of this authority, and serves those without one.
+
+        Args:
+            hosts: further names and addresses of the server.
+        """
+        key, names = generate_private_key(SECP256R1()), [*SERVICE_HOSTS, "localhost", *hosts]
+        certificate = _sign(key.public_key(), self._key, "wechatpay-chain sandbox", self._certificate, names)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_verify_locations(cadata=self.pem)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        with (
+            tempfile.TemporaryDirectory() as folder
+        ):  # ssl loads a key from a file only; the folder is the user's alone
+            chain = Path(folder) / "chain.pem"
+            chain.touch(0o600)
+            chain.write_bytes(_key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+            context.load_cert_chain(chain)
+        return context
+
+    def issue(self, mchid: str, serial: str, key: RSAPublicKey) -> x509.Certificate:
+        """Returns the merchant API certificate of a merchant, which is also its TLS certificate.
+
+        Args:
+            mchid: the merchant number.
+            serial: the serial number.
+            key: the merchant's public key.
+        """
+        return _sign(key, self._key, mchid, self._certificate, serial=int(serial, 16))
 
 
 class AuthorityFile:
@@ -77,11 +108,12 @@ class AuthorityFile:
 
 
 def _sign(
-    key: EllipticCurvePrivateKey,
+    key: EllipticCurvePublicKey | RSAPublicKey,
     issuer_key: EllipticCurvePrivateKey,
     name: str,
     issuer: x509.Certificate | None,
     hosts: list[str] | None = None,
+    serial: int | None = None,
 ) -> x509.Certificate:
     now = datetime.now(timezone.utc)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -89,20 +121,20 @@ def _sign(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .public_key(key)
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=30))
         .add_extension(
             x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None), critical=True
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if hosts:
         names = x509.SubjectAlternativeName([_general_name(host) for host in dict.fromkeys(hosts)])
         builder = builder.add_extension(names, critical=False)
-    else:
+    elif issuer is None:
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         builder = builder.add_extension(usage, critical=True)
     return builder.sign(issuer_key, hashes.SHA256())

@@ -894,7 +894,7 @@ class mmpaymkttransfers:
     device_info: NotRequired[str]
     finder_template_id: NotRequired[str]
     mch_appid: str
-    mchid: str
+    mchid: NotRequired[str]
     nonce_str: NotRequired[str]
     openid: str
     partner_trade_no: str
@@ -1203,7 +1203,7 @@ class mmpaysptrans:
    result_code: str
    return_code: str
    return_msg: NotRequired[str]
-   sign: str
+   sign: NotRequired[str]
  class query_bank:
   class PostBody(TypedDict):
    mch_id: NotRequired[str]
@@ -1488,7 +1488,7 @@ class pay:
  class closecombinedorder:
   class PostBody(TypedDict):
    combine_appid: str
-   combine_mch_id: str
+   combine_mch_id: NotRequired[str]
    combine_out_trade_no: str
    nonce_str: NotRequired[str]
    sign: NotRequired[str]
@@ -1526,7 +1526,7 @@ class pay:
  class combinedorder:
   class PostBody(TypedDict):
    combine_appid: str
-   combine_mch_id: str
+   combine_mch_id: NotRequired[str]
    combine_openid: NotRequired[str]
    combine_out_trade_no: str
    device_info: NotRequired[str]
@@ -1632,7 +1632,7 @@ class pay:
    mch_id: NotRequired[str]
    nonce_str: NotRequired[str]
    sign: NotRequired[str]
-   sign_type: NotRequired[str]
+   sign_type: NotRequired[Literal["HMAC-SHA256"]]
    tar_type: NotRequired[Literal["GZIP"]]
   class PostResult(TypedDict):
    err_code: str
@@ -2007,7 +2007,7 @@ class pay:
  class querycombinedorder:
   class PostBody(TypedDict):
    combine_appid: str
-   combine_mch_id: str
+   combine_mch_id: NotRequired[str]
    combine_out_trade_no: str
    nonce_str: NotRequired[str]
    sign: NotRequired[str]
@@ -2080,7 +2080,7 @@ class pay:
    date_end: str
    date_start: str
    limit: str | int
-   mchid: str
+   mchid: NotRequired[str]
    nonce_str: NotRequired[str]
    offset: str | int
    query_split: NotRequired[str]

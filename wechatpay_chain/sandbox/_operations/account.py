@@ -19,6 +19,8 @@ __all__ = ["Account", "Refusal", "StoredFile"]
 
 Announce = Callable[[str, Mapping[str, Any], str | None, str, str], Notice | None]
 
+AnnounceXML = Callable[[str, bytes, str | None], Notice | None]
+
 T = TypeVar("T")
 
 NUMBERS_OF_EACH = 5
@@ -64,6 +66,7 @@ class Account:
         seed: makes the numbers that the service assigns repeatable.
         keep: how many things of each kind are remembered.
         announce: posts a notification: event type, resource, URL (None or empty for nowhere), original type, summary.
+        announce_xml: posts a notification of APIv2: kind, body, URL (None or empty for nowhere).
         files: the files that can be downloaded, by media ID or token.
         complaint_url: where notifications of complaints are posted to; empty for nowhere.
         coupon_url: where notifications of product coupons are posted to; empty for nowhere.
@@ -76,6 +79,7 @@ class Account:
     seed: int = 0
     keep: int = 10_000
     announce: Announce = lambda *_: None
+    announce_xml: AnnounceXML = lambda *_: None
     files: Book[str, StoredFile] = field(init=False, repr=False)
     complaint_url: str = ""
     coupon_url: str = ""

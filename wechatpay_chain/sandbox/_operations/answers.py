@@ -147,6 +147,8 @@ def _scalar(schema: Schema, digest: bytes, now: datetime, name: str) -> Any:
         now.strftime("%H%M%S"),
         "{}",
     ]
+    if schema.get("json") and not example:
+        return "[]" if schema.get("format") == "jsonArrayLike" else "{}"
     length = min(schema.get("maxLength", 16), 16)
     plain = digest.hex()[: max(length, schema.get("minLength", 0))]
     if not example and not schema.get("pattern") and not schema.get("format") and not schema.get("json"):

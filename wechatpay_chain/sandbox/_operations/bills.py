@@ -23,7 +23,7 @@ from wechatpay_chain.sandbox._operations.bill_files import (
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.orders import Order
 
-__all__ = ["BILL_HANDLERS"]
+__all__ = ["BILL_HANDLERS", "require_available", "select_movements"]
 
 BILL_READY = time(10)
 """The time of the next day, in China, from which a day's bills are available.
@@ -35,25 +35,20 @@ BILL_MONTHS = 3
 """The number of months for which bills are available (https://pay.weixin.qq.com/doc/v3/merchant/4012556654)."""
 
 
-def _require_available(account: Account, day: str) -> date:
-    """Returns the day of a bill.
+def require_available(account: Account, bill_date: date) -> date:
+    """Returns the day of a bill, if there is one.
 
     Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013071254 for a bill that is not ready;
     the pages of the operations for a day that is too long ago. The error for a future day is not published.
 
     Args:
         account: the merchant's account.
-        day: the day in China, such as 2026-01-31.
+        bill_date: the day in China.
 
     Raises:
-        Refusal: the bill of that day does not exist, is not ready, or is no longer available.
+        Refusal: the bill of that day is not ready, or is no longer available.
     """
     now = account.now()
-    try:
-        bill_date = date.fromisoformat(day)
-    except ValueError:
-        detail = {"field": "bill_date", "value": day, "issue": "must be a day, as in 2026-01-31", "location": "query"}
-        raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
     months = (now.year - bill_date.year) * 12 + now.month - bill_date.month
     if (months, now.day) > (BILL_MONTHS, bill_date.day):
         raise Refusal(400, "INVALID_REQUEST", "请求的账单日期已过期")
@@ -62,10 +57,27 @@ def _require_available(account: Account, day: str) -> date:
     return bill_date
 
 
-def _select(day: date, movements: Iterable[Movement]) -> list[Movement]:
+def _parse_day(day: str) -> date:
+    """Returns a day such as 2026-01-31.
+
+    Raises:
+        Refusal: it is no day.
+    """
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        detail = {"field": "bill_date", "value": day, "issue": "must be a day, as in 2026-01-31", "location": "query"}
+        raise Refusal(400, "PARAM_ERROR", "参数错误", detail) from None
+
+
+def select_movements(day: date, movements: Iterable[Movement]) -> list[Movement]:
     """Returns the movements in the bill of a day.
 
     A movement is also in the bills of the two days before it, so that a test need not wait until the next day.
+
+    Args:
+        day: the day.
+        movements: the movements of all days.
 
     Raises:
         Refusal: there are none.
@@ -79,13 +91,13 @@ def _select(day: date, movements: Iterable[Movement]) -> list[Movement]:
 def _request_trade_bill(account: Account, request: CheckedRequest) -> Result:
     """Stores the payments, reversals and refunds of a day, of all sub-merchants or of one."""
     kind = request.query.get("bill_type", "ALL")
-    day, sub_mchid = _require_available(account, request.query["bill_date"]), request.query.get("sub_mchid")
+    day, sub_mchid = require_available(account, _parse_day(request.query["bill_date"])), request.query.get("sub_mchid")
     movements = [
         movement
         for movement in list_movements(account)
         if movement.is_in(kind) and sub_mchid in (None, movement.order.sub_mchid)
     ]
-    content = write_trade_bill(_select(day, movements), kind)
+    content = write_trade_bill(select_movements(day, movements), kind)
     return 200, _store_bill(account, request, content, _compress(request, content), "/v3/billdownload/file")
 
 
@@ -122,10 +134,10 @@ def _write_funds(account: Account, request: CheckedRequest, owners: Collection[s
     Raises:
         Refusal: the bill is not available, or nothing moved: payments move the basic account only.
     """
-    day = _require_available(account, request.query["bill_date"])
+    day = require_available(account, _parse_day(request.query["bill_date"]))
     is_basic = request.query.get("account_type", "BASIC") in ("BASIC", "ALL")
     movements = [one for one in list_movements(account) if is_basic and one.order.payee in owners]
-    return write_fund_bill(account, movements, set(_select(day, movements)))
+    return write_fund_bill(account, movements, set(select_movements(day, movements)))
 
 
 def _compress(request: CheckedRequest, content: bytes) -> bytes:

@@ -6,6 +6,7 @@ https://pay.weixin.qq.com/wiki/doc/api/wxpay/ch/pay/QuickPay/chapter3_3.shtml fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
@@ -14,27 +15,41 @@ from wechatpay_chain.sandbox._operations.orders import UNPAID, Order, require_pa
 from wechatpay_chain.sandbox._operations.placement import require_same
 from wechatpay_chain.sandbox._operations.transactions import find_order, require_merchants
 
-__all__ = ["CODEPAY_HANDLERS"]
+__all__ = ["CODEPAY_HANDLERS", "pay_by_code"]
 
 WITHOUT_PASSWORD = 100_000
 """The largest amount in fen that a user can pay without a password."""
 
 
-def _pay(account: Account, request: CheckedRequest) -> Result:
-    placed, now = request.body, account.now()
+def pay_by_code(account: Account, placed: Mapping[str, Any]) -> Order:
+    """Returns the order of that number: paid, or USERPAYING while the user types the password.
+
+    Args:
+        account: the merchant's account.
+        placed: the parameters of the order.
+
+    Raises:
+        Refusal: the order is paid or closed, or was placed with other parameters.
+    """
     require_merchants(account, placed)
-    number = placed["out_trade_no"]
+    number, now = placed["out_trade_no"], account.now()
     order = account.book(Order).get(number)
     if order is not None:
         require_payable(order)
         require_same((order.placed, order.trade_type) == (placed, "MICROPAY"))
-        return 200, _describe_pending(order)
+        return order
     order = account.book(Order)[number] = Order(
         placed, "MICROPAY", now, now + UNPAID, _state="USERPAYING", _account=account
     )
-    if order.total > WITHOUT_PASSWORD:
+    if order.total <= WITHOUT_PASSWORD:
+        order.pay()
+    return order
+
+
+def _pay(account: Account, request: CheckedRequest) -> Result:
+    order = pay_by_code(account, request.body)
+    if order.payment is None:
         return 200, _describe_pending(order)
-    order.pay()
     body = order.describe()
     body.pop("scene_info", None)
     return 200, body

@@ -5,7 +5,7 @@ Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013070354 and the pages of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UNPAID",
     "Order",
+    "announce_payment",
     "close_order",
     "find_paid_order",
     "receive_payment",
@@ -53,6 +54,16 @@ _DESCRIPTIONS = {
 }
 
 
+def announce_payment(order: Order, url: str | None) -> Notice | None:
+    """Posts TRANSACTION.SUCCESS of an order.
+
+    Args:
+        order: the order, which is paid.
+        url: the URL to post to; None or empty for nowhere.
+    """
+    return order._account.announce("TRANSACTION.SUCCESS", order.describe(), url, "transaction", "支付成功")
+
+
 @dataclass(eq=False, repr=False)
 class Order:
     """An order as the service knows it. Its methods do what the user does, who is not there in a sandbox.
@@ -81,6 +92,7 @@ class Order:
     reversed_at: datetime | None = None
     _account: Account = field(kw_only=True)
     _state: str = field(default="NOTPAY", kw_only=True)
+    _announce: Callable[[Order, str | None], Notice | None] = field(default=announce_payment, kw_only=True)
 
     def __repr__(self) -> str:
         return f"<Order {self.out_trade_no} {self.trade_state}>"
@@ -145,7 +157,7 @@ class Order:
     def pay(
         self, *, openid: str = "", bank_type: str = "OTHERS", discount: int = 0, notify: bool = True
     ) -> Notice | None:
-        """Pays the order as its user does, and posts TRANSACTION.SUCCESS to its notify_url.
+        """Pays the order as its user does, and posts TRANSACTION.SUCCESS, or the notification of APIv2, to its notify_url.
 
         Args:
             openid: the user; by default the payer of the order, or a made-up one.
@@ -162,8 +174,7 @@ class Order:
         with self._account.lock, self._act(_PAYABLE):
             require_payable(self)
             receive_payment(self, openid, bank_type, discount)
-        url = self.placed.get("notify_url") if notify else None
-        return self._account.announce("TRANSACTION.SUCCESS", self.describe(), url, "transaction", "支付成功")
+        return self._announce(self, self.placed.get("notify_url") if notify else None)
 
     def fail(self) -> None:
         """Fails to pay, for lack of money. A code payment or a deduction is PAYERROR; any other order stays NOTPAY.

@@ -5,17 +5,20 @@ Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013071031 and https://pay.we
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from wechatpay_chain.sandbox._notifier import Notice
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.orders import Order, find_paid_order
-from wechatpay_chain.sandbox._operations.refunds import Refund
+from wechatpay_chain.sandbox._operations.refunds import Refund, announce_refund
 from wechatpay_chain.sandbox._operations.sharing import Sharing
 
 __all__ = ["REFUND_HANDLERS", "accept_refund", "find_refund", "retry_abnormal"]
+
+Announce = Callable[[Refund, str | None], Notice | None]
 
 REFUNDABLE = timedelta(days=365)
 """The time after the payment in which it can be refunded."""
@@ -24,12 +27,13 @@ MOST_REFUNDS = 50
 """The number of refunds of one order."""
 
 
-def accept_refund(account: Account, asked: Mapping[str, Any]) -> Refund:
+def accept_refund(account: Account, asked: Mapping[str, Any], announce: Announce = announce_refund) -> Refund:
     """Returns the refund of that number, which is new if the number is.
 
     Args:
         account: the merchant's account.
         asked: the parameters of the refund.
+        announce: posts its notification.
 
     Raises:
         Refusal: the order cannot be refunded so, or the number was used with other parameters.
@@ -50,7 +54,7 @@ def accept_refund(account: Account, asked: Mapping[str, Any]) -> Refund:
     fee = _share(order.fee, order.payer_total, amount - discount, fee_left, order.refundable - discount_left)
     digits = account.number(number, "refund", digits=15)
     refund_id = f"503000{digits[:4]}{now:%Y%m%d}{digits[4:]}"
-    refund = Refund(order, asked, refund_id, now, discount, fee, _account=account)
+    refund = Refund(order, asked, refund_id, now, discount, fee, _account=account, _announce=announce)
     refund.pay()
     account.book(Refund)[number] = refund
     order.refunds.append(refund)

@@ -5,7 +5,7 @@ Sources: https://pay.weixin.qq.com/doc/v3/merchant/4013071031 and https://pay.we
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from wechatpay_chain.sandbox._operations.orders import Order
 if TYPE_CHECKING:
     from wechatpay_chain.sandbox._notifier import Notice
 
-__all__ = ["ADVANCED", "Refund"]
+__all__ = ["ADVANCED", "Refund", "announce_refund"]
 
 ADVANCED = "REFUND_SOURCE_PARTNER_ADVANCE"
 """The refund_account of a refund that the partner pays in advance, for the sub-merchant."""
@@ -46,6 +46,18 @@ _BANKS = {
     "PSBC": "邮储银行",
     "NBCB": "宁波银行",
 }
+
+
+def announce_refund(refund: Refund, url: str | None) -> Notice | None:
+    """Posts REFUND.SUCCESS, .ABNORMAL or .CLOSED of a refund.
+
+    Args:
+        refund: the refund, which is finished.
+        url: the URL to post to; None or empty for nowhere.
+    """
+    status = refund._status
+    notification = refund._describe_notification()
+    return refund._account.announce(f"REFUND.{status}", notification, url, "refund", _SUMMARIES[status])
 
 
 @dataclass(eq=False, repr=False)
@@ -76,6 +88,7 @@ class Refund:
     _account: Account = field(kw_only=True)
     _status: str = field(default="PROCESSING", init=False)
     _since: datetime = field(init=False)
+    _announce: Callable[[Refund, str | None], Notice | None] = field(default=announce_refund, kw_only=True)
 
     def __post_init__(self) -> None:
         self._since = self.create_time
@@ -106,6 +119,8 @@ class Refund:
 
     def finish(self, status: str = "SUCCESS", *, notify: bool = True) -> Notice | None:
         """Finishes the processing, as the service and the banks do, and posts REFUND.SUCCESS, .ABNORMAL or .CLOSED.
+
+        The notification of a refund by APIv2 is that of APIv2.
 
         Args:
             status: SUCCESS; ABNORMAL, if the user's card does not take the money; or CLOSED, if the merchant has not enough.
@@ -150,10 +165,7 @@ class Refund:
             balances = self._account.part(Balances)
             balances.add(self.payer, self.amount - self.discount)
             balances.add(self.order.payee, -self.fee)
-        url = self.asked.get("notify_url") if notify else None
-        return self._account.announce(
-            f"REFUND.{status}", self._describe_notification(), url, "refund", _SUMMARIES[status]
-        )
+        return self._announce(self, self.asked.get("notify_url") if notify else None)
 
     def describe(self) -> dict[str, Any]:
         """Returns the body of the response to a query: only the members that the status has."""

@@ -27,6 +27,7 @@ from wechatpay_chain.sandbox._operations.sharing_operations import SHARING_HANDL
 from wechatpay_chain.sandbox._operations.transactions import TRANSACTION_HANDLERS
 from wechatpay_chain.sandbox._operations.transfers import TRANSFER_HANDLERS
 from wechatpay_chain.sandbox._operations.uploads import UPLOAD_HANDLERS, meta_schema
+from wechatpay_chain.sandbox._operations.v2_operations import V2_HANDLERS, describe_v2_operation
 from wechatpay_chain.sandbox._schema import Checker
 
 __all__ = ["UNDOCUMENTED", "describe_operation", "find_operation", "list_paths"]
@@ -49,6 +50,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     **COUPON_HANDLERS,
     **COUPON_BUNDLE_HANDLERS,
     **APPLYMENT_HANDLERS,
+    **V2_HANDLERS,
 }
 
 _TOKEN: Schema = {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]}
@@ -59,11 +61,10 @@ UNDOCUMENTED = {("GET", "/v3/bill/downloadurl"): _TOKEN}
 
 @cache
 def list_paths() -> dict[str, tuple[str, ...]]:
-    """Returns the methods of every path template of APIv3."""
+    """Returns the methods of every path template."""
     found: dict[str, tuple[str, ...]] = {}
     for method, path in (*catalogue.list_operations(), *UNDOCUMENTED):
-        if path.startswith(("/v3/", "/hk/", "/global/")):
-            found[path] = (*found.get(path, ()), method)
+        found[path] = (*found.get(path, ()), method)
     return found
 
 
@@ -105,6 +106,8 @@ def describe_operation(method: str, path: str, handler: Handler | None) -> Opera
             raise KeyError(f"{method} {path}")
         query = UNDOCUMENTED.get((method, path))
         return Operation(method, path, handler, Checker(query) if query else None, Checker(_ANYTHING), False)
+    if known.api == "v2":
+        return describe_v2_operation(known, handler)
     body = meta_schema(path) if known.form else known.body
     return Operation(
         method,

@@ -8,12 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from wechatpay_chain.sandbox._notifier import Notice
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
-from wechatpay_chain.sandbox._operations.orders import Order, close_order, find_paid_order, require_payable
+from wechatpay_chain.sandbox._operations.orders import (
+    Order,
+    announce_payment,
+    close_order,
+    find_paid_order,
+    require_payable,
+)
 from wechatpay_chain.sandbox._operations.placement import make_prepay_id, parse_deadline, require_same
 
-__all__ = ["PREPAY", "TRANSACTION_HANDLERS", "find_order", "require_merchants"]
+__all__ = [
+    "PREPAY",
+    "TRANSACTION_HANDLERS",
+    "find_order",
+    "find_order_by_transaction",
+    "place_order",
+    "require_merchants",
+]
+
+Announce = Callable[[Order, str | None], Notice | None]
 
 
 def _respond_with_prepay_id(prepay_id: str) -> dict[str, Any]:
@@ -80,8 +96,16 @@ def _merchants(named: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(named.get(name) for name in ("mchid", "sp_mchid", "sub_mchid"))
 
 
-def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -> Order:
+def place_order(
+    account: Account, placed: Mapping[str, Any], trade_type: str, announce: Announce = announce_payment
+) -> Order:
     """Returns the order of that number, with a new prepay_id; the order is new if the number is.
+
+    Args:
+        account: the merchant's account.
+        placed: the parameters of the order.
+        trade_type: its trade type.
+        announce: posts the notification of its payment.
 
     Raises:
         Refusal: the order is paid, closed or past its deadline, or was placed with other parameters.
@@ -91,7 +115,9 @@ def _place_order(account: Account, placed: Mapping[str, Any], trade_type: str) -
     order = account.book(Order).get(number)
     if order is None:
         deadline = parse_deadline(placed.get("time_expire"), now)
-        order = account.book(Order)[number] = Order(placed, trade_type, now, deadline, _account=account)
+        order = account.book(Order)[number] = Order(
+            placed, trade_type, now, deadline, _account=account, _announce=announce
+        )
     else:
         require_payable(order)
         require_same((order.placed, order.trade_type) == (placed, trade_type))
@@ -108,7 +134,7 @@ def _place(trade_type: str, respond: Callable[[str], dict[str, Any]]) -> Handler
     """
 
     def place(account: Account, request: CheckedRequest) -> Result:
-        return 200, respond(_place_order(account, request.body, trade_type).prepay_id)
+        return 200, respond(place_order(account, request.body, trade_type).prepay_id)
 
     return place
 
@@ -117,15 +143,28 @@ def _query_by_out_trade_no(account: Account, request: CheckedRequest) -> Result:
     return 200, find_order(account, request.path["out_trade_no"], request.query).describe()
 
 
-def _query_by_transaction_id(account: Account, request: CheckedRequest) -> Result:
-    caller, number = request.query, request.path["transaction_id"]
+def find_order_by_transaction(account: Account, number: str, caller: Mapping[str, Any]) -> Order:
+    """Returns a paid order by the number that the service assigned to its payment.
+
+    Args:
+        account: the merchant's account.
+        number: the transaction_id.
+        caller: contains mchid, or sp_mchid and sub_mchid.
+
+    Raises:
+        Refusal: there is no such order, or it is of other merchants.
+    """
     account.require_mchid(caller.get("sp_mchid") or caller["mchid"])
     order = find_paid_order(account, number)
     if order is None or order.combined:
         raise Refusal(404, "ORDER_NOT_EXIST", "订单不存在")
     if _merchants(order.placed) != _merchants(caller):
         raise Refusal(400, "INVALID_REQUEST", "商户号与订单不匹配")
-    return 200, order.describe()
+    return order
+
+
+def _query_by_transaction_id(account: Account, request: CheckedRequest) -> Result:
+    return 200, find_order_by_transaction(account, request.path["transaction_id"], request.query).describe()
 
 
 def _close_order(account: Account, request: CheckedRequest) -> Result:

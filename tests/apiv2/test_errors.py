@@ -1,0 +1,194 @@
+"""How a response of APIv2 is judged: status, return_code, signature, result_code."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tests.apiv2.conftest import reply, signature_of, signed
+from tests.service import Reply
+from wechatpay_chain import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    Client,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitError,
+    Retry,
+    ServerError,
+    SignatureError,
+)
+
+QUERY = {"appid": "wx1", "out_trade_no": "v2-1"}
+
+
+def failed(code, words="", **more):
+    return signed({"result_code": "FAIL", "err_code": code, "err_code_des": words, **more})
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ORDERPAID", BadRequestError),
+        ("ORDERNOTEXIST", NotFoundError),
+        ("NOAUTH", ForbiddenError),
+        ("FREQUENCY_LIMITED", RateLimitError),
+        ("SYSTEMERROR", ServerError),
+        ("USERPAYING", ServerError),
+        ("A_NEW_CODE", BadRequestError),
+    ],
+)
+def test_a_business_failure_is_verified_and_raised(shop, send, code, kind):
+    shop.receives(failed(code, "订单已支付"))
+    with pytest.raises(APIError) as raised:
+        send(shop.client.v2.pay.orderquery, "post", xml=QUERY)
+    error = raised.value
+    assert type(error) is kind
+    assert (error.code, error.message, error.status_code, error.sent) == (code, "订单已支付", 200, True)
+    assert (error.return_code, error.result_code, error.err_code, error.err_code_des) == (
+        "SUCCESS",
+        "FAIL",
+        code,
+        "订单已支付",
+    )
+    assert code in str(error)
+    assert pickle.loads(pickle.dumps(error)).err_code == code
+
+
+def test_a_business_failure_that_is_not_verified_is_no_failure(shop):
+    """Somebody could make an order that was paid look unpaid."""
+    shop.receives(
+        reply({"return_code": "SUCCESS", "result_code": "FAIL", "err_code": "ORDERNOTEXIST", "sign": "0" * 32})
+    )
+    with pytest.raises(SignatureError):
+        shop.client.v2.pay.orderquery.post(xml=QUERY)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("签名错误", AuthenticationError), ("mch_id参数格式错误", BadRequestError), ("", BadRequestError)],
+)
+@pytest.mark.parametrize("return_code", ["FAIL", "ERROR", ""])
+def test_another_return_code_than_success_is_unsigned_and_raised(shop, send, return_code, words, kind):
+    shop.receives(reply({"return_code": return_code, "return_msg": words}))
+    with pytest.raises(APIError) as raised:
+        send(shop.client.v2.pay.orderquery, "post", xml=QUERY)
+    assert type(raised.value) is kind
+    assert (raised.value.return_code, raised.value.message) == (return_code, words)
+
+
+def test_a_response_without_any_code_is_raised(shop):
+    shop.receives(Reply(200, {}, b"<xml></xml>"))
+    with pytest.raises(BadRequestError):
+        shop.client.v2.pay.orderquery.post(xml=QUERY)
+
+
+@pytest.mark.parametrize("status", [302, 404, 500, 502])
+def test_another_status_than_2xx_is_raised_whatever_the_body_is(shop, status):
+    shop.receives(Reply(status, {}, signed().body))
+    with pytest.raises(APIError) as raised:
+        shop.client.v2.pay.orderquery.post(xml=QUERY)
+    assert raised.value.status_code == status
+
+
+def test_unsigned_operations_are_taken_without_a_signature_and_with_a_valid_one(shop):
+    send = shop.client.v2.payitil.report.post
+    shop.receives(reply({"return_code": "SUCCESS", "result_code": "SUCCESS"}))
+    assert send(xml=QUERY).xml()["return_code"] == "SUCCESS"
+    shop.receives(signed())
+    assert send(xml=QUERY).xml()["return_code"] == "SUCCESS"
+    shop.receives(signed(sign_type="HMAC-SHA256", key="x" * 32))
+    with pytest.raises(SignatureError):
+        send(xml=QUERY)
+
+
+def test_a_bill_is_text_or_an_error_in_xml(shop, send):
+    bill = "交易时间,公众账号ID\n`2026-01-01,`wx1\n".encode()
+    shop.receives(Reply(200, {"Content-Type": "text/plain"}, bill))
+    assert send(shop.client.v2.pay.downloadbill, "post", xml={"bill_date": "20260101"}).content == bill
+    shop.receives(reply({"return_code": "FAIL", "return_msg": "No Bill Exist", "error_code": "20002"}))
+    with pytest.raises(BadRequestError) as raised:
+        send(shop.client.v2.pay.downloadbill, "post", xml={"bill_date": "20260101"})
+    assert (raised.value.code, raised.value.message) == ("20002", "No Bill Exist")
+
+
+def test_the_one_operation_with_json_has_its_own_codes(shop):
+    shop.receives(Reply(200, {}, b'{"retcode":0,"access_token":"t"}'))
+    node = shop.client.v2.appauth.getaccesstoken
+    assert node.get(params={"appid": "wx1", "code": "c"}).json()["access_token"] == "t"
+    assert "sign=" in shop.request.target
+    shop.receives(Reply(200, {}, b'{"retcode":40001,"retmsg":"invalid"}'))
+    with pytest.raises(BadRequestError) as raised:
+        node.get(params={"appid": "wx1", "code": "c"})
+    assert (raised.value.code, raised.value.message) == ("40001", "invalid")
+
+
+@pytest.mark.parametrize(("idempotent", "attempts"), [(True, 2), (False, 1)])
+def test_a_temporary_failure_is_repeated_only_if_the_caller_says_so(service, wire, idempotent, attempts):
+    answers = [failed("SYSTEMERROR"), signed()]
+    wire.respond = lambda received: answers[min(len(wire.received), 2) - 1]
+    settings = {**service.settings(wire.base_url), "apiv2_key": "192006250b4c09247ec02edce69f6a2d"}
+    with Client(**{**settings, "retry": Retry(attempts=3, backoff=0.01)}) as client:
+        call = client.v2.mmpaymkttransfers.querycouponsinfo
+        if idempotent:
+            call.post(xml={"coupon_id": "1"}, idempotent=True)
+        else:
+            with pytest.raises(ServerError) as raised:
+                call.post(xml={"coupon_id": "1"})
+            assert raised.value.sent
+    assert len(wire.received) == attempts
+
+
+def test_nothing_is_sent_again_after_a_signature_that_is_not_verified(service, wire):
+    wire.respond = lambda received: reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "sign": "0" * 32})
+    settings = {
+        **service.settings(wire.base_url),
+        "apiv2_key": "192006250b4c09247ec02edce69f6a2d",
+        "retry": Retry(backoff=0.01),
+    }
+    with Client(**settings) as client, pytest.raises(SignatureError):
+        client.v2.pay.orderquery.post(xml=QUERY, idempotent=True)
+    assert len(wire.received) == 1
+
+
+def test_lists_of_elements_are_read(shop):
+    body = (
+        b"<xml><return_code>SUCCESS</return_code><result_code>SUCCESS</result_code><hblist><hbinfo><openid>a</openid></hbinfo>"
+        b"<hbinfo><openid>b</openid></hbinfo></hblist></xml>"
+    )
+    shop.receives(Reply(200, {}, body))
+    # This operation needs the certificate, which False leaves out.
+    found = shop.client.v2.mmpaymkttransfers.gethbinfo.post(xml={"mch_billno": "1"}, certificate=False).xml()
+    assert [each["openid"] for each in found["hblist"]["hbinfo"]] == ["a", "b"]
+
+
+def test_numbered_fields_come_as_lists_too(shop):
+    numbered = {
+        "refund_count": "2",
+        "refund_id_0": "x",
+        "refund_id_1": "y",
+        "coupon_refund_id_0_0": "a",
+        "coupon_refund_id_0_1": "b",
+        "coupon_refund_id_1_0": "c",
+    }
+    shop.receives(signed(numbered))
+    found = shop.client.v2.pay.refundquery.post(xml=QUERY).xml()
+    assert found["refund_id_$n"] == ["x", "y"]
+    assert found["coupon_refund_id_$n_$m"] == [["a", "b"], ["c"]]
+    assert found["refund_id_1"] == "y"
+
+
+def test_the_error_hides_what_the_call_sent(shop):
+    shop.receives(failed("PARAM_ERROR", "openid oUpF8uMuAJO_M2pxb1Q9zNjWeS6o is wrong"))
+    with pytest.raises(APIError) as raised:
+        shop.client.v2.pay.orderquery.post(xml={**QUERY, "openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
+    assert "oUpF8u" not in str(raised.value)
+    assert "oUpF8u" in raised.value.message
+
+
+def test_the_signature_is_of_the_fields_as_they_were_sent(shop):
+    answer = {"return_code": "SUCCESS", "result_code": "SUCCESS", "attach": " 空格 "}
+    shop.receives(reply({**answer, "sign": signature_of(answer)}))
+    assert shop.client.v2.pay.orderquery.post(xml=QUERY).xml()["attach"] == " 空格 "

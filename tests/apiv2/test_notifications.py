@@ -1,0 +1,188 @@
+"""Notifications of APIv2: signed, or encrypted and not signed, and the replies to them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import secrets
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.apiv2.conftest import FORMER, KEY, fields_of, signature_of, xml_of
+from tests.service import MCHID
+from wechatpay_chain import (
+    Client,
+    ConfigurationError,
+    DecryptionError,
+    Notifications,
+    Reason,
+    RefundNotice,
+    Reply,
+    SignatureError,
+    XMLNotification,
+)
+
+APIV3_KEY = "a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb"
+PAYMENT = {
+    "return_code": "SUCCESS",
+    "result_code": "SUCCESS",
+    "mch_id": MCHID,
+    "out_trade_no": "v2-1",
+    "total_fee": "1",
+    "attach": "",
+    "coupon_fee_0": "3",
+    "a_new_field": "新",
+}
+
+
+def body_of(fields, sign_type="MD5", key=KEY):
+    return xml_of({**fields, "sign": signature_of(fields, sign_type, key)})
+
+
+def encrypt_ecb(text: bytes, key=KEY):
+    padding = 16 - len(text) % 16
+    cipher = Cipher(algorithms.AES(hashlib.md5(key.encode()).hexdigest().encode()), modes.ECB()).encryptor()
+    return base64.b64encode(cipher.update(text + bytes([padding]) * padding) + cipher.finalize()).decode()
+
+
+@pytest.fixture
+def notifications(service):
+    settings = service.settings("https://a.example")
+    client = Client(
+        **settings, apiv2_key=KEY, former_apiv2_keys=[FORMER], apiv3_key=APIV3_KEY, fetch_certificates=False
+    )
+    return client.notifications
+
+
+@pytest.mark.parametrize("sign_type", ["MD5", "HMAC-SHA256"])
+@pytest.mark.parametrize("key", [KEY, FORMER])
+def test_a_payment_is_verified_with_every_field(notifications, sign_type, key):
+    notification = notifications.parse_xml(body_of(PAYMENT, sign_type, key))
+    assert isinstance(notification, XMLNotification)
+    assert notification.kind == "payment"
+    assert notification.fields.items() >= PAYMENT.items()
+    assert "v2-1" not in repr(notification)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"change_type": "ADD", "contract_id": "1", "contract_code": "c"}, "contract"),
+        ({"contract_id": "1", "out_trade_no": "v2-1", "total_fee": "1"}, "deduction"),
+        ({"combine_out_trade_no": "c", "sub_order_list": "{}"}, "combined payment"),
+        ({"vehicle_event_type": "NORMAL", "plate_number": "粤B"}, "vehicle"),
+        ({"event_code": "BLOCK", "risk_level": "1"}, "risk"),
+    ],
+)
+def test_the_kind_is_told_by_the_fields(notifications, fields, kind):
+    assert notifications.parse_xml(body_of({"mch_id": MCHID, **fields}, "HMAC-SHA256")).kind == kind
+
+
+@pytest.mark.parametrize(
+    "change", [{"total_fee": "100"}, {"more": "x"}, {"sign": ""}, {"sign": "0" * 32}, {"sign": "0" * 64}]
+)
+def test_a_payment_that_was_changed_is_refused_and_logged(notifications, caplog, change):
+    signed = {**PAYMENT, "sign": signature_of(PAYMENT), **change}
+    with caplog.at_level(logging.WARNING, "wechatpay_chain"), pytest.raises(SignatureError) as refused:
+        notifications.parse_xml(xml_of(signed))
+    assert refused.value.reason is (Reason.BAD_SIGNATURE if signed["sign"] else Reason.MISSING_SIGNATURE)
+    assert not refused.value.sent
+    assert "a notification was refused" in caplog.text
+    assert "v2-1" not in caplog.text
+
+
+@pytest.mark.parametrize("key", [KEY, FORMER])
+def test_a_refund_notice_is_decrypted_and_is_no_verified_notification(notifications, key):
+    text = b"<root><out_refund_no>r1</out_refund_no><refund_status>SUCCESS</refund_status></root>"
+    body = xml_of({"return_code": "SUCCESS", "mch_id": MCHID, "req_info": encrypt_ecb(text, key)})
+    notice = notifications.parse_xml(body)
+    assert isinstance(notice, RefundNotice)
+    assert not isinstance(notice, XMLNotification)
+    assert dict(notice.fields) == {"out_refund_no": "r1", "refund_status": "SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    "req_info",
+    [
+        "",
+        "AAAA",
+        "not base64",
+        encrypt_ecb(b"<root><a>1</a></root>", "x" * 32),
+        encrypt_ecb(b"<xml"),
+        encrypt_ecb(b"<!DOCTYPE a []><root><a>1</a></root>"),
+        encrypt_ecb(b"<html><a>1</a></html>"),
+    ],
+)
+def test_a_refund_notice_that_cannot_be_decrypted_is_refused(notifications, req_info):
+    with pytest.raises(DecryptionError):
+        notifications.parse_xml(xml_of({"return_code": "SUCCESS", "req_info": req_info}))
+
+
+def event_of(text: bytes, key=APIV3_KEY):
+    nonce = secrets.token_hex(6)
+    ciphertext = AESGCM(key.encode()).encrypt(nonce.encode(), text, b"transaction")
+    return {
+        "mch_id": MCHID,
+        "event_type": "CHECK.SUCCESS",
+        "event_ciphertext": base64.b64encode(ciphertext).decode(),
+        "event_nonce": nonce,
+        "event_associated_data": "transaction",
+    }
+
+
+def test_an_event_is_verified_and_decrypted(notifications):
+    notification = notifications.parse_xml(
+        body_of(event_of(b"<xml><out_trade_no>w1</out_trade_no></xml>"), "HMAC-SHA256")
+    )
+    assert (notification.kind, notification.event) == ("event", {"out_trade_no": "w1"})
+
+
+def test_an_event_for_another_key_is_refused(notifications, service):
+    body = body_of(event_of(b"<xml><a>1</a></xml>", "x" * 32), "HMAC-SHA256")
+    with pytest.raises(DecryptionError):
+        notifications.parse_xml(body)
+    only_v2 = Notifications({}, None, apiv2_keys=[KEY])
+    with pytest.raises(ConfigurationError, match="apiv3_key"):
+        only_v2.parse_xml(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"<xml>", b"<!DOCTYPE a []><xml><a>1</a></xml>", b"<html><a>1</a></html>"]
+)
+def test_what_is_no_notification_is_refused(notifications, body):
+    with pytest.raises(DecryptionError):
+        notifications.parse_xml(body)
+
+
+def test_a_body_that_was_parsed_is_refused(notifications):
+    with pytest.raises(TypeError, match="bytes"):
+        notifications.parse_xml(body_of(PAYMENT).decode())
+
+
+def test_each_kind_needs_its_own_key(client):
+    with pytest.raises(ConfigurationError, match="apiv3_key"):
+        client.notifications  # noqa: B018
+    only_v2 = Notifications({}, None, apiv2_keys=[KEY])
+    assert only_v2.parse_xml(body_of(PAYMENT)).kind == "payment"
+    with pytest.raises(ConfigurationError, match="apiv3_key"):
+        only_v2.parse({}, b"{}")
+
+
+def test_the_replies_are_exactly_what_the_service_expects():
+    ok = b"<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
+    assert (Reply.xml_ok().status, Reply.xml_ok().body) == (200, ok)
+    assert Reply.xml_fail().status == 500
+    assert b"FAIL" in Reply.xml_fail().body
+
+
+def test_the_reply_of_native_payment_in_mode_1_is_signed(notifications):
+    reply = notifications.signed_xml_reply(
+        {"return_code": "SUCCESS", "appid": "wx1", "mch_id": MCHID, "prepay_id": "wx2", "result_code": "SUCCESS"}
+    )
+    fields = fields_of(reply.body)
+    assert fields["sign"] == signature_of(fields)
+    assert fields["nonce_str"]
+    assert reply.status == 200

@@ -1,0 +1,173 @@
+"""The sandbox answers every documented operation of APIv2, through the client in both modes."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.test_sandbox_operations import sample, to_json_schema
+from wechatpay_chain import APIError, crypto
+from wechatpay_chain._catalogue.operations import find_operation, list_operations
+from wechatpay_chain._messages.xml_body import parse_xml
+from wechatpay_chain.errors import ContentError
+from wechatpay_chain.sandbox import Sandbox
+
+OPERATIONS = [operation for key in list_operations() if (operation := find_operation(*key)) and operation.api == "v2"]
+FILLED = {"mch_id", "mchid", "combine_mch_id", "nonce_str", "sign", "sign_type"}
+OF_ERRORS = {"err_code", "err_code_des"}
+"""Some pages list them as required, also of a success."""
+
+PAGES = {"/appauth/authindex", "/papay/entrustweb", "/papay/partner/entrustweb"}
+"""URLs for the browser of a user."""
+
+FLOW = r"(/sandboxnew|/xdc/apiv2sandbox)?(/secapi)?/pay/(\w+)"
+NUMBERS = {"transaction_id", "out_trade_no", "refund_id", "out_refund_no", "sub_mch_id", "offset"}
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def world():
+    with Sandbox(seed=1) as sandbox, sandbox.client(retry=None) as client:
+        yield sandbox, client
+
+
+def paid_order(sandbox, client):
+    number = f"v2-{next(_numbers)}"
+    order = {"body": "公仔", "total_fee": 1, "spbill_create_ip": "1.1.1.1", "notify_url": "http://127.0.0.1:9/"}
+    client.v2.pay.unifiedorder.post(xml={**order, "appid": "wx1", "out_trade_no": number, "trade_type": "NATIVE"})
+    sandbox.pay(number, notify=False)
+    return number
+
+
+def flow_fields(sandbox, client, name):
+    """Returns fields of a call of a flow that refer to what there is."""
+    refund = {"total_fee": 1, "refund_fee": 1}
+    match name:
+        case "unifiedorder":
+            return {"out_trade_no": f"v2-{next(_numbers)}", "trade_type": "NATIVE", "time_expire": None}
+        case "micropay":
+            return {"out_trade_no": f"v2-{next(_numbers)}", "auth_code": "130000000000000000", "time_expire": None}
+        case "closeorder":
+            number = paid_order(sandbox, client)
+            sandbox.orders.pop(number)
+            client.v2.pay.unifiedorder.post(
+                xml={
+                    "appid": "wx1",
+                    "body": "公仔",
+                    "total_fee": 1,
+                    "out_trade_no": number,
+                    "spbill_create_ip": "1.1.1.1",
+                    "trade_type": "APP",
+                    "notify_url": "http://127.0.0.1:9/",
+                }
+            )
+            return {"out_trade_no": number}
+        case "reverse":
+            number = f"v2-{next(_numbers)}"
+            code = {"auth_code": "130000000000000000", "total_fee": 1, "spbill_create_ip": "1.1.1.1"}
+            client.v2.pay.micropay.post(xml={"appid": "wx1", "body": "公仔", "out_trade_no": number, **code})
+            return {"out_trade_no": number}
+        case "orderquery":
+            return {"out_trade_no": paid_order(sandbox, client)}
+        case "refund" | "refundv2":
+            return {"out_trade_no": paid_order(sandbox, client), "out_refund_no": f"r-{next(_numbers)}", **refund}
+        case "refundquery" | "refundqueryv2":
+            number = paid_order(sandbox, client)
+            client.v2.secapi.pay.refund.post(
+                xml={"appid": "wx1", "out_trade_no": number, "out_refund_no": f"{number}-r", **refund}
+            )
+            return {"out_trade_no": number}
+        case "downloadbill" | "downloadfundflow":
+            paid_order(sandbox, client)
+            day = f"{sandbox.now - timedelta(days=2):%Y%m%d}"
+            return {"bill_date": day, "bill_type": "ALL", "account_type": "Basic", "tar_type": None}
+    return None
+
+
+def arguments(operation, sandbox, client, *, everything):
+    if operation.form:
+        return {"files": {"media": ("a.jpg", b"content")}}
+    schema = operation.query if operation.method == "GET" else operation.body
+    members = {name: member for name, member in schema["properties"].items() if name not in FILLED}
+    required = [name for name in schema["required"] if name in members]
+    plain = {
+        name: {key: fact for key, fact in member.items() if key != "encrypted"} for name, member in members.items()
+    }
+    fields = sample({**schema, "properties": plain, "required": required}, "", everything=everything)
+    fields = {name: "TRUE" if value is True else value for name, value in fields.items()}
+    if encrypted := [name for name in fields if members[name].get("encrypted")]:
+        key = crypto.load_public_key(parse_xml(client.v2.risk.getpublickey.post(xml={}).content)["pub_key"])
+        fields.update({name: crypto.encrypt("张三", key) for name in encrypted})
+    found = re.fullmatch(FLOW, operation.path)
+    if found and (known := flow_fields(sandbox, client, found[3])):
+        fields = {name: value for name, value in fields.items() if name not in NUMBERS}
+        fields.update({name: value for name, value in known.items() if name in members})
+    return {"params" if operation.method == "GET" else "xml": fields}
+
+
+def read(schema, value):
+    """Returns a value of a response with the types of its schema."""
+    match schema["type"]:
+        case "object":
+            members = schema["properties"]
+            named = {name: re.sub(r"_[0-9]+", "_$n", name) for name in value}
+            return {
+                name: read(members.get(name) or members.get(named[name]) or {"type": "string"}, each)
+                for name, each in value.items()
+            }
+        case "array":
+            return [read(schema["items"], each) for each in (value if isinstance(value, list) else [value])]
+        case "integer":
+            return int(value)
+        case "boolean":
+            return value == "true"
+    return value
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["required", "everything"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
+def test_every_operation_is_answered_with_what_its_schema_has(world, send, operation, everything):
+    sandbox, client = world
+    found = arguments(operation, sandbox, client, everything=everything)
+    node = client[operation.template]
+    if operation.path in PAGES:
+        with pytest.raises((APIError, ContentError)):
+            send(node, operation.method.lower(), **found)
+        assert sandbox.history[-1].status == operation.status
+        return
+    response = send(node, operation.method.lower(), **found)
+    assert response.status_code == operation.status
+    if not response.content.startswith(b"<xml>"):
+        kind = response.headers["Content-Type"]
+        assert kind == ("application/json; charset=utf-8" if "appauth" in operation.path else "text/plain")
+        return
+    fields = parse_xml(response.content)
+    schema = operation.response
+    required = [name.replace("$n", "0").replace("$m", "0") for name in schema["required"] if name not in OF_ERRORS]
+    members = {name: member for name, member in schema["properties"].items() if name != "sign"}
+    fits = Draft202012Validator(to_json_schema({**schema, "properties": members, "required": []}))
+    assert [error.message for error in fits.iter_errors(read(schema, fields))] == []
+    assert set(required) <= fields.keys()
+    known = {*schema["properties"], *(["return_code", "return_msg"] if not schema["properties"] else [])}
+    assert {name for name in fields if re.sub(r"_[0-9]+", "_$n", name).replace("$n_$n", "$n_$m") not in known} <= known
+
+
+def test_what_was_sent_by_a_number_is_found_again(world, send):
+    _, client = world
+    transfers = client.v2.mmpaymkttransfers
+    sent = {"partner_trade_no": "t-1", "amount": 123, "openid": "o1", "check_name": "NO_CHECK", "desc": "理赔"}
+    sent["spbill_create_ip"] = "1.1.1.1"
+    send(transfers.promotion.transfers, "post", xml={"mch_appid": "wx1", **sent})
+    found = send(transfers.gettransferinfo, "post", xml={"appid": "wx1", "partner_trade_no": "t-1"})
+    assert {"partner_trade_no": "t-1", "openid": "o1"}.items() <= parse_xml(found.content).items()
+
+
+def test_an_unknown_path_names_the_nearest_operation(world):
+    sandbox, client = world
+    with pytest.raises(APIError):
+        client.v2.pay.unifiedordr.post(xml={})
+    assert "POST /pay/unifiedorder" in sandbox.history[-1].response.body.decode()

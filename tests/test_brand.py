@@ -1,0 +1,136 @@
+"""A client of a brand signs with the brand's scheme, and neither it nor a merchant's client makes the other's calls."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.service import PUBLIC_KEY_ID, SERIAL, public_pem, rsa_verifies
+from wechatpay_chain import Client, ConfigurationError, Sensitive, UnsupportedError, crypto
+
+BRAND_ID = "120344"
+KEY = "0123456789abcdef0123456789ABCDEF"
+
+
+@pytest.fixture
+def settings(service, wire):
+    return {
+        "brand_id": BRAND_ID,
+        "serial": SERIAL,
+        "private_key": service.merchant,
+        "certs": {PUBLIC_KEY_ID: public_pem(service.public_key)},
+        "apiv3_key": KEY,
+        "base_url": wire.base_url,
+        "retry": None,
+    }
+
+
+@pytest.fixture
+def brand(settings):
+    with Client(**settings) as client:
+        yield client
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_every_call_of_a_brand_has_its_scheme_and_names_the_public_key(brand, service, wire, send, verb):
+    body = {"json": {"store": "店"}} if verb == "post" else {}
+    send(brand.brand.store.brandstores._store_id_, verb, store_id="1", **body)
+    received = wire.received[-1]
+    assert received.target == "/brand/store/brandstores/1"
+    assert received.header("Wechatpay-Serial") == PUBLIC_KEY_ID
+    scheme, _, items = received.header("Authorization").partition(" ")
+    assert scheme == "WECHATPAY-BRAND-SHA256-RSA2048"
+    found = {name: text.strip('"') for name, _, text in (item.partition("=") for item in items.split(","))}
+    assert found.keys() == {"brand_id", "nonce_str", "signature", "timestamp", "serial_no"}
+    assert (found["brand_id"], found["serial_no"]) == (BRAND_ID, SERIAL)
+    message = "\n".join(
+        [received.method, received.target, found["timestamp"], found["nonce_str"], received.body.decode(), ""]
+    )
+    assert rsa_verifies(service.merchant, found["signature"], message.encode())
+
+
+def test_sensitive_fields_are_encrypted_with_the_public_key_of_the_brand(brand, service, wire):
+    brand.brand.card_member.user_cards.post(json={"phone": Sensitive("13800138000")})
+    ciphertext = json.loads(wire.received[-1].body)["phone"]
+    assert crypto.decrypt(ciphertext, service.public_key) == "13800138000"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "v3/pay/transactions/native",
+        "v2/pay/orderquery",
+        "hk/v3/transactions/native",
+        "v3/brand/partner/store/brandstores",
+    ],
+)
+def test_a_brand_makes_no_call_of_a_merchant(brand, wire, send, path):
+    with pytest.raises(UnsupportedError, match="mchid=") as refused:
+        send(brand[path], "post")
+    assert not refused.value.sent
+    assert wire.received == []
+
+
+def test_a_merchant_makes_no_call_of_a_brand(client, wire, send):
+    with pytest.raises(UnsupportedError, match="brand_id="):
+        send(client.brand.store.brandstores, "get")
+    assert wire.received == []
+    send(client.v3.brand.partner.store.brandstores, "get")  # a partner's call, signed by the merchant
+    assert wire.received[-1].header("Authorization").startswith("WECHATPAY2-SHA256-RSA2048 mchid=")
+
+
+def test_a_notification_of_a_brand_is_verified_and_decrypted_with_its_keys(brand, service):
+    nonce = secrets.token_hex(6)
+    resource = json.dumps({"coupon_code": "1"}).encode()
+    ciphertext = AESGCM(KEY.encode()).encrypt(nonce.encode(), resource, b"delivery_plan")
+    body = json.dumps(
+        {
+            "id": "1",
+            "event_type": "DELIVERY_PLAN.CHANGE",
+            "resource": {
+                "algorithm": "AEAD_AES_256_GCM",
+                "original_type": "delivery_plan",
+                "associated_data": "delivery_plan",
+                "nonce": nonce,
+                "ciphertext": base64.b64encode(ciphertext).decode(),
+            },
+        }
+    ).encode()
+    headers = {**service.signature(body), "Wechatpay-Signature-Type": "WECHATPAY-BRAND-SHA256-RSA2048"}
+    assert brand.notifications.parse(headers, body).resource == {"coupon_code": "1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mchid": "1900007291"}, "mchid and brand_id"),
+        ({"brand_id": "wx1"}, "brand_id"),
+        ({"brand_id": 1.5}, "brand_id"),
+        ({"brand_id": True}, "brand_id"),
+        ({"brand_id": ""}, "mchid"),
+        ({"certs": {}}, "certs"),
+    ],
+)
+def test_wrong_settings_of_a_brand_are_refused(settings, change, message):
+    with pytest.raises(ConfigurationError, match=message):
+        Client(**{**settings, **change})
+
+
+def test_a_certificate_cannot_be_of_a_brand(settings, service):
+    with pytest.raises(ConfigurationError, match="public keys"):
+        Client(**{**settings, "certs": service.certs})
+
+
+def test_a_brand_fetches_no_certificates(settings, wire):
+    with pytest.raises(ConfigurationError, match="certs"):
+        Client(**{**settings, "certs": {}})
+    assert wire.received == []
+
+
+def test_its_number_is_an_attribute(brand):
+    assert (brand.brand_id, brand.mchid) == (BRAND_ID, "")
+    assert f"brand_id={BRAND_ID}" in repr(brand)

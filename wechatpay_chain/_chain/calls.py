@@ -1,0 +1,81 @@
+"""How a call becomes a request: one way for each API, found by the first segment of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn, Protocol
+
+from wechatpay_chain._chain.call import Call
+from wechatpay_chain._chain.template import hide_query
+from wechatpay_chain._messages.effects import Steps
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain.errors import UnsupportedError
+
+__all__ = ["Calls", "CallsByRoot", "divide"]
+
+
+class Calls(Protocol):
+    """Makes the requests of one API."""
+
+    def prepare(self, call: Call, library: str) -> Steps[Request]:
+        """Returns the request of a call, without its signature.
+
+        Args:
+            call: what the caller wants.
+            library: the HTTP library that sends it, for the User-Agent header.
+
+        Raises:
+            PathVariableError, ArgumentError, ConfigurationError: the call cannot be sent.
+        """
+        ...
+
+
+class RefusedCalls(NamedTuple):
+    """Refuses calls that are not for this kind of customer.
+
+    Attributes:
+        scheme: what the calls would have to be signed with.
+        own: what the client signs with.
+    """
+
+    scheme: Scheme
+    own: Scheme
+
+    def prepare(self, call: Call, library: str) -> NoReturn:  # noqa: ARG002 -- nothing is sent
+        """Raises an error."""
+        raise UnsupportedError(
+            f"{hide_query(call.template)}: this client has {self.own.identity}=, and this call is made by a client with "
+            f"{self.scheme.identity}=; nothing was sent"
+        )
+
+
+class CallsByRoot(NamedTuple):
+    """Finds the API of a call.
+
+    Attributes:
+        by_root: by the first segment of the path.
+        others: of any other path.
+    """
+
+    by_root: Mapping[str, Calls]
+    others: Calls
+
+    def find(self, template: str) -> Calls:
+        """Returns what makes the requests of a path template."""
+        return self.by_root.get(template.partition("/")[0], self.others)
+
+
+def divide(scheme: Scheme, signed: Calls, v2: Calls) -> CallsByRoot:
+    """Returns the APIs of a client.
+
+    Args:
+        scheme: what the client signs with.
+        signed: makes the requests that are signed with it.
+        v2: makes those of APIv2, which only merchants have.
+    """
+    if scheme.root:
+        return CallsByRoot({scheme.root: signed}, RefusedCalls(MERCHANT_RSA, scheme))
+    return CallsByRoot({"v2": v2, BRAND_RSA.root: RefusedCalls(BRAND_RSA, scheme)}, signed)

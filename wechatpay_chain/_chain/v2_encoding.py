@@ -1,0 +1,111 @@
+"""Encodes the calls of APIv2: XML, with what the rule of the operation says that the client adds."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wechatpay_chain._catalogue.v2_rule import V2Rule
+from wechatpay_chain._chain.call import Call
+from wechatpay_chain._chain.encoding import user_agent
+from wechatpay_chain._chain.template import expand, without_query
+from wechatpay_chain._chain.v2_settings import V2Settings
+from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
+from wechatpay_chain._messages.fields import check_fields as check_headers
+from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.request import Carried, Request
+from wechatpay_chain._messages.xml_body import check_fields, encode_xml
+from wechatpay_chain._pipeline.apiv2 import ApiV2, find_rule
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5
+from wechatpay_chain.errors import ArgumentError, ConfigurationError
+
+if TYPE_CHECKING:
+    from wechatpay_chain._files.source import File
+
+__all__ = ["encode"]
+
+_ROOT = "v2/"
+"""What a chain of APIv2 begins with. It is never sent."""
+
+_MERCHANT_NUMBERS = ("mch_id", "mchid", "combine_mch_id")
+
+
+def encode(settings: V2Settings, call: Call, library: str, file: File | None) -> Request:
+    """Returns the request of a call, without a signature; that of an upload is signed already.
+
+    Args:
+        settings: what it needs of the client's settings.
+        call: what the caller wants.
+        library: the HTTP library, for the User-Agent header.
+        file: the file of an upload.
+
+    Raises:
+        PathVariableError, ArgumentError, ConfigurationError: the call cannot be sent.
+    """
+    api = ApiV2(settings.keys)
+    path, is_get = call.template.removeprefix(_ROOT), call.method == "GET"
+    # The query of a GET is signed, that of a POST is not.
+    target = expand(path, call.variables, None if is_get else call.params)
+    rule = find_rule(call.method, target.partition("?")[0])
+    argument = "params" if is_get else "xml"
+    given = check_fields(argument, (call.params if is_get else call.xml) or {})
+    fields = _fill(settings.mchid, argument, given, rule)
+    needs_certificate = rule.certificate if call.certificate is None else parse_bool("certificate", call.certificate)
+    if needs_certificate and not settings.has_certificate:
+        raise ConfigurationError(
+            f"certificate: it is missing; {call.template} needs the TLS certificate of the merchant (apiclient_cert.pem)"
+        )
+    headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
+    if file is not None:
+        with no_fork:
+            from wechatpay_chain._files.upload import encode_form
+
+        upload = encode_form(file, lambda digest: api.sign_form({**fields, "media_hash": digest}, rule))
+        headers = headers | {"Content-Type": upload.content_type}
+    request = Request(
+        method=call.method,
+        template=without_query(call.template),
+        origin=rule.host if rule.host and settings.obeys_hosts else settings.origin,
+        target=target,
+        headers=headers | check_headers(call.headers) if call.headers else headers,
+        body=body,
+        timeout=settings.timeout if call.timeout is None else parse_timeout(call.timeout),
+        idempotent=parse_bool("idempotent", call.idempotent),
+        _carried=Carried(upload, None, api, needs_certificate),
+    )
+    return request.with_query(fields) if is_get else request
+
+
+def _fill(mchid: str, argument: str, fields: dict[str, str], rule: V2Rule) -> dict[str, str]:
+    """Returns the fields with the merchant number and the type of the signature, if the operation has them.
+
+    Raises:
+        ArgumentError: a field is of another merchant, or is one that only the client may set.
+    """
+    if "sign" in fields:
+        raise ArgumentError(f"{argument}: came with sign; leave it out, the client signs")
+    for name in _MERCHANT_NUMBERS:
+        if fields.get(name, mchid) != mchid:
+            raise ArgumentError(f"{argument}: {name} came as {fields[name]!r}; expected {mchid}, or leave it out")
+    allowed = rule.sign_types or (MD5, HMAC_SHA256)
+    if fields.get("sign_type", allowed[0]) not in allowed:
+        raise ArgumentError(f"{argument}: sign_type came as {fields['sign_type']!r}; expected {' or '.join(allowed)}")
+    return {
+        **({rule.merchant: mchid} if rule.merchant else {}),
+        **({"sign_type": rule.sign_types[0]} if rule.sends_sign_type else {}),
+        **fields,
+    }
+
+
+@lru_cache(maxsize=64)
+def _headers(library: str) -> Headers:
+    return Headers(
+        {
+            "Accept": "text/xml, text/plain, application/json, application/x-gzip",
+            "Accept-Encoding": "identity",
+            # Without the charset, signatures over Chinese texts were refused.
+            "Content-Type": "text/xml; charset=utf-8",
+            "User-Agent": user_agent(library),
+        }
+    )

@@ -1,0 +1,128 @@
+"""Parses the settings that say who the client is: the number of a merchant or a brand, and the serial number of its certificate."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from cryptography import x509
+
+from wechatpay_chain._keys.keyring import PUBLIC_KEY_PREFIX
+from wechatpay_chain._keys.loading import Identity, certifies, load_certificate
+from wechatpay_chain._keys.material import is_key_material
+from wechatpay_chain._keys.serials import normalize_serial
+from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.characters import Copied, strip
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain.errors import ConfigurationError
+
+__all__ = ["is_certificate_source", "parse_identity", "parse_merchant_number", "parse_merchant_serial"]
+
+
+def parse_identity(mchid: object, brand_id: object) -> tuple[Scheme, str]:
+    """Returns the scheme of a client, and the number of its merchant or its brand.
+
+    Raises:
+        ConfigurationError: neither is there, or both are.
+    """
+    if not brand_id:
+        return MERCHANT_RSA, parse_merchant_number(mchid)
+    if mchid:
+        raise ConfigurationError(
+            "mchid and brand_id: both came; a client is of a merchant or of a brand, so make two clients"
+        )
+    text = Copied(str(brand_id)).text
+    if isinstance(brand_id, bool) or not isinstance(brand_id, (str, int)) or not re.fullmatch("[0-9]{1,32}", text):
+        raise ConfigurationError(f"brand_id: came {brand_id!r}; expected the number of the brand, such as '120344'")
+    return BRAND_RSA, text
+
+
+def parse_merchant_number(mchid: object) -> str:
+    """Parses the merchant number: an int, or a string of digits, which may have been copied with spaces or quotes.
+
+    Raises:
+        ConfigurationError: it is missing or not a number.
+    """
+    is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
+    text = str(mchid) if is_number else mchid
+    copied = Copied(text) if isinstance(text, str) else None
+    if copied and re.fullmatch("[0-9]{1,32}", copied.text):
+        return copied.text
+    if not mchid or (copied and not copied.text):
+        came = "it is missing"
+    elif copied is None:
+        came = f"came a {type(mchid).__name__}"
+    elif len(copied.text) >= 32:
+        came = f"came a string of {len(copied.text)} characters"
+    elif re.fullmatch("wx[0-9a-f]{16}", copied.text):
+        came = f"came {mchid!r}, which is an appid"
+    else:
+        came = f"came {mchid!r}, which contains {copied.find_flaw('0-9')}"
+    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a string of digits such as '1900007291'")
+
+
+def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
+    """Returns the serial number of the merchant API certificate in the service's notation.
+
+    Args:
+        serial: the number, or the certificate. A string that is a number is never taken as a path.
+        mchid: the merchant number.
+        identity: the merchant's private key. A certificate must certify this key. If the key came with a certificate,
+            the serial number must be that certificate's, and can be omitted.
+        passphrase: the passphrase of a PKCS#12 file.
+
+    Raises:
+        ConfigurationError: there is no serial number, or the certificate is for a key other than the merchant's.
+    """
+    own = identity.certificate if identity else None
+    if isinstance(serial, (str, bytes)) and not serial.strip():
+        serial = None
+    if not serial and own is not None:
+        return normalize_serial(own.serial_number)
+    if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
+        isinstance(serial, str) and is_certificate_source(serial)
+    ):
+        certificate = load_certificate("serial", serial, passphrase, mchid)
+        number = normalize_serial(certificate.serial_number)
+        if identity and not certifies(certificate, identity.key):
+            raise ConfigurationError(
+                f"serial and private_key: the certificate {number} in serial= does not belong to the key in "
+                "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
+                "apiclient_key.pem of one application"
+            )
+    else:
+        number = _parse_serial(serial, mchid)
+    if own is not None and (found := normalize_serial(own.serial_number)) != number:
+        raise ConfigurationError(
+            f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has "
+            f"{found}; leave serial= out, or pass the private key that belongs to the certificate in serial="
+        )
+    return number
+
+
+def _parse_serial(serial: object, mchid: str) -> str:
+    if not serial or isinstance(serial, bool) or not isinstance(serial, (str, int)):
+        came = f"came a {type(serial).__name__}" if serial else "it is missing"
+        raise ConfigurationError(
+            f"serial: {came}; expected the serial number of the merchant API certificate, or that certificate"
+        )
+    text = Copied(serial).text if isinstance(serial, str) else ""
+    if text.upper().startswith(PUBLIC_KEY_PREFIX):
+        raise ConfigurationError(
+            "serial: came the id of WeChat Pay's public key, which belongs in certs=; expected the serial number of "
+            "the merchant API certificate"
+        )
+    if text == mchid or serial == int(mchid):
+        raise ConfigurationError(
+            "serial: came the merchant number; expected the serial number of the merchant API certificate"
+        )
+    return normalize_serial(serial)
+
+
+def is_certificate_source(serial: str) -> bool:
+    """Tells whether a text in place of a serial number is a certificate, or the path of one."""
+    return is_key_material(serial) or _PATH.search(strip(serial)) is not None
+
+
+_PATH = re.compile(r"\A(?:~|file:)|[/\\](?![nrt]\b)|\.(?:pem|crt|cer|der|p12|pfx|txt)\Z", re.IGNORECASE)

@@ -1,0 +1,134 @@
+"""The notifications of APIv2: XML, most of them signed as its responses are.
+
+Sources: https://pay.weixin.qq.com/doc/v2/merchant/4011985004 for payments, https://pay.weixin.qq.com/doc/v2/merchant/4011985454 for
+refunds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
+from wechatpay_chain._notifications.posted import EMPTY_BODY
+from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
+from wechatpay_chain._schemes.apiv2 import has_valid_signature
+from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
+
+__all__ = ["RefundNotice", "XMLNotification", "read_xml_notification"]
+
+Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "event"]
+"""What a notification is about: an order, a combined order, the signing or the end of a contract, a deduction, the state of a vehicle,
+a risky transaction; or an event of bookings and rentals, which `event_type` names."""
+
+Decrypt = Callable[[str, str, str], bytes | None]
+"""Decrypts with the APIv3 key a ciphertext, its nonce and its associated data; returns None if that fails."""
+
+_KINDS: Mapping[str, Kind] = {
+    "event_type": "event",
+    "event_code": "risk",
+    "vehicle_event_type": "vehicle",
+    "change_type": "contract",
+    "sub_order_list": "combined payment",
+    "contract_id": "deduction",
+}
+"""The field by which a kind is told, in the order in which they are looked for."""
+
+
+@dataclass(frozen=True)
+class XMLNotification:
+    """A verified notification of APIv2. Its repr does not show the fields.
+
+    WeChat Pay sends the same notification several times, also at the same time; use the order number to process it once.
+
+    Attributes:
+        kind: what it is about.
+        fields: its fields, each a text; all of them are signed, also those that no documentation lists.
+        event: the decrypted fields of an event; empty for any other kind.
+        raw: the bytes of the body as they were received.
+    """
+
+    kind: Kind
+    fields: Mapping[str, Any] = field(repr=False)
+    event: Mapping[str, Any] = field(repr=False)
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RefundNotice:
+    """A notice of a refund by APIv2, **which nobody has signed**: whoever has seen one such notice can make others of its parts.
+
+    So it is a hint and no proof. Query the refund (`client.v2.pay.refundquery`) before you act on it. Its repr does not show the
+    fields.
+
+    Attributes:
+        fields: the decrypted fields, such as out_refund_no and refund_status: SUCCESS, CHANGE or REFUNDCLOSE.
+        raw: the bytes of the body as they were received.
+    """
+
+    fields: Mapping[str, Any] = field(repr=False)
+    raw: bytes = field(repr=False)
+
+
+def read_xml_notification(
+    body: bytes, keys: Sequence[bytes], decrypt: Decrypt | None
+) -> XMLNotification | RefundNotice:
+    """Verifies and decrypts a notification.
+
+    Args:
+        body: the raw bytes.
+        keys: the APIv2 keys, the current one first.
+        decrypt: decrypts with the APIv3 key; None if there is none.
+
+    Raises:
+        ConfigurationError: an APIv2 key, or the APIv3 key for an event, is missing.
+        DecryptionError: the body is no notification, or was not encrypted with these keys.
+        SignatureError: the signature is missing or wrong.
+    """
+    if not keys:
+        raise ConfigurationError("apiv2_key: it is missing; notifications of APIv2 are signed or encrypted with it")
+    try:
+        fields = parse_xml(body)
+    except MalformedXMLError as error:
+        why = str(error) if body else f"is empty: {EMPTY_BODY}"
+        raise DecryptionError(f"the notification is malformed: its body {why}") from None
+    if "req_info" in fields:
+        return RefundNotice(_read_refund(fields["req_info"], keys), body)
+    if not has_valid_signature(fields, keys):
+        is_missing = not fields.get("sign")
+        raise SignatureError(
+            f"the signature of the notification is not verified: "
+            f"{'it has no sign' if is_missing else 'its sign does not match its fields; is apiv2_key= the key of this merchant?'}",
+            Reason.MISSING_SIGNATURE if is_missing else Reason.BAD_SIGNATURE,
+            None,
+        )
+    kinds: list[Kind] = [kind for name, kind in _KINDS.items() if fields.get(name)]
+    kind: Kind = kinds[0] if kinds else "payment"
+    return XMLNotification(kind, fields, _read_event(fields, decrypt) if kind == "event" else {}, body)
+
+
+def _read_refund(ciphertext: object, keys: Sequence[bytes]) -> dict[str, Any]:
+    texts = [decrypt_req_info(ciphertext, key) for key in keys] if isinstance(ciphertext, str) else []
+    for text in texts:
+        if text is not None:
+            try:
+                return parse_xml(text, ("root", "xml"))
+            except MalformedXMLError:
+                continue
+    raise DecryptionError(
+        "the refund notice cannot be decrypted: it was altered, or apiv2_key= is not the key of this merchant"
+    )
+
+
+def _read_event(fields: Mapping[str, Any], decrypt: Decrypt | None) -> dict[str, Any]:
+    if decrypt is None:
+        raise ConfigurationError("apiv3_key: it is missing; the event in this notification is encrypted with it")
+    secret = [fields.get(f"event_{name}", "") for name in ("ciphertext", "nonce", "associated_data")]
+    text = decrypt(*secret) if all(isinstance(each, str) for each in secret) else None
+    if text is None:
+        raise DecryptionError("the notification is signed, but its event cannot be decrypted: apiv3_key= may be wrong")
+    try:
+        return parse_xml(text, ("xml", "root"))
+    except MalformedXMLError as error:
+        raise DecryptionError(f"the notification is signed, but its event {error}") from None

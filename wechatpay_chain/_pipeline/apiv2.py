@@ -1,0 +1,189 @@
+"""APIv2: the signature is a field of the message, which is XML, or the query of a GET.
+
+A response is judged in this order: the HTTP status, `return_code`, the signature, `result_code`. A response whose `return_code` is
+not SUCCESS is unsigned. Source: https://pay.weixin.qq.com/doc/v2/merchant/4011985891
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from wechatpay_chain._catalogue.v2_rule import V2Rule
+from wechatpay_chain._catalogue.v2_rules import RULES
+from wechatpay_chain._messages.effects import Steps
+from wechatpay_chain._messages.redaction import escape
+from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.response import Response
+from wechatpay_chain._messages.xml_body import MalformedXMLError, encode_xml, parse_xml
+from wechatpay_chain._pipeline.errors import class_of_status, explain
+from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, has_valid_signature
+from wechatpay_chain._schemes.nonce import nonce as new_nonce
+from wechatpay_chain.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ContentError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitError,
+    Reason,
+    ServerError,
+    SignatureError,
+)
+
+__all__ = ["UNKNOWN", "ApiV2", "find_rule"]
+
+UNKNOWN = V2Rule(merchant="", nonce=False)
+"""The rule of an operation that is not in the table: nothing but the signature is added, and a response has to be signed."""
+
+_SUCCESS = "SUCCESS"
+_FIELDS = ("return_code", "result_code", "err_code", "err_code_des")
+_BY_CODE: Mapping[str, type[APIError]] = {
+    # The outcome is unknown: https://pay.weixin.qq.com/doc/v2/merchant/4011937125
+    **dict.fromkeys(("SYSTEMERROR", "BANKERROR", "USERPAYING"), ServerError),
+    **dict.fromkeys(("FREQ_LIMIT", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED"), RateLimitError),
+    **dict.fromkeys(("ORDERNOTEXIST", "REFUNDNOTEXIST", "NOT_FOUND", "RESOURCE_NOT_EXISTS"), NotFoundError),
+    **dict.fromkeys(("NOAUTH", "NO_AUTH"), ForbiddenError),
+    **dict.fromkeys(("SIGNERROR", "SIGN_ERROR"), AuthenticationError),
+}
+
+
+def find_rule(method: str, path: str) -> V2Rule:
+    """Returns the rule of an operation.
+
+    Args:
+        method: the verb in upper case.
+        path: the path, with its leading slash.
+    """
+    return RULES.get(f"{method} {path}", UNKNOWN)
+
+
+class ApiV2(NamedTuple):
+    """Signs and judges the calls of APIv2; `layers.Api` says what each method does.
+
+    Attributes:
+        keys: the APIv2 keys. The first one signs; the service may still sign with a former one.
+    """
+
+    keys: Sequence[bytes]
+
+    def __repr__(self) -> str:
+        return "<ApiV2>"
+
+    def sign(self, request: Request) -> Steps[Request]:
+        """Adds the nonce and the signature. The form of an upload is signed where it is written: it has neither a nonce nor a time."""
+        yield from ()
+        if request._carried.upload:
+            return request
+        path, _, query = request.target.partition("?")
+        rule = find_rule(request.method, path)
+        if request.method == "GET":
+            fields = self._signed(dict(parse_qsl(query, keep_blank_values=True)), rule)
+            return request.with_query(fields)
+        return request.with_message(request.target, encode_xml(self._signed(parse_xml(request.body), rule)))
+
+    def sign_form(self, fields: dict[str, str], rule: V2Rule) -> dict[str, str]:
+        """Returns the fields of a form with their signature."""
+        return self._signed(fields, rule)
+
+    def _signed(self, fields: dict[str, Any], rule: V2Rule) -> dict[str, Any]:
+        if rule.nonce:
+            fields.setdefault("nonce_str", new_nonce())
+        if not rule.signs:
+            return fields
+        return {**fields, "sign": compute_signature(fields, self.keys[0], fields.get("sign_type", MD5))}
+
+    def renew_keys(self, request: Request, response: Response) -> Steps[None]:  # noqa: ARG002 -- there are no certificates
+        """Does nothing: the keys of APIv2 are settings."""
+        yield from ()
+
+    def verify(self, request: Request, response: Response) -> Steps[Response]:
+        """Verifies the signature of a response that means success or a business error.
+
+        A bill, a table or JSON comes only from operations whose responses are unsigned.
+        """
+        yield from ()
+        rule = find_rule(request.method, request.target.partition("?")[0])
+        if not response.ok or (not rule.signed and not _looks_like_xml(response.content)):
+            return response
+        fields = _parse(request, response)
+        if fields.get("return_code") != _SUCCESS or (not rule.signed and "sign" not in fields):
+            return response
+        if has_valid_signature(fields, self.keys):
+            return response
+        reason, why = (
+            (Reason.BAD_SIGNATURE, "its sign does not match its fields; is apiv2_key= the key of this merchant?")
+            if fields.get("sign")
+            else (Reason.MISSING_SIGNATURE, "it has no sign")
+        )
+        raise SignatureError(
+            f"{request.method} {request.template}: the signature of the response {response.status_code} is not verified: {why} "
+            f"It is unknown what the request did (request id '{escape(response.request_id)}')",
+            reason,
+            response,
+        )
+
+    def find_error(self, response: Response) -> APIError | None:
+        """Returns the error of a status other than 2xx, or of a return_code or result_code that is not SUCCESS."""
+        content = response.content
+        if not response.ok or not _looks_like_xml(content):
+            return _find_other_error(response)
+        return _find_error_of(response, _parse(response.request, response))
+
+
+def _looks_like_xml(content: bytes) -> bool:
+    return content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _parse(request: Request, response: Response) -> dict[str, Any]:
+    """Returns the fields of a response.
+
+    Raises:
+        ContentError: it is not XML of the service.
+    """
+    try:
+        return parse_xml(response.content)
+    except MalformedXMLError as error:
+        raise ContentError(
+            f"{request.method} {request.template}: the content of the response {response.status_code} {error}"
+        ) from None
+
+
+def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | None:
+    return_code, result_code = fields.get("return_code"), fields.get("result_code", _SUCCESS)
+    if return_code == result_code == _SUCCESS:
+        return None
+    texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    code = texts.get("err_code") or texts.get("error_code") or texts.get("return_code", "")
+    message = (
+        texts.get("err_code_des")
+        or texts.get("error_code_des")
+        or texts.get("result_msg")
+        or texts.get("return_msg", "")
+    )
+    kind = _BY_CODE.get(code)
+    if kind is None and return_code != _SUCCESS and "签名" in message:
+        kind = AuthenticationError
+    detail = {name: texts.get(name, "") for name in _FIELDS}
+    # Every value of a call is in its body: openids, names, numbers.
+    body = response.request.body
+    hidden = frozenset(parse_xml(body).values()) if body else frozenset[str]()
+    return (kind or BadRequestError)(explain(response, code, message, "", hidden), code, message, detail, response)
+
+
+def _find_other_error(response: Response) -> APIError | None:
+    """Returns the error of a response that is no XML: of a status, or of the one operation that returns JSON."""
+    if not response.ok:
+        text = explain(response, "", "", f" with {len(response.content)} bytes")
+        return class_of_status(response.status_code)(text, "", "", None, response)
+    if not response.content.startswith(b"{"):
+        return None
+    try:
+        known = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    code, message = str(known.get("retcode", "0")), str(known.get("retmsg", ""))
+    return None if code == "0" else BadRequestError(explain(response, code, message), code, message, known, response)

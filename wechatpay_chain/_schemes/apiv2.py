@@ -1,0 +1,51 @@
+"""The signature of APIv2: a keyed digest of the fields of a message, which is a field itself.
+
+Source: https://pay.weixin.qq.com/doc/v2/merchant/4011985891
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+
+__all__ = ["HMAC_SHA256", "MD5", "compute_signature", "has_valid_signature"]
+
+MD5, HMAC_SHA256 = "MD5", "HMAC-SHA256"
+"""The values of `sign_type`. MD5 is the default of the protocol; where there is a choice, HMAC-SHA256 is the better one."""
+
+_LONGEST_MD5 = 32
+
+
+def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) -> str:
+    """Returns the signature of fields, in upper-case hexadecimal digits.
+
+    Args:
+        fields: the fields of the message. `sign`, empty fields and fields that are no text are not signed.
+        key: the APIv2 key.
+        sign_type: MD5 or HMAC_SHA256.
+    """
+    signed = {name: value for name, value in fields.items() if isinstance(value, str) and value and name != "sign"}
+    ordered = sorted((name.encode(), value.encode()) for name, value in signed.items())
+    message = b"".join(b"%b=%b&" % pair for pair in ordered) + b"key=" + key
+    if sign_type == HMAC_SHA256:
+        return hmac.new(key, message, hashlib.sha256).hexdigest().upper()
+    return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
+
+
+def has_valid_signature(fields: Mapping[str, object], keys: Iterable[bytes]) -> bool:
+    """Tells whether the field `sign` is the signature of all other fields, in constant time for each key.
+
+    Its length tells the algorithm: `sign_type` is often missing in responses and notifications, or contradicts it.
+
+    Args:
+        fields: the fields of the message, also those that no documentation lists.
+        keys: the APIv2 keys that the message may be signed with.
+    """
+    sign = fields.get("sign")
+    if not isinstance(sign, str) or not sign.isascii():
+        return False
+    sign_type = MD5 if len(sign) <= _LONGEST_MD5 else HMAC_SHA256
+    # Every key is tried, so that the time does not tell which one it was.
+    matches = [hmac.compare_digest(compute_signature(fields, key, sign_type), sign.upper()) for key in keys]
+    return any(matches)

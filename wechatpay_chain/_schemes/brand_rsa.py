@@ -1,0 +1,25 @@
+"""The scheme of brands, which call `/brand/…` in their own name.
+
+Source: https://pay.weixin.qq.com/doc/brand/4015407568
+"""
+
+from __future__ import annotations
+
+from wechatpay_chain._schemes import rsa
+from wechatpay_chain._schemes.aead import aes_gcm_decrypt
+from wechatpay_chain._schemes.scheme import Scheme
+
+__all__ = ["BRAND_RSA"]
+
+BRAND_RSA = Scheme(
+    name="WECHATPAY-BRAND-SHA256-RSA2048",
+    identity="brand_id",
+    root="brand",
+    has_certificates=False,
+    sign=rsa.sign,
+    verify=rsa.verify,
+    encrypt=rsa.encrypt,
+    decrypt=rsa.decrypt_octets,
+    algorithm="AEAD_AES_256_GCM",
+    decrypt_sealed=aes_gcm_decrypt,
+)

@@ -1,0 +1,36 @@
+"""A scheme: the algorithms and names by which one kind of customer and WeChat Pay sign and encrypt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["Scheme"]
+
+
+class Scheme(NamedTuple):
+    """Everything in which the schemes of APIv3 differ. Nothing else of the package asks which one it has.
+
+    Attributes:
+        name: the name in the Authorization header, and in Wechatpay-Signature-Type.
+        identity: the item of the Authorization header that names the customer, and the setting of a client that has its number.
+        root: the first segment of the paths that are signed with it; empty for all that no other scheme has.
+        has_certificates: whether WeChat Pay has certificates for it, which can be fetched; otherwise it has public keys only.
+        sign: signs a message with a private key, and returns the signature in base64.
+        verify: tells whether a base64 text is the signature of a message by the owner of a public key.
+        encrypt: encrypts a text for the owner of a public key.
+        decrypt: decrypts bytes that were encrypted for the owner of a private key.
+        algorithm: the name of the encryption of certificates and notifications.
+        decrypt_sealed: decrypts a ciphertext of that algorithm: ciphertext, APIv3 key, nonce, associated data.
+    """
+
+    name: str
+    identity: str
+    root: str
+    has_certificates: bool
+    sign: Callable[[bytes, Any], str]
+    verify: Callable[[bytes, str, Any], bool]
+    encrypt: Callable[[str, Any], str]
+    decrypt: Callable[[str, Any], bytes]
+    algorithm: str
+    decrypt_sealed: Callable[[str, bytes, str, str | None], bytes]
