@@ -49,7 +49,7 @@ _JSON: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """Settings that are no text, with their types. An environment variable has them as JSON."""
 
-SETTINGS = (*TEXTS, "serial", *SECRETS, *KEYS, *PATHS, *_JSON)
+SETTINGS = (*TEXTS, "serial", *SECRETS, *KEYS, "certificate", *PATHS, *_JSON)
 """The names, without those of files."""
 
 _NAMES = (*SETTINGS, *(f"{name}_file" for name in (*SECRETS, *KEYS)))
@@ -153,7 +153,7 @@ def make_settings(found: Found) -> dict[str, Any]:
     for name in PATHS:
         if name in settings:
             settings[name] = _resolve(folder, settings[name])
-    for name in KEYS:
+    for name in (*KEYS, "certificate"):
         if name in settings:
             settings[name] = _resolve_key(folder, settings[name])
     for name in ("trust_anchors", "former_private_keys"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import queue
 import threading
 import urllib.error
@@ -14,7 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.apiv2.conftest import signature_of, xml_of
-from wechatpay_chain import APIError, AuthenticationError, NotFoundError, ServerError, SignatureError, TransportError
+from wechatpay_chain import (
+    APIError,
+    AuthenticationError,
+    Client,
+    NotFoundError,
+    ServerError,
+    SignatureError,
+    TransportError,
+)
 from wechatpay_chain._messages.xml_body import parse_xml
 from wechatpay_chain.sandbox import Refusal, Sandbox
 
@@ -337,3 +346,13 @@ def test_without_https_no_certificate_is_asked_for(sandbox, v2, do):
     refund = {"appid": "wx1", "out_trade_no": "n", "out_refund_no": "r", "total_fee": 1, "refund_fee": 1}
     with pytest.raises(NotFoundError):
         v2.secapi.pay.refund.post(xml=refund, certificate=False)
+
+
+def test_the_file_of_credentials_has_all_that_apiv2_needs(secure, tmp_path):
+    (tmp_path / "authority.pem").write_text(secure.authority)
+    known = {**secure.credentials, "ca_bundle": "authority.pem", "proxies": {}, "retry": False}
+    (tmp_path / "merchant.json").write_text(json.dumps(known))
+    with Client.from_file(tmp_path / "merchant.json") as client, pytest.raises(NotFoundError):
+        client.v2.secapi.pay.refund.post(
+            xml={"appid": "wx1", "out_trade_no": "n", "out_refund_no": "r", "total_fee": 1, "refund_fee": 1}
+        )

@@ -40,7 +40,8 @@ def is_v2(target: str) -> bool:
     Args:
         target: the request target.
     """
-    return re.split("[/?]", to_origin_form(target))[1] in V2_SEGMENTS
+    first = to_origin_form(target).partition("?")[0].split("/")[1:2]  # the target of an OPTIONS can be a mere *
+    return not V2_SEGMENTS.isdisjoint(first)
 
 
 class Routes:

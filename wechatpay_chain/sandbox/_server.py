@@ -304,11 +304,16 @@ class Sandbox(World):
     def client(self, **settings: Any) -> Client:
         """Returns a client with the merchant's credentials, which connects without a proxy.
 
+        One with another key has no TLS certificate, unless it is given one: the merchant's belongs to its key.
+
         Args:
             **settings: settings of `Client`, which add to the credentials or replace them.
         """
         trust = {"ca_bundle": self._authority_file.path} if self.authority else {}
-        return Client(**{"proxies": {}, **trust, **self.credentials, **settings})
+        known = {"proxies": {}, **trust, **self.credentials}
+        if settings.keys() & {"private_key", "signer"}:
+            del known["certificate"]
+        return Client(**{**known, **settings})
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
