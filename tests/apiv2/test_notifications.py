@@ -94,6 +94,23 @@ def test_a_payment_that_was_changed_is_refused_and_logged(notifications, caplog,
     assert "v2-1" not in caplog.text
 
 
+def test_a_field_that_nobody_can_sign_is_refused(notifications):
+    """Only texts are signed, so elements in an element could be anybody's."""
+    body = body_of(PAYMENT).replace(b"</xml>", b"<more><total_fee>100</total_fee></more></xml>")
+    with pytest.raises(SignatureError):
+        notifications.parse_xml(body)
+
+
+def test_no_key_is_in_the_frames_of_an_error(notifications):
+    with pytest.raises(SignatureError) as refused:
+        notifications.parse_xml(xml_of({**PAYMENT, "sign": "0" * 32}))
+    frames = refused.value.__traceback__
+    while frames is not None:
+        if frames.tb_frame.f_code.co_filename != __file__:
+            assert KEY not in str(frames.tb_frame.f_locals)
+        frames = frames.tb_next
+
+
 @pytest.mark.parametrize("key", [KEY, FORMER])
 def test_a_refund_notice_is_decrypted_and_is_no_verified_notification(notifications, key):
     text = b"<root><out_refund_no>r1</out_refund_no><refund_status>SUCCESS</refund_status></root>"

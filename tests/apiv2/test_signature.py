@@ -172,6 +172,30 @@ def test_a_response_that_was_changed_is_refused(shop, send, change):
     assert refused.value.reason is (Reason.MISSING_SIGNATURE if change == {"sign": ""} else Reason.BAD_SIGNATURE)
 
 
+def test_a_response_with_a_field_that_nobody_can_sign_is_refused(shop):
+    from tests.service import Reply
+
+    body = signed().body.replace(b"</xml>", b"<hblist><hbinfo><amount>1</amount></hbinfo></hblist></xml>")
+    shop.receives(Reply(200, {}, body))
+    with pytest.raises(SignatureError):
+        shop.client.v2.pay.orderquery.post(xml={"appid": "wx1"})
+
+
+def test_a_layer_that_makes_the_body_no_xml_is_an_argument_error(shop):
+    def spoil(request):
+        return (yield request.with_message(request.target, b"{}"))
+
+    shop.client.middleware.insert_before("sign", "spoil", spoil)
+    with pytest.raises(ArgumentError, match="a layer has changed the body"):
+        shop.client.v2.pay.orderquery.post(xml={"appid": "wx1"})
+    assert shop.wire.received == []
+
+
+def test_a_call_of_apiv3_presents_no_certificate(shop):
+    with pytest.raises(ArgumentError, match="certificate"):
+        shop.client.v3.pay.transactions.native.post(json={}, certificate=True)
+
+
 def test_a_response_without_a_signature_is_refused(shop):
     shop.receives(reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "trade_state": "SUCCESS"}))
     with pytest.raises(SignatureError) as refused:

@@ -38,6 +38,8 @@ class V3Calls(NamedTuple):
         key_id: str | None
         if call.xml is not None:
             raise ArgumentError(f"xml: /{call.template} speaks JSON; pass the body as json=")
+        if call.certificate is not None:
+            raise ArgumentError(f"certificate: /{call.template} needs none; the TLS certificate is for APIv2")
         if call.files is not None:
             with no_fork:
                 from wechatpay_chain._files.source import open_file

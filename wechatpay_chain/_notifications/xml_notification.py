@@ -14,6 +14,7 @@ from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
 from wechatpay_chain._notifications.posted import EMPTY_BODY
 from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
 from wechatpay_chain._schemes.apiv2 import has_valid_signature
+from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
 
 __all__ = ["RefundNotice", "XMLNotification", "read_xml_notification"]
@@ -71,6 +72,7 @@ class RefundNotice:
     raw: bytes = field(repr=False)
 
 
+@shielded
 def read_xml_notification(
     body: bytes, keys: Sequence[bytes], decrypt: Decrypt | None
 ) -> XMLNotification | RefundNotice:

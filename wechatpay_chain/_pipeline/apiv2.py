@@ -23,6 +23,7 @@ from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, has_valid_sig
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import (
     APIError,
+    ArgumentError,
     AuthenticationError,
     BadRequestError,
     ContentError,
@@ -83,7 +84,11 @@ class ApiV2(NamedTuple):
         if request.method == "GET":
             fields = self._signed(dict(parse_qsl(query, keep_blank_values=True)), rule)
             return request.with_query(fields)
-        return request.with_message(request.target, encode_xml(self._signed(parse_xml(request.body), rule)))
+        try:
+            fields = parse_xml(request.body)
+        except MalformedXMLError as error:
+            raise ArgumentError(f"{request.template}: a layer has changed the body, which {error}") from None
+        return request.with_message(request.target, encode_xml(self._signed(fields, rule)))
 
     def sign_form(self, fields: dict[str, str], rule: V2Rule) -> dict[str, str]:
         """Returns the fields of a form with their signature."""

@@ -21,12 +21,11 @@ def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) 
     """Returns the signature of fields, in upper-case hexadecimal digits.
 
     Args:
-        fields: the fields of the message. `sign`, empty fields and fields that are no text are not signed.
+        fields: the fields of the message. `sign` and empty fields are not signed.
         key: the APIv2 key.
         sign_type: MD5 or HMAC_SHA256.
     """
-    signed = {name: value for name, value in fields.items() if isinstance(value, str) and value and name != "sign"}
-    ordered = sorted((name.encode(), value.encode()) for name, value in signed.items())
+    ordered = sorted((name.encode(), str(value).encode()) for name, value in fields.items() if value and name != "sign")
     message = b"".join(b"%b=%b&" % pair for pair in ordered) + b"key=" + key
     if sign_type == HMAC_SHA256:
         return hmac.new(key, message, hashlib.sha256).hexdigest().upper()
@@ -36,14 +35,15 @@ def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) 
 def has_valid_signature(fields: Mapping[str, object], keys: Iterable[bytes]) -> bool:
     """Tells whether the field `sign` is the signature of all other fields, in constant time for each key.
 
-    Its length tells the algorithm: `sign_type` is often missing in responses and notifications, or contradicts it.
+    A field that is no text cannot be signed, so there is none in a message that is. The length of `sign` tells the algorithm:
+    `sign_type` is often missing in responses and notifications, or contradicts it.
 
     Args:
         fields: the fields of the message, also those that no documentation lists.
         keys: the APIv2 keys that the message may be signed with.
     """
     sign = fields.get("sign")
-    if not isinstance(sign, str) or not sign.isascii():
+    if not isinstance(sign, str) or not sign.isascii() or not all(isinstance(value, str) for value in fields.values()):
         return False
     sign_type = MD5 if len(sign) <= _LONGEST_MD5 else HMAC_SHA256
     # Every key is tried, so that the time does not tell which one it was.
