@@ -20,7 +20,7 @@ coverage: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
 
 test-slow: $(VENV)/test build/docs/site/index.html
-	$(BIN)/python -m pytest $(PARALLEL) -m slow
+	$(BIN)/python -m pytest $(PARALLEL) --timeout 1500 -m slow
 
 soak: $(VENV)/test
 	$(BIN)/python -m tests.soak 20000

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -517,6 +518,20 @@ def test_a_port_that_is_in_use_is_an_error(sandbox):
         raise AssertionError
 
 
+KEYS = ("apiv3_key", "apiv2_key", "certificate")
+
+
+@contextmanager
+def started(command):
+    """Starts a command, which ends with the test at the latest."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("sign_with", [[], ["--sign-with", "public-key"], ["--sign-with", "certificate"]])
 def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
@@ -532,12 +547,12 @@ def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
         str(file),
         *sign_with,
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         line = process.stdout.readline()
         credentials = json.loads(file.read_text())
         assert credentials["base_url"] in line
         assert credentials["private_key"] not in line
-        assert set(credentials) == {"base_url", "mchid", "serial", "private_key", "certs", "apiv3_key"}
+        assert set(credentials) == {"base_url", "mchid", "serial", "private_key", "certs", *KEYS}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert [path.name for path in tmp_path.iterdir()] == ["merchant.json"]
         with Client(**credentials, proxies={}) as client:
@@ -551,9 +566,7 @@ def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
 
 
 def test_the_command_without_a_file_names_the_option():
-    with subprocess.Popen(
-        [sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with started([sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0"]) as process:
         assert "http://127.0.0.1:" in process.stdout.readline()
         assert "--credentials" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
