@@ -104,7 +104,7 @@ SCENARIOS = {
     ],
     ("PathVariableError", False): [call(node="v3/{a}"), call(node="v3/{a}", a=".."), call(node="https://x/y?z=1")],
     ("ArgumentError", False): [call(json="a"), call(json={"a": object()}), call(params=5), call(timeout=0)],
-    ("UnsupportedError", False): [call(node="v2/pay/unifiedorder"), call(node="pay/unifiedorder")],
+    ("UnsupportedError", False): [call(node="brand/stores"), call("get", node="brand/stores")],
     ("TransportError", False): [call(url=unreachable_url()), call("get", url=unreachable_url()), fetch_first(503)],
     ("TransportError", True): [
         respond_with(None),

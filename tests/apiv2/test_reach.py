@@ -171,15 +171,16 @@ def test_a_certificate_of_another_key_is_refused(service, issued):
         Client(**service.settings("https://a.example"), certificate=certificate)
 
 
-def test_a_certificate_without_its_key_is_refused(service, issued):
+def test_a_certificate_without_its_key_cannot_be_presented(service, issued):
     class Remote:
         def sign(self, message):
             return ""
 
     settings = {**service.settings("https://a.example"), "signer": Remote()}
     del settings["private_key"]
+    client = Client(**settings, certificate=issued[2], apiv2_key=KEY)
     with pytest.raises(ConfigurationError, match="private_key"):
-        Client(**settings, certificate=issued[2])
+        client.v2.secapi.pay.refund.post(xml={"appid": "wx1"})
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no files in memory")

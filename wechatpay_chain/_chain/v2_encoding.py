@@ -54,7 +54,7 @@ def encode(settings: V2Settings, call: Call, library: str, file: File | None) ->
     needs_certificate = rule.certificate if call.certificate is None else parse_bool("certificate", call.certificate)
     if needs_certificate and not settings.has_certificate:
         raise ConfigurationError(
-            f"certificate: it is missing; {call.template} needs the TLS certificate of the merchant (apiclient_cert.pem)"
+            f"certificate: it is missing, or private_key= is; {call.template} needs both for TLS (apiclient_cert.pem, apiclient_key.pem)"
         )
     headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
     if file is not None:

@@ -66,7 +66,7 @@ def load_client_certificate(
     passphrase: str | bytes | None,
     mchid: str,
 ) -> ClientCertificate | None:
-    """Returns the merchant's TLS certificate: the one that is given, else the one that came with the private key.
+    """Returns the merchant's TLS certificate: the one that is given, else the one that came with the private key; None without a key.
 
     Args:
         source: the certificate, in any form that keys may have; None for the one that came with the private key.
@@ -83,9 +83,7 @@ def load_client_certificate(
         return ClientCertificate(own, key) if own and key else None
     certificate = load_certificate("certificate", source, passphrase, mchid)
     if identity is None or key is None:
-        raise ConfigurationError(
-            "private_key: it is missing; the TLS certificate needs its key, which signer= does not show"
-        )
+        return None  # TLS needs the key, which a signer does not show; a call that needs the certificate says so
     if not certifies(certificate, identity.key):
         raise ConfigurationError(
             "certificate and private_key: the certificate does not belong to the key; expected apiclient_cert.pem and "
