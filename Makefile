@@ -6,15 +6,22 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Most tests wait for a socket more than they compute; more processes than this would disturb those that measure time.
 PARALLEL = --numprocesses 4 --dist worksteal
+# All but what concerns the sandbox, the command line, other SDKs and the documentation, which each Python runs alike.
+CLIENT = --ignore=tests/flows --ignore=tests/peers --ignore=tests/test_docs.py --ignore=tests/test_pytest_plugin.py \
+	--ignore=tests/test_recipes.py --ignore=tests/test_running.py --ignore=tests/test_site.py \
+	--ignore-glob='*/test_command_line*' --ignore-glob='*/test_sandbox*'
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: catalogue demo test coverage test-slow soak bench bench-quick lint types docs docs-serve api package clean
+.PHONY: catalogue demo test test-client coverage test-slow soak bench bench-quick lint types docs docs-serve api package clean
 
 demo: $(VENV)/demo
 	@$(BIN)/python docs/demo.py
 
 test: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL)
+
+test-client: $(VENV)/test
+	$(BIN)/python -m pytest $(PARALLEL) $(CLIENT)
 
 coverage: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term
