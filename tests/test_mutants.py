@@ -20,6 +20,7 @@ RSA, AEAD, ENCODING, NONCE = "_schemes/rsa.py", "_schemes/aead.py", "_schemes/en
 VERIFICATION, STACK = "_keys/verification.py", "_pipeline/stack.py"
 KEY_CHECKS, SERIALS, FILES = "_keys/checks.py", "_keys/serials.py", "_catalogue/file_operations.py"
 VERIFY, RETRY = "_pipeline/verify.py", "_pipeline/retry.py"
+APIV2, APIV3, SIGNATURE_V2 = "_pipeline/apiv2.py", "_pipeline/apiv3.py", "_schemes/apiv2.py"
 
 MUTANTS = {
     "a wrong signature is accepted": (RSA, "except InvalidSignature:\n        return False", "except InvalidSignature:\n        return True"),
@@ -31,7 +32,11 @@ MUTANTS = {
     "a serial loses its zeros": (SERIALS, "return digits.zfill(MAX_DIGITS)", "return digits"),
     "a damaged key is accepted": (KEY_CHECKS, "p * q == public.n\n        and", "True\n        or"),
     "a key is not tried out": (KEY_CHECKS, "key.public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())", "pass"),
-    "only 200 is verified": (VERIFY, "if response.ok:", "if response.status_code == 200:"),
+    "only 200 is verified": (APIV3, "if response.ok:\n            yield from check", "if response.status_code == 200:\n            yield from check"),
+    "a response of APIv2 may lack its signature": (APIV2, '(not rule.signed and "sign" not in fields)', '"sign" not in fields'),
+    "a wrong signature of an unsigned operation is accepted": (APIV2, 'or (not rule.signed and "sign" not in fields)', "or not rule.signed"),
+    "a failure of APIv2 is raised before it is verified": (APIV2, 'fields.get("return_code") != _SUCCESS or', 'fields.get("result_code") != _SUCCESS or'),
+    "the signature of APIv2 may be a part of itself": (SIGNATURE_V2, 'if value and name != "sign")', "if value)"),
     "an old response is accepted": (VERIFICATION, "abs(skew) >= WINDOW", "skew >= WINDOW"),
     "the window is a second wider": (VERIFICATION, "WINDOW = 300", "WINDOW = 301"),
     "a timestamp may be any number": (VERIFICATION, '"[0-9]{1,12}"', '"[0-9_+]{1,12}"'),
@@ -47,8 +52,8 @@ MUTANTS = {
     "the response says what the request was": (VERIFY, "    signed = what_is_signed(request.method", "    request = response.request\n    signed = what_is_signed(request.method"),
     "a verifier may return something else than True": (VERIFICATION, "if verdict is True:", "if verdict is not False:"),
     "a call that was sent is sent again": (RETRY, "request.idempotent or not error.sent", "True"),
-    "a call that got a response is sent again": (RETRY, "return request.idempotent and isinstance", "return isinstance"),
-    "an unverified response is retried": (RETRY, "isinstance(error, APIError) and error.status_code in RETRYABLE", "(isinstance(error, SignatureError) or error.status_code in RETRYABLE)"),
+    "a call that got a response is sent again": (RETRY, "return request.idempotent and is_temporary", "return is_temporary"),
+    "an unverified response is retried": (RETRY, "isinstance(error, APIError) and (error", "isinstance(error, SignatureError) or isinstance(error, APIError) and (error"),
     "the last attempt hides that an earlier one was sent": (STACK, "error.sent = error.sent or was_sent", "pass"),
     "a call that got a response counts as not sent": (STACK, "was_sent = was_sent or is_call\n            except", "pass\n            except"),
     "a failed call counts as not sent": (STACK, "(is_call and isinstance(error, WeChatPayError) and error.sent)", "False"),
@@ -68,6 +73,9 @@ TESTS = {
     VERIFY: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],
     FILES: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],
     RETRY: ["tests/test_retry.py"],
+    APIV2: ["tests/apiv2/test_signature.py", "tests/apiv2/test_errors.py"],
+    APIV3: ["tests/test_verify.py"],
+    SIGNATURE_V2: ["tests/apiv2/test_signature.py", "tests/apiv2/test_errors.py"],
     STACK: ["tests/test_retry.py", "tests/test_middleware.py"],
 }
 
