@@ -30,7 +30,7 @@ def find_imports(file: Path) -> set[str]:
 
 
 def find_third_party_imports(file: Path) -> set[str]:
-    return find_imports(file) - set({*sys.stdlib_module_names, "tomllib"}) - {"wechatpay_chain"} - CALLED_BY_PYDANTIC
+    return find_imports(file) - {*sys.stdlib_module_names, "tomllib"} - {"wechatpay_chain"} - CALLED_BY_PYDANTIC
 
 
 def names_of(requirements: list[Requirement]) -> set[str]:
