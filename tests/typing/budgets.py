@@ -60,7 +60,8 @@ def main() -> int:
         for name, (command, seconds_allowed, megabytes_allowed) in BUDGETS.items():
             command[0] = str(Path(sys.executable).with_name(command[0]))
             measure(command, folder)  # the first run of pyright may install node
-            seconds, megabytes = measure(command, folder)
+            # The least of three: whatever else the machine does makes a run longer, never shorter.
+            seconds, megabytes = min(measure(command, folder) for _ in range(3))
             wrong += seconds > LATE * seconds_allowed or megabytes > LATE * (megabytes_allowed or megabytes)
             limits = f"{seconds_allowed:.0f} s" + (f", {megabytes_allowed} MB" if megabytes_allowed else "")
             print(f"{name}: {seconds:.1f} s of CPU, {megabytes:.0f} MB (budget {limits})")
