@@ -122,7 +122,7 @@ class ApiV2(NamedTuple):
         reason, why = (
             (Reason.BAD_SIGNATURE, "its sign does not match its fields; is apiv2_key= the key of this merchant?")
             if fields.get("sign")
-            else (Reason.MISSING_SIGNATURE, "it has no sign")
+            else (Reason.MISSING_SIGNATURE, "it has no sign.")
         )
         raise SignatureError(
             f"{request.method} {request.template}: the signature of the response {response.status_code} is not verified: {why} "
