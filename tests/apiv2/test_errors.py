@@ -188,6 +188,20 @@ def test_the_error_hides_what_the_call_sent(shop):
     assert "oUpF8u" in raised.value.message
 
 
+def test_an_error_of_a_call_that_a_layer_has_rewritten_shows_no_message(shop, send):
+    """What was sent is not known then, and the message may repeat it."""
+
+    def rewrite(request):
+        return (yield request.with_message(request.target, b"openid=oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"))
+
+    shop.client.middleware.insert_after("sign", "rewrite", rewrite)
+    shop.receives(failed("PARAM_ERROR", "openid oUpF8uMuAJO_M2pxb1Q9zNjWeS6o is wrong"))
+    with pytest.raises(BadRequestError) as raised:
+        send(shop.client.v2.pay.orderquery, "post", xml=QUERY)
+    assert "oUpF8u" not in str(raised.value)
+    assert raised.value.err_code == "PARAM_ERROR"
+
+
 def test_the_signature_is_of_the_fields_as_they_were_sent(shop):
     answer = {"return_code": "SUCCESS", "result_code": "SUCCESS", "attach": " 空格 "}
     shop.receives(reply({**answer, "sign": signature_of(answer)}))

@@ -61,7 +61,7 @@ def encode(settings: V2Settings, call: Call, library: str, file: File | None) ->
         with no_fork:
             from wechatpay_chain._files.upload import encode_form
 
-        upload = encode_form(file, lambda digest: api.sign_form({**fields, "media_hash": digest}, rule))
+        upload = encode_form(file, lambda digest: api.add_signature({**fields, "media_hash": digest}, rule))
         headers = headers | {"Content-Type": upload.content_type}
     request = Request(
         method=call.method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -92,18 +92,23 @@ class Response(Generic[J]):
         Raises:
             ContentError: the body is not XML of the service; a bill, for example. It is also a `ValueError`.
         """
-        from wechatpay_chain._messages.xml_body import (
-            MalformedXMLError,
-            list_families,
-            parse_xml,
-        )  # only APIv2 needs XML
+        from wechatpay_chain._messages.xml_body import list_families  # only APIv2 needs XML
 
-        try:
-            fields = parse_xml(self.content)
-        except MalformedXMLError as error:
-            raise self._content_error(str(error)) from None
+        fields = deepcopy(self._fields())
         value: Any = {**fields, **list_families(fields)}
         return cast("J", value)
+
+    def _fields(self) -> dict[str, Any]:
+        """Parses the body of a response of APIv2, once for all who ask. They must not change it."""
+        from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
+
+        parsed: dict[str, Any] | None = self.__dict__.get("_parsed")
+        if parsed is None:
+            try:
+                parsed = self.__dict__["_parsed"] = parse_xml(self.content)
+            except MalformedXMLError as error:
+                raise self._content_error(str(error)) from None
+        return parsed
 
     def decrypt(self, *paths: str) -> J:
         """Parses the body as JSON and decrypts fields that the service encrypted with the merchant's public key.

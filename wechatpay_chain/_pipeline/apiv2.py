@@ -26,7 +26,6 @@ from wechatpay_chain.errors import (
     ArgumentError,
     AuthenticationError,
     BadRequestError,
-    ContentError,
     ForbiddenError,
     NotFoundError,
     RateLimitError,
@@ -82,19 +81,16 @@ class ApiV2(NamedTuple):
         path, _, query = request.target.partition("?")
         rule = find_rule(request.method, path)
         if request.method == "GET":
-            fields = self._signed(dict(parse_qsl(query, keep_blank_values=True)), rule)
+            fields = self.add_signature(dict(parse_qsl(query, keep_blank_values=True)), rule)
             return request.with_query(fields)
         try:
             fields = parse_xml(request.body)
         except MalformedXMLError as error:
             raise ArgumentError(f"{request.template}: a layer has changed the body, which {error}") from None
-        return request.with_message(request.target, encode_xml(self._signed(fields, rule)))
+        return request.with_message(request.target, encode_xml(self.add_signature(fields, rule)))
 
-    def sign_form(self, fields: dict[str, str], rule: V2Rule) -> dict[str, str]:
-        """Returns the fields of a form with their signature."""
-        return self._signed(fields, rule)
-
-    def _signed(self, fields: dict[str, Any], rule: V2Rule) -> dict[str, Any]:
+    def add_signature(self, fields: dict[str, Any], rule: V2Rule) -> dict[str, Any]:
+        """Returns fields with a nonce and their signature, as far as the operation has them."""
         if rule.nonce:
             fields.setdefault("nonce_str", new_nonce())
         if not rule.signs:
@@ -114,7 +110,7 @@ class ApiV2(NamedTuple):
         rule = find_rule(request.method, request.target.partition("?")[0])
         if not response.ok or (not rule.signed and not _looks_like_xml(response.content)):
             return response
-        fields = _parse(request, response)
+        fields = response._fields()
         if fields.get("return_code") != _SUCCESS or (not rule.signed and "sign" not in fields):
             return response
         if has_valid_signature(fields, self.keys):
@@ -136,25 +132,11 @@ class ApiV2(NamedTuple):
         content = response.content
         if not response.ok or not _looks_like_xml(content):
             return _find_other_error(response)
-        return _find_error_of(response, _parse(response.request, response))
+        return _find_error_of(response, response._fields())
 
 
 def _looks_like_xml(content: bytes) -> bool:
     return content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
-
-
-def _parse(request: Request, response: Response) -> dict[str, Any]:
-    """Returns the fields of a response.
-
-    Raises:
-        ContentError: it is not XML of the service.
-    """
-    try:
-        return parse_xml(response.content)
-    except MalformedXMLError as error:
-        raise ContentError(
-            f"{request.method} {request.template}: the content of the response {response.status_code} {error}"
-        ) from None
 
 
 def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | None:
@@ -173,10 +155,20 @@ def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | 
     if kind is None and return_code != _SUCCESS and "签名" in message:
         kind = AuthenticationError
     detail = {name: texts.get(name, "") for name in _FIELDS}
-    # Every value of a call is in its body: openids, names, numbers.
-    body = response.request.body
-    hidden = frozenset(parse_xml(body).values()) if body else frozenset[str]()
-    return (kind or BadRequestError)(explain(response, code, message, "", hidden), code, message, detail, response)
+    sent = _sent_values(response.request)
+    shown = explain(response, code, "" if sent is None else message, "", sent or frozenset())
+    return (kind or BadRequestError)(shown, code, message, detail, response)
+
+
+def _sent_values(request: Request) -> frozenset[str] | None:
+    """Returns the values of a call, which an error must not show: openids, names, numbers. None if they are not known.
+
+    Those of a query are hidden in every error.
+    """
+    try:
+        return frozenset(parse_xml(request.body).values()) if request.body else frozenset()
+    except MalformedXMLError:  # a layer of the user has written another body
+        return None
 
 
 def _find_other_error(response: Response) -> APIError | None:
