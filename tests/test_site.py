@@ -4,9 +4,11 @@ the catalogue says."""
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from typing_extensions import is_typeddict
 
 from tests.service import MCHID, new_certificate, new_key
 from tools.site import navigation
@@ -15,13 +17,14 @@ from tools.site.entries import find_entry, group, list_entries, name_in_product
 from tools.site.events import find_events
 from tools.site.examples import SEED, make_example_of, prepare, run_block, write_files
 from tools.site.guides import copy_guides
+from tools.site.indexes import write_types
 from tools.site.links import find_broken_links, finish_links
 from tools.site.page import write_page
 from tools.site.preparations import list_prepared
 from tools.site.sections import SECTIONS
 from tools.site.styles import STYLES, write_style
 from tools.site.typed import list_type_names, write_typed
-from wechatpay_chain import Client, TransportError
+from wechatpay_chain import Client, TransportError, types
 from wechatpay_chain.sandbox import Sandbox
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -94,6 +97,8 @@ def test_a_page_has_the_parts_of_the_call(world, in_folder):
     assert "def call(\n    client: Client,\n    json: v3.pay.transactions.native.PostBody,\n)" in page
     assert '"code_url": "weixin://wxpay/bizpayurl' in page
     assert "(notifications.md#TRANSACTION.SUCCESS)" in page
+    assert "[`v3.pay.transactions.native.PostBody`](types-payment.md#v3.pay.transactions.native.post)、" in page
+    assert "，内层对象另有 8 个（" in page
 
 
 def test_a_page_says_what_was_there_before_the_call(world, in_folder):
@@ -202,6 +207,21 @@ def test_the_navigation_has_every_guide_and_recipe():
     for language, listed in (("zh", both), ("en", (*both, *navigation.REFERENCE))):
         folder = DOCS / language
         assert sorted(page.relative_to(folder).as_posix() for page in folder.rglob("*.md")) == sorted(listed)
+
+
+def test_every_type_is_once_in_the_index_with_its_operation():
+    listed = []
+    for section, products in group(list_entries()).items():
+        for row in re.findall(r"^\| <span .*$", write_types(section, products), re.MULTILINE):
+            slug, prefix, names, page = re.fullmatch(
+                r'\| <span id="(\S+)">`(\S+)`</span> \| (.*) \| \[.*\]\((\S+)\.md\) \|', row
+            ).groups()
+            assert slug == page
+            assert find_entry(page).section is section
+            listed += [f"{prefix}.{name}" for name in re.findall(r"`(\w+)`", names)]
+    assert len(set(listed)) == len(listed) > 4500
+    for name in listed:
+        assert is_typeddict(attrgetter(name)(types)), name
 
 
 def test_a_rule_of_notifications_is_of_the_operations_that_take_an_address():

@@ -34,6 +34,7 @@ def main(folder: Path) -> None:
     copy_guides("en", folder / "en", links)
     for section, products in groups.items():
         _write(operations / f"{section.slug}.md", indexes.write_section(section, products))
+        _write(operations / f"{section.types_slug}.md", indexes.write_types(section, products))
     _write(operations / "index.md", indexes.write_index(groups))
     _write(operations / "notifications.md", indexes.write_notifications(entries))
     _write(folder / "en" / "operations.md", indexes.write_english_index(groups))

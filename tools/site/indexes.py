@@ -1,4 +1,4 @@
-"""The pages that lead to the operations: all sections, one section, the notifications."""
+"""The pages that lead to the operations: all sections, one section, its types, the notifications."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tools.site.entries import Entry
 from tools.site.events import find_events
 from tools.site.links import SITE
 from tools.site.sections import Section
-from tools.site.typed import list_type_names
+from tools.site.typed import list_all_type_names, list_type_names, name_prefix
 from wechatpay_chain._catalogue.operations import Event, find_event, list_events
 
-__all__ = ["write_english_index", "write_index", "write_notifications", "write_section"]
+__all__ = ["write_english_index", "write_index", "write_notifications", "write_section", "write_types"]
 
 UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n"
 """Keeps a page out of the search, where it would stand before the pages that it lists."""
@@ -67,7 +67,8 @@ def write_english_index(groups: Groups) -> str:
 
 def write_section(section: Section, products: dict[str, list[Entry]]) -> str:
     """Returns the page of a section."""
-    lines = [UNSEARCHED, f"# {section.name}", ""]
+    types = f"全部类型（含内层对象）见[{section.name}的类型]({section.types_slug}.md)。"
+    lines = [UNSEARCHED, f"# {section.name}", "", types, ""]
     for product, entries in products.items():
         lines += [f"## {product}", "", "| 接口 | 路径 | 类型 |", "| --- | --- | --- |"]
         lines += [_write_row(entry) for entry in entries]
@@ -79,6 +80,29 @@ def _write_row(entry: Entry) -> str:
     operation = entry.operation
     types = " ".join(f"`{name.rpartition('.')[2]}`" for name in list_type_names(entry))
     return f"| [{entry.title}]({entry.slug}.md) | `{operation.method} {operation.path}` | {types} |"
+
+
+def write_types(section: Section, products: dict[str, list[Entry]]) -> str:
+    """Returns the page of the types of a section, in the order of their names, each with the operation that it is of."""
+    places: dict[str, list[Entry]] = {}
+    for entry in (entry for entries in products.values() for entry in entries):
+        if list_all_type_names(entry):
+            places.setdefault(name_prefix(entry), []).append(entry)
+    lines = [
+        UNSEARCHED,
+        f"# {section.name}的类型",
+        "",
+        "类型的导入方法和命名规则见[类型](../types.md)。点击接口查看各字段的说明。",
+        "",
+        "| 名称的开头 | 类型 | 接口 |",
+        "| --- | --- | --- |",
+    ]
+    for prefix, entries in sorted(places.items()):
+        for entry in entries:
+            names = " ".join(f"`{name.rpartition('.')[2]}`" for name in list_all_type_names(entry))
+            # Two verbs of one path share the beginning; the page of an operation leads to its own row.
+            lines.append(f'| <span id="{entry.slug}">`{prefix}`</span> | {names} | [{entry.title}]({entry.slug}.md) |')
+    return "\n".join((*lines, ""))
 
 
 def write_notifications(entries: Iterable[Entry]) -> str:

@@ -86,6 +86,7 @@ def write_chinese(groups: dict[Section, dict[str, list[Entry]]]) -> str:
             pages.append({product: [{names[entry.slug]: f"api/{entry.slug}.md"} for entry in entries]})
         operations.append({section.name: pages})
     operations.append("api/notifications.md")
+    operations.append({"类型一览": [f"api/{section.types_slug}.md" for section in groups]})
     return _write(
         "../../mkdocs.zh.yml", "zh", "site", [{"指南": list(GUIDES)}, {"常用做法": list(RECIPES)}, {"接口": operations}]
     )

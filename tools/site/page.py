@@ -13,7 +13,7 @@ from tools.site.events import find_events
 from tools.site.examples import Example
 from tools.site.styles import BROWSED, STYLES, find_reader, write_style
 from tools.site.tables import write_request_table, write_response_table
-from tools.site.typed import list_type_names, write_typed
+from tools.site.typed import list_all_type_names, list_type_names, write_typed
 from wechatpay_chain._catalogue.v2_rule import V2Rule
 
 __all__ = ["write_page"]
@@ -94,10 +94,13 @@ def _write_call(styles: Mapping[str, str]) -> Iterator[str]:
 
 def _write_types(entry: Entry) -> Iterator[str]:
     yield "## 类型 {#types data-search-exclude}"
-    names = "、".join(f"`{name}`" for name in list_type_names(entry))
-    yield (
-        f"{names or '没有专用的类型'}（[命名规则](../types.md#类型的名称)）。" if names else "这个接口没有专用的类型。"
-    )
+    if names := list_type_names(entry):
+        inner = len(list_all_type_names(entry)) - len(names)
+        index = f"{entry.section.types_slug}.md#{entry.slug}"
+        listed = "、".join(f"[`{name}`]({index})" for name in names)
+        yield f"{listed}{f'，内层对象另有 {inner} 个' if inner else ''}（[命名规则](../types.md#类型的名称)）。"
+    else:
+        yield "这个接口没有专用的类型。"
     yield _fence("python", write_typed(entry))
 
 

@@ -26,6 +26,11 @@ class Section(NamedTuple):
     products: tuple[str, ...]
     paths: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def types_slug(self) -> str:
+        """The name of the page of its types."""
+        return f"types-{self.slug}"
+
 
 SECTIONS = (
     Section(

@@ -6,12 +6,12 @@ import re
 from functools import cache
 
 from tools.catalogue.annotations import REF, Definitions
-from tools.catalogue.calls import sign
+from tools.catalogue.calls import Signature, sign
 from tools.site.entries import Entry
 from tools.site.source import WIDTH
 from tools.site.styles import find_reader
 
-__all__ = ["list_type_names", "write_typed"]
+__all__ = ["list_all_type_names", "list_type_names", "name_prefix", "write_typed"]
 
 _SHARED = {"headers", "timeout", "idempotent"}
 """Keywords that every call takes."""
@@ -23,13 +23,13 @@ def write_typed(entry: Entry) -> str:
     Args:
         entry: the operation.
     """
-    signature = _sign(entry)
-    parameters = [parameter for parameter in signature[0] if parameter.partition(":")[0] not in _SHARED]
+    signature, _ = _sign(entry)
+    parameters = [parameter for parameter in signature.parameters if parameter.partition(":")[0] not in _SHARED]
     if entry.operation.form:
         parameters = [parameter for parameter in parameters if not parameter.startswith(("json:", "xml:"))]
     names = [parameter.partition(":")[0] for parameter in parameters]
     rows = ["client: Client", *(parameter.removesuffix(" | None = ...") for parameter in parameters)]
-    result, member = _describe_result(entry, signature[1])
+    result, member = _describe_result(entry, signature.result)
     heading = _wrap(
         f"def call({', '.join(rows)}) -> {result}:", f"def call(\n    {f',{chr(10)}    '.join(rows)},\n) -> {result}:"
     )
@@ -45,20 +45,26 @@ def write_typed(entry: Entry) -> str:
 
 def list_type_names(entry: Entry) -> list[str]:
     """Returns the names of the types of an operation, without those of inner objects: v3.pay.transactions.native.PostBody."""
-    parameters, result = _sign(entry)
-    start = f"{_prefix(entry)}{entry.verb.capitalize()}"
-    found = re.findall(re.escape(start) + r"(?:Body|Query|Result)\b", " ".join((*parameters, result)))
-    return list(dict.fromkeys(found))
+    outer = [f"{name_prefix(entry)}.{entry.verb.capitalize()}{kind}" for kind in ("Body", "Query", "Result")]
+    return [name for name in list_all_type_names(entry) if name in outer]
 
 
-def _prefix(entry: Entry) -> str:
-    return "".join(f"{place.name}." for place in entry.place.line)
+def list_all_type_names(entry: Entry) -> list[str]:
+    """Returns the names of the types of an operation, each before those of its inner objects."""
+    return [f"{name_prefix(entry)}.{name}" for name in _sign(entry)[1]]
+
+
+def name_prefix(entry: Entry) -> str:
+    """Returns the name that all types of an operation begin with: v3.pay.transactions.native."""
+    return ".".join(place.name for place in entry.place.line)
 
 
 @cache
-def _sign(entry: Entry) -> tuple[list[str], str]:
-    signature = sign(entry.place, entry.verb, Definitions(_prefix(entry), {}))
-    return [parameter.replace(REF, "") for parameter in signature.parameters], signature.result.replace(REF, "")
+def _sign(entry: Entry) -> tuple[Signature, tuple[str, ...]]:
+    definitions = Definitions(f"{name_prefix(entry)}.", {})
+    found = sign(entry.place, entry.verb, definitions)
+    parameters = tuple(parameter.replace(REF, "") for parameter in found.parameters)
+    return Signature(parameters, found.result.replace(REF, "")), tuple(definitions.found)
 
 
 def _describe_result(entry: Entry, annotation: str) -> tuple[str, str]:
