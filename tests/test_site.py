@@ -19,6 +19,7 @@ from tools.site.examples import SEED, make_example_of, prepare, run_block, write
 from tools.site.guides import copy_guides
 from tools.site.indexes import write_types
 from tools.site.links import find_broken_links, finish_links
+from tools.site.official import list_official_pages, read_official_pages
 from tools.site.page import write_page
 from tools.site.preparations import list_prepared
 from tools.site.sections import SECTIONS
@@ -222,6 +223,17 @@ def test_every_type_is_once_in_the_index_with_its_operation():
     assert len(set(listed)) == len(listed) > 4500
     for name in listed:
         assert is_typeddict(attrgetter(name)(types)), name
+
+
+def test_an_operation_leads_to_its_official_pages_where_they_are_known():
+    operations = {f"{entry.operation.method} {entry.operation.path}": entry for entry in list_entries()}
+    for name, addresses in read_official_pages().items():
+        listed = list_official_pages(operations[name])
+        assert sorted(address for _, address in listed) == sorted(set(addresses)) == sorted(addresses)
+        assert len({label for label, _ in listed}) == len(listed)
+    page = write_page(find_entry("v2.pay.micropay.post"), None)
+    assert "官方文档：[商户](https://pay.weixin.qq.com/doc/v2/merchant/4011937125)。" in page
+    assert "官方文档" not in write_page(find_entry("v2.sandboxnew.pay.refund.post"), None)
 
 
 def test_a_rule_of_notifications_is_of_the_operations_that_take_an_address():

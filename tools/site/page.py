@@ -11,6 +11,7 @@ from tools.site.calls import make_arguments
 from tools.site.entries import Entry
 from tools.site.events import find_events
 from tools.site.examples import Example
+from tools.site.official import list_official_pages
 from tools.site.styles import BROWSED, STYLES, find_reader, write_style
 from tools.site.tables import write_request_table, write_response_table
 from tools.site.typed import list_all_type_names, list_type_names, write_typed
@@ -48,6 +49,8 @@ def _write_head(entry: Entry) -> Iterator[str]:
     # The product's name stands on the page, or a search for 商家券 would not find 查询券详情.
     roles = f"，适用于{'、'.join(operation.roles)}" if operation.roles else ""
     yield f"[{entry.section.name} · {entry.product}]({entry.section.slug}.md){roles}。"
+    if pages := list_official_pages(entry):
+        yield f"官方文档：{'、'.join(f'[{name}]({address})' for name, address in pages)}。"
     if operation.deprecated:
         yield '!!! warning "微信支付已下线这个接口。"'
     if operation.host:
