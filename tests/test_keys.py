@@ -532,8 +532,9 @@ def build_invalid_sources(key: rsa.RSAPrivateKey) -> dict[str, tuple[object, str
             build_pem("EC PARAMETERS", P256) + build_pem("EC PRIVATE KEY", build_ec_key(PKCS1)),
             "came an EC private key",
         ),
-        "SM2": (build_ec_key(curve=SM2), "an SM2 private key"),
-        "SM2 of SEC 1": (build_pem("EC PRIVATE KEY", build_ec_key(PKCS1, SM2)), "an SM2 private key"),
+        # Their points are those of another curve.
+        "damaged SM2": (build_ec_key(curve=SM2), "SM2 private key"),
+        "damaged SM2 of SEC 1": (build_pem("EC PRIVATE KEY", build_ec_key(PKCS1, SM2)), "SM2 private key"),
         "Ed25519": (private_pem(ed25519.Ed25519PrivateKey.generate()), "an Ed25519 private key"),
         "Ed25519 as base64": (
             get_base64(private_pem(ed25519.Ed25519PrivateKey.generate())),
@@ -626,7 +627,7 @@ def test_a_key_of_another_kind_is_named_in_the_error(service):
             build_client(service, certs={PUBLIC_KEY_ID: source})
 
 
-def test_a_certificate_with_an_sm2_key_is_refused(service):
+def test_a_certificate_with_a_damaged_sm2_key_is_refused(service):
     octets = build_sm2_certificate()
     loaded = x509.load_der_x509_certificate(octets)
     serial = f"{7:040X}"

@@ -38,7 +38,6 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._messages.effects import Wait
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request, Timeout
-from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain.sandbox import Sandbox
 
 APIV3_KEY = "0123456789abcdef0123456789ABCDEF"
@@ -291,7 +290,7 @@ def test_an_abandoned_download_is_taken_over(monkeypatch):
         response = yield request
         return response
 
-    reader = CertificateList(APIV3_KEY.encode(), (), ("", None), MERCHANT_RSA)
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     refreshing = refresh.Refresh(Keyring({}), reader, None, Timeout(1, 1, 1), fetch, fetches=True, verifies=True)
     call = Request("GET", "v3/x", "http://127.0.0.1", "/v3/x", Headers({}), b"", Timeout(1, 1, 1))
     abandoned = refreshing.refresh("*", call)
@@ -442,7 +441,7 @@ def test_each_certificate_is_checked(service, wire, authority, send, apiv3_setti
 
 
 def test_a_resource_encrypted_for_a_notification_is_no_certificate(service, apiv3_settings):
-    reader = CertificateList(APIV3_KEY.encode(), (), ("", None), MERCHANT_RSA)
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     certificate = new_certificate(service.platform)
     serial, pem = f"{certificate.serial_number:040X}", certificate_pem(certificate)
     for text, data in ((pem, "transaction"), (json.dumps({"attach": pem}), "certificate")):
@@ -652,7 +651,7 @@ def test_a_cache_of_the_user_is_used(apiv3_settings, authority, send):
 )
 @settings(max_examples=150)
 def test_any_list_raises_only_our_errors(service, value):
-    reader = CertificateList(APIV3_KEY.encode(), (), ("", None), MERCHANT_RSA)
+    reader = CertificateList(APIV3_KEY.encode(), (), ("", None))
     with pytest.raises(WeChatPayError):
         reader.read(json.dumps({"data": [value]}).encode())
 

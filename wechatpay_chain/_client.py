@@ -169,7 +169,7 @@ class Client(Brackets):
         route = Route(config.origin, proxies, ca_bundle, config.certificate)
         transports = Transports(route, config.response_limit, session, async_session, transport, async_transport)
         keyring = config.keyring
-        merchant_keys = MerchantKeys(config.private_keys, keyring.scheme)
+        merchant_keys = MerchantKeys(config.private_keys)
         stack = Stack(fixed=("verify",))
         lists, cache = config.certificates, config.certificate_cache
         fetches, verifies, fetch = config.fetches, config.verifier is None, partial(fetch_through, stack)

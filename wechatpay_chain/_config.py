@@ -9,10 +9,9 @@ from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from wechatpay_chain._chain.v2_settings import V2Settings
-from wechatpay_chain._identity import parse_identity, parse_merchant_serial
+from wechatpay_chain._identity import choose_scheme, parse_identity, parse_merchant_serial
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._keys.client_certificate import ClientCertificate, load_client_certificate
 from wechatpay_chain._keys.keyring import EXPECTED, Keyring, Merchant
@@ -32,9 +31,7 @@ from wechatpay_chain._messages.request import Timeout
 from wechatpay_chain._messages.urls import is_loopback, split_origin
 from wechatpay_chain._pipeline.retry import Retry
 from wechatpay_chain._schemes.apiv3_key import key_octets
-from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
-from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.scheme import PrivateKey, Scheme
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
@@ -58,7 +55,7 @@ class Config:
     mchid: str
     brand_id: str
     credentials: Credentials
-    private_keys: Sequence[PerProcessKey[RSAPrivateKey]]
+    private_keys: Sequence[PerProcessKey[PrivateKey]]
     keyring: Keyring
     certificates: CertificateList
     apiv3_key: bytes | None
@@ -106,16 +103,15 @@ def parse_config(
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    scheme, number = parse_identity(mchid, brand_id)
+    identity_name, number = parse_identity(mchid, brand_id)
     check_method("signer", signer, "sign")
     check_method("verifier", verifier, "verify")
     check_method("seen", seen, "add")
     if not private_key and signer is None and verifier is None:
-        raise ConfigurationError(
-            "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
-        )
+        raise ConfigurationError("private_key: it is missing; expected the merchant's private key (apiclient_key.pem)")
     identity = load_identity("private_key", private_key, passphrase, number) if private_key else None
-    merchant_serial = parse_merchant_serial(serial, number, identity, passphrase)
+    merchant_serial, own_certificate = parse_merchant_serial(serial, number, identity, passphrase)
+    scheme = choose_scheme(identity_name, identity, own_certificate)
     merchant = merchant_serial, identity.key.public_key() if identity else None
     former_keys = load_former_keys(former_private_keys, passphrase, number)
     private_keys = tuple(PerProcessKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
@@ -135,18 +131,16 @@ def parse_config(
         )
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
     apiv2_keys = parse_apiv2_keys(apiv2_key, former_apiv2_keys)
-    own_key = private_keys[0] if identity else None
-    tls_certificate = load_client_certificate(certificate, identity, own_key, passphrase, number)
+    tls_certificate = load_client_certificate(certificate, identity, passphrase, number)
     seconds = _parse_like_argument(parse_timeout, timeout)
     policy = Retry(attempts=1) if retry is None else retry
     origin = parse_origin(base_url, allow_http)
     return Config(
-        mchid=number if scheme is MERCHANT_RSA else "",
-        brand_id=number if scheme is BRAND_RSA else "",
+        **{"mchid": "", "brand_id": "", identity_name: number},
         credentials=Credentials(number, merchant_serial, sign, scheme),
         private_keys=private_keys,
         keyring=parse_certs(certs, merchant, scheme),
-        certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant, scheme),
+        certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
         apiv3_key=key,
         certificate=tls_certificate,
         v2=V2Settings(apiv2_keys, number, origin, origin == FIRST, seconds, tls_certificate is not None),
@@ -182,7 +176,7 @@ def parse_certs(certs: Mapping[str, PublicKeySource] | None, merchant: Merchant,
     return keyring
 
 
-def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid: str) -> tuple[RSAPrivateKey, ...]:
+def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid: str) -> tuple[PrivateKey, ...]:
     """Loads the older private keys of the merchant.
 
     Args:

@@ -10,24 +10,24 @@ from cryptography import x509
 from wechatpay_chain._keys.keyring import PUBLIC_KEY_PREFIX
 from wechatpay_chain._keys.loading import Identity, certifies, load_certificate
 from wechatpay_chain._keys.material import is_key_material
+from wechatpay_chain._keys.parsing import extract_public_key
 from wechatpay_chain._keys.serials import normalize_serial
-from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.by_key import SCHEMES, scheme_of
 from wechatpay_chain._schemes.characters import Copied, strip
-from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError
 
-__all__ = ["is_certificate_source", "parse_identity", "parse_merchant_number", "parse_merchant_serial"]
+__all__ = ["choose_scheme", "parse_identity", "parse_merchant_number", "parse_merchant_serial"]
 
 
-def parse_identity(mchid: object, brand_id: object) -> tuple[Scheme, str]:
-    """Returns the scheme of a client, and the number of its merchant or its brand.
+def parse_identity(mchid: object, brand_id: object) -> tuple[str, str]:
+    """Returns who the client is: `mchid` or `brand_id`, and the number.
 
     Raises:
         ConfigurationError: neither is there, or both are.
     """
     if not brand_id:
-        return MERCHANT_RSA, parse_merchant_number(mchid)
+        return "mchid", parse_merchant_number(mchid)
     if mchid:
         raise ConfigurationError(
             "mchid and brand_id: both came; a client is of a merchant or of a brand, so make two clients"
@@ -35,7 +35,25 @@ def parse_identity(mchid: object, brand_id: object) -> tuple[Scheme, str]:
     text = Copied(str(brand_id)).text
     if isinstance(brand_id, bool) or not isinstance(brand_id, (str, int)) or not re.fullmatch("[0-9]{1,32}", text):
         raise ConfigurationError(f"brand_id: came {brand_id!r}; expected the number of the brand, such as '120344'")
-    return BRAND_RSA, text
+    return "brand_id", text
+
+
+def choose_scheme(name: str, identity: Identity | None, certificate: x509.Certificate | None) -> Scheme:
+    """Returns the scheme of a client: that of the private key, else that of the merchant's certificate, else the one with RSA keys.
+
+    Args:
+        name: `mchid` or `brand_id`.
+        identity: the private key; None if only a remote signer has it.
+        certificate: the merchant API certificate, if it is known.
+
+    Raises:
+        ConfigurationError: the key is of a kind that no scheme has for them.
+    """
+    key = identity.key if identity else extract_public_key("serial", certificate) if certificate else None
+    scheme = scheme_of(key, name) if key else next(each for each in SCHEMES if each.identity == name)
+    if scheme is None:
+        raise ConfigurationError(f"private_key: came an SM2 key; {name}= has RSA keys only")
+    return scheme
 
 
 def parse_merchant_number(mchid: object) -> str:
@@ -62,8 +80,10 @@ def parse_merchant_number(mchid: object) -> str:
     raise ConfigurationError(f"mchid: {came}; expected the merchant number, a string of digits such as '1900007291'")
 
 
-def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None) -> str:
-    """Returns the serial number of the merchant API certificate in the service's notation.
+def parse_merchant_serial(
+    serial: object, mchid: str, identity: Identity | None, passphrase: str | bytes | None
+) -> tuple[str, x509.Certificate | None]:
+    """Returns the serial number of the merchant API certificate in the service's notation, and the certificate if it is known.
 
     Args:
         serial: the number, or the certificate. A string that is a number is never taken as a path.
@@ -79,9 +99,9 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
     if isinstance(serial, (str, bytes)) and not serial.strip():
         serial = None
     if not serial and own is not None:
-        return normalize_serial(own.serial_number)
+        return normalize_serial(own.serial_number), own
     if isinstance(serial, (bytes, os.PathLike, x509.Certificate)) or (
-        isinstance(serial, str) and is_certificate_source(serial)
+        isinstance(serial, str) and _is_certificate_source(serial)
     ):
         certificate = load_certificate("serial", serial, passphrase, mchid)
         number = normalize_serial(certificate.serial_number)
@@ -91,14 +111,15 @@ def parse_merchant_serial(serial: object, mchid: str, identity: Identity | None,
                 "private_key=; expected a certificate and its own private key, such as apiclient_cert.pem and "
                 "apiclient_key.pem of one application"
             )
+        known: x509.Certificate | None = certificate
     else:
-        number = _parse_serial(serial, mchid)
+        number, known = _parse_serial(serial, mchid), own
     if own is not None and (found := normalize_serial(own.serial_number)) != number:
         raise ConfigurationError(
             f"serial and private_key: serial= is {number}, and the certificate that came with private_key= has "
             f"{found}; leave serial= out, or pass the private key that belongs to the certificate in serial="
         )
-    return number
+    return number, known
 
 
 def _parse_serial(serial: object, mchid: str) -> str:
@@ -120,7 +141,7 @@ def _parse_serial(serial: object, mchid: str) -> str:
     return normalize_serial(serial)
 
 
-def is_certificate_source(serial: str) -> bool:
+def _is_certificate_source(serial: str) -> bool:
     """Tells whether a text in place of a serial number is a certificate, or the path of one."""
     return is_key_material(serial) or _PATH.search(strip(serial)) is not None
 

@@ -15,7 +15,7 @@ from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._pipeline.local import run_local, run_local_async
 from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, compute_signature
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
-from wechatpay_chain.errors import ArgumentError, ConfigurationError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, UnsupportedError
 
 if TYPE_CHECKING:
     from wechatpay_chain._payment_v2 import PaymentV2
@@ -100,7 +100,7 @@ class Payment:
             "timeStamp": timestamp,
             "nonceStr": nonce,
             "package": package,
-            "signType": "RSA",  # not signed
+            "signType": self._credentials.scheme.front_end,  # not signed
             "paySign": signature,
         }
 
@@ -203,6 +203,10 @@ class Payment:
         }
 
     def _sign(self, *lines: str) -> Steps[str]:
+        if not self._credentials.scheme.front_end:
+            raise UnsupportedError(
+                "no source says how a front end starts a payment that is signed with SM2; use a client with RSA keys"
+            )
         return self._credentials.sign("".join(f"{line}\n" for line in lines).encode())
 
     def _add_hmac(self, fields: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 
 from __future__ import annotations
 
-__all__ = ["certificates_path", "lists_certificates"]
+__all__ = ["certificates_target", "lists_certificates"]
 
 _CERTIFICATES = "/v3/certificates"
 """The path of the operation on the hosts in mainland China."""
@@ -14,9 +14,15 @@ _GLOBAL = "/v3/global/certificates"
 """The path of the operation on the host of the global operations."""
 
 
-def certificates_path(origin: str) -> str:
-    """Returns the path of the operation that lists the certificates, for the service at an origin."""
-    return _GLOBAL if origin.startswith("https://apihk.") else _CERTIFICATES
+def certificates_target(origin: str, query: str) -> str:
+    """Returns the path and the query of the operation that lists the certificates.
+
+    Args:
+        origin: the origin of the service.
+        query: the query; empty for none.
+    """
+    path = _GLOBAL if origin.startswith("https://apihk.") else _CERTIFICATES
+    return f"{path}?{query}" if query else path
 
 
 def lists_certificates(method: str, target: str) -> bool:

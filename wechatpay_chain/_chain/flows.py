@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from wechatpay_chain._catalogue.certificates import certificates_path
+from wechatpay_chain._catalogue.certificates import certificates_target
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.calls import CallsByRoot
 from wechatpay_chain._chain.encoding import Encoder
@@ -100,7 +100,8 @@ class Flows(NamedTuple):
     @property
     def certificates_call(self) -> Call:
         """The call that lists the platform certificates."""
-        return Call("GET", certificates_path(self.encoder.origin)[1:], idempotent=True)
+        query = self.refresh.certificates_query
+        return Call("GET", certificates_target(self.encoder.origin, query)[1:], idempotent=True)
 
 
 def _run(layers: Sequence[Middleware], request: Request) -> Flow:

@@ -14,6 +14,7 @@ from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.effects import Steps, UseFile
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
+from wechatpay_chain._schemes.by_key import encrypt
 from wechatpay_chain.errors import ArgumentError
 
 __all__ = ["V3Calls"]
@@ -54,7 +55,7 @@ class V3Calls(NamedTuple):
                 unencrypted: Request = trial() if file is None else (yield UseFile(trial))
                 preferred = yield from self.refresh.fetch_first_key(unencrypted)
             key_id, key = preferred  # read once: the key that encrypts is the key that is named
-            call = _encrypt(call, key_id, lambda text: self.keyring.scheme.encrypt(text, key))
+            call = _encrypt(call, key_id, lambda text: encrypt(text, key))
         else:
             key_id = self.keyring.preferred_id
         make = partial(encode, call, library, key_id, file)

@@ -86,22 +86,20 @@ def check_files(files: Mapping[str, Path]) -> Iterator[Finding]:
 
 
 def _check_merchant(settings: Mapping[str, Any]) -> Iterator[Finding]:
-    from wechatpay_chain._identity import is_certificate_source, parse_merchant_number, parse_merchant_serial
-    from wechatpay_chain._keys.loading import load_certificate, load_identity
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from wechatpay_chain._identity import parse_merchant_number, parse_merchant_serial
+    from wechatpay_chain._keys.loading import load_identity
 
     mchid, passphrase = parse_merchant_number(settings.get("mchid", "")), settings.get("passphrase")
     yield Finding("mchid", Level.FINE, mchid)
     source, serial = settings.get("private_key"), settings.get("serial", "")
     if not source:
-        raise ConfigurationError(
-            "private_key: it is missing; expected the merchant's RSA private key (apiclient_key.pem)"
-        )
+        raise ConfigurationError("private_key: it is missing; expected the merchant's private key (apiclient_key.pem)")
     identity = load_identity("private_key", source, passphrase, mchid)
-    yield Finding("private_key", Level.FINE, f"RSA, {identity.key.key_size} bits")
-    number = parse_merchant_serial(serial, mchid, identity, passphrase)
-    certificate = identity.certificate
-    if isinstance(serial, Path) or (isinstance(serial, str) and is_certificate_source(serial)):
-        certificate = load_certificate("serial", serial, passphrase, mchid)
+    kind = f"RSA, {identity.key.key_size} bits" if isinstance(identity.key, RSAPrivateKey) else "SM2"
+    yield Finding("private_key", Level.FINE, kind)
+    number, certificate = parse_merchant_serial(serial, mchid, identity, passphrase)
     if certificate is None:
         yield Finding(
             "serial",

@@ -5,19 +5,23 @@ Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from wechatpay_chain._keys.keyring import Merchant, check_not_merchant_key, is_valid_now
 from wechatpay_chain._keys.loading import load_public, serial_number
+from wechatpay_chain._keys.parsing import extract_public_key
 from wechatpay_chain._messages.redaction import quote
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.by_key import ALGORITHMS, find_algorithm, scheme_of, verify
+from wechatpay_chain._schemes.sm2 import SM2PublicKey
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, WeChatPayError
 
 __all__ = ["ISSUER", "CertificateList"]
@@ -38,13 +42,9 @@ class CertificateList:
         apiv3_key: the key that decrypts the certificates; None if no list will be read.
         trust_anchors: the certificates of accepted issuers; if empty, only the name of the issuer is checked.
         merchant: the merchant's own serial number and key, which no platform certificate may have.
-        scheme: the algorithm of the encryption.
     """
 
-    def __init__(
-        self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant, scheme: Scheme
-    ) -> None:
-        self._scheme = scheme
+    def __init__(self, apiv3_key: bytes | None, trust_anchors: Sequence[x509.Certificate], merchant: Merchant) -> None:
         self._apiv3_key, self._trust_anchors, self._merchant = apiv3_key, tuple(trust_anchors), merchant
         self._skipped: set[tuple[str, str]] = set()
 
@@ -52,7 +52,7 @@ class CertificateList:
         """Returns the certificates that are valid now, by serial number.
 
         A certificate that can be decrypted was sent by somebody who has the APIv3 key. A certificate that cannot be
-        used, such as one with an SM2 key, is skipped and logged once.
+        used, such as one with an SM2 key where gmssl-pyx is not installed, is skipped and logged once.
 
         Args:
             content: the body of the response.
@@ -91,13 +91,14 @@ class CertificateList:
 
     def _read_entry(self, entry: Mapping[str, Any]) -> tuple[str, x509.Certificate]:
         encrypted = entry["encrypt_certificate"]
-        if encrypted["algorithm"] != self._scheme.algorithm or self._apiv3_key is None:
-            raise ConfigurationError(f"apiv3_key: a certificate is not encrypted with {self._scheme.algorithm}")
+        scheme = find_algorithm(encrypted["algorithm"])
+        if scheme is None or self._apiv3_key is None:
+            raise ConfigurationError(f"apiv3_key: a certificate is not encrypted with {ALGORITHMS}")
         # Notifications are encrypted with the same key. Their ciphertexts must not be accepted as certificates.
         associated_data = encrypted.get("associated_data")
         if associated_data not in ("certificate", "", None):
             raise ConfigurationError("apiv3_key: a ciphertext in the list is not that of a certificate")
-        pem = self._scheme.decrypt_sealed(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
+        pem = scheme.aead_decrypt(encrypted["ciphertext"], self._apiv3_key, encrypted["nonce"], associated_data)
         if not pem.startswith(b"-----BEGIN CERTIFICATE-----"):
             raise ConfigurationError("apiv3_key: an entry of the list is not a certificate")
         certificate = load_public(pem)
@@ -106,7 +107,8 @@ class CertificateList:
                 "apiv3_key: a certificate in the list has another serial number than its entry says"
             )
         common_names = [name.value for name in certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        if common_names != [ISSUER]:
+        of_key = scheme_of(extract_public_key("certificate", certificate))
+        if of_key is None or len(common_names) != 1 or not re.fullmatch(of_key.issuer, str(common_names[0])):
             raise ConfigurationError(f"apiv3_key: a certificate was issued by {common_names!r}; expected {ISSUER!r}")
         if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
             raise ConfigurationError("trust_anchors: a certificate was not issued by any of them")
@@ -125,8 +127,12 @@ class CertificateList:
 
 
 def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:
+    key = extract_public_key("trust_anchors", anchor)
+    if isinstance(key, SM2PublicKey):  # which cryptography does not know
+        signature = base64.b64encode(certificate.signature).decode()
+        return certificate.issuer == anchor.subject and verify(certificate.tbs_certificate_bytes, signature, key)
     try:
         certificate.verify_directly_issued_by(anchor)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True

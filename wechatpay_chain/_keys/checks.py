@@ -1,4 +1,4 @@
-"""Checks that an RSA private key is undamaged and long enough to sign with."""
+"""Checks that a private key is undamaged and long enough to sign with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from wechatpay_chain._schemes.scheme import PrivateKey
+from wechatpay_chain._schemes.sm2 import SM2PrivateKey
 from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["check_private_key", "check_size"]
@@ -15,8 +17,10 @@ MIN_KEY_BITS = 1024
 """The shortest RSA key that is accepted, in bits. The keys of WeChat Pay and of its merchants have 2048 bits."""
 
 
-def check_private_key(setting: str, key: RSAPrivateKey) -> None:
+def check_private_key(setting: str, key: PrivateKey) -> None:
     """Checks the numbers of a private key, its length, and a signature made with it.
+
+    An SM2 key has been checked where it was parsed.
 
     Args:
         setting: the name of the setting, for error messages.
@@ -25,6 +29,8 @@ def check_private_key(setting: str, key: RSAPrivateKey) -> None:
     Raises:
         ConfigurationError: the key is damaged or too short.
     """
+    if isinstance(key, SM2PrivateKey):
+        return
     if not _is_consistent(key):
         raise ConfigurationError(f"{setting}: the key is damaged, its numbers are inconsistent; export it again")
     check_size(setting, key)
@@ -38,9 +44,9 @@ def check_private_key(setting: str, key: RSAPrivateKey) -> None:
         ) from None
 
 
-def check_size(setting: str, key: RSAPrivateKey) -> None:
-    """Raises a ConfigurationError if a key has fewer than 1024 bits."""
-    if key.key_size < MIN_KEY_BITS:
+def check_size(setting: str, key: PrivateKey) -> None:
+    """Raises a ConfigurationError if an RSA key has fewer than 1024 bits."""
+    if isinstance(key, RSAPrivateKey) and key.key_size < MIN_KEY_BITS:
         raise ConfigurationError(
             f"{setting}: came an RSA key of {key.key_size} bits, which is too short to sign with; expected 2048 bits, "
             "the length that WeChat Pay certifies"

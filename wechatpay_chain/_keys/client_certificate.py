@@ -62,7 +62,6 @@ class ClientCertificate(NamedTuple):
 def load_client_certificate(
     source: object,
     identity: Identity | None,
-    key: PerProcessKey[RSAPrivateKey] | None,
     passphrase: str | bytes | None,
     mchid: str,
 ) -> ClientCertificate | None:
@@ -71,25 +70,29 @@ def load_client_certificate(
     Args:
         source: the certificate, in any form that keys may have; None for the one that came with the private key.
         identity: the merchant's private key; None if only a remote signer has it.
-        key: the same key.
         passphrase: the passphrase of a PKCS#12 file.
         mchid: the merchant number.
 
     Raises:
         ConfigurationError: it cannot be loaded, or is not the certificate of the private key.
     """
+    key = identity.key if identity else None
     if source is None:
         own = identity.certificate if identity else None
-        return ClientCertificate(own, key) if own and key else None
+        return ClientCertificate(own, PerProcessKey(key)) if own and isinstance(key, RSAPrivateKey) else None
     certificate = load_certificate("certificate", source, passphrase, mchid)
     if identity is None or key is None:
         return None  # TLS needs the key, which a signer does not show; a call that needs the certificate says so
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigurationError(
+            "certificate: TLS needs a private key of RSA; private_key= is an SM2 key, so leave the certificate out"
+        )
     if not certifies(certificate, identity.key):
         raise ConfigurationError(
             "certificate and private_key: the certificate does not belong to the key; expected apiclient_cert.pem and "
             "apiclient_key.pem of one application"
         )
-    return ClientCertificate(certificate, key)
+    return ClientCertificate(certificate, PerProcessKey(key))
 
 
 @contextmanager

@@ -12,15 +12,15 @@ import enum
 import re
 from typing import NamedTuple
 
-__all__ = ["Kind", "Material", "identify", "is_der", "is_sm2"]
+__all__ = ["Element", "Kind", "Material", "identify", "is_der", "is_sm2", "read_children", "read_element"]
 
 
 class Kind(enum.Enum):
     """The kinds of key material, by the parser that each needs."""
 
-    PRIVATE_KEY = "RSA private key"
+    PRIVATE_KEY = "private key"
     ENCRYPTED_KEY = "encrypted private key"
-    PUBLIC_KEY = "RSA public key"
+    PUBLIC_KEY = "public key"
     CERTIFICATE = "certificate"
     PKCS12 = "PKCS#12"
     OTHER = "unusable"
@@ -43,7 +43,15 @@ class Material(NamedTuple):
         return f"<Material {self.name}>"
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """An element of DER.
+
+    Attributes:
+        tag: its tag.
+        begin: where its content begins.
+        end: where it ends.
+    """
+
     tag: int
     begin: int
     end: int
@@ -81,6 +89,7 @@ _ALGORITHMS = {
     "2b6570": "Ed25519",
     "2b6571": "Ed448",
 }
+_USABLE = ("RSA", "SM2")
 _SM2_CURVE = bytes.fromhex("06082a811ccf5501822d")  # 1.2.156.10197.1.301
 
 
@@ -105,7 +114,7 @@ def identify(octets: bytes, form: str = "DER") -> Material:
     if octets[:5] == _BER_PKCS12:
         return Material(Kind.PKCS12, "a PKCS#12 file", octets)
     try:
-        outer = _read_element(octets, 0)
+        outer = read_element(octets, 0)
         if outer.tag != _SEQUENCE:
             return Material(Kind.OTHER, f"a damaged {form}: it does not begin like DER")
         if outer.end > len(octets):
@@ -115,7 +124,7 @@ def identify(octets: bytes, form: str = "DER") -> Material:
         if octets[outer.end :].strip(_BLANK) and "trusted" not in form:  # OpenSSL appends its own data to those
             return Material(Kind.OTHER, f"a damaged {form}: {len(octets) - outer.end} bytes follow its end")
         octets = octets[: outer.end]
-        children = _read_children(octets, outer)
+        children = read_children(octets, outer)
         shape = "".join(map(_describe_shape, children, [octets] * len(children)))
     except (IndexError, ValueError):
         return Material(Kind.OTHER, f"a damaged {form}: its structure is broken")
@@ -124,17 +133,19 @@ def identify(octets: bytes, form: str = "DER") -> Material:
     return _describe(structure, octets, children, form)
 
 
-def _describe(structure: str, octets: bytes, children: list[_Element], form: str) -> Material:
+def _describe(structure: str, octets: bytes, children: list[Element], form: str) -> Material:
     if structure in ("PKCS#8 private key", "PKCS#1 private key"):
         algorithm = _read_algorithm(octets, children[1]) if structure == "PKCS#8 private key" else "RSA"
-        kind = Kind.PRIVATE_KEY if algorithm == "RSA" else Kind.OTHER
+        kind = Kind.PRIVATE_KEY if algorithm in _USABLE else Kind.OTHER
         return Material(kind, f"{_add_article(algorithm)} private key", octets)
     if structure in ("SPKI", "PKCS#1 public key"):
         algorithm = _read_algorithm(octets, children[0]) if structure == "SPKI" else "RSA"
-        kind = Kind.PUBLIC_KEY if algorithm == "RSA" else Kind.OTHER
+        kind = Kind.PUBLIC_KEY if algorithm in _USABLE else Kind.OTHER
         return Material(kind, f"{_add_article(algorithm)} public key", octets)
     if structure == "EC private key":
-        return Material(Kind.OTHER, f"an {'SM2' if is_sm2(octets) else 'EC'} private key")
+        if is_sm2(octets):
+            return Material(Kind.PRIVATE_KEY, "an SM2 private key", octets)
+        return Material(Kind.OTHER, "an EC private key")
     materials = {
         "encrypted private key": Material(Kind.ENCRYPTED_KEY, "an encrypted private key", octets),
         "certificate": Material(Kind.CERTIFICATE, "a certificate", octets),
@@ -155,35 +166,45 @@ def _add_article(algorithm: str) -> str:
     return f"{'a' if algorithm[0] in 'Du' else 'an'} {algorithm}"
 
 
-def _read_algorithm(octets: bytes, identifier: _Element) -> str:
-    name = _read_children(octets, identifier)[0]
+def _read_algorithm(octets: bytes, identifier: Element) -> str:
+    name = read_children(octets, identifier)[0]
     oid = octets[name.begin : name.end].hex()
     if is_sm2(octets[identifier.begin : identifier.end]):
         return "SM2"
     return next((known for prefix, known in _ALGORITHMS.items() if oid.startswith(prefix)), "unknown")
 
 
-def _describe_shape(element: _Element, octets: bytes) -> str:
+def _describe_shape(element: Element, octets: bytes) -> str:
     letter = _LETTERS.get(element.tag, "z")
     if letter != "s":
         return letter
-    return f"s({''.join(_LETTERS.get(child.tag, 'z') for child in _read_children(octets, element))})"
+    return f"s({''.join(_LETTERS.get(child.tag, 'z') for child in read_children(octets, element))})"
 
 
-def _read_children(octets: bytes, parent: _Element) -> list[_Element]:
-    found: list[_Element] = []
+def read_children(octets: bytes, parent: Element) -> list[Element]:
+    """Returns the elements inside an element.
+
+    Raises:
+        IndexError, ValueError: they do not fill it exactly.
+    """
+    found: list[Element] = []
     at = parent.begin
     while at < parent.end:
-        found.append(_read_element(octets, at))
+        found.append(read_element(octets, at))
         at = found[-1].end
     if at != parent.end:
         raise ValueError
     return found
 
 
-def _read_element(octets: bytes, at: int) -> _Element:
+def read_element(octets: bytes, at: int) -> Element:
+    """Returns the element that begins at an offset. It may end beyond the bytes.
+
+    Raises:
+        IndexError: there is none.
+    """
     size, begin = octets[at + 1], at + 2
     if size >= 0x80:
         begin += size - 0x80
         size = int.from_bytes(octets[at + 2 : begin], "big")
-    return _Element(octets[at], begin, begin + size)
+    return Element(octets[at], begin, begin + size)

@@ -29,7 +29,7 @@ _EXTRACT = "extract it, and pass the file inside"
 _PAGE = "the download returned a web page instead of the file; download the file again"
 
 PRIVATE = Expectation(
-    "expected the merchant's RSA private key, such as apiclient_key.pem",
+    "expected the merchant's private key, such as apiclient_key.pem",
     {
         "a certificate request": f"{_REQUEST}; the private key was created with the request (apiclient_key.pem)",
         "an RSA public key": "the private key was created together with it, when you applied for the certificate",
@@ -40,7 +40,6 @@ PRIVATE = Expectation(
         "a JWK": "convert it to PEM",
         "an XML key of .NET": "convert it to PEM with `RSA.ExportPkcs8PrivateKeyPem()`",
         "a Java keystore": "convert it to PKCS#12 with `keytool -importkeystore -deststoretype pkcs12`",
-        "an SM2 private key": "this version signs with RSA only",
         "a PKCS#7 container": "it contains only certificates; the private key is in apiclient_key.pem",
         "a ZIP archive": f"{_EXTRACT}, apiclient_key.pem",
         "an HTML page": _PAGE,
@@ -51,10 +50,11 @@ PRIVATE = Expectation(
 _DOWNLOAD = "download WeChat Pay's public key from the merchant platform (pub_key.pem)"
 
 PUBLIC = Expectation(
-    "expected an RSA public key or a certificate",
+    "expected a public key or a certificate",
     {
         "a certificate request": f"{_REQUEST}; {_DOWNLOAD}",
         "an RSA private key": _DOWNLOAD,
+        "an SM2 private key": _DOWNLOAD,
         "a PKCS#7 container": "convert its certificates to PEM with `openssl pkcs7 -print_certs`",
         "a JWK": "convert it to PEM",
         "a Java keystore": "convert its certificates to PEM with `keytool -exportcert -rfc`",

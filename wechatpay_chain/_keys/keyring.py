@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from wechatpay_chain._keys.loading import PublicKeySource, load_key_or_certificate, serial_number
 from wechatpay_chain._keys.parsing import extract_public_key
@@ -16,7 +15,7 @@ from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._keys.serials import normalize_serial
 from wechatpay_chain._schemes.characters import Copied
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.scheme import PublicKey, Scheme
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, WeChatPayError
 
@@ -33,21 +32,21 @@ __all__ = [
 PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"
 _PUBLIC_KEY_ID = re.compile(rf"{PUBLIC_KEY_PREFIX}[0-9A-Za-z]+")
 
-Merchant = tuple[str, RSAPublicKey | None]
+Merchant = tuple[str, PublicKey | None]
 """The merchant's own serial number and public key; None as the key if only a remote signer has it."""
 
 NO_MERCHANT: Merchant = ("", None)
 
 
 class _Entry(NamedTuple):
-    copies: PerProcessKey[RSAPublicKey]
+    copies: PerProcessKey[PublicKey]
     valid_from: float
     """Unix time in seconds."""
     valid_until: float
     """Unix time in seconds."""
 
     @property
-    def key(self) -> RSAPublicKey:
+    def key(self) -> PublicKey:
         return self.copies.current
 
     @property
@@ -64,10 +63,10 @@ class Keyring:
     Args:
         certs: the configured keys and certificates by id.
         merchant: the merchant's own serial number and key, which must not be among them.
-        scheme: the algorithms of the keys.
+        scheme: the algorithms to encrypt with. Responses are verified by the algorithms of each key.
 
     Attributes:
-        scheme: the algorithms of the keys.
+        scheme: the algorithms to encrypt with.
         has_configured: whether keys were given.
         has_only_public_keys: whether keys were given and none of them is a certificate.
         has_fetched: whether there are fetched certificates.
@@ -101,7 +100,7 @@ class Keyring:
         return first[0] if first else None
 
     @property
-    def preferred(self) -> tuple[str, RSAPublicKey] | None:
+    def preferred(self) -> tuple[str, PublicKey] | None:
         """The id and the key to encrypt with and to name in requests; None if there is no valid key.
 
         Public keys are preferred to certificates (https://pay.weixin.qq.com/doc/v3/merchant/4012154180), and newer
@@ -113,11 +112,11 @@ class Keyring:
     def _first_valid(self) -> tuple[str, _Entry] | None:
         # A new set of keys replaces the dict, so this goes through one set, even if another thread adopts one meanwhile.
         for key_id, entry in self._all.items():
-            if entry.is_valid:
+            if entry.is_valid and isinstance(entry.key, self.scheme.public_key):
                 return key_id, entry
         return None
 
-    def find(self, key_id: str) -> RSAPublicKey | None:
+    def find(self, key_id: str) -> PublicKey | None:
         """Returns the key with an id if it is valid now, otherwise None. Serial numbers are case-insensitive."""
         entry = self._all.get(key_id) or self._all.get(key_id.upper())
         return entry.key if entry and entry.is_valid else None
@@ -198,7 +197,7 @@ EXPECTED = (
 def _load_entry(key_id: str, configured_id: object, source: PublicKeySource) -> _Entry:
     setting = f"certs[{key_id!r}]"
     loaded = load_key_or_certificate(setting, source)
-    if isinstance(loaded, RSAPublicKey):
+    if not isinstance(loaded, x509.Certificate):
         if str(configured_id).strip().isdecimal():
             raise ConfigurationError(
                 f"{setting}: came a public key whose id has digits only; expected the whole id, PUB_KEY_ID_ and digits"

@@ -26,6 +26,8 @@ from wechatpay_chain._keys.parsing import (
     parse_public_key,
 )
 from wechatpay_chain._keys.serials import normalize_serial
+from wechatpay_chain._schemes.scheme import PrivateKey, PublicKey
+from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError
 
@@ -42,16 +44,18 @@ __all__ = [
     "load_private_key",
     "load_public",
     "load_public_key",
+    "load_sm2_private_key",
+    "load_sm2_public_key",
     "serial_number",
 ]
 
-PrivateKeySource = str | bytes | os.PathLike[str] | RSAPrivateKey
+PrivateKeySource = str | bytes | os.PathLike[str] | PrivateKey
 """A path, PEM text, PEM or DER bytes, base64 of them, a PKCS#12 file (apiclient_cert.p12), or a loaded key."""
 
 CertificateSource = str | bytes | os.PathLike[str] | x509.Certificate
 """A path, PEM text, PEM or DER bytes, base64 of them, a PKCS#12 file, or a loaded certificate."""
 
-PublicKeySource = str | bytes | os.PathLike[str] | RSAPublicKey | x509.Certificate
+PublicKeySource = str | bytes | os.PathLike[str] | PublicKey | x509.Certificate
 """A path, PEM text, PEM or DER bytes, base64 of them, or a loaded key or certificate."""
 
 
@@ -63,7 +67,7 @@ class Identity(NamedTuple):
         certificate: the certificate of that key, if the same source contains it; otherwise None.
     """
 
-    key: RSAPrivateKey
+    key: PrivateKey
     certificate: x509.Certificate | None = None
 
 
@@ -86,12 +90,36 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
     Raises:
         ConfigurationError: the source contains no usable RSA private key. The message never shows the source.
     """
-    return load_identity("private_key", source, passphrase, "").key
+    key = load_identity("private_key", source, passphrase, "").key
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigurationError(
+            "private_key: came an SM2 private key, which load_sm2_private_key loads; expected an RSA key"
+        )
+    return key
+
+
+@shielded
+def load_sm2_private_key(source: PrivateKeySource) -> SM2PrivateKey:
+    """Loads an SM2 private key: PKCS#8, or an EC private key (RFC 5915), with its public half and not encrypted.
+
+    Args:
+        source: a path, PEM text, PEM or DER bytes, or base64 of them. A loaded key is returned unchanged.
+
+    Raises:
+        ConfigurationError: the source contains no usable SM2 private key, or gmssl-pyx is not installed. The message never shows
+            the source.
+    """
+    key = load_identity("private_key", source, None, "").key
+    if not isinstance(key, SM2PrivateKey):
+        raise ConfigurationError(
+            "private_key: came an RSA private key, which load_private_key loads; expected an SM2 key"
+        )
+    return key
 
 
 @shielded
 def load_identity(setting: str, source: object, passphrase: Passphrase, mchid: str) -> Identity:
-    """Loads a private key, and its certificate if the same source contains it.
+    """Loads a private key of any scheme, and its certificate if the same source contains it.
 
     Args:
         setting: the name of the setting, for error messages.
@@ -100,9 +128,9 @@ def load_identity(setting: str, source: object, passphrase: Passphrase, mchid: s
         mchid: the merchant number, which is tried if a PKCS#12 file comes without a passphrase; empty if not known.
 
     Raises:
-        ConfigurationError: the source contains no usable RSA private key.
+        ConfigurationError: the source contains no usable private key.
     """
-    if isinstance(source, RSAPrivateKey):
+    if isinstance(source, (RSAPrivateKey, SM2PrivateKey)):
         check_size(setting, source)
         return Identity(source)
     contents = _read(setting, source, PRIVATE)
@@ -113,7 +141,7 @@ def load_identity(setting: str, source: object, passphrase: Passphrase, mchid: s
 
 
 @shielded
-def load_former_key(setting: str, source: object, passphrase: Passphrase, mchid: str) -> RSAPrivateKey:
+def load_former_key(setting: str, source: object, passphrase: Passphrase, mchid: str) -> PrivateKey:
     """Loads an older private key. Unlike in `load_identity`, a passphrase may be set although the key is not encrypted.
 
     Args:
@@ -123,9 +151,9 @@ def load_former_key(setting: str, source: object, passphrase: Passphrase, mchid:
         mchid: the merchant number, which is tried if a PKCS#12 file comes without a passphrase; empty if not known.
 
     Raises:
-        ConfigurationError: the source contains no usable RSA private key.
+        ConfigurationError: the source contains no usable private key.
     """
-    if isinstance(source, RSAPrivateKey):
+    if isinstance(source, (RSAPrivateKey, SM2PrivateKey)):
         return source
     contents = _read(setting, source, PRIVATE)
     piece = _select_private_key(setting, contents)
@@ -150,17 +178,17 @@ def _load_identity(setting: str, contents: Contents, piece: Material, password: 
         key = parse_private_key(setting, piece, password, contents.location)
         parsed = [parse_certificate(other) for other in contents.pieces if other.kind is Kind.CERTIFICATE]
         certificates = [certificate for certificate in parsed if certificate is not None]
-    if not isinstance(key, RSAPrivateKey):
+    if not isinstance(key, (RSAPrivateKey, SM2PrivateKey)):
         raise ConfigurationError(f"{setting}: came {name_type(key)}; {PRIVATE.text}")
     check_private_key(setting, key)
     return Identity(key, next((certificate for certificate in certificates if certifies(certificate, key)), None))
 
 
-def certifies(certificate: x509.Certificate, key: RSAPrivateKey) -> bool:
+def certifies(certificate: x509.Certificate, key: PrivateKey) -> bool:
     """Returns True if a certificate contains the public half of a private key."""
     try:
-        return certificate.public_key() == key.public_key()
-    except Exception:  # cryptography raises many types of exceptions for key types that it does not know
+        return extract_public_key("certificate", certificate) == key.public_key()
+    except ConfigurationError:
         return False
 
 
@@ -175,12 +203,37 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
     Raises:
         ConfigurationError: the source contains no RSA public key.
     """
-    loaded = load_key_or_certificate("public key", source, passphrase)
-    return loaded if isinstance(loaded, RSAPublicKey) else extract_public_key("certificate", loaded)
+    key = _load_any_public_key(source, passphrase)
+    if not isinstance(key, RSAPublicKey):
+        raise ConfigurationError(
+            "public key: came an SM2 public key, which load_sm2_public_key loads; expected an RSA key"
+        )
+    return key
 
 
 @shielded
-def load_public(source: PublicKeySource, passphrase: str | bytes | None = None) -> RSAPublicKey | x509.Certificate:
+def load_sm2_public_key(source: PublicKeySource) -> SM2PublicKey:
+    """Loads an SM2 public key: SPKI, or the key in a certificate.
+
+    Args:
+        source: the same values as in `load_public`.
+
+    Raises:
+        ConfigurationError: the source contains no SM2 public key, or gmssl-pyx is not installed.
+    """
+    key = _load_any_public_key(source, None)
+    if not isinstance(key, SM2PublicKey):
+        raise ConfigurationError("public key: came an RSA public key, which load_public_key loads; expected an SM2 key")
+    return key
+
+
+def _load_any_public_key(source: PublicKeySource, passphrase: Passphrase) -> PublicKey:
+    loaded = load_key_or_certificate("public key", source, passphrase)
+    return extract_public_key("certificate", loaded) if isinstance(loaded, x509.Certificate) else loaded
+
+
+@shielded
+def load_public(source: PublicKeySource, passphrase: str | bytes | None = None) -> PublicKey | x509.Certificate:
     """Loads a public key or a certificate.
 
     If a PEM contains several certificates, the first one is used, which in a chain is the one that the others certify.
@@ -201,7 +254,7 @@ def load_public(source: PublicKeySource, passphrase: str | bytes | None = None) 
 @shielded
 def load_key_or_certificate(
     setting: str, source: object, passphrase: Passphrase = None, mchid: str = ""
-) -> RSAPublicKey | x509.Certificate:
+) -> PublicKey | x509.Certificate:
     """Loads a public key or a certificate with the rules of `load_public`, for a setting that error messages name.
 
     Args:
@@ -213,7 +266,7 @@ def load_key_or_certificate(
     Raises:
         ConfigurationError: the source contains neither.
     """
-    if isinstance(source, (RSAPublicKey, x509.Certificate)):
+    if isinstance(source, (RSAPublicKey, SM2PublicKey, x509.Certificate)):
         return source
     contents = _read(setting, source, PUBLIC)
     certificates = [piece for piece in contents.pieces if piece.kind is Kind.CERTIFICATE]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
 from wechatpay_chain._keys.per_process_key import PerProcessKey
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.by_key import decrypt_octets
+from wechatpay_chain._schemes.scheme import PrivateKey
 from wechatpay_chain.errors import ConfigurationError, DecryptionError
 
 __all__ = ["MerchantKeys"]
@@ -18,12 +17,11 @@ class MerchantKeys:
     """Decrypts with the merchant's current private key or an older one.
 
     Args:
-        keys: the private keys, the current one first; empty if only a remote signer has the key.
-        scheme: the algorithms of the keys.
+        keys: the private keys, the current one first; empty if only a remote signer has the key. They may be of several schemes.
     """
 
-    def __init__(self, keys: Sequence[PerProcessKey[RSAPrivateKey]], scheme: Scheme) -> None:
-        self._keys, self._scheme = tuple(keys), scheme
+    def __init__(self, keys: Sequence[PerProcessKey[PrivateKey]]) -> None:
+        self._keys = tuple(keys)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text.
@@ -46,8 +44,8 @@ class MerchantKeys:
         *others, last = self._keys
         for key in others:
             with suppress(DecryptionError):
-                return self._scheme.decrypt(ciphertext, key.current)
-        return self._scheme.decrypt(ciphertext, last.current)
+                return decrypt_octets(ciphertext, key.current)
+        return decrypt_octets(ciphertext, last.current)
 
     def __repr__(self) -> str:
         return f"<MerchantKeys {len(self._keys)}>"

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from wechatpay_chain._keys.der import Kind, Material, is_sm2
+from wechatpay_chain._keys.sm2_parsing import extract_sm2_public_key, parse_sm2_private_key, parse_sm2_public_key
+from wechatpay_chain._schemes.scheme import PublicKey
 from wechatpay_chain.errors import ConfigurationError
 
 __all__ = [
@@ -43,6 +45,8 @@ def parse_private_key(setting: str, piece: Material, password: bytes | None, loc
             f"{setting}: the key is encrypted; pass its passphrase with passphrase=, or pass a key that "
             "`wechatpay_chain.crypto.load_private_key(…, passphrase)` loaded"
         )
+    if piece.kind is Kind.PRIVATE_KEY and is_sm2(piece.octets):
+        return parse_sm2_private_key(setting, piece.octets, location)
     password = password if piece.kind is Kind.ENCRYPTED_KEY else None
     is_pem = piece.octets.startswith(b"-----")
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
@@ -53,7 +57,7 @@ def parse_private_key(setting: str, piece: Material, password: bytes | None, loc
     if piece.kind is Kind.ENCRYPTED_KEY:
         raise ConfigurationError(
             f"passphrase: it does not decrypt the private key of {setting}={location}, or the key is damaged or is not "
-            "an RSA key"
+            "an RSA key; `openssl pkey -in KEY -out NEW` decrypts an SM2 key"
         )
     raise ConfigurationError(f"{setting}: came a damaged RSA private key{location}; export it again")
 
@@ -66,8 +70,8 @@ def parse_certificate(piece: Material) -> x509.Certificate | None:
         return None
 
 
-def parse_public_key(setting: str, piece: Material, location: str) -> RSAPublicKey:
-    """Parses an RSA public key.
+def parse_public_key(setting: str, piece: Material, location: str) -> PublicKey:
+    """Parses a public key.
 
     Args:
         setting: the name of the setting, for error messages.
@@ -77,6 +81,8 @@ def parse_public_key(setting: str, piece: Material, location: str) -> RSAPublicK
     Raises:
         ConfigurationError: the key is damaged.
     """
+    if is_sm2(piece.octets):
+        return parse_sm2_public_key(setting, piece.octets, location)
     try:
         key = serialization.load_der_public_key(piece.octets)
     except Exception:
@@ -86,18 +92,20 @@ def parse_public_key(setting: str, piece: Material, location: str) -> RSAPublicK
     return key
 
 
-def extract_public_key(setting: str, certificate: x509.Certificate) -> RSAPublicKey:
-    """Returns the RSA public key in a certificate.
+def extract_public_key(setting: str, certificate: x509.Certificate) -> PublicKey:
+    """Returns the public key in a certificate.
 
     Raises:
-        ConfigurationError: the key is of another type.
+        ConfigurationError: the key is neither an RSA key nor an SM2 key.
     """
+    if is_sm2(certificate.tbs_certificate_bytes):
+        return extract_sm2_public_key(setting, certificate)
     try:
         key: object = certificate.public_key()
-    except Exception:  # an unknown curve such as SM2's, or a damaged key
+    except Exception:  # an unknown curve, or a damaged key
         key = None
     if not isinstance(key, RSAPublicKey):
-        kind = "SM2" if is_sm2(certificate.tbs_certificate_bytes) else type(key).__name__ if key else "unknown"
+        kind = type(key).__name__ if key else "unknown"
         raise ConfigurationError(
             f"{setting}: came a certificate with a key of type {kind}; expected a certificate with an RSA key"
         )

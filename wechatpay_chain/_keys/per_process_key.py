@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
+from wechatpay_chain._schemes.scheme import PrivateKey, PublicKey
 
 __all__ = ["PerProcessKey"]
 
-Key = TypeVar("Key", RSAPrivateKey, RSAPublicKey)
+Key = TypeVar("Key", bound=PrivateKey | PublicKey)
 
 
 class PerProcessKey(Generic[Key]):
@@ -33,9 +34,14 @@ class PerProcessKey(Generic[Key]):
     def __init__(self, key: Key) -> None:
         self._keys: dict[object, Any] = {current_process(): key}
         # Read now, so that a child never has to use the key of its parent.
-        self._numbers: RSAPrivateNumbers | RSAPublicNumbers = (
-            key.private_numbers() if isinstance(key, RSAPrivateKey) else key.public_numbers()
-        )
+        self._numbers: RSAPrivateNumbers | RSAPublicNumbers | Key
+        match key:
+            case RSAPrivateKey():
+                self._numbers = key.private_numbers()
+            case RSAPublicKey():
+                self._numbers = key.public_numbers()
+            case _:
+                self._numbers = key  # it is bytes, which processes can share
 
     @property
     def current(self) -> Key:
@@ -47,10 +53,12 @@ class PerProcessKey(Generic[Key]):
         key: Key = self._keys[process]
         return key
 
-    def _copy(self) -> RSAPrivateKey | RSAPublicKey:
+    def _copy(self) -> PrivateKey | PublicKey:
         if isinstance(self._numbers, RSAPublicNumbers):
             return self._numbers.public_key()
-        return self._numbers.private_key(unsafe_skip_rsa_key_validation=True)  # the key was checked when it was loaded
+        if isinstance(self._numbers, RSAPrivateNumbers):  # the key was checked when it was loaded
+            return self._numbers.private_key(unsafe_skip_rsa_key_validation=True)
+        return self._numbers
 
     def __repr__(self) -> str:
         return "<PerProcessKey>"

@@ -15,9 +15,7 @@ from copy import copy
 from functools import partial
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-from wechatpay_chain._catalogue.certificates import certificates_path, lists_certificates
+from wechatpay_chain._catalogue.certificates import certificates_target, lists_certificates
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._keys.keyring import PUBLIC_KEY_PREFIX, Keyring
@@ -27,6 +25,7 @@ from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.protocols import CertificateCache
 from wechatpay_chain._messages.request import Request, Timeout
 from wechatpay_chain._messages.response import Response
+from wechatpay_chain._schemes.scheme import PublicKey
 from wechatpay_chain.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -104,13 +103,18 @@ class Refresh:
         self._clock_at_last_try = _clock_offset()
         self._adopted = time.monotonic() if keyring.has_configured else float("-inf")
 
+    @property
+    def certificates_query(self) -> str:
+        """The query of the request that lists the certificates; empty for none."""
+        return self._keyring.scheme.certificates_query
+
     def needs_first_key(self, request: Request) -> bool:
         """Returns True if a key must be fetched before the request is sent, so that its response can be verified."""
         if self._keyring.preferred_id is not None or not (self._fetches and self._verifies):
             return False
         return not lists_certificates(request.method, request.target)
 
-    def fetch_first_key(self, request: Request) -> Steps[tuple[str, RSAPublicKey]]:
+    def fetch_first_key(self, request: Request) -> Steps[tuple[str, PublicKey]]:
         """Fetches certificates before a request that needs a key is sent. Returns the preferred key with its id.
 
         Args:
@@ -237,7 +241,9 @@ class Refresh:
     def _fetch_and_adopt(self, request: Request, retries: bool) -> Steps[WeChatPayError | None]:
         """Fetches certificates and adopts them; returns the error if that failed."""
         try:
-            response = yield from self._fetch(_certificates_request(request, self._timeout), retries)
+            response = yield from self._fetch(
+                _certificates_request(request, self._timeout, self.certificates_query), retries
+            )
         except WeChatPayError as error:
             failure = _explain(error)
             logger.warning("refreshing the platform certificates failed: %s", failure)
@@ -291,15 +297,15 @@ class Refresh:
         return error
 
 
-def _certificates_request(request: Request, timeout: Timeout) -> Request:
+def _certificates_request(request: Request, timeout: Timeout, query: str) -> Request:
     """Returns the request for the certificates of the service that another request is sent to.
 
     It has no Wechatpay-Serial header, so that the service signs the response with a certificate's key.
     """
-    path = certificates_path(request.origin)
+    target = certificates_target(request.origin, query)
     copied = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
     headers = Headers({name: request.headers[name] for name in copied if name in request.headers})
-    return Request("GET", path[1:], request.origin, path, headers, b"", timeout, idempotent=True)
+    return Request("GET", target[1:].partition("?")[0], request.origin, target, headers, b"", timeout, idempotent=True)
 
 
 def _explain(error: WeChatPayError) -> WeChatPayError:

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
 from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._messages.effects import Compute, Invoke, Steps
 from wechatpay_chain._messages.protocols import Signer
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.scheme import PrivateKey, Scheme
 from wechatpay_chain.errors import ConfigurationError, TransportError
 
 __all__ = ["Credentials", "SignFunction", "refuse_to_sign", "sign_with_key", "sign_with_signer"]
@@ -58,7 +56,7 @@ class Credentials(NamedTuple):
         return f"{self.scheme.identity}={self.identity} serial={self.serial}"
 
 
-def sign_with_key(key: PerProcessKey[RSAPrivateKey], scheme: Scheme) -> SignFunction:
+def sign_with_key(key: PerProcessKey[PrivateKey], scheme: Scheme) -> SignFunction:
     """Returns a function that signs with a private key."""
 
     def sign(message: bytes) -> Steps[str]:

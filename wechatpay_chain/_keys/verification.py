@@ -13,6 +13,7 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._messages.effects import Invoke, Steps
 from wechatpay_chain._messages.protocols import Verifier
 from wechatpay_chain._messages.redaction import quote
+from wechatpay_chain._schemes.by_key import find_scheme, scheme_of
 from wechatpay_chain._schemes.canonical import response_message
 from wechatpay_chain.errors import ConfigurationError, Reason
 
@@ -85,7 +86,10 @@ def check_signature(
             f"it names the key {quote(serial, 64)}, which is not in {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.refresh_error})" if keyring.refresh_error else ""),
         )
-    if message is None or not keyring.scheme.verify(message, signature, key):
+    # The header names the algorithms; without it, they are those of the key.
+    scheme = find_scheme(headers.get("Wechatpay-Signature-Type", "")) or scheme_of(key)
+    is_of_key = scheme is not None and isinstance(key, scheme.public_key)
+    if message is None or scheme is None or not is_of_key or not scheme.verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))
     return None
 

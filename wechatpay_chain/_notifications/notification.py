@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._notifications.posted import EMPTY_BODY
-from wechatpay_chain._schemes.scheme import Scheme
+from wechatpay_chain._schemes.by_key import ALGORITHMS, find_algorithm
 from wechatpay_chain.errors import DecryptionError
 
 if TYPE_CHECKING:
@@ -64,19 +64,20 @@ class Notification(Resources):
             return self.resource if matches else None
 
 
-Decrypt = Callable[[str, str, str], bytes | None]
-"""Decrypts a ciphertext with its nonce and its associated data; returns None if that fails."""
+Decrypt = Callable[[str, str, str, str], bytes | None]
+"""Decrypts by the name of an algorithm: ciphertext, nonce, associated data. Returns None if that fails."""
 
 
-def bind_key(key: bytes, scheme: Scheme) -> Decrypt:
+def bind_key(key: bytes) -> Decrypt:
     """Returns a function that decrypts with a key.
 
     The function raises no error: its frame contains the key, and a traceback with local variables would show it.
     """
 
-    def decrypt(ciphertext: str, nonce: str, associated_data: str) -> bytes | None:
+    def decrypt(algorithm: str, ciphertext: str, nonce: str, associated_data: str) -> bytes | None:
+        scheme = find_algorithm(algorithm)
         try:
-            return scheme.decrypt_sealed(ciphertext, key, nonce, associated_data)
+            return scheme.aead_decrypt(ciphertext, key, nonce, associated_data) if scheme else None
         except DecryptionError:
             return None
 
@@ -86,13 +87,12 @@ def bind_key(key: bytes, scheme: Scheme) -> Decrypt:
 _MALFORMED = "the notification is malformed: expected JSON with an id and an encrypted resource"
 
 
-def read_notification(body: bytes, decrypt: Decrypt, algorithm: str) -> Notification:
+def read_notification(body: bytes, decrypt: Decrypt) -> Notification:
     """Parses and decrypts a verified body.
 
     Args:
         body: the body.
         decrypt: decrypts with the APIv3 key.
-        algorithm: the name of the encryption.
 
     Raises:
         DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
@@ -101,14 +101,15 @@ def read_notification(body: bytes, decrypt: Decrypt, algorithm: str) -> Notifica
     encrypted = envelope.get("resource") if isinstance(envelope, dict) else None
     if not isinstance(encrypted, dict):
         raise DecryptionError(_MALFORMED if body else f"the notification is malformed: {EMPTY_BODY}")
-    if encrypted.get("algorithm") != algorithm:
-        raise DecryptionError(f"the notification is encrypted with another algorithm; expected {algorithm}")
+    algorithm = str(encrypted.get("algorithm"))
+    if find_algorithm(algorithm) is None:
+        raise DecryptionError(f"the notification is encrypted with another algorithm; expected {ALGORITHMS}")
     texts = {name: envelope.get(name, "") for name in ("id", "event_type", "create_time", "summary")}
     texts["original_type"] = encrypted.get("original_type", "")
     secret: list[Any] = [encrypted.get("ciphertext"), encrypted.get("nonce"), encrypted.get("associated_data") or ""]
     if not texts["id"] or not all(isinstance(text, str) for text in (*texts.values(), *secret)):
         raise DecryptionError(_MALFORMED)
-    resource = _parse_json(decrypt(*secret))
+    resource = _parse_json(decrypt(algorithm, *secret))
     if resource is _NOTHING:
         raise DecryptionError(
             "the notification is signed by WeChat Pay, but cannot be decrypted: apiv3_key may be wrong; expected "

@@ -129,8 +129,7 @@ class Notifications:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
         self._apiv2_keys = tuple(key_octets(f"apiv2_keys[{number}]", key) for number, key in enumerate(apiv2_keys))
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
-        scheme = self._keyring.scheme
-        self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key), scheme)
+        self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key))
         if verifier is None and apiv3_key is not None and not isinstance(certs, Keyring):
             self._keyring.require_valid()
         self._seen, self._refresh, self._refresh_async = seen, refresh, refresh_async
@@ -266,4 +265,4 @@ class Notifications:
                 raise SignatureError(
                     "the notification is a replay: its nonce was received before", Reason.REPLAYED, None
                 )
-        return read_notification(body, self._decrypt, self._keyring.scheme.algorithm)
+        return read_notification(body, self._decrypt)

@@ -6,14 +6,16 @@ refunds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
+from wechatpay_chain._notifications.notification import Decrypt
 from wechatpay_chain._notifications.posted import EMPTY_BODY
 from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
 from wechatpay_chain._schemes.apiv2 import has_valid_signature
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
 
@@ -22,9 +24,6 @@ __all__ = ["RefundNotice", "XMLNotification", "read_xml_notification"]
 Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "event"]
 """What a notification is about: an order, a combined order, the signing or the end of a contract, a deduction, the state of a vehicle,
 a risky transaction; or an event of bookings and rentals, which `event_type` names."""
-
-Decrypt = Callable[[str, str, str], bytes | None]
-"""Decrypts with the APIv3 key a ciphertext, its nonce and its associated data; returns None if that fails."""
 
 _KINDS: Mapping[str, Kind] = {
     "event_type": "event",
@@ -127,7 +126,8 @@ def _read_event(fields: Mapping[str, Any], decrypt: Decrypt | None) -> dict[str,
     if decrypt is None:
         raise ConfigurationError("apiv3_key: it is missing; the event in this notification is encrypted with it")
     secret = [fields.get(f"event_{name}", "") for name in ("ciphertext", "nonce", "associated_data")]
-    text = decrypt(*secret) if all(isinstance(each, str) for each in secret) else None
+    algorithm = fields.get("algorithm") or MERCHANT_RSA.algorithm
+    text = decrypt(algorithm, *secret) if all(isinstance(each, str) for each in secret) else None
     if text is None:
         raise DecryptionError("the notification is signed, but its event cannot be decrypted: apiv3_key= may be wrong")
     try:

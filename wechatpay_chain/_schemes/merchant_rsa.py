@@ -5,8 +5,10 @@ Source: https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
 from wechatpay_chain._schemes import rsa
-from wechatpay_chain._schemes.aead import aes_gcm_decrypt
+from wechatpay_chain._schemes.aead import aes_gcm_decrypt, aes_gcm_encrypt
 from wechatpay_chain._schemes.scheme import Scheme
 
 __all__ = ["MERCHANT_RSA"]
@@ -16,10 +18,16 @@ MERCHANT_RSA = Scheme(
     identity="mchid",
     root="",
     has_certificates=True,
+    certificates_query="",
+    issuer=r"Tenpay\.com Root CA",
+    front_end="RSA",
+    private_key=RSAPrivateKey,
+    public_key=RSAPublicKey,
     sign=rsa.sign,
     verify=rsa.verify,
     encrypt=rsa.encrypt,
     decrypt=rsa.decrypt_octets,
     algorithm="AEAD_AES_256_GCM",
-    decrypt_sealed=aes_gcm_decrypt,
+    aead_encrypt=aes_gcm_encrypt,
+    aead_decrypt=aes_gcm_decrypt,
 )

@@ -22,7 +22,7 @@ from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, DecryptionError
 
-__all__ = ["decrypt", "decrypt_octets", "encrypt", "sign", "verify"]
+__all__ = ["decrypt_octets", "encrypt", "sign", "verify"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +31,6 @@ _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
 # The service requires SHA-1 for both hashes: https://pay.weixin.qq.com/doc/v3/merchant/4013053257
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-_CANNOT_DECRYPT = "the text is not a ciphertext for this private key"
 _OAEP_OVERHEAD = 2 * 20 + 2  # two SHA-1 digests and two bytes: RFC 8017, 7.1.1
 
 
@@ -108,25 +107,15 @@ def encrypt(plaintext: str, key: RSAPublicKey) -> str:
 
 
 @shielded
-def decrypt(ciphertext: str, key: RSAPrivateKey) -> str:
-    """Decrypts a text that was encrypted with `encrypt` for this key.
-
-    Raises:
-        DecryptionError: it is not such a ciphertext. The message is the same for every cause, so that it reveals
-            nothing.
-    """
-    try:
-        return decrypt_octets(ciphertext, key).decode()
-    except UnicodeDecodeError:
-        raise DecryptionError(_CANNOT_DECRYPT) from None
-
-
-@shielded
 @_no_fork_in_first_call
 def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
-    """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
+    """Decrypts bytes that were encrypted for this key.
+
+    Raises:
+        DecryptionError: they were not. The message is the same for every cause, so that it reveals nothing.
+    """
     raw = decode_base64(ciphertext)
     if raw is not None:
         with suppress(ValueError):
             return key.decrypt(raw, _OAEP)
-    raise DecryptionError(_CANNOT_DECRYPT)
+    raise DecryptionError("the text is not a ciphertext for this private key")

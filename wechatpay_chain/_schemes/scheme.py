@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Scheme"]
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey
+
+__all__ = ["PrivateKey", "PublicKey", "Scheme"]
+
+PrivateKey = RSAPrivateKey | SM2PrivateKey
+"""A private key of any scheme."""
+
+PublicKey = RSAPublicKey | SM2PublicKey
+"""A public key of any scheme."""
 
 
 class Scheme(NamedTuple):
@@ -16,21 +26,33 @@ class Scheme(NamedTuple):
         identity: the item of the Authorization header that names the customer, and the setting of a client that has its number.
         root: the first segment of the paths that are signed with it; empty for all that no other scheme has.
         has_certificates: whether WeChat Pay has certificates for it, which can be fetched; otherwise it has public keys only.
+        certificates_query: the query of the request that lists them; empty for none.
+        issuer: a regular expression for the common name of who issues them.
+        front_end: the signType by which a front end names it; empty if none is documented.
+        private_key: the type of its private keys, by which a client knows the scheme.
+        public_key: the type of its public keys.
         sign: signs a message with a private key, and returns the signature in base64.
         verify: tells whether a base64 text is the signature of a message by the owner of a public key.
         encrypt: encrypts a text for the owner of a public key.
         decrypt: decrypts bytes that were encrypted for the owner of a private key.
         algorithm: the name of the encryption of certificates and notifications.
-        decrypt_sealed: decrypts a ciphertext of that algorithm: ciphertext, APIv3 key, nonce, associated data.
+        aead_encrypt: encrypts with that algorithm: plaintext, APIv3 key, nonce, associated data.
+        aead_decrypt: decrypts a ciphertext of that algorithm: ciphertext, APIv3 key, nonce, associated data.
     """
 
     name: str
     identity: str
     root: str
     has_certificates: bool
+    certificates_query: str
+    issuer: str
+    front_end: str
+    private_key: type[PrivateKey]
+    public_key: type[PublicKey]
     sign: Callable[[bytes, Any], str]
     verify: Callable[[bytes, str, Any], bool]
     encrypt: Callable[[str, Any], str]
     decrypt: Callable[[str, Any], bytes]
     algorithm: str
-    decrypt_sealed: Callable[[str, bytes, str, str | None], bytes]
+    aead_encrypt: Callable[[bytes | str, bytes, str, str], str]
+    aead_decrypt: Callable[[str, bytes, str, str | None], bytes]

@@ -1,0 +1,156 @@
+"""SM2: signatures over SM3 (GB/T 32918.2) and encryption of personal data (GB/T 32918.4), both as ASN.1 DER in base64.
+
+Source: https://pay.weixin.qq.com/docs/partner/development/shangmi/guide.html. cryptography has SM3 and SM4, but not this curve. The
+arithmetic is that of GmSSL, through gmssl-pyx: it is kept up, it has wheels for every supported Python, and it reads and writes just
+these formats. (tongsuopy has no encryption with SM2 and had its last release in 2023; gmssl computes in Python.)
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._shielding import shielded
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
+
+__all__ = [
+    "SM2PrivateKey",
+    "SM2PublicKey",
+    "check_private_key",
+    "check_public_key",
+    "decrypt_octets",
+    "encrypt",
+    "sign",
+    "verify",
+]
+
+MOST_PLAINTEXT = 255
+"""Bytes of the longest text that GmSSL encrypts."""
+
+
+@dataclass(frozen=True)
+class SM2PublicKey:
+    """An SM2 public key.
+
+    Attributes:
+        point: its coordinates x and y, 32 bytes each.
+    """
+
+    point: bytes
+
+
+@dataclass(frozen=True)
+class SM2PrivateKey:
+    """An SM2 private key.
+
+    Attributes:
+        secret: its number, 32 bytes.
+        public: its public half.
+    """
+
+    secret: bytes = field(repr=False)
+    public: SM2PublicKey
+
+    def public_key(self) -> SM2PublicKey:
+        """Returns the public half."""
+        return self.public
+
+
+@cache
+def _gmssl() -> Any:
+    with no_fork:
+        try:
+            import gmssl_pyx  # type: ignore[import-untyped]
+        except ImportError:
+            raise ConfigurationError("SM2 keys need gmssl-pyx; run: pip install 'wechatpay-chain[sm2]'") from None
+    return gmssl_pyx
+
+
+def check_public_key(key: SM2PublicKey) -> bool:
+    """Tells whether the point of a key is on the curve.
+
+    Raises:
+        ConfigurationError: gmssl-pyx is not installed.
+    """
+    try:
+        _gmssl().normalize_sm2_public_key(key.point)
+    except _gmssl().GmsslInnerError:
+        return False
+    return True
+
+
+@shielded
+def check_private_key(key: SM2PrivateKey) -> bool:
+    """Tells whether a signature made with a key verifies with its public half.
+
+    Raises:
+        ConfigurationError: gmssl-pyx is not installed.
+    """
+    message = b"one signature, made and verified"
+    try:
+        return check_public_key(key.public) and verify(message, sign(message, key), key.public)
+    except _gmssl().GmsslInnerError:
+        return False
+
+
+@shielded
+def sign(message: bytes, key: SM2PrivateKey) -> str:
+    """Signs with SM2 and SM3. The user id is that of GM/T 0009, 1234567812345678.
+
+    Args:
+        message: the canonical message.
+        key: the merchant's private key.
+
+    Returns:
+        The signature in base64.
+    """
+    signature: bytes = _gmssl().sm2_sign(key.secret, key.public.point, message)
+    return base64.b64encode(signature).decode()
+
+
+def verify(message: bytes, signature: str, key: SM2PublicKey) -> bool:
+    """Returns True if a base64 text is the SM2 signature of a message, and False in every other case."""
+    raw = decode_base64(signature)
+    if raw is None:
+        return False
+    try:
+        return _gmssl().sm2_verify(key.point, message, raw) is True
+    except _gmssl().GmsslInnerError:
+        return False
+
+
+@shielded
+def encrypt(plaintext: str, key: SM2PublicKey) -> str:
+    """Encrypts personal data for the owner of a public key.
+
+    Raises:
+        ArgumentError: the text is empty, or longer than 255 bytes of UTF-8.
+    """
+    octets = encode_utf8(plaintext)
+    if not 1 <= len(octets) <= MOST_PLAINTEXT:
+        raise ArgumentError(
+            f"plaintext: came {len(octets)} bytes of UTF-8; expected 1 to {MOST_PLAINTEXT}, the limit of SM2"
+        )
+    ciphertext: bytes = _gmssl().sm2_encrypt(key.point, octets)
+    return base64.b64encode(ciphertext).decode()
+
+
+@shielded
+def decrypt_octets(ciphertext: str, key: SM2PrivateKey) -> bytes:
+    """Decrypts bytes that were encrypted for this key.
+
+    Raises:
+        DecryptionError: they were not. The message is the same for every cause, so that it reveals nothing.
+    """
+    raw = decode_base64(ciphertext)
+    if raw is not None:
+        try:
+            plaintext: bytes = _gmssl().sm2_decrypt(key.secret, raw)
+            return plaintext
+        except _gmssl().GmsslInnerError:
+            pass
+    raise DecryptionError("the text is not a ciphertext for this private key")
