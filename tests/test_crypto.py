@@ -44,7 +44,7 @@ def test_the_canonical_message_of_a_response():
         "",
         "Bearer x",
         "WECHATPAY2-SHA256-RSA2048 mchid=1",
-        'WECHATPAY2-SM2-WITH-SM3 mchid="1"',
+        'WECHATPAY9-SHA256-RSA2048 mchid="1"',
         'WECHATPAY2-SHA256-RSA2048 mchid="1" serial_no="2"',
     ],
 )

@@ -198,7 +198,9 @@ def test_a_key_without_its_public_half_and_an_encrypted_key_are_explained(mercha
 
 def test_no_error_shows_a_key(merchant):
     secret = crypto.load_sm2_private_key(merchant.path).secret
-    damaged = openssl("pkey", "-in", merchant.path, "-outform", "DER").replace(secret, secret[:-1] + b"\0")
+    damaged = openssl("pkey", "-in", merchant.path, "-outform", "DER").replace(
+        secret, secret[:-1] + bytes([secret[-1] ^ 1])
+    )
     with pytest.raises(ConfigurationError, match="damaged SM2 private key") as caught:
         crypto.load_sm2_private_key(damaged)
     traceback = caught.tb

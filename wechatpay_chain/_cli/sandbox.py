@@ -71,6 +71,7 @@ def run(
         int,
         typer.Option(min=1, max=1_000_000, help="How many requests, orders and other things of each kind are kept."),
     ] = 10_000,
+    sm2: Annotated[bool, typer.Option("--sm2", help="Give the merchant SM2 keys; needs the extra [sm2].")] = False,
     seed: Annotated[int | None, typer.Option(help="A seed that makes the random choice of faults repeatable.")] = None,
 ) -> None:
     """Runs a WeChat Pay sandbox on this machine until interrupted, or steers one that runs.
@@ -95,6 +96,7 @@ def run(
             tls=tls is not None,
             proxy=proxy,
             keep=keep,
+            sm2=sm2,
             public_url=public_url,
         ) as sandbox:
             for arguments in faults:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["AUTHORIZATION_SCHEME", "parse_authorization", "request_message", "response_message"]
+from wechatpay_chain._schemes.by_key import find_scheme
 
-AUTHORIZATION_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+__all__ = ["parse_authorization", "request_message", "response_message"]
 
 
 def request_message(method: str, target: str, timestamp: int | str, nonce: str, body: bytes | str) -> bytes:
@@ -43,9 +43,9 @@ _CREDENTIALS = re.compile(rf"{_CREDENTIAL.pattern}(?:,{_CREDENTIAL.pattern})*", 
 
 
 def parse_authorization(value: str) -> dict[str, str]:
-    """Parses an Authorization header of APIv3, with its items in any order; returns {} for any other header."""
+    """Parses an Authorization header of any scheme, with its items in any order; returns {} for any other header."""
     scheme, _, credentials = value.partition(" ")
-    if scheme != AUTHORIZATION_SCHEME or not _CREDENTIALS.fullmatch(credentials):
+    if find_scheme(scheme) is None or not _CREDENTIALS.fullmatch(credentials):
         return {}
     items = _CREDENTIAL.findall(credentials)
     return dict(items) if len(dict(items)) == len(items) else {}

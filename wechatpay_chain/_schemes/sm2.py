@@ -24,6 +24,7 @@ __all__ = [
     "check_public_key",
     "decrypt_octets",
     "encrypt",
+    "generate",
     "sign",
     "verify",
 ]
@@ -95,6 +96,16 @@ def check_private_key(key: SM2PrivateKey) -> bool:
         return check_public_key(key.public) and verify(message, sign(message, key), key.public)
     except _gmssl().GmsslInnerError:
         return False
+
+
+def generate() -> SM2PrivateKey:
+    """Returns a new private key.
+
+    Raises:
+        ConfigurationError: gmssl-pyx is not installed.
+    """
+    point, secret = _gmssl().sm2_key_generate()
+    return SM2PrivateKey(secret, SM2PublicKey(point))
 
 
 @shielded

@@ -14,7 +14,7 @@ from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
 from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, compute_signature
 from wechatpay_chain.errors import DecryptionError
 from wechatpay_chain.sandbox._http import SandboxRequest
-from wechatpay_chain.sandbox._keys import Keys, Signer
+from wechatpay_chain.sandbox._keys import Keys
 from wechatpay_chain.sandbox._multipart import parse_multipart
 from wechatpay_chain.sandbox._operations.account import Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Operation, UploadedFile
@@ -95,7 +95,7 @@ def check_request(
     checker = operation.query if is_get else operation.body
     checked = _check_fields(keys, checker, fields) if checker else dict(fields)
     _refuse_unknown(operation, fields)
-    if rule.merchant and fields.get(rule.merchant) != keys.mchid:
+    if rule.merchant and fields.get(rule.merchant) != keys.number:
         raise Refusal(400, "PARAM_ERROR", f"商户号{rule.merchant}不存在")
     if rule.signs:
         _verify(keys, rule, fields)
@@ -107,7 +107,7 @@ def check_request(
 
 
 def _check_fields(keys: Keys, checker: Checker, fields: Mapping[str, str]) -> dict[str, Any]:
-    key = keys.find_private_key(keys.ids[Signer.PUBLIC_KEY])  # risk/getpublickey returns its public key
+    key = keys.card_key
 
     def decrypt(ciphertext: str) -> str:
         try:

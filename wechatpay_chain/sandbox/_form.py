@@ -112,7 +112,7 @@ class Form:
 
     def _fill(self, schema: Schema) -> dict[str, Any]:
         account, names = self._gateway.account, schema["properties"]
-        given: dict[str, Any] = {name: account.keys.mchid for name in _OWN_NUMBERS if name in schema["required"]}
+        given: dict[str, Any] = {name: account.keys.number for name in _OWN_NUMBERS if name in schema["required"]}
         if "notify_url" in names:
             given["notify_url"] = NOTIFY_URL
         if "bill_date" in names:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wechatpay_chain import crypto
+from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
 from wechatpay_chain._schemes.canonical import (
-    AUTHORIZATION_SCHEME,
     parse_authorization,
     request_message,
     response_message,
@@ -56,10 +56,11 @@ SHOWN_OF_BODY = 8
 
 
 class Gateway:
-    """Responds to requests of APIv3 as WeChat Pay does, for one merchant.
+    """Responds to requests of APIv3 as WeChat Pay does, for one merchant and one brand.
 
     Args:
-        keys: the keys of the merchant and of the service.
+        keys: the keys of the merchant, and of the service for it.
+        find_brand: returns the same of the brand. Its keys are made when they are first asked for.
         sign_with: the key that signs every response. None does as the service does while a merchant moves from the
             certificate to the public key: it signs with the key that the request names in Wechatpay-Serial, or with the
             certificate (https://pay.weixin.qq.com/doc/v3/merchant/4012154180).
@@ -72,16 +73,16 @@ class Gateway:
     def __init__(
         self,
         keys: Keys,
+        find_brand: Callable[[], Keys],
         sign_with: Signer | None = None,
         clock: Callable[[], float] = time.time,
         calendar: Callable[[], float] = time.time,
         seed: int = 0,
         keep: int = 10_000,
     ) -> None:
-        self._keys = keys
+        self._keys, self._find_brand = keys, find_brand
         self.sign_with = sign_with
         self._clock = clock
-        self._public_key = keys.merchant.public_key()
         self.account = Account(keys, calendar, seed, keep)
         self.routes = Routes()
 
@@ -111,8 +112,8 @@ class Gateway:
         """
         match fault:
             case Fault.WRONG_SIGNATURE:
-                wrong = self.sign(Signer.CERTIFICATE, body + b" ")
-                return {**headers, **wrong, "Wechatpay-Serial": headers["Wechatpay-Serial"]}
+                wrong = self._sign(headers["Wechatpay-Serial"], body + b" ", 0)
+                return {**headers, **wrong}
             case Fault.SIGNTEST:
                 return {**headers, "Wechatpay-Signature": f"WECHATPAY/SIGNTEST/{crypto.nonce(324)}"}
             case Fault.OLD_CLOCK:
@@ -128,38 +129,43 @@ class Gateway:
                 return {name: value for name, value in headers.items() if name != missing}
         return headers
 
-    def sign(self, signer: Signer, body: bytes) -> dict[str, str]:
+    def sign(self, keys: Keys, body: bytes, named: str = "") -> dict[str, str]:
         """Returns the headers of a valid signature.
 
         Args:
-            signer: the key that signs.
+            keys: the keys of the customer who gets it.
             body: the body to sign.
+            named: the id of the key that the request names; empty if it names none.
         """
-        return self._sign(self._keys.ids[signer], body, 0)
+        names_public_key = keys.ids[Signer.PUBLIC_KEY] == named
+        signer = self.sign_with or (Signer.PUBLIC_KEY if names_public_key else Signer.CERTIFICATE)
+        return self._sign(keys.ids.get(signer, keys.ids[Signer.PUBLIC_KEY]), body, 0)
 
     def _sign(self, key_id: str, body: bytes, skew: float) -> dict[str, str]:
-        key = self._keys.find_private_key(key_id)
+        keys = self._keys if self._keys.has_key(key_id) else self._find_brand()
+        key = keys.find_private_key(key_id)
         timestamp, nonce = str(int(self._clock() + skew)), crypto.nonce()
         return {
             "Wechatpay-Timestamp": timestamp,
             "Wechatpay-Nonce": nonce,
             "Wechatpay-Serial": key_id,
             "Wechatpay-Signature": crypto.sign(response_message(timestamp, nonce, body), key),
-            "Wechatpay-Signature-Type": AUTHORIZATION_SCHEME,
+            "Wechatpay-Signature-Type": keys.scheme.name,
         }
 
     def _respond(self, request: SandboxRequest) -> SandboxResponse:
         """Returns the correct response. Like the service's, it is signed only if the request's signature has been verified."""
         request = request._replace(target=to_origin_form(request.target))
         operation, variables = self.routes.find_operation(request)
+        keys = self._find_brand() if request.target.startswith(f"/{BRAND_RSA.root}/") else self._keys
         headers, is_authenticated = {"Request-ID": make_request_id(REFUSED)}, False
         signed, problem = request.body, ""
         try:
             parts = parse_upload(request) if operation.upload else []
             signed = parts[0].content if parts else request.body
-            self._authenticate(request, signed)
+            self._authenticate(request, signed, keys)
             is_authenticated = True
-            status, result = operation.handle(self.account, self._check(request, operation, variables, parts))
+            status, result = operation.handle(self.account, self._check(request, operation, variables, parts, keys))
         except Refusal as refusal:
             status, result = refusal.status, refusal.body
             headers.update(refusal.headers)
@@ -175,42 +181,44 @@ class Gateway:
             headers["Content-Type"] = "application/json; charset=utf-8"
         if not is_authenticated:
             return SandboxResponse(status, headers, body, verification=verification)
-        names_public_key = self._keys.ids[Signer.PUBLIC_KEY] == request.headers.get("Wechatpay-Serial")
-        signer = self.sign_with or (Signer.PUBLIC_KEY if names_public_key else Signer.CERTIFICATE)
-        return SandboxResponse(status, {**headers, **self.sign(signer, body)}, body, verification=verification)
+        signature = self.sign(keys, body, request.headers.get("Wechatpay-Serial", ""))
+        return SandboxResponse(status, {**headers, **signature}, body, verification=verification)
 
-    def _authenticate(self, request: SandboxRequest, signed: bytes) -> None:
+    def _authenticate(self, request: SandboxRequest, signed: bytes, keys: Keys) -> None:
         """Verifies the signature of a request.
 
         Args:
             request: the request.
             signed: the bytes that are signed: the body, or the meta of an upload.
+            keys: the keys of the customer whose operation it is.
 
         Raises:
             Refusal: the signature is not valid, or the request lacks a required header.
         """
         if not request.headers.get("Accept") or not request.headers.get("User-Agent"):
             raise Refusal(400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent")
-        header = request.headers.get("Authorization", "")
-        if header and not header.startswith(f"{AUTHORIZATION_SCHEME} "):
+        header, scheme = request.headers.get("Authorization", ""), keys.scheme
+        if header and not header.startswith(f"{scheme.name} "):
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization认证类型不正确")
         credentials = parse_authorization(header)
-        items = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
+        items = {scheme.identity, "nonce_str", "signature", "timestamp", "serial_no"}
         if set(credentials) != items or not re.fullmatch("[!-~]+", credentials["nonce_str"]):
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
         timestamp = credentials["timestamp"]
         if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(int(timestamp) - int(self._clock())) >= CLOCK_WINDOW:
             raise Refusal(401, "SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
-        if credentials["mchid"] != self._keys.mchid:
+        if credentials[scheme.identity] != keys.number:
             raise Refusal(401, "SIGN_ERROR", "商户号与商户证书不匹配")
-        if credentials["serial_no"] != self._keys.serial:
+        if credentials["serial_no"] != keys.serial:
             raise Refusal(401, "SIGN_ERROR", "商户证书序列号有误。请使用签名私钥匹配的证书序列号")
         message = request_message(request.method, request.target, timestamp, credentials["nonce_str"], signed)
-        if not crypto.verify(message, credentials["signature"], self._public_key):
+        if not crypto.verify(message, credentials["signature"], keys.private.public_key()):
             raise Refusal(401, "SIGN_ERROR", "错误的签名，验签失败", _describe_message(request, message, signed))
+        if not scheme.has_certificates and not keys.has_key(request.headers.get("Wechatpay-Serial", "")):
+            raise Refusal(400, "INVALID_REQUEST", "Http头Wechatpay-Serial须为该品牌的微信支付公钥ID")
 
     def _check(
-        self, request: SandboxRequest, operation: Operation, variables: Mapping[str, str], parts: list[Part]
+        self, request: SandboxRequest, operation: Operation, variables: Mapping[str, str], parts: list[Part], keys: Keys
     ) -> CheckedRequest:
         """Checks the fields of a request and decrypts those that are encrypted.
 
@@ -219,13 +227,14 @@ class Gateway:
             operation: its operation.
             variables: its path variables.
             parts: the meta and the file of an upload; empty if it is no upload.
+            keys: the keys of the customer whose operation it is.
 
         Raises:
             Refusal: a field is not valid.
         """
         # An SDK names the merchant's own certificate in every request; that matters only if a field is encrypted.
         serial = request.headers.get("Wechatpay-Serial", "")
-        key = self._keys.find_private_key(serial) if self._keys.has_key(serial) else None
+        key = keys.find_private_key(serial) if keys.has_key(serial) else None
 
         def decrypt(ciphertext: str) -> str | None:
             try:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import requests
@@ -24,6 +25,7 @@ from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._clock import CHINA
+from wechatpay_chain.sandbox._keys import Keys
 
 __all__ = ["Notice", "Notifier", "Posted", "find_delays"]
 
@@ -51,6 +53,9 @@ _DELAYS = {
 
 
 JSON, XML = "application/json", "text/xml"
+
+Sign = Callable[[bytes], Mapping[str, str]]
+"""Returns the headers of a signature for a body."""
 
 
 def find_delays(event_type: str) -> tuple[int, ...]:
@@ -95,6 +100,7 @@ class Notice:
         next_at: the time of the next post on the sandbox's clock, as Unix time in seconds; None if it has been received, or
             if no retry is left.
         media_type: application/json, or text/xml for a notification of APIv2.
+        sign: returns the headers of a signature for the body; None for a notification of APIv2, which has it in the body.
     """
 
     id: str
@@ -104,6 +110,7 @@ class Notice:
     posts: list[Posted] = field(default_factory=list)
     next_at: float | None = None
     media_type: str = JSON
+    sign: Sign | None = field(default=None, repr=False)
 
     @property
     def is_received(self) -> bool:
@@ -120,13 +127,13 @@ class Notifier:
     its own clock.
 
     Args:
-        apiv3_key: the APIv3 key, which encrypts the resources.
-        sign: returns the headers of a signature for a body.
+        keys: the keys of the merchant, who gets the notifications that the service announces.
+        sign: returns the headers of a signature for a body, with the keys of whom it is sent to.
         keep: how many notifications are listed, and how many wait for a retry.
     """
 
-    def __init__(self, apiv3_key: str, sign: Callable[[bytes], Mapping[str, str]], keep: int) -> None:
-        self._apiv3_key, self._sign = apiv3_key.encode(), sign
+    def __init__(self, keys: Keys, sign: Callable[[Keys, bytes], Mapping[str, str]], keep: int) -> None:
+        self._keys, self._sign = keys, sign
         self._offset = 0.0
         self._waiting: deque[Notice] = deque(maxlen=keep)
         self._notices: deque[Notice] = deque(maxlen=keep)
@@ -161,7 +168,8 @@ class Notifier:
         resource: Any,
         url: str,
         original_type: str,
-        sign_first: Callable[[bytes], Mapping[str, str]],
+        sign_first: Sign,
+        keys: Keys,
     ) -> Notice:
         """Posts a notification for the first time.
 
@@ -171,11 +179,12 @@ class Notifier:
             url: the URL to post to.
             original_type: the type of the resource, such as transaction.
             sign_first: returns the headers of a signature for this first post.
+            keys: the keys of whom it is sent to.
 
         Returns:
             The notification, after its first post.
         """
-        notice = self.make(event_type, resource, url, original_type, "沙箱通知")
+        notice = self.make(event_type, resource, url, original_type, "沙箱通知", keys)
         self._notices.append(notice)
         self._post(notice, self.now(), sign_first)
         return notice
@@ -197,7 +206,7 @@ class Notifier:
         """
         if not url:
             return None
-        notice = self.make(event_type, resource, url, original_type, summary)
+        notice = self.make(event_type, resource, url, original_type, summary, self._keys)
         self._notices.append(notice)
         self._post_soon(notice)
         return notice
@@ -236,9 +245,9 @@ class Notifier:
         """The last notifications, in the order in which they were made."""
         return list(self._notices)
 
-    def make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str) -> Notice:
-        """Returns a notification that has not been posted; `announce` has the arguments."""
-        notice_id, nonce = crypto.nonce(32), crypto.nonce(12)
+    def make(self, event_type: str, resource: Any, url: str, original_type: str, summary: str, keys: Keys) -> Notice:
+        """Returns a notification that has not been posted; `announce` and `notify` have the arguments."""
+        notice_id, nonce, scheme = crypto.nonce(32), crypto.nonce(12), keys.scheme
         plaintext = json.dumps(resource, ensure_ascii=False)
         envelope = {
             "id": notice_id,
@@ -248,13 +257,14 @@ class Notifier:
             "summary": summary,
             "resource": {
                 "original_type": original_type,
-                "algorithm": "AEAD_AES_256_GCM",
-                "ciphertext": crypto.aes_gcm_encrypt(plaintext, self._apiv3_key, nonce, original_type),
+                "algorithm": scheme.algorithm,
+                "ciphertext": scheme.aead_encrypt(plaintext, keys.apiv3_key.encode(), nonce, original_type),
                 "associated_data": original_type,
                 "nonce": nonce,
             },
         }
-        return Notice(notice_id, url, event_type, json.dumps(envelope, ensure_ascii=False).encode())
+        body = json.dumps(envelope, ensure_ascii=False).encode()
+        return Notice(notice_id, url, event_type, body, sign=partial(self._sign, keys))
 
     def reset(self) -> None:
         """Forgets the notifications that wait, and sets the clock to the real time."""
@@ -269,9 +279,9 @@ class Notifier:
             self._is_closed = True
             self._changed.notify_all()
 
-    def _post(self, notice: Notice, at: float, sign: Callable[[bytes], Mapping[str, str]]) -> None:
+    def _post(self, notice: Notice, at: float, sign: Sign | None) -> None:
         headers = {"Content-Type": notice.media_type, "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
-        if notice.media_type == JSON:  # the signature of APIv2 is in the body
+        if sign is not None:
             headers.update(sign(notice.body))
         body = ""
         try:
@@ -323,7 +333,7 @@ class Notifier:
     def _post_due(self) -> None:
         with self._posting:
             while (notice := self._take_due()) is not None:
-                self._post(notice, notice.next_at or 0.0, self._sign)
+                self._post(notice, notice.next_at or 0.0, notice.sign)
 
     def _take_due(self) -> Notice | None:
         """Removes and returns the notification that is due first.

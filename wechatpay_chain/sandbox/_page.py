@@ -87,7 +87,7 @@ class Page:
         combined = [_describe_combined(order) for order in tuple(account.book(CombinedOrder).values())]
         orders = sorted([*singles, *combined], key=lambda order: (order["is_open"], order["placed_at"]), reverse=True)
         return {
-            "mchid": account.keys.mchid,
+            "mchid": account.keys.number,
             "now": account.now(),
             "first": min(calls, default=self._history.count),
             "next": max(calls, default=self._history.count - 1) + 1,

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from aiohttp import web
 
 from wechatpay_chain._client import Client
 from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.merchant_sm2 import MERCHANT_SM2
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._acts import Acts
 from wechatpay_chain.sandbox._control import Control
@@ -48,9 +52,9 @@ Respond = Callable[[CheckedRequest], Any]
 
 
 class Sandbox(World):
-    """A WeChat Pay sandbox for one merchant. It is a context manager, and serves inside its `with` block.
+    """A WeChat Pay sandbox for one merchant and one brand. It is a context manager, and serves inside its `with` block.
 
-    It generates the keys of the merchant and of the service when it is created, and keeps its state in memory only.
+    It generates the keys of the merchant, of the brand and of the service when it is created, and keeps its state in memory only.
 
     Args:
         host: the address to listen on.
@@ -65,6 +69,7 @@ class Sandbox(World):
             programs that have these hosts built in. It needs `tls`.
         keep: how many requests are kept in `history`, and how many orders, refunds, files, notifications and other things of
             each kind are remembered, from 1 to 1,000,000; the oldest are forgotten.
+        sm2: True gives the merchant SM2 keys. It needs gmssl-pyx: pip install 'wechatpay-chain[sm2]'.
         public_url: the URL at which clients reach the sandbox, if a server in front of it has another one. Without it, the
             X-Forwarded-Proto and X-Forwarded-Host headers of such a server decide what the URLs of bills begin with.
 
@@ -74,7 +79,7 @@ class Sandbox(World):
         proxy_url: the URL of the proxy, for HTTPS_PROXY; empty without `proxy` and before the `with` block.
 
     Raises:
-        ConfigurationError: sign_with or keep is not one of these, or proxy is given without tls.
+        ConfigurationError: sign_with or keep is not one of these, proxy is given without tls, or gmssl-pyx is missing for sm2.
         OSError: on entering the `with` block, if it cannot listen on the address and port.
     """
 
@@ -89,6 +94,7 @@ class Sandbox(World):
         tls: bool = False,
         proxy: bool = False,
         keep: int = 10_000,
+        sm2: bool = False,
         public_url: str = "",
     ) -> None:
         if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
@@ -97,11 +103,14 @@ class Sandbox(World):
             raise ConfigurationError("proxy: it needs tls=True, because a program that uses the proxy speaks HTTPS")
         authority = Authority()
         context, self.authority = (authority.make_context([host]), authority.pem) if tls else (None, "")
-        self._keys = Keys(authority)
-        self._notifier = Notifier(self._keys.apiv3_key, self._sign_notification, keep)
+        self._keys = Keys(MERCHANT_SM2 if sm2 else MERCHANT_RSA, authority)
+        self._find_brand = cache(lambda: Keys(BRAND_RSA, authority))
+        self._notifier = Notifier(self._keys, self._sign_notification, keep)
         self._sign_with = parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
-        self._gateway = Gateway(self._keys, self._sign_with, time.time, self._notifier.now, numbers, keep)
+        self._gateway = Gateway(
+            self._keys, self._find_brand, self._sign_with, time.time, self._notifier.now, numbers, keep
+        )
         self._gateway.account.announce = self._notifier.announce
         self._gateway.account.announce_xml = self._notifier.announce_xml
         self._gateway_v2 = GatewayV2(self._gateway.account, self._gateway.routes, asks_certificate=tls)
@@ -122,7 +131,7 @@ class Sandbox(World):
         self.base_url = self.proxy_url = ""
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self.base_url or 'not started'} mchid={self._keys.mchid}>"
+        return f"<Sandbox {self.base_url or 'not started'} mchid={self._keys.number}>"
 
     def __enter__(self) -> Self:
         address = self._listener.start()
@@ -141,17 +150,24 @@ class Sandbox(World):
     def credentials(self) -> dict[str, Any]:
         """The credentials of the merchant, as JSON values.
 
-        base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key and certificate.
+        base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key and, with RSA keys, certificate.
         """
+        own = {"certificate": self._keys.certificate} if self._keys.scheme is MERCHANT_RSA else {}
+        return {**self._describe(self._keys), "apiv2_key": self._keys.apiv2_key, **own}
+
+    @property
+    def brand_credentials(self) -> dict[str, Any]:
+        """The credentials of the brand, as JSON values: base_url, brand_id, serial, private_key, certs and apiv3_key."""
+        return self._describe(self._find_brand())
+
+    def _describe(self, keys: Keys) -> dict[str, Any]:
         return {
             "base_url": self.base_url,
-            "mchid": self._keys.mchid,
-            "serial": self._keys.serial,
-            "private_key": self._keys.private_key,
-            "certs": self._keys.certs,
-            "apiv3_key": self._keys.apiv3_key,
-            "apiv2_key": self._keys.apiv2_key,
-            "certificate": self._keys.certificate,
+            keys.scheme.identity: keys.number,
+            "serial": keys.serial,
+            "private_key": keys.private_key,
+            "certs": keys.certs,
+            "apiv3_key": keys.apiv3_key,
         }
 
     @property
@@ -236,7 +252,14 @@ class Sandbox(World):
         self._faults.clear()
 
     def notify(
-        self, event_type: str, resource: Any, url: str, *, original_type: str = "", fault: Fault | str | None = None
+        self,
+        event_type: str,
+        resource: Any,
+        url: str,
+        *,
+        original_type: str = "",
+        fault: Fault | str | None = None,
+        to: str = "merchant",
     ) -> Notice:
         """Posts a notification, and retries it by the service's schedule until it is received.
 
@@ -250,25 +273,26 @@ class Sandbox(World):
             url: the URL to post to.
             original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
             fault: a fault in the signature of the first post; the signatures of the retries are valid.
+            to: whose keys sign and encrypt it: "merchant" or "brand".
 
         Returns:
             The notification, which shows its posts so far. It is updated with each retry.
 
         Raises:
-            ConfigurationError: the fault is not one of signatures.
+            ConfigurationError: the fault is not one of signatures, or `to` is neither.
         """
         if fault is not None and fault not in SIGNATURE_FAULTS:
             raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(SIGNATURE_FAULTS)}")
         kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
-        first_fault = None if fault is None else Fault(fault)
+        first_fault, keys = None if fault is None else Fault(fault), self._find_keys(to)
 
         def sign_first(body: bytes) -> Mapping[str, str]:
-            return self._gateway.break_signature(self._sign_notification(body), body, first_fault)
+            return self._gateway.break_signature(self._sign_notification(keys, body), body, first_fault)
 
-        return self._notifier.notify(event_type, completed, url, kind, sign_first)
+        return self._notifier.notify(event_type, completed, url, kind, sign_first, keys)
 
     def notification(
-        self, event_type: str, resource: Mapping[str, Any] = {}, *, original_type: str = ""
+        self, event_type: str, resource: Mapping[str, Any] = {}, *, original_type: str = "", to: str = "merchant"
     ) -> tuple[dict[str, str], bytes]:
         """Returns the headers and the body of a notification, for a test client that has no URL.
 
@@ -279,11 +303,16 @@ class Sandbox(World):
             event_type: the event type.
             resource: members of the resource. The required members that it lacks are filled in, if the event is documented.
             original_type: the kind of the resource; by default the first documented one, or the first word of the event type.
+            to: whose keys sign and encrypt it: "merchant" or "brand".
+
+        Raises:
+            ConfigurationError: `to` is neither.
         """
         kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
-        body = self._notifier.make(event_type, completed, "", kind, "沙箱通知").body
+        keys = self._find_keys(to)
+        body = self._notifier.make(event_type, completed, "", kind, "沙箱通知", keys).body
         headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
-        return {**headers, **self._sign_notification(body)}, body
+        return {**headers, **self._sign_notification(keys, body)}, body
 
     def advance(self, seconds: float) -> None:
         """Advances the sandbox's clock. The notifications that are due by then have been posted when this returns.
@@ -309,11 +338,22 @@ class Sandbox(World):
         Args:
             **settings: settings of `Client`, which add to the credentials or replace them.
         """
-        trust = {"ca_bundle": self._authority_file.path} if self.authority else {}
-        known = {"proxies": {}, **trust, **self.credentials}
+        known = self.credentials
         if settings.keys() & {"private_key", "signer"}:
-            del known["certificate"]
-        return Client(**{**known, **settings})
+            known.pop("certificate", None)
+        return self._make_client(known, settings)
+
+    def brand_client(self, **settings: Any) -> Client:
+        """Returns a client with the brand's credentials, which connects without a proxy. `operation` adds what it can call.
+
+        Args:
+            **settings: settings of `Client`, which add to the credentials or replace them.
+        """
+        return self._make_client(self.brand_credentials, settings)
+
+    def _make_client(self, credentials: Mapping[str, Any], settings: Mapping[str, Any]) -> Client:
+        trust = {"ca_bundle": self._authority_file.path} if self.authority else {}
+        return Client(**{"proxies": {}, **trust, **credentials, **settings})
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
@@ -335,7 +375,7 @@ class Sandbox(World):
     def _state(self) -> dict[str, Any]:
         return {
             "base_url": self.base_url,
-            "mchid": self._keys.mchid,
+            "mchid": self._keys.number,
             "now": self.now,
             "orders": self.orders,
             "requests": len(self._history),
@@ -348,5 +388,11 @@ class Sandbox(World):
         host = (headers.get("X-Forwarded-Host") or headers.get("Host", "")).partition(",")[0].strip()
         return f"{scheme}://{host}"
 
-    def _sign_notification(self, body: bytes) -> Mapping[str, str]:
-        return self._gateway.sign(self._gateway.sign_with or Signer.CERTIFICATE, body)
+    def _sign_notification(self, keys: Keys, body: bytes) -> Mapping[str, str]:
+        return self._gateway.sign(keys, body)
+
+    def _find_keys(self, to: str) -> Keys:
+        customers: dict[str, Callable[[], Keys]] = {"merchant": lambda: self._keys, "brand": self._find_brand}
+        if to not in customers:
+            raise ConfigurationError(f"to: came {to!r}; expected {' or '.join(customers)}")
+        return customers[to]()

@@ -138,7 +138,7 @@ class Account:
 
     def identity(self, schema: Mapping[str, Any]) -> dict[str, str]:
         """Returns the merchant's own numbers that a schema requires."""
-        return {name: self.keys.mchid for name in ("mchid", "sp_mchid") if name in schema["required"]}
+        return {name: self.keys.number for name in ("mchid", "sp_mchid") if name in schema["required"]}
 
     def number(self, *parts: object, digits: int) -> str:
         """Returns a number that the service assigns: digits that depend on the seed and on these parts only.
@@ -176,5 +176,5 @@ class Account:
         Raises:
             Refusal: it is another merchant's.
         """
-        if mchid != self.keys.mchid:
+        if mchid != self.keys.number:
             raise Refusal(400, "PARAM_ERROR", "mchid与签名的商户号不一致")

@@ -10,14 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Operation as Documented
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.account import Account, StoredFile
@@ -47,7 +44,7 @@ def answer_by_schema(operation: Documented) -> Handler:
         body = make_value(operation.response, given, _digest(account.seed, operation.path, given), account.now())
         known = {**given, **(body if isinstance(body, dict) else {})}
         account.remember(_numbers(known), known)
-        return operation.status, encrypted(operation.response, body, account.keys.merchant.public_key())
+        return operation.status, encrypted(operation.response, body, account.keys.encrypt)
 
     return handle
 
@@ -110,14 +107,15 @@ def fill(schema: Schema, given: Mapping[str, Any], digest: bytes, now: datetime)
     return filled
 
 
-def encrypted(schema: Schema, value: Any, key: RSAPublicKey) -> Any:
+def encrypted(schema: Schema, value: Any, encrypt: Callable[[str], str]) -> Any:
     """Returns a value whose sensitive texts are encrypted to the merchant."""
     match schema["type"], value:
         case "object", dict():
-            return {name: encrypted(schema["properties"][name], member, key) for name, member in value.items()}
+            return {name: encrypted(schema["properties"][name], member, encrypt) for name, member in value.items()}
         case "array", list():
-            return [encrypted(schema["items"], item, key) for item in value]
-    return crypto.encrypt(value, key) if schema.get("encrypted") else value
+            return [encrypted(schema["items"], item, encrypt) for item in value]
+    # SM2 encrypts no empty text.
+    return encrypt(value) if schema.get("encrypted") and value else value
 
 
 def _key(schema: Schema) -> str:

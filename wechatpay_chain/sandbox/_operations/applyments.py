@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from wechatpay_chain import crypto
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
@@ -259,11 +258,11 @@ def _describe_verification(account: Account, applyment: Applyment) -> dict[str, 
     info = applyment.submitted["account_info"]
     if info.get("bank_account_type") != _BUSINESS_ACCOUNT:
         return {"legal_validation_url": _sign_url(applyment)}
-    key = account.keys.merchant.public_key()
+    encrypt = account.keys.encrypt
     deadline = applyment._since + timedelta(days=10)
     validation = {
-        "account_name": crypto.encrypt(info.get("account_name", ""), key),
-        "account_no": crypto.encrypt(info.get("account_number", ""), key),
+        "account_name": encrypt(info.get("account_name", "")),
+        "account_no": encrypt(info.get("account_number", "")),
         "pay_amount": 1 + applyment.applyment_id % 200,
         "destination_account_number": "7222223333322332",
         "destination_account_name": "财付通支付科技有限公司",

@@ -103,13 +103,13 @@ def _request_trade_bill(account: Account, request: CheckedRequest) -> Result:
 
 def _request_fund_bill(account: Account, request: CheckedRequest) -> Result:
     """Stores the movements of a day on the merchant's own account."""
-    content = _write_funds(account, request, {request.query.get("sub_mchid") or account.keys.mchid})
+    content = _write_funds(account, request, {request.query.get("sub_mchid") or account.keys.number})
     return 200, _store_bill(account, request, content, _compress(request, content), "/v3/billdownload/file")
 
 
 def _request_encrypted_bill(account: Account, request: CheckedRequest) -> Result:
     """Stores the movements of a day of one sub-merchant or of all, encrypted for the merchant."""
-    everyone = {order.payee for order in list(account.book(Order).values())} - {account.keys.mchid}
+    everyone = {order.payee for order in list(account.book(Order).values())} - {account.keys.number}
     sub_mchid = request.query.get("sub_mchid")
     content = _write_funds(account, request, {sub_mchid} if sub_mchid else everyone)
     key, nonce = crypto.nonce(32), crypto.nonce(16)
@@ -117,7 +117,7 @@ def _request_encrypted_bill(account: Account, request: CheckedRequest) -> Result
     bill = {
         "bill_sequence": 1,
         **_store_bill(account, request, content, ciphertext, "/v3/bill/downloadurl"),
-        "encrypt_key": crypto.encrypt(key, account.keys.merchant.public_key()),
+        "encrypt_key": account.keys.encrypt(key),
         "nonce": nonce,
     }
     return 200, {"download_bill_count": 1, "download_bill_list": [bill]}

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.complaints import PROBLEMS, Complaint
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
@@ -35,7 +34,7 @@ def _describe(account: Account, complaint: Complaint, origin: str) -> dict[str, 
         "complaint_detail": complaint.detail,
         "complaint_state": complaint.state,
         "complainted_mchid": complaint.mchid,
-        "payer_phone": crypto.encrypt("13800138000", account.keys.merchant.public_key()),
+        "payer_phone": account.keys.encrypt("13800138000"),
         "complaint_order_info": [complaint.order],
         "complaint_full_refunded": complaint.is_refunded,
         "incoming_user_response": complaint.has_new_reply,
@@ -190,7 +189,7 @@ def _update_refund(account: Account, request: CheckedRequest) -> Result:
 
 
 def _describe_url(account: Account) -> Result:
-    return 200, {"mchid": account.keys.mchid, "url": account.complaint_url}
+    return 200, {"mchid": account.keys.number, "url": account.complaint_url}
 
 
 def _require_url(account: Account) -> None:

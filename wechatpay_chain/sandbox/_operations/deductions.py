@@ -75,7 +75,7 @@ def _complete(account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "total" not in body.get("amount", {}):
         raise Refusal(400, "INVALID_REQUEST", "amount.total必填")
-    mchid, contract = account.keys.mchid, body.get("contract_id", body["out_trade_no"])
+    mchid, contract = account.keys.number, body.get("contract_id", body["out_trade_no"])
     order = {
         **body,
         "description": body.get("description") or body.get("body", ""),
@@ -92,7 +92,7 @@ def _complete(account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _describe(account: Account, order: Order) -> dict[str, Any]:
     """Returns all that the responses about a deduction may contain. Each family has names of its own."""
-    known, mchid = order.describe(), account.keys.mchid
+    known, mchid = order.describe(), account.keys.number
     openid = order.payment.openid if order.payment else order.placed["payer"]["openid"]
     return {
         "contract_id": "",

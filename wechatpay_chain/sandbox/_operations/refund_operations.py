@@ -76,7 +76,7 @@ def _find_order(account: Account, asked: Mapping[str, Any]) -> Order:
     order = found[0]
     if order is None or order.trade_state not in ("SUCCESS", "REFUND") or found[-1] is not order:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "订单不存在，请检查订单号是否正确且已支付")
-    if (order.mchid, order.sub_mchid) != (account.keys.mchid, asked.get("sub_mchid")):
+    if (order.mchid, order.sub_mchid) != (account.keys.number, asked.get("sub_mchid")):
         raise Refusal(403, "NO_AUTH", "没有退款权限")
     return order
 

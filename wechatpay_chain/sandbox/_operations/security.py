@@ -9,7 +9,8 @@ from cryptography import x509
 
 from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._clock import CHINA
-from wechatpay_chain.sandbox._keys import Keys, certificate_pem
+from wechatpay_chain.sandbox._key_files import certificate_pem
+from wechatpay_chain.sandbox._keys import Keys
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
@@ -17,20 +18,21 @@ __all__ = ["SECURITY_HANDLERS"]
 
 
 def _list_certificates(account: Account, request: CheckedRequest) -> Result:
-    if request.query.get("algorithm_type") == "SM2":  # the sandbox has certificates of RSA only
+    is_sm2 = account.keys.scheme.certificates_query == "algorithm_type=SM2"
+    if (request.query.get("algorithm_type", "RSA") == "SM2") != is_sm2:  # a merchant has certificates of one kind
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书")
     return 200, {"data": [_describe_certificate(account.keys, *item) for item in account.keys.certificates.items()]}
 
 
 def _describe_certificate(keys: Keys, serial: str, certificate: x509.Certificate) -> dict[str, Any]:
     nonce = crypto.nonce(12)
-    ciphertext = crypto.aes_gcm_encrypt(certificate_pem(certificate), keys.apiv3_key.encode(), nonce, "certificate")
+    ciphertext = keys.scheme.aead_encrypt(certificate_pem(certificate), keys.apiv3_key.encode(), nonce, "certificate")
     return {
         "serial_no": serial,
         "effective_time": _format_time(certificate.not_valid_before_utc),
         "expire_time": _format_time(certificate.not_valid_after_utc),
         "encrypt_certificate": {
-            "algorithm": "AEAD_AES_256_GCM",
+            "algorithm": keys.scheme.algorithm,
             "nonce": nonce,
             "associated_data": "certificate",
             "ciphertext": ciphertext,
@@ -46,7 +48,7 @@ def _format_time(moment: datetime) -> str:
 def _echo(account: Account, request: CheckedRequest) -> Result:
     body = {"echo_message": request.body["echo_message"]}
     if (decrypted := request.body.get("encrypted_echo_message")) is not None:
-        body["encrypted_echo_message"] = crypto.encrypt(decrypted, account.keys.merchant.public_key())
+        body["encrypted_echo_message"] = account.keys.encrypt(decrypted)
     if url := request.body.get("notify_url"):
         # The notification spells one member in another way than the request and the response.
         resource = {name.replace("encrypted_", "encrypt_"): value for name, value in body.items()}

@@ -138,7 +138,7 @@ class ServiceOrder:
             **self.completed,
             "time_range": {**times, **self.created["time_range"], **self.completed.get("time_range", {})},
             **({"location": location} if location else {}),
-            "mchid": self._account.keys.mchid,
+            "mchid": self._account.keys.number,
             "order_id": self.order_id,
             "state": self.state,
             **({"state_description": description} if description else {}),
@@ -182,7 +182,7 @@ class ServiceOrder:
     def _make_order(self) -> Order:
         """Returns the order of what is collected, with a number of the service's."""
         account, now = self._account, self._account.now()
-        mchid, names = account.keys.mchid, ("appid", "sub_appid", "sub_mchid", "attach")
+        mchid, names = account.keys.number, ("appid", "sub_appid", "sub_mchid", "attach")
         placed = {name: self.created[name] for name in names if name in self.created}
         if "sub_mchid" in placed:
             placed |= {"sp_mchid": mchid, "sp_appid": placed.pop("appid")}

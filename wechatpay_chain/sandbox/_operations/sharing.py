@@ -228,7 +228,7 @@ class Share:
     @property
     def payer(self) -> str:
         """The merchant whose order is shared."""
-        return str(self.placed.get("sub_mchid", self.account.keys.mchid))
+        return str(self.placed.get("sub_mchid", self.account.keys.number))
 
     def _make_detail(self, index: int, kind: str, account: str, amount: int, description: str) -> ShareDetail:
         number = f"36{self.account.number('detail_id', self.placed['out_order_no'], index, digits=21)}"
@@ -305,7 +305,7 @@ class Sharing:
         """
         if detail.type != "MERCHANT_ID" or not self.notify_url:
             return None
-        mchid, sub_mchid = self.account.keys.mchid, share.placed.get("sub_mchid")
+        mchid, sub_mchid = self.account.keys.number, share.placed.get("sub_mchid")
         resource = {
             **({"sp_mchid": mchid, "sub_mchid": sub_mchid} if sub_mchid else {"mchid": mchid}),
             "transaction_id": share.placed["transaction_id"],

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from wechatpay_chain import crypto
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 from wechatpay_chain.sandbox._operations.sharing import (
@@ -46,7 +45,7 @@ def _add_receiver(account: Account, request: CheckedRequest) -> Result:
     names = ("sub_mchid", "type", "account", "relation_type", "custom_relation")
     known = {name: added[name] for name in names if name in added}
     if "name" in added:
-        known["name"] = crypto.encrypt(added["name"], account.keys.merchant.public_key())
+        known["name"] = account.keys.encrypt(added["name"])
     return 200, known
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Schema, find_event
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._operations.account import Account, Refusal
@@ -88,7 +87,7 @@ class Transfer:
     @property
     def payer(self) -> str:
         """The number of the merchant who pays."""
-        return str(self.placed.get("sub_mchid", self.account.keys.mchid))
+        return str(self.placed.get("sub_mchid", self.account.keys.number))
 
     @property
     def package_info(self) -> str:
@@ -153,11 +152,11 @@ class Transfer:
         names = ("out_bill_no", "appid", "openid", "transfer_amount", "transfer_remark", "transfer_scene_id")
         known = {name: self.placed[name] for name in names}
         if "sub_mchid" in self.placed:
-            known |= {"mchid": self.account.keys.mchid, "sub_mchid": self.placed["sub_mchid"]}
+            known |= {"mchid": self.account.keys.number, "sub_mchid": self.placed["sub_mchid"]}
         else:
-            known["mch_id"] = self.account.keys.mchid
+            known["mch_id"] = self.account.keys.number
         if "user_name" in self.placed:
-            known["user_name"] = crypto.encrypt(self.placed["user_name"], self.account.keys.merchant.public_key())
+            known["user_name"] = self.account.keys.encrypt(self.placed["user_name"])
         if fail_reason:
             known["fail_reason"] = fail_reason
         if state == "WAIT_USER_CONFIRM":

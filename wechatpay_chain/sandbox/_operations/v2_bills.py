@@ -44,7 +44,7 @@ def _download_fund_bill(account: Account, request: CheckedRequest) -> Result:
     is_basic = fields["account_type"] == "Basic"  # payments move no other account
     with _refuse_as("NO_BILL_EXIST"):
         day = require_available(account, _read_day(fields["bill_date"]))
-        movements = [one for one in list_movements(account) if is_basic and one.order.payee == account.keys.mchid]
+        movements = [one for one in list_movements(account) if is_basic and one.order.payee == account.keys.number]
         return 200, _respond(fields, write_fund_bill(account, movements, set(select_movements(day, movements))))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from wechatpay_chain.sandbox._keys import Signer
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
 
@@ -13,12 +12,12 @@ __all__ = ["V2_KEY_HANDLERS"]
 
 def _show_public_key(account: Account, request: CheckedRequest) -> Result:  # noqa: ARG001 -- a handler
     keys = account.keys
-    key = keys.find_private_key(keys.ids[Signer.PUBLIC_KEY]).public_key()
-    return 200, {"mch_id": keys.mchid, "pub_key": key.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()}
+    key = keys.card_key.public_key()
+    return 200, {"mch_id": keys.number, "pub_key": key.public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()}
 
 
 def _show_signing_key(account: Account, request: CheckedRequest) -> Result:  # noqa: ARG001 -- a handler
-    return 200, {"mch_id": account.keys.mchid, "sandbox_signkey": account.keys.apiv2_key}
+    return 200, {"mch_id": account.keys.number, "sandbox_signkey": account.keys.apiv2_key}
 
 
 V2_KEY_HANDLERS: dict[tuple[str, str], Handler] = {

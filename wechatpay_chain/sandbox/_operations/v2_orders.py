@@ -40,11 +40,11 @@ def _read_order(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
         placed["time_expire"] = _read_time(fields["time_expire"])
     if sub_mchid := fields.get("sub_mch_id"):
         users = {"openid": "sp_openid", "sub_openid": "sub_openid"}
-        numbers = {"sp_appid": fields["appid"], "sp_mchid": account.keys.mchid, "sub_mchid": sub_mchid}
+        numbers = {"sp_appid": fields["appid"], "sp_mchid": account.keys.number, "sub_mchid": sub_mchid}
         numbers.update({"sub_appid": fields["sub_appid"]} if "sub_appid" in fields else {})
     else:
         users = {"openid": "openid"}
-        numbers = {"appid": fields["appid"], "mchid": account.keys.mchid}
+        numbers = {"appid": fields["appid"], "mchid": account.keys.number}
     payer = {name: fields[field] for field, name in users.items() if field in fields}
     return {**numbers, **placed, **({"payer": payer} if payer else {})}
 
@@ -81,7 +81,7 @@ def find_named_order(account: Account, fields: Mapping[str, Any]) -> Order:
         Refusal: neither is given, or there is no such order of these merchants.
     """
     sub_mchid = fields.get("sub_mch_id")
-    mchid = account.keys.mchid
+    mchid = account.keys.number
     caller = {"sp_mchid": mchid, "sub_mchid": sub_mchid} if sub_mchid else {"mchid": mchid}
     if "transaction_id" in fields:
         return find_order_by_transaction(account, fields["transaction_id"], caller)

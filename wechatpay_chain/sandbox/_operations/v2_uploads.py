@@ -26,7 +26,11 @@ def _upload(account: Account, request: CheckedRequest) -> Result:
     media_id = account.number(request.body["media_hash"], "media", digits=40)
     content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     account.files[media_id] = StoredFile(content_type, file.content)
-    return 200, {"appid": f"wx{account.number('appid', digits=16)}", "mch_id": account.keys.mchid, "media_id": media_id}
+    return 200, {
+        "appid": f"wx{account.number('appid', digits=16)}",
+        "mch_id": account.keys.number,
+        "media_id": media_id,
+    }
 
 
 V2_UPLOAD_HANDLERS: dict[tuple[str, str], Handler] = {("POST", "/secapi/mch/uploadmedia"): _upload}
