@@ -149,7 +149,7 @@ def test_what_is_to_be_encrypted_is_encrypted_and_can_be_decrypted(world, capsys
         (["bill", "yesterday"], 2, "expected a day such as 2026-01-31"),
         (["bill", "2020-01-01"], 1, "INVALID_REQUEST"),
         (["download", "ftp://x", "a"], 2, "came"),
-        (["upload", "v3/merchant/media/upload", "none.jpg"], 2, "cannot be read: No such file"),
+        (["upload", "v3/merchant/media/upload", "none.jpg"], 2, "'none.jpg': there is no such file"),
         (["qr", "x" * 9000], 2, "cannot have 9000 characters"),
         (["notify", "verify", "none.txt"], 2, "none.txt"),
         (["nothing"], 2, "nothing"),
@@ -309,7 +309,138 @@ def test_a_forged_notification_and_one_for_another_key_are_refused(world, capsys
     assert "apiv3_key may be wrong" in capsys.readouterr().err
 
 
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["request", "POST", "v3/x", "--json", "{bad"], "expected JSON"),
+        (["request", "POST", "v3/x", "--json", "[" * 100_000], "expected JSON: it is nested too deeply"),
+        (["request", "POST", "v3/x", "--json", "@~nobody-here/x"], "nobody-here"),
+        (["request", "POST", "v3/x", "--json", "@picture.jpg"], "expected JSON: it is not UTF-8"),
+        (["request", "GET", "v3/x", "--json", "{}"], "a GET has no body"),
+        (["request", "GET", "v3/x", "--param", "x"], "came 'x'; expected name=value"),
+        (["request", "HEAD", "v3/x"], "'HEAD'"),
+        (["request"], "Missing argument"),
+        (["request", "GET", "v3/x", "--nothing"], "--nothing"),
+        (["request", "GET", "v3/x", "--config", "picture.jpg"], "no text in UTF-8"),
+        (["request", "GET", "v3/x", "--config", "~nobody-here/x.toml"], "nobody-here"),
+        (["request", "GET", "v3/x", "--config", "home.toml"], "nobody-here"),
+        (["request", "GET", "v3/x", "--config", "deep.json"], "nested too deeply"),
+        (["bill", "2026-13-01"], "expected a day"),
+        (["bill", ""], "expected a day"),
+        (["qr", ""], "cannot be empty"),
+        (["qr", "\udcff"], "not valid UTF-8"),
+        (["notify", "verify", "captured.txt", "--headers", "picture.jpg"], "--headers: expected text"),
+        (["sandbox", "--port", "abc"], "--port"),
+        (["sandbox", "--proxy"], "it needs --tls FILE"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(world, arguments, said):
+    _, _, folder = world
+    (folder / "picture.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF")
+    (folder / "captured.txt").write_bytes(b"{}")
+    (folder / "home.toml").write_text('mchid = "1"\nprivate_key_file = "~nobody-here/x"\n')
+    (folder / "deep.json").write_text("[" * 100_000)
+    run = subprocess.run(
+        [*RUN, *(argument.encode("utf-8", "surrogateescape") for argument in arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
+    assert said in run.stderr
+
+
+def test_an_error_ends_with_what_to_do(world, capsys):
+    body = json.dumps({"appid": "wx1"})
+    assert main(["request", "POST", "v3/pay/transactions/native", "--json", body]) == 1
+    err = capsys.readouterr().err
+    assert "the operation requires" in err
+    assert err.count("\n") == 1
+
+
+def test_a_response_that_cannot_be_decrypted_is_shown_as_it_came(world, capsys):
+    echo = ["request", "POST", "v3/security/echo", "--json", '{"echo_message": "x"}']
+    for member in ("nix", "echo_message"):
+        assert main([*echo, "--decrypt", member]) == 4
+        out, err = capsys.readouterr()
+        assert json.loads(out) == {"echo_message": "x"}
+        assert "--decrypt" in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_output_that_cannot_be_written_does_not_mean_that_nothing_was_sent(world):
+    sandbox, _, _ = world
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [*RUN, "request", "POST", "v3/pay/transactions/native", "--json", "@order.json"]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 3
+    assert "the output cannot be written" in run.stderr
+    assert NUMBER in sandbox.orders
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "gbk", "latin-1"])
+def test_output_may_have_an_encoding_of_few_characters(encoding):
+    for arguments, status in ((["operations", "退款"], 0), (["qr", "weixin://wxpay"], 0), (["operations", "没有"], 1)):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        run = subprocess.run([*RUN, *arguments], capture_output=True, env=environment, check=False)
+        assert run.returncode == status
+        assert b"Traceback" not in run.stderr
+        assert run.stdout or run.stderr
+
+
+# APIv2
+
+
+def test_a_call_of_apiv2_takes_json_and_prints_json(world, capsys):
+    sandbox, _, _ = world
+    fields = {
+        "appid": "wxd678efh567hg6787",
+        "body": "公仔",
+        "out_trade_no": NUMBER,
+        "total_fee": 100,
+        "spbill_create_ip": "203.0.113.7",
+        "notify_url": "https://www.example.com/notify",
+        "trade_type": "NATIVE",
+    }
+    order = ["request", "POST", "v2/pay/unifiedorder", "--json", json.dumps(fields, ensure_ascii=False)]
+    assert main([*order, "--dry-run"]) == 0
+    assert "<body>公仔</body>" in capsys.readouterr().out
+    assert sandbox.history == []
+    assert main([*order, "--qr"]) == 0
+    out, err = capsys.readouterr()
+    assert '"code_url": "weixin://' in out
+    assert "█" in out
+    assert err.startswith("200, Request-ID")
+    assert main(["request", "POST", "v2/pay/orderquery", "--json", '{"appid": "wxd678efh567hg6787"}']) in (1, 2)
+
+
 # Operations
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "client.v3.pay.transactions.out_trade_no._out_trade_no_.get",
+        "v3.pay.transactions.out_trade_no._out_trade_no_.get_async",
+        'await client.v3.pay.transactions.out_trade_no._out_trade_no_.get_async(out_trade_no="1")',
+        "v3/pay/transactions/out-trade-no/20260101-0001",
+        "https://api.mch.weixin.qq.com/v3/pay/transactions/out-trade-no/20260101-0001?mchid=1900000109",
+        "/v3/pay/transactions/out-trade-no/{out_trade_no}",
+    ],
+)
+def test_an_operation_is_found_by_its_chain_and_by_a_path_of_a_log(capsys, place):
+    assert main(["operations", place, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["path"] for each in found] == ["v3/pay/transactions/out-trade-no/{out_trade_no}"]
+
+
+def test_what_most_people_look_for_comes_first(capsys):
+    for words, expected in ((["退款"], "v3/refund/domestic/refunds"), (["native"], "v3/pay/transactions/native")):
+        assert main(["operations", *words, "--json"]) == 0
+        assert expected in [each["path"] for each in json.loads(capsys.readouterr().out)[:8]], words
 
 
 def test_operations_are_found_by_chinese_and_english_words(capsys):
@@ -331,7 +462,10 @@ def test_the_only_operation_that_is_found_is_shown_in_full(capsys):
     assert "variables: openid\n" in out
     assert f"response = {chain}(\n" in out
     assert f"response = await {chain}_async(\n" in out
-    assert "page: api/v3.marketing.partner.product-coupon.users.openid.pre-send-coupon.post/\n" in out
+    assert (
+        "page: https://wechatpay-chain.github.io/wechatpay-chain/api/v3.marketing.partner.product-coupon.users.openid.pre-send-coupon.post/\n"
+        in out
+    )
     assert main(["operations", path, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["chain"] == chain
     assert main(["operations", "v2/pay/micropay", "--show"]) == 0

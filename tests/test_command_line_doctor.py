@@ -207,6 +207,25 @@ def test_an_apiv3_key_that_decrypts_no_certificate_is_found_online(setup, capsys
     assert "apiv3_key" in read(capsys)["echo"]
 
 
+def test_an_apiv3_key_that_no_response_needs_is_tried_online(setup, capsys):
+    """Where the keys are configured, nothing but a notification would show that the APIv3 key is wrong."""
+    assert setup("--online") == 0
+    found = [each for each in json.loads(capsys.readouterr().out) if each["name"] == "apiv3_key"]
+    assert found[-1] == {"name": "apiv3_key", "level": "fine", "text": "it decrypts the platform certificates"}
+    assert setup("--online", apiv3_key="x" * 32) == 1
+    assert "cannot be decrypted" in read(capsys)["apiv3_key"]
+
+
+def test_a_public_key_that_verifies_nothing_is_a_warning(running, setup, capsys):
+    assert setup("--online", certs={"PUB_KEY_ID_9999": public_pem(new_key())}) == 0
+    assert "none of its keys was used" in read(capsys, "warning")["certs"]
+
+
+def test_the_cause_of_a_failed_connection_is_named(setup, capsys):
+    assert setup(base_url="http://127.0.0.1:9") == 1
+    assert "(Connection refused)" in read(capsys)["connection"]
+
+
 def test_no_secret_is_shown(running, setup, capsys):
     setup("--online")
     known = running.credentials

@@ -239,7 +239,8 @@ def test_the_commands_that_steer_a_sandbox_run(language, reader, monkeypatch, ca
     commands = commands_of(DOCS / language / "sandbox.md")
     assert len(commands) == 12
     for command in commands:
-        assert main(command) == 0, (command, capsys.readouterr().err)
+        status = 1 if "notify" in command else 0  # nobody receives it
+        assert main(command) == status, (command, capsys.readouterr().err)
 
 
 @LANGUAGES

@@ -25,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["KEYS", "SECRETS", "Found", "make_settings", "read_environment", "read_file"]
+__all__ = ["KEYS", "SECRETS", "Found", "make_settings", "read_environment", "read_file", "resolve"]
 
 SECRETS = ("apiv3_key", "apiv2_key", "passphrase")
 """Texts that nobody else may see."""
@@ -114,7 +114,7 @@ def read_file(path: str | os.PathLike[str], profile: str | None) -> Found:
     Raises:
         ConfigurationError: the file cannot be read or parsed, there is no such profile, or as for `read_environment`.
     """
-    file = Path(path).expanduser()
+    file = resolve(Path(), os.fspath(path))
     content = _parse_file(file)
     profiles = content.pop(_PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
@@ -148,11 +148,11 @@ def make_settings(found: Found) -> dict[str, Any]:
             continue
         if name in values:
             raise ConfigurationError(f"{locate(name)}: it came twice, also as {name}_file; expected one of them")
-        path = _resolve(folder, file)
+        path = resolve(folder, file)
         settings[name] = path if name in KEYS else _read_secret(locate(f"{name}_file"), path)
     for name in PATHS:
         if name in settings:
-            settings[name] = _resolve(folder, settings[name])
+            settings[name] = resolve(folder, settings[name])
     for name in (*KEYS, "certificate"):
         if name in settings:
             settings[name] = _resolve_key(folder, settings[name])
@@ -160,7 +160,7 @@ def make_settings(found: Found) -> dict[str, Any]:
         if name in settings:
             settings[name] = [_resolve_key(folder, source) for source in settings[name]]
     if isinstance(serial := settings.get("serial"), str) and _is_file(folder, serial):
-        settings["serial"] = _resolve(folder, serial)
+        settings["serial"] = resolve(folder, serial)
     certs = {key_id: _resolve_key(folder, source) for key_id, source in settings.pop("certs", {}).items()}
     key_id, key = settings.pop("public_key_id", None), settings.pop("public_key", None)
     if (key_id is None) != (key is None):
@@ -181,6 +181,12 @@ def _parse_file(file: Path) -> dict[str, Any]:
         content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(f"{str(file)!r}: {error.strerror}; expected a TOML file with settings") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{str(file)!r}: it is no text in UTF-8; expected a TOML file with settings") from None
+    except RecursionError:
+        raise ConfigurationError(
+            f"{str(file)!r}: it is nested too deeply; expected a TOML file with settings"
+        ) from None
     except ValueError as error:  # also that of tomllib; neither shows the text
         raise ConfigurationError(f"{str(file)!r}: it cannot be parsed: {error}") from None
     if not isinstance(content, dict):
@@ -191,7 +197,7 @@ def _parse_file(file: Path) -> dict[str, Any]:
 def _parse_json(variable: str, text: str, name: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"{variable}: it is not JSON; expected {_JSON[name][1]}") from None
     _check_type(variable, name, value)
     return value
@@ -224,19 +230,27 @@ def _read_secret(where: str, path: Path) -> str:
         raise ConfigurationError(f"{where}: {str(path)!r} is no text") from None
 
 
-def _resolve(folder: Path, path: str) -> Path:
-    return folder / Path(path).expanduser()
+def resolve(folder: Path, path: str) -> Path:
+    """Returns a path that starts at the folder of the settings, or at a home.
+
+    Raises:
+        ConfigurationError: there is no such user, for a path that begins with ~.
+    """
+    try:
+        return folder / Path(path).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise ConfigurationError(f"{path!r}: {error}") from None
 
 
 def _resolve_key(folder: Path, source: Any) -> Any:
     """Returns a key as it is, and the path of one in the folder of the settings."""
     if not isinstance(source, str) or not source or is_key_material(source) or source.startswith("file:"):
         return source
-    return _resolve(folder, source)
+    return resolve(folder, source)
 
 
 def _is_file(folder: Path, name: str) -> bool:
     try:
-        return len(name) < 256 and _resolve(folder, name).is_file()
+        return len(name) < 256 and resolve(folder, name).is_file()
     except (OSError, RuntimeError, ValueError):
         return False

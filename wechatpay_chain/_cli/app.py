@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from wechatpay_chain._cli import certificates, doctor, notify, operations, qr, request, sandbox, transfer_files
 from wechatpay_chain._cli.console import print_line
-from wechatpay_chain._cli.outcome import Failure, describe_failure, find_status
+from wechatpay_chain._cli.outcome import Failure, Status, describe_failure, find_status
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import WeChatPayError
 
@@ -53,10 +54,24 @@ def run(arguments: Sequence[str] | None) -> int:
     # Without a handler, Python writes the warnings of the log on stderr, where an error is to be one line.
     logging.getLogger("wechatpay_chain").addHandler(logging.NullHandler())
     try:
-        app(args=arguments, prog_name="wechatpay-chain")
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
+        ended: object = app(args=arguments, prog_name="wechatpay-chain", standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
+    except SystemExit as left:  # whoever reads a pipe has closed it
+        return left.code if isinstance(left.code, int) else 0
+    except TyperException as error:
+        return _show_usage(error)
     except (Failure, WeChatPayError, OSError) as error:
         print_line(("wechatpay-chain: ", "red"), describe_failure(error), stderr=True)
         return int(find_status(error))
-    return 0
+
+
+def _show_usage(error: TyperException) -> int:
+    """Prints the one line of an error in the arguments; the help, if there are none at all."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if message.startswith("Usage:"):
+        print(message)
+        return int(Status.USAGE)
+    path = context.command_path if context else "wechatpay-chain"
+    cure = f"; {path} --help shows what it takes"
+    print_line((f"{path}: ", "red"), " ".join(message.split()).removesuffix("."), cure, stderr=True)
+    return int(Status.USAGE)

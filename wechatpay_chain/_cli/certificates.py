@@ -9,6 +9,7 @@ import typer
 
 from wechatpay_chain._cli.console import AsJson, print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
+from wechatpay_chain._cli.transfer_files import show_progress
 from wechatpay_chain._files.atomic import write_atomically
 
 __all__ = ["certificates"]
@@ -34,7 +35,7 @@ def certificates(
     from cryptography.hazmat.primitives.serialization import Encoding
 
     anchors = {"trust_anchors": trust_anchor} if trust_anchor else {}
-    with credentials.client(**anchors) as client:
+    with credentials.client(**anchors) as client, show_progress("certificates"):
         fetched = client.platform_certificates()
     output.mkdir(parents=True, exist_ok=True)
     written = []

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from wechatpay_chain._cli.outcome import Failure, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,9 +40,23 @@ def print_line(*parts: tuple[str, str] | str, stderr: bool = False) -> None:
 
     plain = [(part, "") if isinstance(part, str) else part for part in parts]
     line = Text.assemble(*((strip_control_codes(text).replace("\x1b", ""), style) for text, style in plain))
-    make_console(stderr=stderr).print(line)
+    with _writing():
+        make_console(stderr=stderr).print(line)
 
 
 def print_json(value: Any) -> None:
     """Prints a value as JSON, with colours on a terminal."""
-    make_console().print_json(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
+    with _writing():
+        make_console().print_json(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turns a failure to write, such as that of a full disk, into an error that does not say that nothing was sent."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(f"the output cannot be written: {error.strerror}", Status.UNKNOWN) from None

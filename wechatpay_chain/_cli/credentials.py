@@ -75,13 +75,13 @@ class Credentials:
 
     def find_secret_files(self) -> dict[str, Path]:
         """Returns the files that have secrets, by the name of the setting: also the file with settings, if it has one itself."""
-        from wechatpay_chain._settings import SECRETS
+        from wechatpay_chain._settings import SECRETS, resolve
 
         files: dict[str, Path] = {}
         for found in self._find():
             for name in (*(f"{name}_file" for name in SECRETS), "private_key_file"):
                 if name in found.values:
-                    files[name] = found.folder / Path(found.values[name]).expanduser()
+                    files[name] = resolve(found.folder, found.values[name])
         key = self.read().get("private_key")
         if isinstance(key, Path):
             files.setdefault("private_key_file", key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -13,9 +14,18 @@ from wechatpay_chain._cli.console import AsJson, print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.findings import Finding, Level, check_files, check_settings
 from wechatpay_chain._cli.outcome import Failure, Status, describe_failure
-from wechatpay_chain.errors import AuthenticationError, ConfigurationError, WeChatPayError
+from wechatpay_chain.errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    SignatureError,
+    WeChatPayError,
+)
 
 if TYPE_CHECKING:
+    import requests
+
     from wechatpay_chain.types import v3
 
 __all__ = ["doctor"]
@@ -103,7 +113,7 @@ def _check_clock(settings: Mapping[str, Any]) -> Finding:
             f"the certificate of {origin} is not trusted; is there a proxy that inspects TLS? name its authority in ca_bundle",
         )
     except requests.RequestException as error:
-        cause = type(error).__name__
+        cause = _explain_connection(error)
         through = f" through the proxy {proxy.shown} of {proxy.setting}" if proxy else ""
         return Finding("connection", Level.ERROR, f"{origin} cannot be reached{through} ({cause}); check the network")
     except (KeyError, ValueError):
@@ -111,6 +121,13 @@ def _check_clock(settings: Mapping[str, Any]) -> Finding:
     level = Level.ERROR if abs(offset) >= WINDOW else Level.WARNING if abs(offset) >= NEAR else Level.FINE
     cure = "" if level is Level.FINE else "; synchronize it with NTP"
     return Finding("clock", level, f"{abs(offset):.0f} seconds {'ahead of' if offset > 0 else 'behind'} {origin}{cure}")
+
+
+def _explain_connection(error: requests.RequestException) -> str:
+    """Returns the cause of a connection that failed, in the words of the system: Connection refused."""
+    reason = getattr(error.args[0] if error.args else None, "reason", error)
+    found = re.search(r"\[Errno -?[0-9]+\] ([\w ]+)", str(reason))
+    return found[1] if found else type(error).__name__
 
 
 def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator[Finding]:
@@ -129,14 +146,51 @@ def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator
             Level.ERROR,
             f"{describe_failure(error)}; do mchid, serial and private_key belong to one merchant API certificate?",
         )
+    except SignatureError as error:
+        yield Finding(
+            "echo",
+            Level.ERROR,
+            f"{describe_failure(error)}; are public_key and public_key_id the pair of this merchant, from 账户中心 > API安全?",
+        )
     except WeChatPayError as error:
-        yield Finding("echo", Level.ERROR, describe_failure(error))
+        cure = (
+            "mchid and notify_url may be wrong" if isinstance(error, APIError) else "try again, and check the network"
+        )
+        yield Finding("echo", Level.ERROR, f"{describe_failure(error)}; {cure}")
     else:
         signed = response.headers.get("Wechatpay-Serial", "")
         yield Finding("echo", Level.FINE, f"both signatures are valid; the service signed with {signed}")
+        if settings.get("certs") and signed not in {str(key_id).strip() for key_id in settings["certs"]}:
+            yield Finding(
+                "certs",
+                Level.WARNING,
+                f"none of its keys was used: the service signed with {signed}, which was fetched; is the id in certs right?",
+            )
+        yield from _check_decryption(settings)
         if notify_url:
             yield Finding(
                 "notification",
                 Level.FINE,
                 f"the service accepted {notify_url}; your server should have SECURITY_ECHO.SUCCESS now, and respond with 204",
             )
+
+
+def _check_decryption(settings: Mapping[str, Any]) -> Iterator[Finding]:
+    """Decrypts the list of platform certificates, which shows whether the APIv3 key is right."""
+    from wechatpay_chain._client import Client
+
+    if settings.get("apiv3_key") is None:
+        return
+    try:
+        with Client(**{**settings, "retry": None}) as client:
+            client.platform_certificates()
+    except NotFoundError:
+        yield Finding(
+            "apiv3_key", Level.FINE, "it cannot be tried: this merchant has no platform certificates to decrypt"
+        )
+    except ConfigurationError as error:
+        yield Finding("apiv3_key", Level.ERROR, describe_failure(error))
+    except WeChatPayError as error:
+        yield Finding("apiv3_key", Level.WARNING, f"it could not be tried: {describe_failure(error)}; try again")
+    else:
+        yield Finding("apiv3_key", Level.FINE, "it decrypts the platform certificates")

@@ -50,10 +50,15 @@ def show_request(credentials: Credentials, method: str, path: str, arguments: Ma
     from wechatpay_chain._schemes.canonical import parse_authorization, request_message
 
     request = _record(credentials, method, path, arguments)
-    signed = parse_authorization(request.headers["Authorization"])
-    message = request_message(request.method, request.target, signed["timestamp"], signed["nonce_str"], request.body)
-    print_line(("# the canonical message, which is signed: five lines, each with a line feed", "dim"))
-    print_line(message.decode(errors="replace").removesuffix("\n"))
+    if signed := parse_authorization(request.headers.get("Authorization", "")):
+        message = request_message(
+            request.method, request.target, signed["timestamp"], signed["nonce_str"], request.body
+        )
+        print_line(("# the canonical message, which is signed: five lines, each with a line feed", "dim"))
+        print_line(message.decode(errors="replace").removesuffix("\n"))
+    elif request.body:
+        print_line(("# the body, which has its signature in it", "dim"))
+        print_line(request.body.decode(errors="replace"))
     print_line((f"# {request.method} {request.url}", "dim"))
     for name, value in request.headers.items():
         print_line((f"{name}: ", "cyan"), value)

@@ -11,6 +11,8 @@ from typing import Any
 
 import typer
 
+from wechatpay_chain._cli.outcome import Failure
+
 __all__ = ["parse_members", "parse_pairs", "parse_seconds", "read_json", "read_text"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -21,10 +23,16 @@ def read_text(source: str) -> bytes:
 
     Raises:
         OSError: the file cannot be read.
+        Failure: there is no such user, for a path that begins with ~.
     """
     if source in ("-", "@-"):
         return sys.stdin.buffer.read()
-    return Path(source[1:]).expanduser().read_bytes() if source.startswith("@") else source.encode()
+    if not source.startswith("@"):
+        return source.encode(errors="surrogateescape")
+    try:
+        return Path(source[1:]).expanduser().read_bytes()
+    except RuntimeError as error:
+        raise Failure(f"{source[1:]!r}: {error}") from None
 
 
 def read_json(option: str, source: str) -> Any:
@@ -39,9 +47,13 @@ def read_json(option: str, source: str) -> Any:
     """
     try:
         return json.loads(read_text(source))
+    except RecursionError:
+        fault = "it is nested too deeply"
+    except UnicodeDecodeError:
+        fault = "it is not UTF-8"
     except ValueError as error:
-        hint = "" if source.startswith(("@", "-")) else "; a file is @FILE, and stdin is -"
-        raise typer.BadParameter(f"expected JSON: {error}{hint}", param_hint=option) from None
+        fault = f"{error}{'' if source.startswith(('@', '-')) else '; a file is @FILE, and stdin is -'}"
+    raise typer.BadParameter(f"expected JSON: {fault}", param_hint=option)
 
 
 def parse_pairs(option: str, pairs: Iterable[str], separator: str = "=") -> list[tuple[str, str]]:
@@ -71,7 +83,8 @@ def parse_members(pairs: Iterable[str]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for pair in pairs:
         ((name, value),) = parse_pairs("NAME=VALUE", [pair])
-        members[name.removesuffix(":")] = read_json(name, value) if name.endswith(":") else value
+        key = name.removesuffix(":")
+        members[key] = read_json(key, value) if name.endswith(":") else value
     return members
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status of the process; `Status` lists them.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that a terminal or a pipe cannot have is shown as \u5fae
+            stream.reconfigure(errors="backslashreplace")
     try:
         from wechatpay_chain._cli.app import run
 

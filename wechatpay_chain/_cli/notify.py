@@ -48,7 +48,7 @@ def verify(
     The signature of an old one is verified as of its own time, and its age is shown.
     """
     received = read_text(message if message == "-" else f"@{message}")
-    head, body = (read_text(f"@{headers}").decode(), received) if headers else _split(received)
+    head, body = (_decode(read_text(f"@{headers}")), received) if headers else _split(received)
     fields = _parse_headers(head)
     age = _find_age(fields)
     received_at = None if age is None or age < 0 else datetime.fromtimestamp(time.time() - age, timezone.utc)
@@ -77,6 +77,18 @@ def _show(notification: Notification, age: float | None, as_json: bool) -> None:
     print_json(notification.resource)
 
 
+def _decode(octets: bytes) -> str:
+    """Returns the text of headers, in the encoding that an editor saved it in.
+
+    Raises:
+        Failure: it is no text.
+    """
+    try:
+        return octets.decode("utf-16" if octets.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise Failure("--headers: expected text, lines such as Name: value, or a JSON object") from None
+
+
 def _split(message: bytes) -> tuple[str, bytes]:
     """Returns the head and the body of a request.
 
@@ -97,7 +109,7 @@ def _parse_headers(head: str) -> Mapping[str, str]:
 
     try:
         parsed = json.loads(head)
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = (line.partition(":") for line in head.splitlines())
         return {
             name.strip(): value.strip() for name, separator, value in lines if separator and " " not in name.strip()

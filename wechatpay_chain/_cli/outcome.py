@@ -25,9 +25,9 @@ class Status(IntEnum):
     REFUSED = 1
     """The service refused the request with 3xx or 4xx, or a check found an error."""
     USAGE = 2
-    """The arguments, the settings or a file are wrong. Nothing was sent."""
+    """The arguments, the settings or a file are wrong. Nothing was sent that changes anything."""
     UNKNOWN = 3
-    """There is no response, a 5xx, or a response that cannot be read: query the outcome before a repetition."""
+    """There is no response, a 5xx, or a response that cannot be read or shown: query the outcome before a repetition."""
     UNVERIFIED = 4
     """A signature is not verified, or a text cannot be decrypted."""
 
@@ -59,7 +59,9 @@ def find_status(error: Failure | WeChatPayError | OSError) -> Status:
 
 
 def describe_failure(error: Failure | WeChatPayError | OSError) -> str:
-    """Returns what an error says, on one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{str(error.filename)!r}: {error.strerror}"
-    return " ".join(str(error).split())
+    """Returns what an error says and advises, on one line."""
+    if isinstance(error, OSError):
+        where = f"{str(error.filename)!r}: " if error.filename is not None else ""
+        return f"{where}{error.strerror or error}"
+    notes: list[str] = getattr(error, "__notes__", [])
+    return "; ".join(" ".join(text.split()) for text in (str(error), *notes))

@@ -32,13 +32,25 @@ def print_qr(text: str) -> None:
     Raises:
         Failure: the text is too long.
     """
-    _make(text).terminal(out=sys.stdout, compact=True)
+    code = _make(text)
+    try:
+        "\u2580\u2588".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # blocks that the encoding of the output lacks
+        border = [[0] * (len(code.matrix) + 4)] * 2
+        rows = [*border, *([0, 0, *row, 0, 0] for row in code.matrix), *border]
+        print("\n".join("".join("##" if bit else "  " for bit in row) for row in rows))
+        return
+    code.terminal(out=sys.stdout, compact=True)
 
 
 def _make(text: str) -> segno.QRCode:
     import segno
 
+    if not text:
+        raise Failure("a QR code cannot be empty; expected 1 to about 1,000 characters")
     try:
         return segno.make_qr(text)
+    except UnicodeEncodeError:
+        raise Failure("the text is not valid UTF-8") from None
     except ValueError:
         raise Failure(f"a QR code cannot have {len(text)} characters; expected 1 to about 1,000") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,8 @@ from wechatpay_chain._cli.console import print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.dry_run import show_request
 from wechatpay_chain._cli.inputs import parse_pairs, read_json
-from wechatpay_chain._cli.outcome import Failure
+from wechatpay_chain._cli.outcome import Failure, Status, describe_failure
+from wechatpay_chain.errors import WeChatPayError
 
 if TYPE_CHECKING:
     from wechatpay_chain._catalogue.operations import Operation, Schema
@@ -47,7 +49,12 @@ def request(
     method: Annotated[Verb, typer.Argument(case_sensitive=False, help="The method.")],
     path: Annotated[str, typer.Argument(help="The path, such as v3/pay/transactions/native.")],
     body: Annotated[
-        str | None, typer.Option("--json", metavar="JSON|@FILE|-", help="The body: JSON, @FILE, or - for stdin.")
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="JSON|@FILE|-",
+            help="The body: JSON, @FILE, or - for stdin; for v2/…, the fields of its XML.",
+        ),
     ] = None,
     var: Variables = None,
     param: Params = None,
@@ -68,8 +75,10 @@ def request(
 ) -> None:
     """Sends a signed request, verifies the response, and prints its JSON.
 
-    Members that WeChat Pay wants encrypted are encrypted.
+    Members that WeChat Pay wants encrypted are encrypted. The response of APIv2 is printed as JSON too.
     """
+    if body is not None and method is Verb.GET:
+        raise typer.BadParameter("a GET has no body; its parameters are --param", param_hint="--json")
     json = None if body is None else read_json("--json", body)
     arguments = make_arguments(method.value, path, var, param, header, json)
     if idempotent and method is not Verb.GET:
@@ -77,7 +86,7 @@ def request(
     if dry_run:
         show_request(credentials, method.value, path, arguments)
         return
-    with credentials.client() as client:
+    with credentials.client() as client, _explaining_interrupts(method):
         response = getattr(client.chain(path), method.value.lower())(**arguments)
     show_response(response, decrypt or ())
     if qr or (qr is None and sys.stdout.isatty()):
@@ -107,16 +116,26 @@ def make_arguments(
         Failure: a path variable has the name of another keyword.
     """
     arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
-    if taken := arguments.keys() & {"json", "params", "headers", "timeout", "files", "idempotent"}:
+    if taken := arguments.keys() & {
+        "json",
+        "xml",
+        "params",
+        "headers",
+        "timeout",
+        "files",
+        "idempotent",
+        "certificate",
+    }:
         raise Failure(f"--var: {', '.join(taken)} cannot be a name here; write its value into the path")
     operation = find_operation_at(method, path)
     if params := parse_pairs("--param", param or ()):
         query = operation.query["properties"] if operation and operation.query else {}
-        arguments["params"] = [(name, _mark(query.get(name), value)) for name, value in params]
+        marked = [(name, _mark(query.get(name), value)) for name, value in params]
+        arguments["params"] = dict(marked) if _is_v2(path) else marked  # APIv2 signs them, so that none comes twice
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
-        arguments["json"] = _mark(operation.body if operation else None, json)
+        arguments["xml" if _is_v2(path) else "json"] = _mark(operation.body if operation else None, json)
     return arguments
 
 
@@ -127,9 +146,22 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
         response: the response.
         decrypt: the members to decrypt.
     """
-    print_line((f"{response.status_code} verified", "green"), f", Request-ID {response.request_id or '-'}", stderr=True)
-    if response.content:
-        print_json(response.decrypt(*decrypt))
+    # Some responses of APIv2 are not signed.
+    verified = "" if _is_v2(response.request.template) else " verified"
+    print_line(
+        (f"{response.status_code}{verified}", "green"), f", Request-ID {response.request_id or '-'}", stderr=True
+    )
+    if not response.content:
+        return
+    if _is_v2(response.request.template):
+        print_json(response.xml()) if response.content.lstrip()[:1] == b"<" else print_line(response.text)
+        return
+    try:
+        shown = response.decrypt(*decrypt)
+    except WeChatPayError as error:
+        print_json(response.json())
+        raise Failure(f"--decrypt: {describe_failure(error)}", Status.UNVERIFIED) from None
+    print_json(shown)
 
 
 def find_operation_at(method: str, path: str) -> Operation | None:
@@ -142,6 +174,21 @@ def find_operation_at(method: str, path: str) -> Operation | None:
     return find_operation(method, known.methods[method]) if known and method in known.methods else None
 
 
+def _is_v2(path: str) -> bool:
+    return path.lstrip("/").partition("/")[0] == "v2"
+
+
+@contextmanager
+def _explaining_interrupts(method: Verb) -> Iterator[None]:
+    """Says, when somebody presses Ctrl-C, that the service may have acted on the call."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if method is not Verb.GET:
+            print_line("wechatpay-chain: interrupted; it is unknown what the request did, so query it", stderr=True)
+        raise
+
+
 def _mark(schema: Schema | None, value: Any) -> Any:
     from wechatpay_chain._chain.sensitive_members import mark_sensitive
 
@@ -151,6 +198,6 @@ def _mark(schema: Schema | None, value: Any) -> Any:
 def _show_code(response: Response) -> None:
     from wechatpay_chain._cli.qr import print_qr
 
-    content = response.json()
+    content = response.xml() if _is_v2(response.request.template) else response.json()
     if isinstance(content, dict) and isinstance(code := content.get("code_url"), str):
         print_qr(code)

@@ -81,6 +81,10 @@ def run(
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
+    if proxy and tls is None:
+        raise typer.BadParameter(
+            "it needs --tls FILE, because a program that uses the proxy speaks HTTPS", param_hint="--proxy"
+        )
     from wechatpay_chain.sandbox import Sandbox
 
     faults = [parse_fault(each) for each in fault or ()]

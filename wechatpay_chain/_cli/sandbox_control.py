@@ -76,54 +76,64 @@ def notify(
     ] = "{}",
     original_type: Annotated[str, typer.Option(help="The kind of the resource.", show_default=False)] = "",
     fault: Annotated[str | None, typer.Option(help="A fault in the signature of the first post.")] = None,
+    to: Annotated[str, typer.Option(metavar="merchant|brand", help="Whose keys sign and encrypt it.")] = "merchant",
     url: Url = DEFAULT_URL,
     ca: Authority = None,
     as_json: AsJson = False,
 ) -> None:
-    """Posts a signed and encrypted notification."""
+    """Posts a signed and encrypted notification.
+
+    The exit status is 1 if the receiver did not respond with 200 or 204.
+    """
     arguments = {
         "event_type": event_type,
         "resource": read_json("--resource", resource),
         "url": receiver,
         "original_type": original_type,
         "fault": fault,
+        "to": to,
     }
-    _show_notices(_call(url, ca, "notify", arguments), as_json, "")
+    notice = _call(url, ca, "notify", arguments)
+    _show_notices(notice, as_json, "")
+    if not _is_received(notice):
+        raise typer.Exit(Status.REFUSED)
 
 
 def fault(
     name: Annotated[str, typer.Argument(metavar="NAME[=N|=P%]", help="A fault, such as 503, 503=2 or slow=10%.")],
     url: Url = DEFAULT_URL,
     ca: Authority = None,
+    as_json: AsJson = False,
 ) -> None:
     """Adds a fault to the next response, to the next N, or to P percent of all."""
     from wechatpay_chain._cli.sandbox import parse_fault
 
-    _call(url, ca, "fault", parse_fault(name))
+    _show_notices(_call(url, ca, "fault", parse_fault(name)), as_json, f"fault {name}")
 
 
-def heal(url: Url = DEFAULT_URL, ca: Authority = None) -> None:
+def heal(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False) -> None:
     """Ends all faults."""
-    _call(url, ca, "heal")
+    _show_notices(_call(url, ca, "heal"), as_json, "no faults")
 
 
-def rotate(url: Url = DEFAULT_URL, ca: Authority = None) -> None:
+def rotate(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False) -> None:
     """Makes a new platform certificate, which signs from now on."""
-    _call(url, ca, "rotate")
+    _show_notices(_call(url, ca, "rotate"), as_json, "a new platform certificate signs")
 
 
 def advance(
     time: Annotated[str, typer.Argument(help="Seconds, or a time such as 15m, 2h or 2d.")],
     url: Url = DEFAULT_URL,
     ca: Authority = None,
+    as_json: AsJson = False,
 ) -> None:
     """Advances the sandbox's clock, and posts what is due by then."""
-    _call(url, ca, "advance", {"seconds": parse_seconds(time)})
+    _show_notices(_call(url, ca, "advance", {"seconds": parse_seconds(time)}), as_json, f"the clock is {time} further")
 
 
-def reset(url: Url = DEFAULT_URL, ca: Authority = None) -> None:
+def reset(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False) -> None:
     """Forgets everything but the keys."""
-    _call(url, ca, "reset")
+    _show_notices(_call(url, ca, "reset"), as_json, "all but the keys is forgotten")
 
 
 def state(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False) -> None:
@@ -158,9 +168,16 @@ def _show_notices(result: Any, as_json: bool, done: str) -> None:
         print_line((done, "green"))
     for notice in result if isinstance(result, list) else [result] if result else []:
         outcomes = [str(post["outcome"]) for post in notice["posts"]]
-        is_received = outcomes and outcomes[-1] in ("200", "204")
-        came = (", ".join(outcomes), "green" if is_received else "red") if outcomes else ("being posted", "yellow")
+        came = (
+            (", ".join(outcomes), "green" if _is_received(notice) else "red")
+            if outcomes
+            else ("being posted", "yellow")
+        )
         print_line(notice["event_type"], " to ", notice["url"], ": ", came)
+
+
+def _is_received(notice: Mapping[str, Any]) -> bool:
+    return bool(notice["posts"]) and str(notice["posts"][-1]["outcome"]) in ("200", "204")
 
 
 def _call(

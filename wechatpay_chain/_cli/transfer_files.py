@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wechatpay_chain._files.announcement import Source
     from wechatpay_chain._files.download import Progress
 
-__all__ = ["bill", "download", "upload"]
+__all__ = ["bill", "download", "show_progress", "upload"]
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -42,6 +42,7 @@ _BILLS = {Kind.TRADE: "v3/bill/tradebill", Kind.FUND: "v3/bill/fundflowbill", Ki
 _CURES = {
     "STATEMENT_CREATING": "the bill is not ready; it is made by 10:00 of the next day in China",
     "NO_STATEMENT_EXIST": "there is no bill: the day had no payments, or it has not passed",
+    "INVALID_REQUEST": "there are bills of the last three months, until yesterday",
 }
 
 Gunzip = Annotated[bool, typer.Option("--gunzip", help="Decompress a file that is compressed.")]
@@ -70,7 +71,9 @@ def download(
 @with_credentials
 def bill(
     credentials: Credentials,
-    day: Annotated[str, typer.Argument(help="The day in China, such as 2026-01-31; by default yesterday.")] = "",
+    day: Annotated[
+        str | None, typer.Argument(help="The day in China, such as 2026-01-31; by default yesterday.")
+    ] = None,
     kind: Annotated[Kind, typer.Option(help="The kind of the bill.")] = Kind.TRADE,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file to write; by default KIND-DAY.csv.")
@@ -79,16 +82,17 @@ def bill(
     as_json: AsJson = False,
 ) -> None:
     """Downloads the bill of a day."""
-    found = _parse_day(day) if day else datetime.now(CHINA).date() - timedelta(days=1)
+    found = datetime.now(CHINA).date() - timedelta(days=1) if day is None else _parse_day(day)
     params = [f"bill_date={found.isoformat()}", "tar_type=GZIP", *(param or ())]
     path = _BILLS[kind]
     with credentials.client() as client:
         try:
             announced = client.chain(path).get(**make_arguments("GET", path, None, params, None))
         except APIError as error:
-            if error.code not in _CURES:
+            cure = _CURES.get(error.code)
+            if cure is None:
                 raise
-            raise Failure(f"{found}: {_CURES[error.code]} ({error.code})", Status.REFUSED) from None
+            raise Failure(f"{found}: {cure} ({error.code})", Status.REFUSED) from None
         _save(client, announced, output or Path(f"{kind.value}-{found}.csv"), gunzip=True, as_json=as_json)
 
 
@@ -106,9 +110,13 @@ def upload(
     """Uploads a file, and prints the JSON of the response."""
     json = None if meta is None else read_json("--json", meta)
     arguments = make_arguments("POST", path, var, None, None, json)
-    with credentials.client() as client, _read_with_progress(file) as opened:
-        arguments["files"] = {part or _find_part(path): (file.name, opened) if opened else file}
-        show_response(client.chain(path).post(**arguments))
+    if not file.is_file():
+        raise Failure(f"{str(file)!r}: there is no such file")
+    with credentials.client() as client:
+        with _read_with_progress(file) as opened:
+            arguments["files"] = {part or _find_part(path): (file.name, opened) if opened else file}
+            response = client.chain(path).post(**arguments)
+        show_response(response)
 
 
 def _parse_day(text: str) -> date:
@@ -127,7 +135,7 @@ def _find_part(path: str) -> str:
 
 def _save(client: Client, source: Source, to: Path, *, gunzip: bool, as_json: bool) -> None:
     """Downloads an announced file, and prints what was written."""
-    with _show_progress(to.name) as progress:
+    with show_progress(to.name) as progress:
         client.download(source, to, gunzip=gunzip, progress=progress)
     size = to.stat().st_size
     if as_json:
@@ -137,8 +145,8 @@ def _save(client: Client, source: Source, to: Path, *, gunzip: bool, as_json: bo
 
 
 @contextmanager
-def _show_progress(name: str) -> Iterator[Progress | None]:
-    """Shows the progress of a download, if the error output is a terminal."""
+def show_progress(name: str) -> Iterator[Progress | None]:
+    """Shows the progress of a download, or that something is under way, if the error output is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
