@@ -518,7 +518,7 @@ def test_a_port_that_is_in_use_is_an_error(sandbox):
         raise AssertionError
 
 
-KEYS = ("apiv3_key", "apiv2_key", "certificate")
+KEYS = ("apiv3_key", "apiv2_key", "workwx_secret", "certificate")
 
 
 @contextmanager

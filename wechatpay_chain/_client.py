@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay_chain._chain.call import Seconds
 from wechatpay_chain._chain.calls import divide
+from wechatpay_chain._chain.card_key import CardKey
 from wechatpay_chain._chain.encoding import Encoder
 from wechatpay_chain._chain.flows import Flows
-from wechatpay_chain._chain.node import Node
+from wechatpay_chain._chain.node import Chain, Node
 from wechatpay_chain._chain.root import Root, no_such_root
 from wechatpay_chain._chain.v2_calls import V2Calls
 from wechatpay_chain._chain.v3_calls import V3Calls
@@ -86,6 +87,8 @@ class Client(Brackets):
         apiv2_key: the APIv2 key, 32 characters: for calls and notifications of APIv2, and for the signatures of `client.payment`
             that need it.
         former_apiv2_keys: APIv2 keys from before a reset, which the service may still sign with.
+        workwx_secret: the secret of the application of enterprise WeChat that pays, for the second signature (workwx_sign) of its
+            red packets and payments.
         certificate: the merchant API certificate (apiclient_cert.pem) in any form that keys may have, for the operations of APIv2
             that need it as a TLS certificate. Not needed if it comes with `private_key`.
         certificate_cache: a file, or a `CertificateCache`, that keeps fetched certificates for the next process.
@@ -140,6 +143,7 @@ class Client(Brackets):
         apiv3_key: str | bytes | None = None,
         apiv2_key: str | bytes | None = None,
         former_apiv2_keys: Sequence[str | bytes] = (),
+        workwx_secret: str | None = None,
         certificate: CertificateSource | None = None,
         fetch_certificates: bool = True,
         signer: Signer | None = None,
@@ -184,7 +188,7 @@ class Client(Brackets):
             sign=layers.sign(api),
         )
         encoder = Encoder(config.origin, config.timeout)
-        calls = divide(keyring.scheme, V3Calls(encoder, keyring, refresh), V2Calls(config.v2))
+        calls = divide(keyring.scheme, V3Calls(encoder, keyring, refresh), V2Calls(config.v2, CardKey(fetch)))
         flows = Flows(calls, encoder, refresh, merchant_keys, stack, config.origins)
         self._dispatch = Dispatch(flows, transports)
 
@@ -286,9 +290,10 @@ class Client(Brackets):
 
     def download(
         self,
-        source: Source,
+        source: Source | Chain,
         to: Target,
         *,
+        xml: Mapping[str, Any] | None = None,
         gunzip: bool = False,
         progress: Progress | None = None,
         timeout: Seconds = None,
@@ -298,12 +303,17 @@ class Client(Brackets):
             bill = client.v3.bill.tradebill.get(params={"bill_date": "2026-01-01", "tar_type": "GZIP"})
             client.download(bill, "2026-01-01.csv", gunzip=True)
 
-        If the response announced a digest, only a file that has it is kept. If not, TLS alone protects the file.
+        If the response announced a digest, only a file that has it is kept. If not, TLS alone protects the file. A bill of APIv2 is
+        the response itself, and has neither digest nor signature:
+
+            fields = {"appid": "wx8888888888888888", "bill_date": "20260101", "bill_type": "ALL", "tar_type": "GZIP"}
+            client.download(client.v2.pay.downloadbill, "20260101.csv", xml=fields, gunzip=True)
 
         Args:
-            source: the response, an item of its `download_bill_list`, or a URL.
+            source: the response, an item of its `download_bill_list`, or a URL; or an operation of APIv2, which is called with `xml`.
             to: a path, to which the whole file is written or nothing, mode 0600; or an open binary file, which gets the
                 bytes as they arrive and is complete only when this returns.
+            xml: the fields of a call of APIv2.
             gunzip: decompress a file that is compressed.
             progress: called with the bytes received so far and their total, or None if that is unknown.
             timeout: seconds to connect and to wait for the next bytes. There is no total unless there are three numbers.
@@ -317,19 +327,20 @@ class Client(Brackets):
             DecryptionError: the file of a sub-merchant was altered, or is not encrypted to the merchant.
             OSError, TransportError, ContentError, ConfigurationError, APIError: as for any call.
         """
-        return self._dispatch.download(source, to, gunzip, progress, timeout)
+        return self._dispatch.download(source, to, xml, gunzip, progress, timeout)
 
     async def download_async(
         self,
-        source: Source,
+        source: Source | Chain,
         to: Target,
         *,
+        xml: Mapping[str, Any] | None = None,
         gunzip: bool = False,
         progress: Progress | None = None,
         timeout: Seconds = None,
     ) -> Response:
         """Downloads a file as `download` does, for callers that await."""
-        return await self._dispatch.download_async(source, to, gunzip, progress, timeout)
+        return await self._dispatch.download_async(source, to, xml, gunzip, progress, timeout)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches and checks WeChat Pay's platform certificates. Returns those that are valid now, by serial number.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -83,6 +84,7 @@ def parse_config(
     apiv3_key: object,
     apiv2_key: object,
     former_apiv2_keys: object,
+    workwx_secret: object,
     certificate: object,
     fetch_certificates: object,
     signer: Signer | None,
@@ -143,7 +145,15 @@ def parse_config(
         certificates=CertificateList(key, parse_trust_anchors(trust_anchors), merchant),
         apiv3_key=key,
         certificate=tls_certificate,
-        v2=V2Settings(apiv2_keys, number, origin, origin == FIRST, seconds, tls_certificate is not None),
+        v2=V2Settings(
+            apiv2_keys,
+            number,
+            origin,
+            origin == FIRST,
+            seconds,
+            parse_workwx_secret(workwx_secret),
+            tls_certificate is not None,
+        ),
         fetches=key is not None and fetches,
         verifier=verifier,
         certificate_cache=parse_certificate_cache(certificate_cache),
@@ -209,6 +219,20 @@ def parse_apiv2_keys(key: object, former_keys: object) -> tuple[bytes, ...]:
     if key is None and former:
         raise ConfigurationError("apiv2_key: it is missing, and former_apiv2_keys came; expected the current key")
     return () if key is None else (key_octets("apiv2_key", key), *former)
+
+
+def parse_workwx_secret(secret: object) -> str:
+    """Returns the secret of an application of enterprise WeChat; an empty text if there is none.
+
+    Raises:
+        ConfigurationError: it is no text, or has characters that such a secret does not have.
+    """
+    if secret is None:
+        return ""
+    if isinstance(secret, str) and re.fullmatch("[!-~]+", secret):
+        return secret
+    came = "a text with other characters, or none" if isinstance(secret, str) else f"a {type(secret).__name__}"
+    raise ConfigurationError(f"workwx_secret: came {came}; expected the secret of the application, letters and digits")
 
 
 def parse_trust_anchors(trust_anchors: Iterable[PublicKeySource]) -> list[x509.Certificate]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
+from wechatpay_chain._chain.node import Chain
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._messages.response import Response
@@ -54,23 +55,23 @@ class Dispatch(NamedTuple):
             raise _without_frames(error) from error.__cause__
 
     def download(
-        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object
+        self, source: Source | Chain, to: Target, xml: object, gunzip: bool, progress: Progress | None, timeout: object
     ) -> Response:
         """Downloads a file; see `Client.download`."""
         transport = self.transports.blocking
         try:
-            with self.flows.download(source, to, gunzip, progress, timeout, transport.library) as flow:
+            with self.flows.download(source, to, xml, gunzip, progress, timeout, transport.library) as flow:
                 return sync_driver.drive(flow, transport.send)
         except WeChatPayError as error:
             raise _without_frames(error) from error.__cause__
 
     async def download_async(
-        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object
+        self, source: Source | Chain, to: Target, xml: object, gunzip: bool, progress: Progress | None, timeout: object
     ) -> Response:
         """Downloads a file for callers that await."""
         transport, drive = self.transports.awaiting, _async_drive()
         try:
-            with self.flows.download(source, to, gunzip, progress, timeout, transport.library) as flow:
+            with self.flows.download(source, to, xml, gunzip, progress, timeout, transport.library) as flow:
                 return await drive(flow, transport.send)
         except WeChatPayError as error:
             raise _without_frames(error) from error.__cause__

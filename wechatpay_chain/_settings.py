@@ -27,7 +27,7 @@ else:
 
 __all__ = ["KEYS", "SECRETS", "Found", "make_settings", "read_environment", "read_file", "resolve"]
 
-SECRETS = ("apiv3_key", "apiv2_key", "passphrase")
+SECRETS = ("apiv3_key", "apiv2_key", "workwx_secret", "passphrase")
 """Texts that nobody else may see."""
 
 KEYS = ("private_key", "public_key", "certificate")

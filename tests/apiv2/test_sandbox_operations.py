@@ -17,7 +17,7 @@ from wechatpay_chain.errors import ContentError
 from wechatpay_chain.sandbox import Sandbox
 
 OPERATIONS = [operation for key in list_operations() if (operation := find_operation(*key)) and operation.api == "v2"]
-FILLED = {"mch_id", "mchid", "combine_mch_id", "nonce_str", "sign", "sign_type"}
+FILLED = {"mch_id", "mchid", "combine_mch_id", "nonce_str", "sign", "sign_type", "workwx_sign"}
 OF_ERRORS = {"err_code", "err_code_des"}
 """Some pages list them as required, also of a success."""
 

@@ -111,7 +111,7 @@ class Definitions:
         return f"{REF}{self.prefix}{name}"
 
 
-_FILLED = {"combine_mch_id", "mch_id", "mchid", "nonce_str", "sign", "sign_type"}
+_FILLED = {"combine_mch_id", "mch_id", "mchid", "nonce_str", "sign", "sign_type", "workwx_sign"}
 """What a client of APIv2 fills in, because it knows the merchant and signs."""
 
 _NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any", "file": "Any"}
@@ -125,10 +125,10 @@ def _scalar(schema: Schema, direction: Direction) -> str:
     if values and (kind == "string" or not direction.is_v2):
         literal = f"Literal[{', '.join(json.dumps(value, ensure_ascii=False) for value in values)}]"
         return literal if direction.is_request else f"{literal} | {_NAMES[kind]}"
-    if direction.is_v2:
-        return "str | int" if kind in ("integer", "number") else "str"
     if direction.is_request and schema.get("encrypted"):
         return "Sensitive | str"
+    if direction.is_v2:
+        return "str | int" if kind in ("integer", "number") else "str"
     if direction.is_request and kind == "string":
         return _TIMES.get(schema.get("format", ""), "str")
     return _NAMES[kind]

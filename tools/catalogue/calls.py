@@ -41,7 +41,9 @@ def sign(place: Place, verb: str, definitions: Definitions) -> Signature:
     if query := operation.query:
         annotation = definitions.annotate(query, f"{verb.capitalize()}Query", request)
         _add(required, optional, "params", annotation, bool(query["required"]))
-    shared = ("headers: Fields = ...", "timeout: Seconds = ...", *(["idempotent: bool = ..."] if verb != "get" else []))
+    shared = ["headers: Fields = ...", "timeout: Seconds = ...", *(["idempotent: bool = ..."] if verb != "get" else [])]
+    if operation.api == "v2" and verb == "post":
+        shared.append("certificate: bool | None = ...")
     return Signature((*required, *optional, *shared), _result(operation, verb, definitions))
 
 

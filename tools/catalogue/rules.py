@@ -63,7 +63,32 @@ def _v2_rule(operation: Operation) -> V2Rule:
         certificate=operation.client_certificate,
         signed="sign" in returned,
         host=operation.host,
+        workwx=_WORKWX.get(operation.path, ()),
     )
+
+
+# Source: https://open.work.weixin.qq.com/api/doc/90000/90135/90281
+_WORKWX = {
+    "/mmpaymkttransfers/sendworkwxredpack": (
+        "act_name",
+        "mch_billno",
+        "mch_id",
+        "nonce_str",
+        "re_openid",
+        "total_amount",
+        "wxappid",
+    ),
+    "/mmpaymkttransfers/promotion/paywwsptrans2pocket": (
+        "amount",
+        "appid",
+        "desc",
+        "mch_id",
+        "nonce_str",
+        "openid",
+        "partner_trade_no",
+        "ww_msg_type",
+    ),
+}
 
 
 def underscored() -> str:

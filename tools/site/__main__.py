@@ -16,6 +16,7 @@ from tools.site.entries import Entry, group, list_entries
 from tools.site.examples import SEED, Example, make_example_of, write_files
 from tools.site.guides import copy_guides
 from tools.site.page import write_page
+from tools.site.styles import BROWSED
 from tools.site.typed import list_type_names
 from wechatpay_chain.sandbox import Sandbox
 
@@ -47,13 +48,14 @@ def main(folder: Path) -> None:
 
 
 def _make_examples(entries: tuple[Entry, ...]) -> dict[Entry, Example]:
-    """Returns the examples of APIv3, which read their files from the current folder."""
+    """Returns the examples, which read their files from the current folder. A page that a browser opens has none."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as files, Sandbox(seed=SEED) as sandbox, sandbox.client(retry=None) as client:
         write_files(Path(files))
         os.chdir(files)
         try:
-            return {entry: make_example_of(entry, sandbox, client) for entry in entries if not entry.is_v2}
+            called = [entry for entry in entries if entry.operation.path not in BROWSED]
+            return {entry: make_example_of(entry, sandbox, client) for entry in called}
         finally:
             os.chdir(before)
 

@@ -56,18 +56,14 @@ def make_arguments(entry: Entry, given: Mapping[str, Any] | None = None) -> dict
 def _give_v2(entry: Entry) -> dict[str, str | None]:
     """Returns what the example of a call of APIv2 has by name.
 
-    It leaves out what the client adds or has a default for, and what only a partner sends. A switch is a text, and the caller encrypts.
+    It leaves out what the client adds or has a default for, and what only a partner sends. A switch is a text.
     """
     if entry.rule is None:
         return {}
     schema = entry.operation.body or entry.operation.query or {"properties": {}, "required": []}
     members, required = _members(schema), schema["required"]
     partners = {name for name in members if name.startswith("sub_") and name not in required}
-    texts = {
-        name: str(each.get("example", "ciphertext"))
-        for name, each in members.items()
-        if each["type"] == "boolean" or each.get("encrypted")
-    }
+    texts = {name: str(each["example"]) for name, each in members.items() if each["type"] == "boolean"}
     return {**texts, **dict.fromkeys((*entry.rule.added, *partners, *SIGNATURE))}
 
 

@@ -6,12 +6,13 @@ It counts for an operation that takes the address of a notification: for one by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tools.site.entries import Entry
 from wechatpay_chain._catalogue.operations import Event, find_event
 
-__all__ = ["find_events"]
+__all__ = ["find_events", "find_v2_notice"]
 
 _PAID = ("TRANSACTION.SUCCESS",)
 _REFUNDED = ("REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED")
@@ -118,6 +119,24 @@ def find_events(entry: Entry) -> list[Event]:
         return []
     rule = max((start for start in _RULES if path.startswith(start)), key=len, default="")
     return [event for name in _RULES.get(rule, ()) if (event := find_event(name))]
+
+
+_V2_NOTICES = {
+    r"/secapi/pay/refund|/sandboxnew/pay/refund|/deposit/refund": "退款结果通知",
+    r".*preentrustweb": "签约、解约结果通知",
+    r".*/(?:pap)?payapply": "扣款结果通知",
+    r"/pay/contractorder": "支付结果通知，以及签约结果通知",
+    r"/pay/combinedorder": "合单支付通知",
+    r".*unifiedorder": "支付结果通知",
+}
+"""The notices of APIv2, by the paths of the operations that take their address."""
+
+
+def find_v2_notice(entry: Entry) -> str:
+    """Returns the name of the notice that follows an operation of APIv2; an empty text if there is none."""
+    if not entry.is_v2 or not any(_list_addresses(entry)):
+        return ""
+    return next((name for pattern, name in _V2_NOTICES.items() if re.match(pattern, entry.operation.path)), "")
 
 
 def _list_addresses(entry: Entry) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tools.site.calls import make_arguments
 from tools.site.entries import Entry
 from tools.site.preparations import find_preparation
 from tools.site.stage import Stage
-from tools.site.styles import STYLES, write_style
+from tools.site.styles import STYLES, find_reader, write_style
 from wechatpay_chain import Client, Response
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox import Sandbox
@@ -51,7 +51,7 @@ def write_files(folder: Path) -> None:
 
 
 def make_example_of(entry: Entry, sandbox: Sandbox, client: Client) -> Example:
-    """Calls an operation of APIv3 with its example, and returns the example and the response.
+    """Calls an operation with its example, and returns the example and the response.
 
     Args:
         entry: the operation.
@@ -66,7 +66,7 @@ def make_example_of(entry: Entry, sandbox: Sandbox, client: Client) -> Example:
     response = run_block(styles["同步纯链式"], client)["response"]
     words = find_preparation(entry.slug).words
     return Example(
-        words, styles, response.status_code, _show(entry, response), response.headers.get("Content-Type", "")
+        words, styles, response.status_code, _show(entry, response, sandbox), response.headers.get("Content-Type", "")
     )
 
 
@@ -90,12 +90,17 @@ def run_block(code: str, client: Client) -> dict[str, Any]:
     return scope
 
 
-def _show(entry: Entry, response: Response) -> str:
-    if "json" not in response.headers.get("Content-Type", ""):
+def _show(entry: Entry, response: Response, sandbox: Sandbox) -> str:
+    """Returns the body of a response as JSON; an empty text if it is a file. An address of the sandbox is shown as the service's."""
+    if find_reader(entry.operation) == ".xml()":
+        value: Any = response.xml()
+    elif "json" in response.headers.get("Content-Type", ""):
+        schema = entry.operation.response
+        value = _shorten(schema, response.json()) if schema else response.json()
+    else:
         return ""
-    schema = entry.operation.response
-    value = _shorten(schema, response.json()) if schema else response.json()
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    shown = json.dumps(value, ensure_ascii=False, indent=2)
+    return shown.replace(sandbox.base_url, "https://api.mch.weixin.qq.com/")
 
 
 def _shorten(schema: Schema, value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from tools.site.calls import make_arguments
 from tools.site.entries import Entry
-from tools.site.events import find_events
+from tools.site.events import find_events, find_v2_notice
 from tools.site.examples import Example
 from tools.site.official import list_official_pages
 from tools.site.styles import BROWSED, STYLES, find_reader, write_style
@@ -25,7 +25,7 @@ def write_page(entry: Entry, example: Example | None) -> str:
 
     Args:
         entry: the operation.
-        example: its example; None for one of APIv2, which the sandbox does not serve.
+        example: its example; None for a page that a browser opens.
     """
     styles = (
         example.styles if example else {style: write_style(entry, style, make_arguments(entry)) for style in STYLES}
@@ -64,7 +64,9 @@ def _write_rule(entry: Entry, rule: V2Rule) -> Iterator[str]:
     if entry.operation.path in BROWSED:
         yield "这是由用户的浏览器打开的页面，不由服务端调用，见[GET 请求与浏览器页面](../apiv2.md#get-请求与浏览器页面)。"
     certificate = "需要" if rule.certificate else "不需要"
-    names = "、".join(f"`{name}`" for name in (rule.merchant, "sign_type", "nonce_str", "sign") if name in rule.added)
+    names = "、".join(
+        f"`{name}`" for name in (rule.merchant, "sign_type", "nonce_str", "workwx_sign", "sign") if name in rule.added
+    )
     facts = [
         ("商户证书（TLS）", f"{certificate}，见[配置](../apiv2.md#配置)"),
         ("自动填写的字段", names or "无"),
@@ -137,6 +139,9 @@ def _write_answer(example: Example) -> Iterator[str]:
 
 
 def _write_events(entry: Entry) -> Iterator[str]:
+    if notice := find_v2_notice(entry):
+        yield "## 回调通知 {#events}"
+        yield f"[{notice}](../apiv2.md#回调通知)。"
     if events := find_events(entry):
         yield "## 回调通知 {#events}"
         rows = [f"| [`{event.event_type}`](notifications.md#{event.event_type}) | {event.title} |" for event in events]

@@ -11,6 +11,7 @@ from tools.site.coupons import list_of_coupons
 from tools.site.deductions import list_of_deductions
 from tools.site.service_orders import list_of_service_orders
 from tools.site.stage import Given, Preparation, Stage
+from tools.site.v2_preparations import list_of_v2
 
 __all__ = ["find_preparation", "list_prepared"]
 
@@ -253,6 +254,7 @@ def _list_preparations() -> Iterator[tuple[str, Preparation]]:
     yield from list_of_coupons()
     yield from list_of_deductions()
     yield from list_of_service_orders()
+    yield from list_of_v2()
 
 
 def _list_of_platform_refunds() -> Iterator[tuple[str, Preparation]]:

@@ -38,7 +38,9 @@ class Stage:
         entry = find_entry(slug)
         node = self.client[entry.operation.template]
         response: Response[Any] = getattr(node, entry.verb)(**self._resolve(make_arguments(entry, given)))
-        return response.json() if response.content else None
+        if not response.content:
+            return None
+        return response.xml() if entry.is_v2 else response.json()
 
     def _resolve(self, value: Any) -> Any:
         match value:

@@ -13,7 +13,7 @@ from tools.site.styles import find_reader
 
 __all__ = ["list_all_type_names", "list_type_names", "name_prefix", "write_typed"]
 
-_SHARED = {"headers", "timeout", "idempotent"}
+_SHARED = {"headers", "timeout", "idempotent", "certificate"}
 """Keywords that every call takes."""
 
 

@@ -19,6 +19,7 @@ class V2Rule(NamedTuple):
         certificate: whether the merchant's TLS certificate is presented.
         signed: whether the service signs a response of this operation.
         host: the origin, if it is not that of most operations.
+        workwx: the fields that `workwx_sign` is over; empty if there is no such field.
     """
 
     merchant: str = "mch_id"
@@ -29,9 +30,11 @@ class V2Rule(NamedTuple):
     certificate: bool = False
     signed: bool = True
     host: str = ""
+    workwx: tuple[str, ...] = ()
 
     @property
     def added(self) -> frozenset[str]:
         """The fields that the client adds if the caller leaves them out."""
+        signed = {"sign": self.signs, "workwx_sign": bool(self.workwx)}
         added = {self.merchant: bool(self.merchant), "sign_type": self.sends_sign_type, "nonce_str": self.nonce}
-        return frozenset(name for name, is_added in {**added, "sign": self.signs}.items() if is_added)
+        return frozenset(name for name, is_added in {**added, **signed}.items() if is_added)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 from wechatpay_chain._chain.template import Params, hide_query
 from wechatpay_chain._messages.json_body import check_body
+from wechatpay_chain._messages.request import Sink
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.sensitive import Sensitive, contains_sensitive, encrypt_all
 from wechatpay_chain.errors import ArgumentError
@@ -29,7 +30,7 @@ Fields = Mapping[str, str] | None
 class Call(NamedTuple):
     """One use of a verb, with what was passed to it; `Node` says what each argument is.
 
-    The fields are in the order of the parameters of a verb, which passes them by position.
+    The fields are in the order of the parameters of a verb, which passes them by position. A `sink` takes the file of a download.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Call(NamedTuple):
     files: Files | None = None
     xml: Any = None
     certificate: bool | None = None
+    sink: Sink | None = None
 
     def checked(self) -> Call:
         """Returns the call, its `params` ready to be read more than once.
@@ -63,10 +65,10 @@ class Call(NamedTuple):
         """Whether there is a `Sensitive` value in it.
 
         Raises:
-            ArgumentError: `json` or `params` contains itself, is nested too deeply, or has a key that is not text.
+            ArgumentError: `json`, `xml` or `params` contains itself, is nested too deeply, or has a key that is not text.
         """
         try:
-            return contains_sensitive(self.json) or contains_sensitive(self.params)
+            return any(map(contains_sensitive, (self.json, self.xml, self.params)))
         except (RecursionError, TypeError):
             raise self._fault() from None
 
@@ -79,14 +81,18 @@ class Call(NamedTuple):
         if isinstance(self.json, Sensitive):
             check_body(self.json)
         try:
-            return self._replace(json=encrypt_all(self.json, encrypt), params=encrypt_all(self.params, encrypt))
+            return self._replace(
+                json=encrypt_all(self.json, encrypt),
+                xml=encrypt_all(self.xml, encrypt),
+                params=encrypt_all(self.params, encrypt),
+            )
         except (RecursionError, TypeError):
             raise self._fault() from None
 
     def _fault(self) -> ArgumentError:
         from wechatpay_chain._messages.json_faults import find_fault  # decimal and uuid take 3 ms to import
 
-        for argument, value in (("json", self.json), ("params", self.params)):
+        for argument, value in (("json", self.json), ("xml", self.xml), ("params", self.params)):
             if fault := find_fault(value):
                 return ArgumentError(f"{argument}: {fault}")
         return ArgumentError("json: it is nested too deeply; expected what JSON can write")

@@ -14,7 +14,7 @@ from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.fields import check_fields
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.json_body import encode_body
-from wechatpay_chain._messages.request import Carried, Request, Sink, Timeout
+from wechatpay_chain._messages.request import Carried, Request, Timeout
 from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class Encoder(NamedTuple):
     origin: str
     timeout: Timeout
 
-    def encode(
-        self, call: Call, library: str, key_id: str | None, file: File | None = None, sink: Sink | None = None
-    ) -> Request:
+    def encode(self, call: Call, library: str, key_id: str | None, file: File | None = None) -> Request:
         """Returns the request of a call, without a signature.
 
         Args:
@@ -44,7 +42,6 @@ class Encoder(NamedTuple):
             library: the HTTP library, for the User-Agent header; empty for none.
             key_id: the key of WeChat Pay that should sign the response; None names none.
             file: the file of an upload.
-            sink: takes the body of a 2xx response; None keeps the body in the response.
 
         Raises:
             PathVariableError, ArgumentError: an argument of the call cannot be sent.
@@ -71,7 +68,7 @@ class Encoder(NamedTuple):
             body=body,
             timeout=self.timeout if call.timeout is None else parse_timeout(call.timeout),
             idempotent=parse_bool("idempotent", call.idempotent),
-            _carried=Carried(uploaded, sink),
+            _carried=Carried(uploaded, call.sink),
         )
 
 

@@ -10,6 +10,7 @@ from wechatpay_chain._catalogue.certificates import certificates_target
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.calls import CallsByRoot
 from wechatpay_chain._chain.encoding import Encoder
+from wechatpay_chain._chain.node import Chain
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
@@ -17,7 +18,7 @@ from wechatpay_chain._messages.arguments import parse_download_timeout
 from wechatpay_chain._messages.effects import Flow, Middleware, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._pipeline.stack import Stack, run
-from wechatpay_chain.errors import APIError, PathVariableError, WeChatPayError
+from wechatpay_chain.errors import APIError, ArgumentError, PathVariableError, WeChatPayError
 
 if TYPE_CHECKING:
     from wechatpay_chain._files.announcement import Source
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from wechatpay_chain._files.output import Target
 
 __all__ = ["Flows"]
+
+_BILLS = frozenset(
+    {
+        "v2/pay/downloadbill",
+        "v2/pay/downloadfundflow",
+        "v2/billcommentsp/batchquerycomment",
+        "v2/sandboxnew/pay/downloadbill",
+    }
+)
+"""The operations of APIv2 that return a table and change nothing, so that they may be repeated."""
 
 
 class Flows(NamedTuple):
@@ -66,22 +77,38 @@ class Flows(NamedTuple):
 
     @contextmanager
     def download(
-        self, source: Source, to: Target, gunzip: bool, progress: Progress | None, timeout: object, library: str
+        self,
+        source: Source | Chain,
+        to: Target,
+        xml: object,
+        gunzip: bool,
+        progress: Progress | None,
+        timeout: object,
+        library: str,
     ) -> Iterator[Flow]:
         """Makes the flow of a download, and removes an incomplete file on exit. `Client.download` has the arguments."""
         with no_fork:
             from wechatpay_chain._files.announcement import locate, read_announcement
             from wechatpay_chain._files.download import DownloadSink
 
+        if isinstance(source, Chain):
+            with DownloadSink(to, gunzip=gunzip, progress=progress) as saving:
+                yield self._download_bill(str(source), xml, saving, timeout, library)
+            return
+        if xml is not None:
+            raise ArgumentError(
+                "xml: it belongs to an operation of APIv2, such as client.v2.pay.downloadbill as the source"
+            )
         announcement, key = read_announcement(source), None
         if announcement.secret is not None:
             ciphertext, nonce = announcement.secret
             key = self.merchant_keys.decrypt_octets(ciphertext), nonce.encode()
         with DownloadSink(to, digest=announcement.digest, key=key, gunzip=gunzip, progress=progress) as saving:
             location = locate(announcement.url, self.origins)
-            call = Call("GET", location.template, headers={"Accept": "*/*"}, idempotent=saving.is_repeatable)
+            headers, again = {"Accept": "*/*"}, saving.is_repeatable
+            call = Call("GET", location.template, headers=headers, idempotent=again, sink=saving)
             encoder = Encoder(location.origin, parse_download_timeout(timeout, self.encoder.timeout))
-            request = encoder.encode(call, library, None, sink=saving)
+            request = encoder.encode(call, library, None)
             yield self._download(request, saving, location.is_signed)
 
     def _download(self, request: Request, saving: DownloadSink, is_signed: bool) -> Flow:
@@ -90,6 +117,22 @@ class Flows(NamedTuple):
         if is_signed and self.refresh.needs_first_key(request):
             yield from self.refresh.fetch_first_key(request)
         return (yield from _run((*outside, saving.layer, *inside), request))
+
+    def _download_bill(self, template: str, xml: object, saving: DownloadSink, timeout: object, library: str) -> Flow:
+        """Makes a call of APIv2 whose response is a file."""
+        from wechatpay_chain._files.bill_sink import BillSink  # only APIv2 has such files
+
+        if template.partition("/")[0] != "v2":
+            raise ArgumentError(
+                "source: came an operation of APIv3; expected the response in which it announces a file, or an operation of APIv2, "
+                "such as client.v2.pay.downloadbill"
+            )
+        sink, again = BillSink(saving), saving.is_repeatable and template in _BILLS
+        call = Call("POST", template, xml=xml, idempotent=again, sink=sink).checked()
+        request = yield from self.calls.find(template).prepare(call, library)
+        request = request.with_route(request.origin, parse_download_timeout(timeout, self.encoder.timeout))
+        outside, inside = self.stack._split("errors")
+        return (yield from _run((*outside, saving.layer, *inside, sink.layer), request))
 
     def refresh_keys(self, key_id: str, library: str) -> Steps[None]:
         """Fetches certificates if the key that a notification names needs that."""

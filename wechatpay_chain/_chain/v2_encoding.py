@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,9 @@ _ROOT = "v2/"
 _MERCHANT_NUMBERS = ("mch_id", "mchid", "combine_mch_id")
 
 
-def encode(settings: V2Settings, call: Call, library: str, file: File | None) -> Request:
+def encode(
+    settings: V2Settings, call: Call, library: str, file: File | None, when_refused: Callable[[], None] | None = None
+) -> Request:
     """Returns the request of a call, without a signature; that of an upload is signed already.
 
     Args:
@@ -39,11 +42,12 @@ def encode(settings: V2Settings, call: Call, library: str, file: File | None) ->
         call: what the caller wants.
         library: the HTTP library, for the User-Agent header.
         file: the file of an upload.
+        when_refused: called if the response means an error; None for nothing.
 
     Raises:
         PathVariableError, ArgumentError, ConfigurationError: the call cannot be sent.
     """
-    api = ApiV2(settings.keys)
+    api = ApiV2(settings.keys, settings.workwx_secret, when_refused)
     path, is_get = call.template.removeprefix(_ROOT), call.method == "GET"
     # The query of a GET is signed, that of a POST is not.
     target = expand(path, call.variables, None if is_get else call.params)
@@ -55,6 +59,11 @@ def encode(settings: V2Settings, call: Call, library: str, file: File | None) ->
     if needs_certificate and not settings.has_certificate:
         raise ConfigurationError(
             f"certificate: it is missing, or private_key= is; {call.template} needs both for TLS (apiclient_cert.pem, apiclient_key.pem)"
+        )
+    if rule.workwx and "workwx_sign" not in fields and not settings.workwx_secret:
+        raise ConfigurationError(
+            f"workwx_secret: it is missing; {call.template} has a second signature, workwx_sign, with the secret of the application "
+            "of enterprise WeChat that pays"
         )
     headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
     if file is not None:
@@ -72,7 +81,7 @@ def encode(settings: V2Settings, call: Call, library: str, file: File | None) ->
         body=body,
         timeout=settings.timeout if call.timeout is None else parse_timeout(call.timeout),
         idempotent=parse_bool("idempotent", call.idempotent),
-        _carried=Carried(upload, None, api, needs_certificate),
+        _carried=Carried(upload, call.sink, api, needs_certificate),
     )
     return request.with_query(fields) if is_get else request
 

@@ -19,6 +19,7 @@ class V2Settings(NamedTuple):
         origin: scheme, host and port of the service.
         obeys_hosts: whether an operation is called at a host of its own, as the service has it; a sandbox or a gateway has one.
         timeout: of calls that have none of their own.
+        workwx_secret: the secret of an application of enterprise WeChat; empty if there is none.
         has_certificate: whether the merchant's TLS certificate can be presented.
     """
 
@@ -27,6 +28,7 @@ class V2Settings(NamedTuple):
     origin: str
     obeys_hosts: bool
     timeout: Timeout
+    workwx_secret: str
     has_certificate: bool
 
     def __repr__(self) -> str:

@@ -72,7 +72,7 @@ class Applyment_Micro(Chain):
     submitupgrade: Applyment_Micro_Submitupgrade
 class Applyment_Micro_Getstate(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.getstate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.getstate.PostResult]:
+    def post(self, *, xml: t.applyment.micro.getstate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.getstate.PostResult]:
         """查询申请状态
 
         POST /applyment/micro/getstate
@@ -81,7 +81,7 @@ class Applyment_Micro_Getstate(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.getstate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.getstate.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.getstate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.getstate.PostResult]:
         """查询申请状态
 
         POST /applyment/micro/getstate
@@ -91,7 +91,7 @@ class Applyment_Micro_Getstate(Chain):
         已下线。"""
 class Applyment_Micro_Getupgradestate(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.getupgradestate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.getupgradestate.PostResult]:
+    def post(self, *, xml: t.applyment.micro.getupgradestate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.getupgradestate.PostResult]:
         """查询升级申请单状态
 
         POST /applyment/micro/getupgradestate
@@ -100,7 +100,7 @@ class Applyment_Micro_Getupgradestate(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.getupgradestate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.getupgradestate.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.getupgradestate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.getupgradestate.PostResult]:
         """查询升级申请单状态
 
         POST /applyment/micro/getupgradestate
@@ -110,7 +110,7 @@ class Applyment_Micro_Getupgradestate(Chain):
         已下线。"""
 class Applyment_Micro_Modifyarchives(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.modifyarchives.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.modifyarchives.PostResult]:
+    def post(self, *, xml: t.applyment.micro.modifyarchives.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.modifyarchives.PostResult]:
         """修改结算银行卡
 
         POST /applyment/micro/modifyarchives
@@ -119,7 +119,7 @@ class Applyment_Micro_Modifyarchives(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.modifyarchives.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.modifyarchives.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.modifyarchives.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.modifyarchives.PostResult]:
         """修改结算银行卡
 
         POST /applyment/micro/modifyarchives
@@ -129,7 +129,7 @@ class Applyment_Micro_Modifyarchives(Chain):
         已下线。"""
 class Applyment_Micro_Modifycontactinfo(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.modifycontactinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.modifycontactinfo.PostResult]:
+    def post(self, *, xml: t.applyment.micro.modifycontactinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.modifycontactinfo.PostResult]:
         """修改联系信息
 
         POST /applyment/micro/modifycontactinfo
@@ -138,7 +138,7 @@ class Applyment_Micro_Modifycontactinfo(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.modifycontactinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.modifycontactinfo.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.modifycontactinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.modifycontactinfo.PostResult]:
         """修改联系信息
 
         POST /applyment/micro/modifycontactinfo
@@ -148,7 +148,7 @@ class Applyment_Micro_Modifycontactinfo(Chain):
         已下线。"""
 class Applyment_Micro_Signcontract(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: Mapping[str, Any], headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: Mapping[str, Any], headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """签约报备
 
         POST /applyment/micro/signcontract
@@ -157,7 +157,7 @@ class Applyment_Micro_Signcontract(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: Mapping[str, Any], headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: Mapping[str, Any], headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """签约报备
 
         POST /applyment/micro/signcontract
@@ -167,7 +167,7 @@ class Applyment_Micro_Signcontract(Chain):
         已下线。"""
 class Applyment_Micro_Submit(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.submit.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.submit.PostResult]:
+    def post(self, *, xml: t.applyment.micro.submit.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.submit.PostResult]:
         """申请入驻
 
         POST /applyment/micro/submit
@@ -176,7 +176,7 @@ class Applyment_Micro_Submit(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.submit.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.submit.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.submit.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.submit.PostResult]:
         """申请入驻
 
         POST /applyment/micro/submit
@@ -186,7 +186,7 @@ class Applyment_Micro_Submit(Chain):
         已下线。"""
 class Applyment_Micro_Submitupgrade(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.applyment.micro.submitupgrade.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.submitupgrade.PostResult]:
+    def post(self, *, xml: t.applyment.micro.submitupgrade.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.submitupgrade.PostResult]:
         """提交升级申请单
 
         POST /applyment/micro/submitupgrade
@@ -195,7 +195,7 @@ class Applyment_Micro_Submitupgrade(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.applyment.micro.submitupgrade.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.applyment.micro.submitupgrade.PostResult]:
+    async def post_async(self, *, xml: t.applyment.micro.submitupgrade.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.applyment.micro.submitupgrade.PostResult]:
         """提交升级申请单
 
         POST /applyment/micro/submitupgrade
@@ -206,13 +206,13 @@ class Applyment_Micro_Submitupgrade(Chain):
 class Billcommentsp(Chain):
     batchquerycomment: Billcommentsp_Batchquerycomment
 class Billcommentsp_Batchquerycomment(Chain):
-    def post(self, *, xml: t.billcommentsp.batchquerycomment.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.billcommentsp.batchquerycomment.PostResult]:
+    def post(self, *, xml: t.billcommentsp.batchquerycomment.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.billcommentsp.batchquerycomment.PostResult]:
         """拉取订单评价数据
 
         POST /billcommentsp/batchquerycomment
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.billcommentsp.batchquerycomment.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.billcommentsp.batchquerycomment.PostResult]:
+    async def post_async(self, *, xml: t.billcommentsp.batchquerycomment.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.billcommentsp.batchquerycomment.PostResult]:
         """拉取订单评价数据
 
         POST /billcommentsp/batchquerycomment
@@ -227,26 +227,26 @@ class CgiBin_Mch_Customs(Chain):
     customdeclareorder: CgiBin_Mch_Customs_Customdeclareorder
     customdeclarequery: CgiBin_Mch_Customs_Customdeclarequery
 class CgiBin_Mch_Customs_Customdeclareorder(Chain):
-    def post(self, *, xml: t.cgi_bin.mch.customs.customdeclareorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.cgi_bin.mch.customs.customdeclareorder.PostResult]:
+    def post(self, *, xml: t.cgi_bin.mch.customs.customdeclareorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.cgi_bin.mch.customs.customdeclareorder.PostResult]:
         """订单附加信息提交接口
 
         POST /cgi-bin/mch/customs/customdeclareorder
 
         产品：APIv2∙报关"""
-    async def post_async(self, *, xml: t.cgi_bin.mch.customs.customdeclareorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.cgi_bin.mch.customs.customdeclareorder.PostResult]:
+    async def post_async(self, *, xml: t.cgi_bin.mch.customs.customdeclareorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.cgi_bin.mch.customs.customdeclareorder.PostResult]:
         """订单附加信息提交接口
 
         POST /cgi-bin/mch/customs/customdeclareorder
 
         产品：APIv2∙报关"""
 class CgiBin_Mch_Customs_Customdeclarequery(Chain):
-    def post(self, *, xml: t.cgi_bin.mch.customs.customdeclarequery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.cgi_bin.mch.customs.customdeclarequery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """订单附加信息查询接口
 
         POST /cgi-bin/mch/customs/customdeclarequery
 
         产品：APIv2∙报关"""
-    async def post_async(self, *, xml: t.cgi_bin.mch.customs.customdeclarequery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.cgi_bin.mch.customs.customdeclarequery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """订单附加信息查询接口
 
         POST /cgi-bin/mch/customs/customdeclarequery
@@ -255,13 +255,13 @@ class CgiBin_Mch_Customs_Customdeclarequery(Chain):
 class CgiBin_Mch_Newcustoms(Chain):
     customdeclareredeclare: CgiBin_Mch_Newcustoms_Customdeclareredeclare
 class CgiBin_Mch_Newcustoms_Customdeclareredeclare(Chain):
-    def post(self, *, xml: t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostResult]:
+    def post(self, *, xml: t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostResult]:
         """订单附加信息重推接口
 
         POST /cgi-bin/mch/newcustoms/customdeclareredeclare
 
         产品：APIv2∙报关"""
-    async def post_async(self, *, xml: t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostResult]:
+    async def post_async(self, *, xml: t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.cgi_bin.mch.newcustoms.customdeclareredeclare.PostResult]:
         """订单附加信息重推接口
 
         POST /cgi-bin/mch/newcustoms/customdeclareredeclare
@@ -277,104 +277,104 @@ class Deposit(Chain):
     reverse: Deposit_Reverse
     unifiedorder: Deposit_Unifiedorder
 class Deposit_Consume(Chain):
-    def post(self, *, xml: t.deposit.consume.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.consume.PostResult]:
+    def post(self, *, xml: t.deposit.consume.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.consume.PostResult]:
         """消费押金
 
         POST /deposit/consume
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.consume.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.consume.PostResult]:
+    async def post_async(self, *, xml: t.deposit.consume.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.consume.PostResult]:
         """消费押金
 
         POST /deposit/consume
 
         产品：APIv2∙酒店押金"""
 class Deposit_Facepay(Chain):
-    def post(self, *, xml: t.deposit.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.facepay.PostResult]:
+    def post(self, *, xml: t.deposit.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.facepay.PostResult]:
         """支付押金（人脸支付）
 
         POST /deposit/facepay
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.facepay.PostResult]:
+    async def post_async(self, *, xml: t.deposit.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.facepay.PostResult]:
         """支付押金（人脸支付）
 
         POST /deposit/facepay
 
         产品：APIv2∙酒店押金"""
 class Deposit_Micropay(Chain):
-    def post(self, *, xml: t.deposit.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.micropay.PostResult]:
+    def post(self, *, xml: t.deposit.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.micropay.PostResult]:
         """支付押金（付款码支付）
 
         POST /deposit/micropay
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.micropay.PostResult]:
+    async def post_async(self, *, xml: t.deposit.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.micropay.PostResult]:
         """支付押金（付款码支付）
 
         POST /deposit/micropay
 
         产品：APIv2∙酒店押金"""
 class Deposit_Orderquery(Chain):
-    def post(self, *, xml: t.deposit.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.deposit.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /deposit/orderquery
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.deposit.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /deposit/orderquery
 
         产品：APIv2∙酒店押金"""
 class Deposit_Refund(Chain):
-    def post(self, *, xml: t.deposit.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.deposit.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款（押金）
 
         POST /deposit/refund
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.deposit.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款（押金）
 
         POST /deposit/refund
 
         产品：APIv2∙酒店押金"""
 class Deposit_Refundquery(Chain):
-    def post(self, *, xml: t.deposit.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.deposit.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款（押金）
 
         POST /deposit/refundquery
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.deposit.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款（押金）
 
         POST /deposit/refundquery
 
         产品：APIv2∙酒店押金"""
 class Deposit_Reverse(Chain):
-    def post(self, *, xml: t.deposit.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.reverse.PostResult]:
+    def post(self, *, xml: t.deposit.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.reverse.PostResult]:
         """撤销订单
 
         POST /deposit/reverse
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.reverse.PostResult]:
+    async def post_async(self, *, xml: t.deposit.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.reverse.PostResult]:
         """撤销订单
 
         POST /deposit/reverse
 
         产品：APIv2∙酒店押金"""
 class Deposit_Unifiedorder(Chain):
-    def post(self, *, xml: t.deposit.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.unifiedorder.PostResult]:
+    def post(self, *, xml: t.deposit.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.unifiedorder.PostResult]:
         """支付押金（JSAPI/APP支付）
 
         POST /deposit/unifiedorder
 
         产品：APIv2∙酒店押金"""
-    async def post_async(self, *, xml: t.deposit.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.deposit.unifiedorder.PostResult]:
+    async def post_async(self, *, xml: t.deposit.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.deposit.unifiedorder.PostResult]:
         """支付押金（JSAPI/APP支付）
 
         POST /deposit/unifiedorder
@@ -383,13 +383,13 @@ class Deposit_Unifiedorder(Chain):
 class Face(Chain):
     get_wxpayface_authinfo: Face_GetWxpayfaceAuthinfo
 class Face_GetWxpayfaceAuthinfo(Chain):
-    def post(self, *, xml: t.face.get_wxpayface_authinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.face.get_wxpayface_authinfo.PostResult]:
+    def post(self, *, xml: t.face.get_wxpayface_authinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.face.get_wxpayface_authinfo.PostResult]:
         """人脸识别SDK-获取调用凭证
 
         POST /face/get_wxpayface_authinfo
 
         产品：APIv2∙人脸支付"""
-    async def post_async(self, *, xml: t.face.get_wxpayface_authinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.face.get_wxpayface_authinfo.PostResult]:
+    async def post_async(self, *, xml: t.face.get_wxpayface_authinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.face.get_wxpayface_authinfo.PostResult]:
         """人脸识别SDK-获取调用凭证
 
         POST /face/get_wxpayface_authinfo
@@ -400,7 +400,7 @@ class Fund(Chain):
     reautowithdrawbydate: Fund_Reautowithdrawbydate
 class Fund_Queryautowithdrawbydate(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.fund.queryautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.fund.queryautowithdrawbydate.PostResult]:
+    def post(self, *, xml: t.fund.queryautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.fund.queryautowithdrawbydate.PostResult]:
         """查询提现状态
 
         POST /fund/queryautowithdrawbydate
@@ -409,7 +409,7 @@ class Fund_Queryautowithdrawbydate(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.fund.queryautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.fund.queryautowithdrawbydate.PostResult]:
+    async def post_async(self, *, xml: t.fund.queryautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.fund.queryautowithdrawbydate.PostResult]:
         """查询提现状态
 
         POST /fund/queryautowithdrawbydate
@@ -419,7 +419,7 @@ class Fund_Queryautowithdrawbydate(Chain):
         已下线。"""
 class Fund_Reautowithdrawbydate(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.fund.reautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.fund.reautowithdrawbydate.PostResult]:
+    def post(self, *, xml: t.fund.reautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.fund.reautowithdrawbydate.PostResult]:
         """重新发起提现
 
         POST /fund/reautowithdrawbydate
@@ -428,7 +428,7 @@ class Fund_Reautowithdrawbydate(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.fund.reautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.fund.reautowithdrawbydate.PostResult]:
+    async def post_async(self, *, xml: t.fund.reautowithdrawbydate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.fund.reautowithdrawbydate.PostResult]:
         """重新发起提现
 
         POST /fund/reautowithdrawbydate
@@ -443,65 +443,65 @@ class Mchrisk(Chain):
     setmchriskcallback: Mchrisk_Setmchriskcallback
     syncmchriskresult: Mchrisk_Syncmchriskresult
 class Mchrisk_Bankquerymchauditinfo(Chain):
-    def post(self, *, xml: t.mchrisk.bankquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.bankquerymchauditinfo.PostResult]:
+    def post(self, *, xml: t.mchrisk.bankquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.bankquerymchauditinfo.PostResult]:
         """间联模式查询商户审核状态开放接口
 
         POST /mchrisk/bankquerymchauditinfo
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.mchrisk.bankquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.bankquerymchauditinfo.PostResult]:
+    async def post_async(self, *, xml: t.mchrisk.bankquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.bankquerymchauditinfo.PostResult]:
         """间联模式查询商户审核状态开放接口
 
         POST /mchrisk/bankquerymchauditinfo
 
         产品：APIv2∙风控"""
 class Mchrisk_Channelquerymchauditinfo(Chain):
-    def post(self, *, xml: t.mchrisk.channelquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.channelquerymchauditinfo.PostResult]:
+    def post(self, *, xml: t.mchrisk.channelquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.channelquerymchauditinfo.PostResult]:
         """渠道商查询商户审核信息
 
         POST /mchrisk/channelquerymchauditinfo
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.mchrisk.channelquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.channelquerymchauditinfo.PostResult]:
+    async def post_async(self, *, xml: t.mchrisk.channelquerymchauditinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.channelquerymchauditinfo.PostResult]:
         """渠道商查询商户审核信息
 
         POST /mchrisk/channelquerymchauditinfo
 
         产品：APIv2∙风控"""
 class Mchrisk_Querymchrisk(Chain):
-    def post(self, *, xml: t.mchrisk.querymchrisk.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.querymchrisk.PostResult]:
+    def post(self, *, xml: t.mchrisk.querymchrisk.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.querymchrisk.PostResult]:
         """事前-风险商户核查接口
 
         POST /mchrisk/querymchrisk
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.mchrisk.querymchrisk.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.querymchrisk.PostResult]:
+    async def post_async(self, *, xml: t.mchrisk.querymchrisk.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.querymchrisk.PostResult]:
         """事前-风险商户核查接口
 
         POST /mchrisk/querymchrisk
 
         产品：APIv2∙风控"""
 class Mchrisk_Setmchriskcallback(Chain):
-    def post(self, *, xml: t.mchrisk.setmchriskcallback.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.setmchriskcallback.PostResult]:
+    def post(self, *, xml: t.mchrisk.setmchriskcallback.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.setmchriskcallback.PostResult]:
         """设置风险通知回调链接
 
         POST /mchrisk/setmchriskcallback
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.mchrisk.setmchriskcallback.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.setmchriskcallback.PostResult]:
+    async def post_async(self, *, xml: t.mchrisk.setmchriskcallback.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.setmchriskcallback.PostResult]:
         """设置风险通知回调链接
 
         POST /mchrisk/setmchriskcallback
 
         产品：APIv2∙风控"""
 class Mchrisk_Syncmchriskresult(Chain):
-    def post(self, *, xml: t.mchrisk.syncmchriskresult.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.syncmchriskresult.PostResult]:
+    def post(self, *, xml: t.mchrisk.syncmchriskresult.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.syncmchriskresult.PostResult]:
         """事后-风险商户处理结果同步接口
 
         POST /mchrisk/syncmchriskresult
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.mchrisk.syncmchriskresult.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mchrisk.syncmchriskresult.PostResult]:
+    async def post_async(self, *, xml: t.mchrisk.syncmchriskresult.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mchrisk.syncmchriskresult.PostResult]:
         """事后-风险商户处理结果同步接口
 
         POST /mchrisk/syncmchriskresult
@@ -520,26 +520,26 @@ class Mmpaymkttransfers(Chain):
     sendredpack: Mmpaymkttransfers_Sendredpack
     sendworkwxredpack: Mmpaymkttransfers_Sendworkwxredpack
 class Mmpaymkttransfers_Gethbinfo(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.gethbinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.gethbinfo.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.gethbinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.gethbinfo.PostResult]:
         """查询红包记录
 
         POST /mmpaymkttransfers/gethbinfo
 
         产品：APIv2∙资金应用∙红包"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.gethbinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.gethbinfo.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.gethbinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.gethbinfo.PostResult]:
         """查询红包记录
 
         POST /mmpaymkttransfers/gethbinfo
 
         产品：APIv2∙资金应用∙红包"""
 class Mmpaymkttransfers_Gettransferinfo(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.gettransferinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.gettransferinfo.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.gettransferinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.gettransferinfo.PostResult]:
         """查询企业向微信用户个人付款
 
         POST /mmpaymkttransfers/gettransferinfo
 
         产品：APIv2∙资金应用∙付款"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.gettransferinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.gettransferinfo.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.gettransferinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.gettransferinfo.PostResult]:
         """查询企业向微信用户个人付款
 
         POST /mmpaymkttransfers/gettransferinfo
@@ -550,91 +550,91 @@ class Mmpaymkttransfers_Promotion(Chain):
     querywwsptrans2pocket: Mmpaymkttransfers_Promotion_Querywwsptrans2pocket
     transfers: Mmpaymkttransfers_Promotion_Transfers
 class Mmpaymkttransfers_Promotion_Paywwsptrans2pocket(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostResult]:
         """向员工付款
 
         POST /mmpaymkttransfers/promotion/paywwsptrans2pocket
 
         产品：APIv2∙企微∙付款"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.paywwsptrans2pocket.PostResult]:
         """向员工付款
 
         POST /mmpaymkttransfers/promotion/paywwsptrans2pocket
 
         产品：APIv2∙企微∙付款"""
 class Mmpaymkttransfers_Promotion_Querywwsptrans2pocket(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostResult]:
         """查询付款记录
 
         POST /mmpaymkttransfers/promotion/querywwsptrans2pocket
 
         产品：APIv2∙企微∙付款"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.querywwsptrans2pocket.PostResult]:
         """查询付款记录
 
         POST /mmpaymkttransfers/promotion/querywwsptrans2pocket
 
         产品：APIv2∙企微∙付款"""
 class Mmpaymkttransfers_Promotion_Transfers(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.promotion.transfers.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.transfers.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.promotion.transfers.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.transfers.PostResult]:
         """向微信用户个人付款
 
         POST /mmpaymkttransfers/promotion/transfers
 
         产品：APIv2∙资金应用∙付款"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.transfers.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.promotion.transfers.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.promotion.transfers.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.promotion.transfers.PostResult]:
         """向微信用户个人付款
 
         POST /mmpaymkttransfers/promotion/transfers
 
         产品：APIv2∙资金应用∙付款"""
 class Mmpaymkttransfers_QueryCouponStock(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.query_coupon_stock.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.query_coupon_stock.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.query_coupon_stock.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.query_coupon_stock.PostResult]:
         """查询代金券批次
 
         POST /mmpaymkttransfers/query_coupon_stock
 
         产品：APIv2∙代金券"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.query_coupon_stock.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.query_coupon_stock.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.query_coupon_stock.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.query_coupon_stock.PostResult]:
         """查询代金券批次
 
         POST /mmpaymkttransfers/query_coupon_stock
 
         产品：APIv2∙代金券"""
 class Mmpaymkttransfers_Querycouponsinfo(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.querycouponsinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.querycouponsinfo.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.querycouponsinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.querycouponsinfo.PostResult]:
         """查询代金券信息
 
         POST /mmpaymkttransfers/querycouponsinfo
 
         产品：APIv2∙代金券"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.querycouponsinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.querycouponsinfo.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.querycouponsinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.querycouponsinfo.PostResult]:
         """查询代金券信息
 
         POST /mmpaymkttransfers/querycouponsinfo
 
         产品：APIv2∙代金券"""
 class Mmpaymkttransfers_Queryworkwxredpack(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.queryworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.queryworkwxredpack.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.queryworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.queryworkwxredpack.PostResult]:
         """查询红包记录
 
         POST /mmpaymkttransfers/queryworkwxredpack
 
         产品：APIv2∙企微∙红包"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.queryworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.queryworkwxredpack.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.queryworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.queryworkwxredpack.PostResult]:
         """查询红包记录
 
         POST /mmpaymkttransfers/queryworkwxredpack
 
         产品：APIv2∙企微∙红包"""
 class Mmpaymkttransfers_SendCoupon(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.send_coupon.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.send_coupon.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.send_coupon.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.send_coupon.PostResult]:
         """发放代金券
 
         POST /mmpaymkttransfers/send_coupon
 
         产品：APIv2∙代金券"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.send_coupon.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.send_coupon.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.send_coupon.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.send_coupon.PostResult]:
         """发放代金券
 
         POST /mmpaymkttransfers/send_coupon
@@ -642,7 +642,7 @@ class Mmpaymkttransfers_SendCoupon(Chain):
         产品：APIv2∙代金券"""
 class Mmpaymkttransfers_Sendgroupredpack(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.mmpaymkttransfers.sendgroupredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendgroupredpack.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.sendgroupredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendgroupredpack.PostResult]:
         """发放裂变红包
 
         POST /mmpaymkttransfers/sendgroupredpack
@@ -651,7 +651,7 @@ class Mmpaymkttransfers_Sendgroupredpack(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.mmpaymkttransfers.sendgroupredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendgroupredpack.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.sendgroupredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendgroupredpack.PostResult]:
         """发放裂变红包
 
         POST /mmpaymkttransfers/sendgroupredpack
@@ -660,39 +660,39 @@ class Mmpaymkttransfers_Sendgroupredpack(Chain):
 
         已下线。"""
 class Mmpaymkttransfers_Sendminiprogramhb(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.sendminiprogramhb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendminiprogramhb.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.sendminiprogramhb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendminiprogramhb.PostResult]:
         """发放小程序红包接口
 
         POST /mmpaymkttransfers/sendminiprogramhb
 
         产品：APIv2∙资金应用∙红包"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.sendminiprogramhb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendminiprogramhb.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.sendminiprogramhb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendminiprogramhb.PostResult]:
         """发放小程序红包接口
 
         POST /mmpaymkttransfers/sendminiprogramhb
 
         产品：APIv2∙资金应用∙红包"""
 class Mmpaymkttransfers_Sendredpack(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.sendredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendredpack.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.sendredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendredpack.PostResult]:
         """发放普通红包
 
         POST /mmpaymkttransfers/sendredpack
 
         产品：APIv2∙资金应用∙红包"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.sendredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendredpack.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.sendredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendredpack.PostResult]:
         """发放普通红包
 
         POST /mmpaymkttransfers/sendredpack
 
         产品：APIv2∙资金应用∙红包"""
 class Mmpaymkttransfers_Sendworkwxredpack(Chain):
-    def post(self, *, xml: t.mmpaymkttransfers.sendworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendworkwxredpack.PostResult]:
+    def post(self, *, xml: t.mmpaymkttransfers.sendworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendworkwxredpack.PostResult]:
         """发放企业红包
 
         POST /mmpaymkttransfers/sendworkwxredpack
 
         产品：APIv2∙企微∙红包"""
-    async def post_async(self, *, xml: t.mmpaymkttransfers.sendworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaymkttransfers.sendworkwxredpack.PostResult]:
+    async def post_async(self, *, xml: t.mmpaymkttransfers.sendworkwxredpack.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaymkttransfers.sendworkwxredpack.PostResult]:
         """发放企业红包
 
         POST /mmpaymkttransfers/sendworkwxredpack
@@ -702,26 +702,26 @@ class Mmpaysptrans(Chain):
     pay_bank: Mmpaysptrans_PayBank
     query_bank: Mmpaysptrans_QueryBank
 class Mmpaysptrans_PayBank(Chain):
-    def post(self, *, xml: t.mmpaysptrans.pay_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaysptrans.pay_bank.PostResult]:
+    def post(self, *, xml: t.mmpaysptrans.pay_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaysptrans.pay_bank.PostResult]:
         """企业付款到银行卡
 
         POST /mmpaysptrans/pay_bank
 
         产品：APIv2∙资金应用∙付款"""
-    async def post_async(self, *, xml: t.mmpaysptrans.pay_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaysptrans.pay_bank.PostResult]:
+    async def post_async(self, *, xml: t.mmpaysptrans.pay_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaysptrans.pay_bank.PostResult]:
         """企业付款到银行卡
 
         POST /mmpaysptrans/pay_bank
 
         产品：APIv2∙资金应用∙付款"""
 class Mmpaysptrans_QueryBank(Chain):
-    def post(self, *, xml: t.mmpaysptrans.query_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaysptrans.query_bank.PostResult]:
+    def post(self, *, xml: t.mmpaysptrans.query_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaysptrans.query_bank.PostResult]:
         """查询企业付款银行卡
 
         POST /mmpaysptrans/query_bank
 
         产品：APIv2∙资金应用∙付款"""
-    async def post_async(self, *, xml: t.mmpaysptrans.query_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.mmpaysptrans.query_bank.PostResult]:
+    async def post_async(self, *, xml: t.mmpaysptrans.query_bank.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.mmpaysptrans.query_bank.PostResult]:
         """查询企业付款银行卡
 
         POST /mmpaysptrans/query_bank
@@ -735,13 +735,13 @@ class Papay(Chain):
     preentrustweb: Papay_Preentrustweb
     querycontract: Papay_Querycontract
 class Papay_Deletecontract(Chain):
-    def post(self, *, xml: t.papay.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.deletecontract.PostResult]:
+    def post(self, *, xml: t.papay.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.deletecontract.PostResult]:
         """申请解约
 
         POST /papay/deletecontract
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.papay.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.deletecontract.PostResult]:
+    async def post_async(self, *, xml: t.papay.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.deletecontract.PostResult]:
         """申请解约
 
         POST /papay/deletecontract
@@ -780,13 +780,13 @@ class Papay_Partner(Chain):
     preentrustweb: Papay_Partner_Preentrustweb
     querycontract: Papay_Partner_Querycontract
 class Papay_Partner_Deletecontract(Chain):
-    def post(self, *, xml: t.papay.partner.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.deletecontract.PostResult]:
+    def post(self, *, xml: t.papay.partner.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.deletecontract.PostResult]:
         """申请解约
 
         POST /papay/partner/deletecontract
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.papay.partner.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.deletecontract.PostResult]:
+    async def post_async(self, *, xml: t.papay.partner.deletecontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.deletecontract.PostResult]:
         """申请解约
 
         POST /papay/partner/deletecontract
@@ -827,7 +827,7 @@ class Papay_Partner_H5entrustweb(Chain):
 
         适用：服务商"""
 class Papay_Partner_Preentrustweb(Chain):
-    def post(self, *, xml: t.papay.partner.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.preentrustweb.PostResult]:
+    def post(self, *, xml: t.papay.partner.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.preentrustweb.PostResult]:
         """APP纯签约
 
         POST /papay/partner/preentrustweb
@@ -835,7 +835,7 @@ class Papay_Partner_Preentrustweb(Chain):
         产品：APIv2∙委托扣款
 
         适用：服务商"""
-    async def post_async(self, *, xml: t.papay.partner.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.preentrustweb.PostResult]:
+    async def post_async(self, *, xml: t.papay.partner.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.preentrustweb.PostResult]:
         """APP纯签约
 
         POST /papay/partner/preentrustweb
@@ -844,7 +844,7 @@ class Papay_Partner_Preentrustweb(Chain):
 
         适用：服务商"""
 class Papay_Partner_Querycontract(Chain):
-    def post(self, *, xml: t.papay.partner.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.querycontract.PostResult]:
+    def post(self, *, xml: t.papay.partner.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.querycontract.PostResult]:
         """查询签约关系
 
         POST /papay/partner/querycontract
@@ -852,7 +852,7 @@ class Papay_Partner_Querycontract(Chain):
         产品：APIv2∙委托扣款
 
         适用：服务商"""
-    async def post_async(self, *, xml: t.papay.partner.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.partner.querycontract.PostResult]:
+    async def post_async(self, *, xml: t.papay.partner.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.partner.querycontract.PostResult]:
         """查询签约关系
 
         POST /papay/partner/querycontract
@@ -861,7 +861,7 @@ class Papay_Partner_Querycontract(Chain):
 
         适用：服务商"""
 class Papay_Preentrustweb(Chain):
-    def post(self, *, xml: t.papay.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.preentrustweb.PostResult]:
+    def post(self, *, xml: t.papay.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.preentrustweb.PostResult]:
         """APP纯签约
 
         POST /papay/preentrustweb
@@ -869,7 +869,7 @@ class Papay_Preentrustweb(Chain):
         产品：APIv2∙委托扣款
 
         适用：普通商户"""
-    async def post_async(self, *, xml: t.papay.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.preentrustweb.PostResult]:
+    async def post_async(self, *, xml: t.papay.preentrustweb.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.preentrustweb.PostResult]:
         """APP纯签约
 
         POST /papay/preentrustweb
@@ -878,13 +878,13 @@ class Papay_Preentrustweb(Chain):
 
         适用：普通商户"""
 class Papay_Querycontract(Chain):
-    def post(self, *, xml: t.papay.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.querycontract.PostResult]:
+    def post(self, *, xml: t.papay.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.querycontract.PostResult]:
         """查询签约关系
 
         POST /papay/querycontract
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.papay.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.papay.querycontract.PostResult]:
+    async def post_async(self, *, xml: t.papay.querycontract.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.papay.querycontract.PostResult]:
         """查询签约关系
 
         POST /papay/querycontract
@@ -917,156 +917,156 @@ class Pay(Chain):
     settlementquery: Pay_Settlementquery
     unifiedorder: Pay_Unifiedorder
 class Pay_Closecombinedorder(Chain):
-    def post(self, *, xml: t.pay.closecombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.closecombinedorder.PostResult]:
+    def post(self, *, xml: t.pay.closecombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.closecombinedorder.PostResult]:
         """合单关单
 
         POST /pay/closecombinedorder
 
         产品：APIv2∙基础支付∙合单"""
-    async def post_async(self, *, xml: t.pay.closecombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.closecombinedorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.closecombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.closecombinedorder.PostResult]:
         """合单关单
 
         POST /pay/closecombinedorder
 
         产品：APIv2∙基础支付∙合单"""
 class Pay_Closeorder(Chain):
-    def post(self, *, xml: t.pay.closeorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.closeorder.PostResult]:
+    def post(self, *, xml: t.pay.closeorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.closeorder.PostResult]:
         """关闭订单
 
         POST /pay/closeorder
 
         产品：APIv2∙基础支付"""
-    async def post_async(self, *, xml: t.pay.closeorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.closeorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.closeorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.closeorder.PostResult]:
         """关闭订单
 
         POST /pay/closeorder
 
         产品：APIv2∙基础支付"""
 class Pay_Combinedorder(Chain):
-    def post(self, *, xml: t.pay.combinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.combinedorder.PostResult]:
+    def post(self, *, xml: t.pay.combinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.combinedorder.PostResult]:
         """合单下单
 
         POST /pay/combinedorder
 
         产品：APIv2∙基础支付∙合单"""
-    async def post_async(self, *, xml: t.pay.combinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.combinedorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.combinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.combinedorder.PostResult]:
         """合单下单
 
         POST /pay/combinedorder
 
         产品：APIv2∙基础支付∙合单"""
 class Pay_Contractorder(Chain):
-    def post(self, *, xml: t.pay.contractorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.contractorder.PostResult]:
+    def post(self, *, xml: t.pay.contractorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.contractorder.PostResult]:
         """支付中签约
 
         POST /pay/contractorder
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.pay.contractorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.contractorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.contractorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.contractorder.PostResult]:
         """支付中签约
 
         POST /pay/contractorder
 
         产品：APIv2∙委托扣款"""
 class Pay_Downloadbill(Chain):
-    def post(self, *, xml: t.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.downloadbill.PostResult]:
+    def post(self, *, xml: t.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.downloadbill.PostResult]:
         """下载对账单
 
         POST /pay/downloadbill
 
         产品：APIv2∙基础支付∙账单"""
-    async def post_async(self, *, xml: t.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.downloadbill.PostResult]:
+    async def post_async(self, *, xml: t.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.downloadbill.PostResult]:
         """下载对账单
 
         POST /pay/downloadbill
 
         产品：APIv2∙基础支付∙账单"""
 class Pay_Downloadfundflow(Chain):
-    def post(self, *, xml: t.pay.downloadfundflow.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.downloadfundflow.PostResult]:
+    def post(self, *, xml: t.pay.downloadfundflow.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.downloadfundflow.PostResult]:
         """下载资金账单
 
         POST /pay/downloadfundflow
 
         产品：APIv2∙基础支付∙账单"""
-    async def post_async(self, *, xml: t.pay.downloadfundflow.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.downloadfundflow.PostResult]:
+    async def post_async(self, *, xml: t.pay.downloadfundflow.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.downloadfundflow.PostResult]:
         """下载资金账单
 
         POST /pay/downloadfundflow
 
         产品：APIv2∙基础支付∙账单"""
 class Pay_Facepay(Chain):
-    def post(self, *, xml: t.pay.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.facepay.PostResult]:
+    def post(self, *, xml: t.pay.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.facepay.PostResult]:
         """提交刷脸支付
 
         POST /pay/facepay
 
         产品：APIv2∙人脸支付"""
-    async def post_async(self, *, xml: t.pay.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.facepay.PostResult]:
+    async def post_async(self, *, xml: t.pay.facepay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.facepay.PostResult]:
         """提交刷脸支付
 
         POST /pay/facepay
 
         产品：APIv2∙人脸支付"""
 class Pay_Facepayquery(Chain):
-    def post(self, *, xml: t.pay.facepayquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.facepayquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/facepayquery
 
         产品：APIv2∙人脸支付"""
-    async def post_async(self, *, xml: t.pay.facepayquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.facepayquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/facepayquery
 
         产品：APIv2∙人脸支付"""
 class Pay_Micropay(Chain):
-    def post(self, *, xml: t.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.micropay.PostResult]:
+    def post(self, *, xml: t.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /pay/micropay
 
         产品：APIv2∙基础支付"""
-    async def post_async(self, *, xml: t.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.micropay.PostResult]:
+    async def post_async(self, *, xml: t.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /pay/micropay
 
         产品：APIv2∙基础支付"""
 class Pay_Orderquery(Chain):
-    def post(self, *, xml: t.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/orderquery
 
         产品：APIv2∙基础支付"""
-    async def post_async(self, *, xml: t.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/orderquery
 
         产品：APIv2∙基础支付"""
 class Pay_Paporderquery(Chain):
-    def post(self, *, xml: t.pay.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/paporderquery
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.pay.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/paporderquery
 
         产品：APIv2∙委托扣款"""
 class Pay_Pappayapply(Chain):
-    def post(self, *, xml: t.pay.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.pappayapply.PostResult]:
+    def post(self, *, xml: t.pay.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.pappayapply.PostResult]:
         """申请扣款
 
         POST /pay/pappayapply
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.pay.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.pappayapply.PostResult]:
+    async def post_async(self, *, xml: t.pay.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.pappayapply.PostResult]:
         """申请扣款
 
         POST /pay/pappayapply
@@ -1076,182 +1076,182 @@ class Pay_Partner(Chain):
     paporderquery: Pay_Partner_Paporderquery
     pappayapply: Pay_Partner_Pappayapply
 class Pay_Partner_Paporderquery(Chain):
-    def post(self, *, xml: t.pay.partner.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.partner.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/partner/paporderquery
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.pay.partner.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.partner.paporderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /pay/partner/paporderquery
 
         产品：APIv2∙委托扣款"""
 class Pay_Partner_Pappayapply(Chain):
-    def post(self, *, xml: t.pay.partner.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.partner.pappayapply.PostResult]:
+    def post(self, *, xml: t.pay.partner.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.partner.pappayapply.PostResult]:
         """申请扣款
 
         POST /pay/partner/pappayapply
 
         产品：APIv2∙委托扣款"""
-    async def post_async(self, *, xml: t.pay.partner.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.partner.pappayapply.PostResult]:
+    async def post_async(self, *, xml: t.pay.partner.pappayapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.partner.pappayapply.PostResult]:
         """申请扣款
 
         POST /pay/partner/pappayapply
 
         产品：APIv2∙委托扣款"""
 class Pay_Profitsharingaddreceiver(Chain):
-    def post(self, *, xml: t.pay.profitsharingaddreceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingaddreceiver.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingaddreceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingaddreceiver.PostResult]:
         """添加分账接收方
 
         POST /pay/profitsharingaddreceiver
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingaddreceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingaddreceiver.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingaddreceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingaddreceiver.PostResult]:
         """添加分账接收方
 
         POST /pay/profitsharingaddreceiver
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Profitsharingmerchantratioquery(Chain):
-    def post(self, *, xml: t.pay.profitsharingmerchantratioquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingmerchantratioquery.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingmerchantratioquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingmerchantratioquery.PostResult]:
         """查询最大分账比例API
 
         POST /pay/profitsharingmerchantratioquery
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingmerchantratioquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingmerchantratioquery.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingmerchantratioquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingmerchantratioquery.PostResult]:
         """查询最大分账比例API
 
         POST /pay/profitsharingmerchantratioquery
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Profitsharingorderamountquery(Chain):
-    def post(self, *, xml: t.pay.profitsharingorderamountquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingorderamountquery.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingorderamountquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingorderamountquery.PostResult]:
         """查询订单待分账金额
 
         POST /pay/profitsharingorderamountquery
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingorderamountquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingorderamountquery.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingorderamountquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingorderamountquery.PostResult]:
         """查询订单待分账金额
 
         POST /pay/profitsharingorderamountquery
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Profitsharingquery(Chain):
-    def post(self, *, xml: t.pay.profitsharingquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingquery.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingquery.PostResult]:
         """查询分账结果
 
         POST /pay/profitsharingquery
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingquery.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingquery.PostResult]:
         """查询分账结果
 
         POST /pay/profitsharingquery
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Profitsharingremovereceiver(Chain):
-    def post(self, *, xml: t.pay.profitsharingremovereceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingremovereceiver.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingremovereceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingremovereceiver.PostResult]:
         """删除分账接收方
 
         POST /pay/profitsharingremovereceiver
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingremovereceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingremovereceiver.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingremovereceiver.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingremovereceiver.PostResult]:
         """删除分账接收方
 
         POST /pay/profitsharingremovereceiver
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Profitsharingreturnquery(Chain):
-    def post(self, *, xml: t.pay.profitsharingreturnquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingreturnquery.PostResult]:
+    def post(self, *, xml: t.pay.profitsharingreturnquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingreturnquery.PostResult]:
         """回退结果查询
 
         POST /pay/profitsharingreturnquery
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.pay.profitsharingreturnquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.profitsharingreturnquery.PostResult]:
+    async def post_async(self, *, xml: t.pay.profitsharingreturnquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.profitsharingreturnquery.PostResult]:
         """回退结果查询
 
         POST /pay/profitsharingreturnquery
 
         产品：APIv2∙资金应用∙分账"""
 class Pay_Querycombinedorder(Chain):
-    def post(self, *, xml: t.pay.querycombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.querycombinedorder.PostResult]:
+    def post(self, *, xml: t.pay.querycombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.querycombinedorder.PostResult]:
         """合单查单
 
         POST /pay/querycombinedorder
 
         产品：APIv2∙基础支付∙合单"""
-    async def post_async(self, *, xml: t.pay.querycombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.querycombinedorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.querycombinedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.querycombinedorder.PostResult]:
         """合单查单
 
         POST /pay/querycombinedorder
 
         产品：APIv2∙基础支付∙合单"""
 class Pay_Queryexchagerate(Chain):
-    def post(self, *, xml: t.pay.queryexchagerate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.queryexchagerate.PostResult]:
+    def post(self, *, xml: t.pay.queryexchagerate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.queryexchagerate.PostResult]:
         """汇率查询API
 
         POST /pay/queryexchagerate
 
         产品：跨境、APIv2∙通用"""
-    async def post_async(self, *, xml: t.pay.queryexchagerate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.queryexchagerate.PostResult]:
+    async def post_async(self, *, xml: t.pay.queryexchagerate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.queryexchagerate.PostResult]:
         """汇率查询API
 
         POST /pay/queryexchagerate
 
         产品：跨境、APIv2∙通用"""
 class Pay_Refundquery(Chain):
-    def post(self, *, xml: t.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款
 
         POST /pay/refundquery
 
         产品：APIv2∙基础支付∙退款"""
-    async def post_async(self, *, xml: t.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款
 
         POST /pay/refundquery
 
         产品：APIv2∙基础支付∙退款"""
 class Pay_Refundqueryv2(Chain):
-    def post(self, *, xml: t.pay.refundqueryv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.pay.refundqueryv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款（支持单品）
 
         POST /pay/refundqueryv2
 
         产品：APIv2∙基础支付∙退款"""
-    async def post_async(self, *, xml: t.pay.refundqueryv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.pay.refundqueryv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款（支持单品）
 
         POST /pay/refundqueryv2
 
         产品：APIv2∙基础支付∙退款"""
 class Pay_Settlementquery(Chain):
-    def post(self, *, xml: t.pay.settlementquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.settlementquery.PostResult]:
+    def post(self, *, xml: t.pay.settlementquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.settlementquery.PostResult]:
         """查询结算资金
 
         POST /pay/settlementquery
 
         产品：跨境"""
-    async def post_async(self, *, xml: t.pay.settlementquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.settlementquery.PostResult]:
+    async def post_async(self, *, xml: t.pay.settlementquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.settlementquery.PostResult]:
         """查询结算资金
 
         POST /pay/settlementquery
 
         产品：跨境"""
 class Pay_Unifiedorder(Chain):
-    def post(self, *, xml: t.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.unifiedorder.PostResult]:
+    def post(self, *, xml: t.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.unifiedorder.PostResult]:
         """统一下单
 
         POST /pay/unifiedorder
 
         产品：APIv2∙基础支付"""
-    async def post_async(self, *, xml: t.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.pay.unifiedorder.PostResult]:
+    async def post_async(self, *, xml: t.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.pay.unifiedorder.PostResult]:
         """统一下单
 
         POST /pay/unifiedorder
@@ -1260,13 +1260,13 @@ class Pay_Unifiedorder(Chain):
 class Payitil(Chain):
     report: Payitil_Report
 class Payitil_Report(Chain):
-    def post(self, *, xml: t.payitil.report.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.payitil.report.PostResult]:
+    def post(self, *, xml: t.payitil.report.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.payitil.report.PostResult]:
         """交易保障
 
         POST /payitil/report
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.payitil.report.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.payitil.report.PostResult]:
+    async def post_async(self, *, xml: t.payitil.report.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.payitil.report.PostResult]:
         """交易保障
 
         POST /payitil/report
@@ -1277,39 +1277,39 @@ class Risk(Chain):
     getpublickey: Risk_Getpublickey
     getviolation: Risk_Getviolation
 class Risk_Getcertficates(Chain):
-    def post(self, *, xml: t.risk.getcertficates.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getcertficates.PostResult]:
+    def post(self, *, xml: t.risk.getcertficates.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getcertficates.PostResult]:
         """获取平台证书
 
         POST /risk/getcertficates
 
         产品：APIv2∙通用、APIv2∙小微"""
-    async def post_async(self, *, xml: t.risk.getcertficates.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getcertficates.PostResult]:
+    async def post_async(self, *, xml: t.risk.getcertficates.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getcertficates.PostResult]:
         """获取平台证书
 
         POST /risk/getcertficates
 
         产品：APIv2∙通用、APIv2∙小微"""
 class Risk_Getpublickey(Chain):
-    def post(self, *, xml: t.risk.getpublickey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getpublickey.PostResult]:
+    def post(self, *, xml: t.risk.getpublickey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getpublickey.PostResult]:
         """获取RSA加密公钥API
 
         POST /risk/getpublickey
 
         产品：APIv2∙资金应用∙付款"""
-    async def post_async(self, *, xml: t.risk.getpublickey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getpublickey.PostResult]:
+    async def post_async(self, *, xml: t.risk.getpublickey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getpublickey.PostResult]:
         """获取RSA加密公钥API
 
         POST /risk/getpublickey
 
         产品：APIv2∙资金应用∙付款"""
 class Risk_Getviolation(Chain):
-    def post(self, *, xml: t.risk.getviolation.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getviolation.PostResult]:
+    def post(self, *, xml: t.risk.getviolation.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getviolation.PostResult]:
         """银行特约商户违规信息查询
 
         POST /risk/getviolation
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.risk.getviolation.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.risk.getviolation.PostResult]:
+    async def post_async(self, *, xml: t.risk.getviolation.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.risk.getviolation.PostResult]:
         """银行特约商户违规信息查询
 
         POST /risk/getviolation
@@ -1327,7 +1327,7 @@ class Sandboxnew_Pay(Chain):
     unifiedorder: Sandboxnew_Pay_Unifiedorder
 class Sandboxnew_Pay_Downloadbill(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.downloadbill.PostResult]:
+    def post(self, *, xml: t.sandboxnew.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.downloadbill.PostResult]:
         """下载对账单
 
         POST /sandboxnew/pay/downloadbill
@@ -1336,7 +1336,7 @@ class Sandboxnew_Pay_Downloadbill(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.downloadbill.PostResult]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.downloadbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.downloadbill.PostResult]:
         """下载对账单
 
         POST /sandboxnew/pay/downloadbill
@@ -1346,7 +1346,7 @@ class Sandboxnew_Pay_Downloadbill(Chain):
         已下线。"""
 class Sandboxnew_Pay_Getsignkey(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.getsignkey.PostResult]:
+    def post(self, *, xml: t.sandboxnew.pay.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.getsignkey.PostResult]:
         """获取验签密钥API
 
         POST /sandboxnew/pay/getsignkey
@@ -1355,7 +1355,7 @@ class Sandboxnew_Pay_Getsignkey(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.getsignkey.PostResult]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.getsignkey.PostResult]:
         """获取验签密钥API
 
         POST /sandboxnew/pay/getsignkey
@@ -1365,7 +1365,7 @@ class Sandboxnew_Pay_Getsignkey(Chain):
         已下线。"""
 class Sandboxnew_Pay_Micropay(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.micropay.PostResult]:
+    def post(self, *, xml: t.sandboxnew.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /sandboxnew/pay/micropay
@@ -1374,7 +1374,7 @@ class Sandboxnew_Pay_Micropay(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.micropay.PostResult]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /sandboxnew/pay/micropay
@@ -1384,7 +1384,7 @@ class Sandboxnew_Pay_Micropay(Chain):
         已下线。"""
 class Sandboxnew_Pay_Orderquery(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.sandboxnew.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /sandboxnew/pay/orderquery
@@ -1393,7 +1393,7 @@ class Sandboxnew_Pay_Orderquery(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /sandboxnew/pay/orderquery
@@ -1403,7 +1403,7 @@ class Sandboxnew_Pay_Orderquery(Chain):
         已下线。"""
 class Sandboxnew_Pay_Refund(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.sandboxnew.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款
 
         POST /sandboxnew/pay/refund
@@ -1412,7 +1412,7 @@ class Sandboxnew_Pay_Refund(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款
 
         POST /sandboxnew/pay/refund
@@ -1422,7 +1422,7 @@ class Sandboxnew_Pay_Refund(Chain):
         已下线。"""
 class Sandboxnew_Pay_Refundquery(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.sandboxnew.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款
 
         POST /sandboxnew/pay/refundquery
@@ -1431,7 +1431,7 @@ class Sandboxnew_Pay_Refundquery(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.refundquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询退款
 
         POST /sandboxnew/pay/refundquery
@@ -1441,7 +1441,7 @@ class Sandboxnew_Pay_Refundquery(Chain):
         已下线。"""
 class Sandboxnew_Pay_Unifiedorder(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.sandboxnew.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.unifiedorder.PostResult]:
+    def post(self, *, xml: t.sandboxnew.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.unifiedorder.PostResult]:
         """统一下单
 
         POST /sandboxnew/pay/unifiedorder
@@ -1450,7 +1450,7 @@ class Sandboxnew_Pay_Unifiedorder(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.sandboxnew.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.sandboxnew.pay.unifiedorder.PostResult]:
+    async def post_async(self, *, xml: t.sandboxnew.pay.unifiedorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.sandboxnew.pay.unifiedorder.PostResult]:
         """统一下单
 
         POST /sandboxnew/pay/unifiedorder
@@ -1470,117 +1470,117 @@ class Secapi_Mch(Chain):
     submchmanage: Secapi_Mch_Submchmanage
     uploadmedia: Secapi_Mch_Uploadmedia
 class Secapi_Mch_AddInstitutionsub(Chain):
-    def post(self, *, xml: t.secapi.mch.addInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.addInstitutionsub.PostResult]:
+    def post(self, *, xml: t.secapi.mch.addInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.addInstitutionsub.PostResult]:
         """进件子商户
 
         POST /secapi/mch/addInstitutionsub
 
         产品：跨境∙进件"""
-    async def post_async(self, *, xml: t.secapi.mch.addInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.addInstitutionsub.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.addInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.addInstitutionsub.PostResult]:
         """进件子商户
 
         POST /secapi/mch/addInstitutionsub
 
         产品：跨境∙进件"""
 class Secapi_Mch_Addsubdevconfig(Chain):
-    def post(self, *, xml: t.secapi.mch.addsubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.addsubdevconfig.PostResult]:
+    def post(self, *, xml: t.secapi.mch.addsubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.addsubdevconfig.PostResult]:
         """服务商子商户开发配置新增支付目录/新增对应APPID关联
 
         POST /secapi/mch/addsubdevconfig
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.secapi.mch.addsubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.addsubdevconfig.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.addsubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.addsubdevconfig.PostResult]:
         """服务商子商户开发配置新增支付目录/新增对应APPID关联
 
         POST /secapi/mch/addsubdevconfig
 
         产品：APIv2∙通用"""
 class Secapi_Mch_Channelsetting(Chain):
-    def post(self, *, xml: t.secapi.mch.channelsetting.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.channelsetting.PostResult]:
+    def post(self, *, xml: t.secapi.mch.channelsetting.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.channelsetting.PostResult]:
         """银行服务商特约子商户指定渠道号API
 
         POST /secapi/mch/channelsetting
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.secapi.mch.channelsetting.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.channelsetting.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.channelsetting.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.channelsetting.PostResult]:
         """银行服务商特约子商户指定渠道号API
 
         POST /secapi/mch/channelsetting
 
         产品：APIv2∙通用"""
 class Secapi_Mch_ModifyInstitutionsub(Chain):
-    def post(self, *, xml: t.secapi.mch.modifyInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.modifyInstitutionsub.PostResult]:
+    def post(self, *, xml: t.secapi.mch.modifyInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.modifyInstitutionsub.PostResult]:
         """修改子商户API
 
         POST /secapi/mch/modifyInstitutionsub
 
         产品：跨境∙进件"""
-    async def post_async(self, *, xml: t.secapi.mch.modifyInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.modifyInstitutionsub.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.modifyInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.modifyInstitutionsub.PostResult]:
         """修改子商户API
 
         POST /secapi/mch/modifyInstitutionsub
 
         产品：跨境∙进件"""
 class Secapi_Mch_Modifymchinfo(Chain):
-    def post(self, *, xml: t.secapi.mch.modifymchinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.modifymchinfo.PostResult]:
+    def post(self, *, xml: t.secapi.mch.modifymchinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.modifymchinfo.PostResult]:
         """银行特约商户信息修改
 
         POST /secapi/mch/modifymchinfo
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.secapi.mch.modifymchinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.modifymchinfo.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.modifymchinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.modifymchinfo.PostResult]:
         """银行特约商户信息修改
 
         POST /secapi/mch/modifymchinfo
 
         产品：APIv2∙风控"""
 class Secapi_Mch_QueryInstitutionsub(Chain):
-    def post(self, *, xml: t.secapi.mch.queryInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.queryInstitutionsub.PostResult]:
+    def post(self, *, xml: t.secapi.mch.queryInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.queryInstitutionsub.PostResult]:
         """查询子商户
 
         POST /secapi/mch/queryInstitutionsub
 
         产品：跨境∙进件"""
-    async def post_async(self, *, xml: t.secapi.mch.queryInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.queryInstitutionsub.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.queryInstitutionsub.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.queryInstitutionsub.PostResult]:
         """查询子商户
 
         POST /secapi/mch/queryInstitutionsub
 
         产品：跨境∙进件"""
 class Secapi_Mch_Querysubdevconfig(Chain):
-    def post(self, *, xml: t.secapi.mch.querysubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.querysubdevconfig.PostResult]:
+    def post(self, *, xml: t.secapi.mch.querysubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.querysubdevconfig.PostResult]:
         """配置查询
 
         POST /secapi/mch/querysubdevconfig
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.secapi.mch.querysubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.querysubdevconfig.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.querysubdevconfig.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.querysubdevconfig.PostResult]:
         """配置查询
 
         POST /secapi/mch/querysubdevconfig
 
         产品：APIv2∙通用"""
 class Secapi_Mch_Submchmanage(Chain):
-    def post(self, *, xml: t.secapi.mch.submchmanage.PostBody, params: t.secapi.mch.submchmanage.PostQuery, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.submchmanage.PostResult]:
+    def post(self, *, xml: t.secapi.mch.submchmanage.PostBody, params: t.secapi.mch.submchmanage.PostQuery, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.submchmanage.PostResult]:
         """银行特约商户录入/银行特约商户资料查询
 
         POST /secapi/mch/submchmanage
 
         产品：APIv2∙风控"""
-    async def post_async(self, *, xml: t.secapi.mch.submchmanage.PostBody, params: t.secapi.mch.submchmanage.PostQuery, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.submchmanage.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mch.submchmanage.PostBody, params: t.secapi.mch.submchmanage.PostQuery, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.submchmanage.PostResult]:
         """银行特约商户录入/银行特约商户资料查询
 
         POST /secapi/mch/submchmanage
 
         产品：APIv2∙风控"""
 class Secapi_Mch_Uploadmedia(Chain):
-    def post(self, *, files: Files, xml: Mapping[str, Any] = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.uploadmedia.PostResult]:
+    def post(self, *, files: Files, xml: Mapping[str, Any] = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.uploadmedia.PostResult]:
         """图片上传API
 
         POST /secapi/mch/uploadmedia
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, files: Files, xml: Mapping[str, Any] = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mch.uploadmedia.PostResult]:
+    async def post_async(self, *, files: Files, xml: Mapping[str, Any] = ..., headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mch.uploadmedia.PostResult]:
         """图片上传API
 
         POST /secapi/mch/uploadmedia
@@ -1590,7 +1590,7 @@ class Secapi_Mkt(Chain):
     addrecommendconf: Secapi_Mkt_Addrecommendconf
 class Secapi_Mkt_Addrecommendconf(Chain):
     @deprecated("no longer offered")
-    def post(self, *, xml: t.secapi.mkt.addrecommendconf.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mkt.addrecommendconf.PostResult]:
+    def post(self, *, xml: t.secapi.mkt.addrecommendconf.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mkt.addrecommendconf.PostResult]:
         """服务商特约商户关注功能配置
 
         POST /secapi/mkt/addrecommendconf
@@ -1599,7 +1599,7 @@ class Secapi_Mkt_Addrecommendconf(Chain):
 
         已下线。"""
     @deprecated("no longer offered")
-    async def post_async(self, *, xml: t.secapi.mkt.addrecommendconf.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.mkt.addrecommendconf.PostResult]:
+    async def post_async(self, *, xml: t.secapi.mkt.addrecommendconf.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.mkt.addrecommendconf.PostResult]:
         """服务商特约商户关注功能配置
 
         POST /secapi/mkt/addrecommendconf
@@ -1617,104 +1617,104 @@ class Secapi_Pay(Chain):
     refundv2: Secapi_Pay_Refundv2
     reverse: Secapi_Pay_Reverse
 class Secapi_Pay_Facepayreverse(Chain):
-    def post(self, *, xml: t.secapi.pay.facepayreverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.facepayreverse.PostResult]:
+    def post(self, *, xml: t.secapi.pay.facepayreverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.facepayreverse.PostResult]:
         """撤销订单
 
         POST /secapi/pay/facepayreverse
 
         产品：APIv2∙人脸支付"""
-    async def post_async(self, *, xml: t.secapi.pay.facepayreverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.facepayreverse.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.facepayreverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.facepayreverse.PostResult]:
         """撤销订单
 
         POST /secapi/pay/facepayreverse
 
         产品：APIv2∙人脸支付"""
 class Secapi_Pay_Multiprofitsharing(Chain):
-    def post(self, *, xml: t.secapi.pay.multiprofitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.multiprofitsharing.PostResult]:
+    def post(self, *, xml: t.secapi.pay.multiprofitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.multiprofitsharing.PostResult]:
         """请求多次分账
 
         POST /secapi/pay/multiprofitsharing
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.secapi.pay.multiprofitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.multiprofitsharing.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.multiprofitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.multiprofitsharing.PostResult]:
         """请求多次分账
 
         POST /secapi/pay/multiprofitsharing
 
         产品：APIv2∙资金应用∙分账"""
 class Secapi_Pay_Profitsharing(Chain):
-    def post(self, *, xml: t.secapi.pay.profitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharing.PostResult]:
+    def post(self, *, xml: t.secapi.pay.profitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharing.PostResult]:
         """请求单次分账
 
         POST /secapi/pay/profitsharing
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.secapi.pay.profitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharing.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.profitsharing.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharing.PostResult]:
         """请求单次分账
 
         POST /secapi/pay/profitsharing
 
         产品：APIv2∙资金应用∙分账"""
 class Secapi_Pay_Profitsharingfinish(Chain):
-    def post(self, *, xml: t.secapi.pay.profitsharingfinish.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharingfinish.PostResult]:
+    def post(self, *, xml: t.secapi.pay.profitsharingfinish.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharingfinish.PostResult]:
         """完结分账
 
         POST /secapi/pay/profitsharingfinish
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.secapi.pay.profitsharingfinish.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharingfinish.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.profitsharingfinish.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharingfinish.PostResult]:
         """完结分账
 
         POST /secapi/pay/profitsharingfinish
 
         产品：APIv2∙资金应用∙分账"""
 class Secapi_Pay_Profitsharingreturn(Chain):
-    def post(self, *, xml: t.secapi.pay.profitsharingreturn.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharingreturn.PostResult]:
+    def post(self, *, xml: t.secapi.pay.profitsharingreturn.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharingreturn.PostResult]:
         """分账回退
 
         POST /secapi/pay/profitsharingreturn
 
         产品：APIv2∙资金应用∙分账"""
-    async def post_async(self, *, xml: t.secapi.pay.profitsharingreturn.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.profitsharingreturn.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.profitsharingreturn.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.profitsharingreturn.PostResult]:
         """分账回退
 
         POST /secapi/pay/profitsharingreturn
 
         产品：APIv2∙资金应用∙分账"""
 class Secapi_Pay_Refund(Chain):
-    def post(self, *, xml: t.secapi.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.secapi.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款
 
         POST /secapi/pay/refund
 
         产品：APIv2∙基础支付∙退款"""
-    async def post_async(self, *, xml: t.secapi.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.secapi.pay.refund.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款
 
         POST /secapi/pay/refund
 
         产品：APIv2∙基础支付∙退款"""
 class Secapi_Pay_Refundv2(Chain):
-    def post(self, *, xml: t.secapi.pay.refundv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.secapi.pay.refundv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款（支持单品）
 
         POST /secapi/pay/refundv2
 
         产品：APIv2∙基础支付∙退款"""
-    async def post_async(self, *, xml: t.secapi.pay.refundv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.secapi.pay.refundv2.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """申请退款（支持单品）
 
         POST /secapi/pay/refundv2
 
         产品：APIv2∙基础支付∙退款"""
 class Secapi_Pay_Reverse(Chain):
-    def post(self, *, xml: t.secapi.pay.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.reverse.PostResult]:
+    def post(self, *, xml: t.secapi.pay.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.reverse.PostResult]:
         """撤销订单
 
         POST /secapi/pay/reverse
 
         产品：APIv2∙基础支付"""
-    async def post_async(self, *, xml: t.secapi.pay.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secapi.pay.reverse.PostResult]:
+    async def post_async(self, *, xml: t.secapi.pay.reverse.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secapi.pay.reverse.PostResult]:
         """撤销订单
 
         POST /secapi/pay/reverse
@@ -1724,26 +1724,26 @@ class Secsvc(Chain):
     getrealnameinfo: Secsvc_Getrealnameinfo
     realnameauth: Secsvc_Realnameauth
 class Secsvc_Getrealnameinfo(Chain):
-    def post(self, *, xml: t.secsvc.getrealnameinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secsvc.getrealnameinfo.PostResult]:
+    def post(self, *, xml: t.secsvc.getrealnameinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secsvc.getrealnameinfo.PostResult]:
         """微信支付实名授权
 
         POST /secsvc/getrealnameinfo
 
         产品：APIv2∙实名校验"""
-    async def post_async(self, *, xml: t.secsvc.getrealnameinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secsvc.getrealnameinfo.PostResult]:
+    async def post_async(self, *, xml: t.secsvc.getrealnameinfo.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secsvc.getrealnameinfo.PostResult]:
         """微信支付实名授权
 
         POST /secsvc/getrealnameinfo
 
         产品：APIv2∙实名校验"""
 class Secsvc_Realnameauth(Chain):
-    def post(self, *, xml: t.secsvc.realnameauth.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secsvc.realnameauth.PostResult]:
+    def post(self, *, xml: t.secsvc.realnameauth.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secsvc.realnameauth.PostResult]:
         """微信支付实名验证
 
         POST /secsvc/realnameauth
 
         产品：APIv2∙实名校验"""
-    async def post_async(self, *, xml: t.secsvc.realnameauth.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.secsvc.realnameauth.PostResult]:
+    async def post_async(self, *, xml: t.secsvc.realnameauth.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.secsvc.realnameauth.PostResult]:
         """微信支付实名验证
 
         POST /secsvc/realnameauth
@@ -1753,26 +1753,26 @@ class Tools(Chain):
     authcodetoopenid: Tools_Authcodetoopenid
     shorturl: Tools_Shorturl
 class Tools_Authcodetoopenid(Chain):
-    def post(self, *, xml: t.tools.authcodetoopenid.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.tools.authcodetoopenid.PostResult]:
+    def post(self, *, xml: t.tools.authcodetoopenid.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.tools.authcodetoopenid.PostResult]:
         """授权码查询openid
 
         POST /tools/authcodetoopenid
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.tools.authcodetoopenid.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.tools.authcodetoopenid.PostResult]:
+    async def post_async(self, *, xml: t.tools.authcodetoopenid.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.tools.authcodetoopenid.PostResult]:
         """授权码查询openid
 
         POST /tools/authcodetoopenid
 
         产品：APIv2∙通用"""
 class Tools_Shorturl(Chain):
-    def post(self, *, xml: t.tools.shorturl.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.tools.shorturl.PostResult]:
+    def post(self, *, xml: t.tools.shorturl.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.tools.shorturl.PostResult]:
         """转换短链接
 
         POST /tools/shorturl
 
         产品：APIv2∙通用"""
-    async def post_async(self, *, xml: t.tools.shorturl.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.tools.shorturl.PostResult]:
+    async def post_async(self, *, xml: t.tools.shorturl.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.tools.shorturl.PostResult]:
         """转换短链接
 
         POST /tools/shorturl
@@ -1787,39 +1787,39 @@ class Transit_Partnerpay(Chain):
     queryorder: Transit_Partnerpay_Queryorder
     querystate: Transit_Partnerpay_Querystate
 class Transit_Partnerpay_Payapply(Chain):
-    def post(self, *, xml: t.transit.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.partnerpay.payapply.PostResult]:
+    def post(self, *, xml: t.transit.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.partnerpay.payapply.PostResult]:
         """申请扣款
 
         POST /transit/partnerpay/payapply
 
         产品：APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.partnerpay.payapply.PostResult]:
+    async def post_async(self, *, xml: t.transit.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.partnerpay.payapply.PostResult]:
         """申请扣款
 
         POST /transit/partnerpay/payapply
 
         产品：APIv2∙乘车码代扣"""
 class Transit_Partnerpay_Queryorder(Chain):
-    def post(self, *, xml: t.transit.partnerpay.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.transit.partnerpay.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /transit/partnerpay/queryorder
 
         产品：APIv2∙车主平台、APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.partnerpay.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.transit.partnerpay.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /transit/partnerpay/queryorder
 
         产品：APIv2∙车主平台、APIv2∙乘车码代扣"""
 class Transit_Partnerpay_Querystate(Chain):
-    def post(self, *, xml: t.transit.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.partnerpay.querystate.PostResult]:
+    def post(self, *, xml: t.transit.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.partnerpay.querystate.PostResult]:
         """查询用户状态接口
 
         POST /transit/partnerpay/querystate
 
         产品：APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.partnerpay.querystate.PostResult]:
+    async def post_async(self, *, xml: t.transit.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.partnerpay.querystate.PostResult]:
         """查询用户状态接口
 
         POST /transit/partnerpay/querystate
@@ -1829,39 +1829,39 @@ class Transit_Pay(Chain):
     payapply: Transit_Pay_Payapply
     querystate: Transit_Pay_Querystate
 class Transit_Pay_Payapply(Chain):
-    def post(self, *, xml: t.transit.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.pay.payapply.PostResult]:
+    def post(self, *, xml: t.transit.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.pay.payapply.PostResult]:
         """申请扣款
 
         POST /transit/pay/payapply
 
         产品：APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.pay.payapply.PostResult]:
+    async def post_async(self, *, xml: t.transit.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.pay.payapply.PostResult]:
         """申请扣款
 
         POST /transit/pay/payapply
 
         产品：APIv2∙乘车码代扣"""
 class Transit_Pay_Querystate(Chain):
-    def post(self, *, xml: t.transit.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.pay.querystate.PostResult]:
+    def post(self, *, xml: t.transit.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.pay.querystate.PostResult]:
         """查询用户状态接口
 
         POST /transit/pay/querystate
 
         产品：APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.transit.pay.querystate.PostResult]:
+    async def post_async(self, *, xml: t.transit.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.transit.pay.querystate.PostResult]:
         """查询用户状态接口
 
         POST /transit/pay/querystate
 
         产品：APIv2∙乘车码代扣"""
 class Transit_Queryorder(Chain):
-    def post(self, *, xml: t.transit.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.transit.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /transit/queryorder
 
         产品：APIv2∙车主平台、APIv2∙乘车码代扣"""
-    async def post_async(self, *, xml: t.transit.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.transit.queryorder.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /transit/queryorder
@@ -1875,39 +1875,39 @@ class Vehicle_Partnerpay(Chain):
     payapply: Vehicle_Partnerpay_Payapply
     querystate: Vehicle_Partnerpay_Querystate
 class Vehicle_Partnerpay_Notification(Chain):
-    def post(self, *, xml: t.vehicle.partnerpay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.notification.PostResult]:
+    def post(self, *, xml: t.vehicle.partnerpay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.notification.PostResult]:
         """用户入场通知api
 
         POST /vehicle/partnerpay/notification
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.partnerpay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.notification.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.partnerpay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.notification.PostResult]:
         """用户入场通知api
 
         POST /vehicle/partnerpay/notification
 
         产品：APIv2∙车主平台"""
 class Vehicle_Partnerpay_Payapply(Chain):
-    def post(self, *, xml: t.vehicle.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.payapply.PostResult]:
+    def post(self, *, xml: t.vehicle.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.payapply.PostResult]:
         """申请扣款
 
         POST /vehicle/partnerpay/payapply
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.payapply.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.partnerpay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.payapply.PostResult]:
         """申请扣款
 
         POST /vehicle/partnerpay/payapply
 
         产品：APIv2∙车主平台"""
 class Vehicle_Partnerpay_Querystate(Chain):
-    def post(self, *, xml: t.vehicle.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.querystate.PostResult]:
+    def post(self, *, xml: t.vehicle.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.querystate.PostResult]:
         """用户状态查询
 
         POST /vehicle/partnerpay/querystate
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.partnerpay.querystate.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.partnerpay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.partnerpay.querystate.PostResult]:
         """用户状态查询
 
         POST /vehicle/partnerpay/querystate
@@ -1918,39 +1918,39 @@ class Vehicle_Pay(Chain):
     payapply: Vehicle_Pay_Payapply
     querystate: Vehicle_Pay_Querystate
 class Vehicle_Pay_Notification(Chain):
-    def post(self, *, xml: t.vehicle.pay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.notification.PostResult]:
+    def post(self, *, xml: t.vehicle.pay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.notification.PostResult]:
         """用户入场通知api
 
         POST /vehicle/pay/notification
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.pay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.notification.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.pay.notification.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.notification.PostResult]:
         """用户入场通知api
 
         POST /vehicle/pay/notification
 
         产品：APIv2∙车主平台"""
 class Vehicle_Pay_Payapply(Chain):
-    def post(self, *, xml: t.vehicle.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.payapply.PostResult]:
+    def post(self, *, xml: t.vehicle.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.payapply.PostResult]:
         """申请扣款
 
         POST /vehicle/pay/payapply
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.payapply.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.pay.payapply.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.payapply.PostResult]:
         """申请扣款
 
         POST /vehicle/pay/payapply
 
         产品：APIv2∙车主平台"""
 class Vehicle_Pay_Querystate(Chain):
-    def post(self, *, xml: t.vehicle.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.querystate.PostResult]:
+    def post(self, *, xml: t.vehicle.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.querystate.PostResult]:
         """用户状态查询
 
         POST /vehicle/pay/querystate
 
         产品：APIv2∙车主平台"""
-    async def post_async(self, *, xml: t.vehicle.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.vehicle.pay.querystate.PostResult]:
+    async def post_async(self, *, xml: t.vehicle.pay.querystate.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.vehicle.pay.querystate.PostResult]:
         """用户状态查询
 
         POST /vehicle/pay/querystate
@@ -1966,104 +1966,104 @@ class Wxv(Chain):
     queryhotelbill: Wxv_Queryhotelbill
     queryrentbill: Wxv_Queryrentbill
 class Wxv_Cancelbill(Chain):
-    def post(self, *, xml: t.wxv.cancelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.cancelbill.PostResult]:
+    def post(self, *, xml: t.wxv.cancelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.cancelbill.PostResult]:
         """撤销租借订单
 
         POST /wxv/cancelbill
 
         产品：APIv2∙免押租借"""
-    async def post_async(self, *, xml: t.wxv.cancelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.cancelbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.cancelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.cancelbill.PostResult]:
         """撤销租借订单
 
         POST /wxv/cancelbill
 
         产品：APIv2∙免押租借"""
 class Wxv_Changerentmoney(Chain):
-    def post(self, *, xml: t.wxv.changerentmoney.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.changerentmoney.PostResult]:
+    def post(self, *, xml: t.wxv.changerentmoney.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.changerentmoney.PostResult]:
         """修改租借订单
 
         POST /wxv/changerentmoney
 
         产品：APIv2∙免押租借"""
-    async def post_async(self, *, xml: t.wxv.changerentmoney.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.changerentmoney.PostResult]:
+    async def post_async(self, *, xml: t.wxv.changerentmoney.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.changerentmoney.PostResult]:
         """修改租借订单
 
         POST /wxv/changerentmoney
 
         产品：APIv2∙免押租借"""
 class Wxv_Createhotelbill(Chain):
-    def post(self, *, xml: t.wxv.createhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.createhotelbill.PostResult]:
+    def post(self, *, xml: t.wxv.createhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.createhotelbill.PostResult]:
         """创建速住订单
 
         POST /wxv/createhotelbill
 
         产品：APIv2∙免押速住"""
-    async def post_async(self, *, xml: t.wxv.createhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.createhotelbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.createhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.createhotelbill.PostResult]:
         """创建速住订单
 
         POST /wxv/createhotelbill
 
         产品：APIv2∙免押速住"""
 class Wxv_Createrentbill(Chain):
-    def post(self, *, xml: t.wxv.createrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.createrentbill.PostResult]:
+    def post(self, *, xml: t.wxv.createrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.createrentbill.PostResult]:
         """创建租借订单
 
         POST /wxv/createrentbill
 
         产品：APIv2∙免押租借"""
-    async def post_async(self, *, xml: t.wxv.createrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.createrentbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.createrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.createrentbill.PostResult]:
         """创建租借订单
 
         POST /wxv/createrentbill
 
         产品：APIv2∙免押租借"""
 class Wxv_Finishhotelbill(Chain):
-    def post(self, *, xml: t.wxv.finishhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.finishhotelbill.PostResult]:
+    def post(self, *, xml: t.wxv.finishhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.finishhotelbill.PostResult]:
         """完结速住订单
 
         POST /wxv/finishhotelbill
 
         产品：APIv2∙免押速住"""
-    async def post_async(self, *, xml: t.wxv.finishhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.finishhotelbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.finishhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.finishhotelbill.PostResult]:
         """完结速住订单
 
         POST /wxv/finishhotelbill
 
         产品：APIv2∙免押速住"""
 class Wxv_Finishrentbill(Chain):
-    def post(self, *, xml: t.wxv.finishrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.finishrentbill.PostResult]:
+    def post(self, *, xml: t.wxv.finishrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.finishrentbill.PostResult]:
         """完结租借订单
 
         POST /wxv/finishrentbill
 
         产品：APIv2∙免押租借"""
-    async def post_async(self, *, xml: t.wxv.finishrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.finishrentbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.finishrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.finishrentbill.PostResult]:
         """完结租借订单
 
         POST /wxv/finishrentbill
 
         产品：APIv2∙免押租借"""
 class Wxv_Queryhotelbill(Chain):
-    def post(self, *, xml: t.wxv.queryhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.queryhotelbill.PostResult]:
+    def post(self, *, xml: t.wxv.queryhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.queryhotelbill.PostResult]:
         """查询速住订单
 
         POST /wxv/queryhotelbill
 
         产品：APIv2∙免押速住"""
-    async def post_async(self, *, xml: t.wxv.queryhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.queryhotelbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.queryhotelbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.queryhotelbill.PostResult]:
         """查询速住订单
 
         POST /wxv/queryhotelbill
 
         产品：APIv2∙免押速住"""
 class Wxv_Queryrentbill(Chain):
-    def post(self, *, xml: t.wxv.queryrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.queryrentbill.PostResult]:
+    def post(self, *, xml: t.wxv.queryrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.queryrentbill.PostResult]:
         """查询租借订单
 
         POST /wxv/queryrentbill
 
         产品：APIv2∙免押租借"""
-    async def post_async(self, *, xml: t.wxv.queryrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.wxv.queryrentbill.PostResult]:
+    async def post_async(self, *, xml: t.wxv.queryrentbill.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.wxv.queryrentbill.PostResult]:
         """查询租借订单
 
         POST /wxv/queryrentbill
@@ -2077,13 +2077,13 @@ class Xdc_Apiv2getsignkey(Chain):
 class Xdc_Apiv2getsignkey_Sign(Chain):
     getsignkey: Xdc_Apiv2getsignkey_Sign_Getsignkey
 class Xdc_Apiv2getsignkey_Sign_Getsignkey(Chain):
-    def post(self, *, xml: t.xdc.apiv2getsignkey.sign.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.xdc.apiv2getsignkey.sign.getsignkey.PostResult]:
+    def post(self, *, xml: t.xdc.apiv2getsignkey.sign.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.xdc.apiv2getsignkey.sign.getsignkey.PostResult]:
         """获取验签密钥API
 
         POST /xdc/apiv2getsignkey/sign/getsignkey
 
         产品：沙箱环境"""
-    async def post_async(self, *, xml: t.xdc.apiv2getsignkey.sign.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.xdc.apiv2getsignkey.sign.getsignkey.PostResult]:
+    async def post_async(self, *, xml: t.xdc.apiv2getsignkey.sign.getsignkey.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.xdc.apiv2getsignkey.sign.getsignkey.PostResult]:
         """获取验签密钥API
 
         POST /xdc/apiv2getsignkey/sign/getsignkey
@@ -2095,26 +2095,26 @@ class Xdc_Apiv2sandbox_Pay(Chain):
     micropay: Xdc_Apiv2sandbox_Pay_Micropay
     orderquery: Xdc_Apiv2sandbox_Pay_Orderquery
 class Xdc_Apiv2sandbox_Pay_Micropay(Chain):
-    def post(self, *, xml: t.xdc.apiv2sandbox.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.xdc.apiv2sandbox.pay.micropay.PostResult]:
+    def post(self, *, xml: t.xdc.apiv2sandbox.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.xdc.apiv2sandbox.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /xdc/apiv2sandbox/pay/micropay
 
         产品：沙箱环境"""
-    async def post_async(self, *, xml: t.xdc.apiv2sandbox.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[t.xdc.apiv2sandbox.pay.micropay.PostResult]:
+    async def post_async(self, *, xml: t.xdc.apiv2sandbox.pay.micropay.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[t.xdc.apiv2sandbox.pay.micropay.PostResult]:
         """提交付款码支付
 
         POST /xdc/apiv2sandbox/pay/micropay
 
         产品：沙箱环境"""
 class Xdc_Apiv2sandbox_Pay_Orderquery(Chain):
-    def post(self, *, xml: t.xdc.apiv2sandbox.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    def post(self, *, xml: t.xdc.apiv2sandbox.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /xdc/apiv2sandbox/pay/orderquery
 
         产品：沙箱环境"""
-    async def post_async(self, *, xml: t.xdc.apiv2sandbox.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ...) -> Response[dict[str, str]]:
+    async def post_async(self, *, xml: t.xdc.apiv2sandbox.pay.orderquery.PostBody, headers: Fields = ..., timeout: Seconds = ..., idempotent: bool = ..., certificate: bool | None = ...) -> Response[dict[str, str]]:
         """查询订单
 
         POST /xdc/apiv2sandbox/pay/orderquery

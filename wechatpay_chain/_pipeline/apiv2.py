@@ -7,7 +7,7 @@ not SUCCESS is unsigned. Source: https://pay.weixin.qq.com/doc/v2/merchant/40119
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -19,7 +19,7 @@ from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.xml_body import MalformedXMLError, encode_xml, parse_xml
 from wechatpay_chain._pipeline.errors import class_of_status, explain
-from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, has_valid_signature
+from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, compute_workwx_signature, has_valid_signature
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import (
     APIError,
@@ -66,9 +66,13 @@ class ApiV2(NamedTuple):
 
     Attributes:
         keys: the APIv2 keys. The first one signs; the service may still sign with a former one.
+        workwx_secret: the secret of an application of enterprise WeChat, which signs some calls too; empty if there is none.
+        when_refused: called if a response means an error; None for nothing.
     """
 
     keys: Sequence[bytes]
+    workwx_secret: str = ""
+    when_refused: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return "<ApiV2>"
@@ -90,9 +94,12 @@ class ApiV2(NamedTuple):
         return request.with_message(request.target, encode_xml(self.add_signature(fields, rule)))
 
     def add_signature(self, fields: dict[str, Any], rule: V2Rule) -> dict[str, Any]:
-        """Returns fields with a nonce and their signature, as far as the operation has them."""
+        """Returns fields with a nonce and their signatures, as far as the operation has them."""
         if rule.nonce:
             fields.setdefault("nonce_str", new_nonce())
+        if rule.workwx and self.workwx_secret:
+            named = {name: fields.get(name, "") for name in rule.workwx}
+            fields["workwx_sign"] = compute_workwx_signature(named, self.workwx_secret)
         if not rule.signs:
             return fields
         return {**fields, "sign": compute_signature(fields, self.keys[0], fields.get("sign_type", MD5))}
@@ -129,10 +136,11 @@ class ApiV2(NamedTuple):
 
     def find_error(self, response: Response) -> APIError | None:
         """Returns the error of a status other than 2xx, or of a return_code or result_code that is not SUCCESS."""
-        content = response.content
-        if not response.ok or not _looks_like_xml(content):
-            return _find_other_error(response)
-        return _find_error_of(response, response._fields())
+        is_xml = response.ok and _looks_like_xml(response.content)
+        error = _find_error_of(response, response._fields()) if is_xml else _find_other_error(response)
+        if error is not None and self.when_refused is not None:
+            self.when_refused()
+        return error
 
 
 def _looks_like_xml(content: bytes) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-__all__ = ["HMAC_SHA256", "MD5", "compute_signature", "has_valid_signature"]
+__all__ = ["HMAC_SHA256", "MD5", "compute_signature", "compute_workwx_signature", "has_valid_signature"]
 
 MD5, HMAC_SHA256 = "MD5", "HMAC-SHA256"
 """The values of `sign_type`. MD5 is the default of the protocol; where there is a choice, HMAC-SHA256 is the better one."""
@@ -29,6 +29,20 @@ def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) 
     message = b"".join(b"%b=%b&" % pair for pair in ordered) + b"key=" + key
     if sign_type == HMAC_SHA256:
         return hmac.new(key, message, hashlib.sha256).hexdigest().upper()
+    return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
+
+
+def compute_workwx_signature(fields: Mapping[str, object], secret: str) -> str:
+    """Returns the second signature of a red packet or a payment of enterprise WeChat: workwx_sign.
+
+    Source: https://open.work.weixin.qq.com/api/doc/90000/90135/90281
+
+    Args:
+        fields: the fields that it is over.
+        secret: the secret of the application of enterprise WeChat that pays.
+    """
+    ordered = sorted((name.encode(), str(value).encode()) for name, value in fields.items() if value)
+    message = b"".join(b"%b=%b&" % pair for pair in ordered) + b"secret=" + secret.encode()
     return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
 
 

@@ -11,7 +11,7 @@ from wechatpay_chain import crypto
 from wechatpay_chain._catalogue import operations as catalogue
 from wechatpay_chain._catalogue.v2_rule import V2Rule
 from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
-from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, compute_signature
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, compute_signature, compute_workwx_signature
 from wechatpay_chain.errors import DecryptionError
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._keys import Keys
@@ -137,6 +137,11 @@ def _verify(keys: Keys, rule: V2Rule, fields: Mapping[str, str]) -> None:
     sign_type = fields.get("sign_type", rule.sign_types[0] if rule.sign_types else MD5)
     if sign_type not in allowed:
         raise Refusal(400, "PARAM_ERROR", f"sign_type只能为{'或'.join(allowed)}")
+    if rule.workwx:
+        named = {name: fields.get(name, "") for name in rule.workwx}
+        second = compute_workwx_signature(named, keys.workwx_secret)
+        if not hmac.compare_digest(second.encode(), fields.get("workwx_sign", "").encode()):
+            raise Refusal(400, "SIGN_ERROR", "企业微信签名错误")
     expected = compute_signature(fields, keys.apiv2_key.encode(), sign_type)
     if not hmac.compare_digest(expected.encode(), fields.get("sign", "").encode()):
         raise Refusal(400, "SIGN_ERROR", "签名错误")

@@ -60,6 +60,7 @@ class Keys:
         certificate: its API certificate as PEM.
         apiv3_key: the APIv3 key, which it and the service share.
         apiv2_key: the APIv2 key, which they share too.
+        workwx_secret: the secret of an application of enterprise WeChat.
         certificates: the platform certificates by serial number; the last one is the newest, and signs.
         ids: the IDs of the two keys of the service that sign at present; a brand has no certificate.
 
@@ -82,6 +83,7 @@ class Keys:
             else make_certificate(self.private, self.number, ISSUER, int(self.serial, 16))
         )
         self.apiv3_key, self.apiv2_key = secrets.token_hex(16), secrets.token_hex(16)
+        self.workwx_secret = secrets.token_urlsafe(32)
         public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
         self._private: dict[str, PrivateKey] = {public_key_id: generate_key(scheme)}
         self.certificates: dict[str, x509.Certificate] = {}

@@ -150,10 +150,12 @@ class Sandbox(World):
     def credentials(self) -> dict[str, Any]:
         """The credentials of the merchant, as JSON values.
 
-        base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key and, with RSA keys, certificate.
+        base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key, workwx_secret and, with RSA keys,
+        certificate.
         """
         own = {"certificate": self._keys.certificate} if self._keys.scheme is MERCHANT_RSA else {}
-        return {**self._describe(self._keys), "apiv2_key": self._keys.apiv2_key, **own}
+        secrets_of_v2 = {"apiv2_key": self._keys.apiv2_key, "workwx_secret": self._keys.workwx_secret}
+        return {**self._describe(self._keys), **secrets_of_v2, **own}
 
     @property
     def brand_credentials(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from datetime import date
 from typing import Literal
+from wechatpay_chain._messages.sensitive import Sensitive
 from wechatpay_chain.types._typing import NotRequired, TypedDict
 
 class appauth:
@@ -700,16 +701,16 @@ class mchrisk:
    sub_mch_id: str
  class querymchrisk:
   class PostBody(TypedDict):
-   business_license_number: NotRequired[str]
+   business_license_number: NotRequired[Sensitive | str]
    cert_serial_number: NotRequired[str]
-   certificates_name: NotRequired[str]
-   certificates_number: NotRequired[str]
+   certificates_name: NotRequired[Sensitive | str]
+   certificates_number: NotRequired[Sensitive | str]
    company_name: NotRequired[str]
    mch_id: NotRequired[str]
    nonce_str: NotRequired[str]
    settlement_card_bank: NotRequired[str]
-   settlement_card_name: NotRequired[str]
-   settlement_card_no: NotRequired[str]
+   settlement_card_name: NotRequired[Sensitive | str]
+   settlement_card_no: NotRequired[Sensitive | str]
    sign: NotRequired[str]
    sign_type: NotRequired[Literal["HMAC-SHA256"]]
    store_address: NotRequired[str]
@@ -1185,8 +1186,8 @@ class mmpaysptrans:
    amount: str | int
    bank_code: str
    desc: NotRequired[str]
-   enc_bank_no: str
-   enc_true_name: str
+   enc_bank_no: Sensitive | str
+   enc_true_name: Sensitive | str
    mch_id: NotRequired[str]
    nonce_str: NotRequired[str]
    partner_trade_no: str

@@ -1,0 +1,188 @@
+"""What APIv2 needs besides its key: the key for card numbers, and the secret of an application of enterprise WeChat."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from tests.apiv2.conftest import KEY, fields_of, reply, signature_of, signed
+from tests.service import MCHID, Reply, certificate_pem, new_certificate, new_key
+from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError, Sensitive, TransportError, crypto
+from wechatpay_chain._chain import card_key
+
+PAYMENT = {"partner_trade_no": "1", "bank_code": "1001", "amount": 100}
+SECRET = "agent-Secret_0123456789"
+
+
+def pkcs1(key):
+    form = serialization.PublicFormat.PKCS1
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+class Bank:
+    """Hands out its key, and keeps what it is sent."""
+
+    def __init__(self):
+        self.key, self.answer = new_key(), signed()
+        self.published = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": pkcs1(self.key)})
+        self.paths, self.fields = [], {}
+
+    def __call__(self, received):
+        self.paths.append(received.target)
+        if received.target == "/risk/getpublickey":
+            return self.published
+        self.fields = fields_of(received.body)
+        return self.answer
+
+
+@pytest.fixture
+def bank(wire):
+    wire.respond = bank = Bank()
+    return bank
+
+
+@pytest.fixture
+def client(service, wire):
+    # TLS is not the matter here, so no certificate is asked for; the settings need one.
+    settings = {
+        **service.settings(wire.base_url),
+        "apiv2_key": KEY,
+        "certificate": certificate_pem(new_certificate(service.merchant)),
+        "workwx_secret": SECRET,
+    }
+    with Client(**settings) as client:
+        yield client
+
+
+def pay(client, send, **fields):
+    xml = {**PAYMENT, "enc_bank_no": Sensitive("6222001"), "enc_true_name": Sensitive("张三"), **fields}
+    return send(client.v2.mmpaysptrans.pay_bank, "post", xml=xml)
+
+
+def test_card_numbers_are_encrypted_with_a_key_that_is_fetched_once(client, bank, send):
+    pay(client, send)
+    assert crypto.decrypt(bank.fields["enc_bank_no"], bank.key) == "6222001"
+    assert crypto.decrypt(bank.fields["enc_true_name"], bank.key) == "张三"
+    assert bank.fields["sign"] == signature_of(bank.fields)
+    pay(client, send)
+    assert bank.paths == ["/risk/getpublickey", "/mmpaysptrans/pay_bank", "/mmpaysptrans/pay_bank"]
+
+
+def test_a_call_without_such_fields_needs_no_key(client, bank, send):
+    send(client.v2.mmpaysptrans.query_bank, "post", xml={"partner_trade_no": "1"})
+    assert bank.paths == ["/mmpaysptrans/query_bank"]
+
+
+def test_the_key_is_fetched_again_after_a_refusal_and_after_a_time(client, bank, send, monkeypatch):
+    bank.answer = signed({"result_code": "FAIL", "err_code": "PARAM_ERROR"})
+    with pytest.raises(APIError):
+        pay(client, send)
+    assert bank.paths.count("/mmpaysptrans/pay_bank") == 1, "nothing is sent twice"
+    bank.key, bank.answer = new_key(), signed()
+    bank.published = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": pkcs1(bank.key)})
+    pay(client, send)
+    assert crypto.decrypt(bank.fields["enc_bank_no"], bank.key) == "6222001"
+    assert bank.paths.count("/risk/getpublickey") == 2
+    monkeypatch.setattr(card_key, "TTL", -1)
+    pay(client, send)
+    assert bank.paths.count("/risk/getpublickey") == 3
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        reply({"return_code": "FAIL", "return_msg": "签名错误"}),
+        reply({"return_code": "SUCCESS", "result_code": "SUCCESS"}),
+        reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": "no key"}),
+        Reply(500),
+        None,
+    ],
+)
+def test_without_the_key_nothing_is_sent(client, bank, send, published):
+    bank.published = published
+    with pytest.raises(TransportError, match="risk/getpublickey") as failed:
+        pay(client, send)
+    assert not failed.value.sent
+    assert "/mmpaysptrans/pay_bank" not in bank.paths
+
+
+def test_a_mistake_in_the_call_shows_before_the_key_is_fetched(client, bank, send):
+    with pytest.raises(ArgumentError, match="mch_id"):
+        pay(client, send, mch_id="1")
+    with pytest.raises(ArgumentError, match="at most 214"):
+        pay(client, send, enc_true_name=Sensitive("x" * 215))
+    assert "/mmpaysptrans/pay_bank" not in bank.paths
+
+
+def test_no_error_shows_a_card_number(client, bank, send):
+    bank.answer = signed({"result_code": "FAIL", "err_code": "PARAM_ERROR", "err_code_des": "6222001 不存在"})
+    with pytest.raises(APIError) as raised:
+        pay(client, send)
+    traceback = raised.tb
+    while traceback:
+        if "wechatpay_chain" in traceback.tb_frame.f_code.co_filename:
+            assert "6222001" not in repr(list(traceback.tb_frame.f_locals.values()))
+        traceback = traceback.tb_next
+
+
+RED_PACKET = {
+    "mch_billno": "1",
+    "wxappid": "wx1",
+    "re_openid": "o1",
+    "total_amount": 1000,
+    "act_name": "活动",
+    "wishing": "恭喜",
+    "remark": "备注",
+}
+
+
+def workwx(fields, *names):
+    text = "".join(f"{name}={fields[name]}&" for name in sorted(names)) + f"secret={SECRET}"
+    return hashlib.md5(text.encode()).hexdigest().upper()
+
+
+def test_a_red_packet_of_enterprise_wechat_has_two_signatures(client, bank, send):
+    send(client.v2.mmpaymkttransfers.sendworkwxredpack, "post", xml=RED_PACKET)
+    names = ("act_name", "mch_billno", "mch_id", "nonce_str", "re_openid", "total_amount", "wxappid")
+    assert bank.fields["workwx_sign"] == workwx(bank.fields, *names)
+    assert bank.fields["sign"] == signature_of(bank.fields), "which is over the other one too"
+    assert bank.fields["mch_id"] == MCHID
+
+
+def test_a_payment_of_enterprise_wechat_has_two_signatures(client, bank, send):
+    fields = {
+        "appid": "wx1",
+        "partner_trade_no": "1",
+        "openid": "o",
+        "amount": 1,
+        "desc": "报销",
+        "ww_msg_type": "NORMAL_MSG",
+    }
+    send(client.v2.mmpaymkttransfers.promotion.paywwsptrans2pocket, "post", xml=fields)
+    names = ("amount", "appid", "desc", "mch_id", "nonce_str", "openid", "partner_trade_no", "ww_msg_type")
+    assert bank.fields["workwx_sign"] == workwx(bank.fields, *names)
+
+
+def test_other_calls_have_one_signature(client, bank):
+    client.v2.mmpaymkttransfers.queryworkwxredpack.post(xml={"mch_billno": "1", "appid": "wx1"})
+    assert "workwx_sign" not in bank.fields
+
+
+def test_without_the_secret_the_caller_signs_or_nothing_is_sent(service, wire, bank):
+    settings = {
+        **service.settings(wire.base_url),
+        "apiv2_key": KEY,
+        "certificate": certificate_pem(new_certificate(service.merchant)),
+    }
+    with Client(**settings) as client:
+        node = client.v2.mmpaymkttransfers.sendworkwxredpack
+        with pytest.raises(ConfigurationError, match="workwx_secret"):
+            node.post(xml=RED_PACKET)
+        assert bank.paths == []
+        node.post(xml={**RED_PACKET, "nonce_str": "n", "workwx_sign": "OWN"})
+        assert (bank.fields["workwx_sign"], bank.fields["nonce_str"]) == ("OWN", "n")
+    for wrong in ("", "张", 5, "a b"):
+        with pytest.raises(ConfigurationError, match="workwx_secret"):
+            Client(**settings, workwx_secret=wrong)
