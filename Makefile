@@ -75,7 +75,10 @@ docs: $(VENV)/docs
 	@$(BIN)/python -m tools.site.links build/docs/site
 	@echo "the site: $(CURDIR)/build/docs/site/index.html (make docs-serve shows it)"
 
-build/docs/site/index.html:
+# What the site is made of: a change of it makes the site anew.
+SOURCES = $(shell find docs tools/site tools/catalogue wechatpay_chain mkdocs*.yml -type f -not -name '*.pyc')
+
+build/docs/site/index.html: $(SOURCES)
 	$(MAKE) docs
 
 docs-serve: build/docs/site/index.html

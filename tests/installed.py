@@ -1,5 +1,7 @@
 """Installs a wheel in a new environment, as a user does, and takes an order from its payment to its refund there.
 
+In two others, the sdist is installed alone, and the wheel with the command line alone.
+
     python tests/installed.py FOLDER-WITH-THE-WHEEL
 
 It needs nothing but Python, so that it runs on every system and version that the package supports.
@@ -17,21 +19,43 @@ from pathlib import Path
 PROGRAM = Path(__file__).resolve().with_name("installed_program.py")
 
 
+class Environment:
+    """A new environment.
+
+    Args:
+        folder: where it is made; programs run there.
+        requirement: what is installed in it.
+    """
+
+    def __init__(self, folder: Path, requirement: str) -> None:
+        venv.create(folder, with_pip=True)
+        self._folder, self._scripts = folder, folder / ("Scripts" if os.name == "nt" else "bin")
+        self.run("python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", requirement)
+        self.run("python", "-m", "pip", "--disable-pip-version-check", "check")
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run([self._scripts / program, *arguments], check=True, cwd=self._folder)
+
+
 def main(folder: Path) -> None:
-    (wheel,) = folder.glob("*.whl")
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     with tempfile.TemporaryDirectory() as empty:
-        environment = Path(empty) / "environment"
-        venv.create(environment, with_pip=True)
-        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
-
-        def run(program: str, *arguments: str | Path) -> None:
-            subprocess.run([scripts / program, *arguments], check=True, cwd=empty)
-
-        run("python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", f"{wheel.resolve()}[sandbox]")
-        run("python", "-m", "pip", "--disable-pip-version-check", "check")
-        run("wechatpay-chain", "--version")
+        whole = Environment(Path(empty) / "sandbox", f"{wheel.resolve()}[sandbox]")
+        whole.run("wechatpay-chain", "--version")
         # Isolated: no module of this repository is found.
-        run("python", "-I", "-X", "utf8", "-W", "error", PROGRAM)
+        whole.run("python", "-I", "-X", "utf8", "-W", "error", PROGRAM)
+        cli = Environment(Path(empty) / "cli", f"{wheel.resolve()}[cli]")
+        cli.run("wechatpay-chain", "operations", "POST", "v3/pay/transactions/native")
+        cli.run("wechatpay-chain", "qr", "weixin://wxpay/bizpayurl?pr=1")
+        bare = Environment(Path(empty) / "sdist", str(sdist.resolve()))
+        bare.run(
+            "python",
+            "-I",
+            "-W",
+            "error",
+            "-c",
+            "from wechatpay_chain import Client; print(Client.__doc__.splitlines()[0])",
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The addresses of WeChat Pay's own pages on operations, as far as they are known, in `official_pages.json`.
 
-They are from the links at the ends of the pages of wechatpay.im. Addresses that begin with /wiki/ or /docs/ are of earlier forms of the
+They are from the links at the ends of the pages of wechatpay.im, and from other public code that names the page of an operation. Addresses that begin with /wiki/ or /docs/ are of earlier forms of the
 official documentation, which has no page with a newer address that is known.
 """
 
