@@ -11,7 +11,7 @@ import importlib
 import inspect
 from collections.abc import Iterator
 
-MODULES = ("", ".crypto", ".errors", ".middleware", ".sandbox", ".stores")
+MODULES = ("", ".crypto", ".errors", ".micropay", ".middleware", ".sandbox", ".stores")
 
 
 def lines() -> Iterator[str]:

@@ -8,7 +8,6 @@ import json
 import logging
 import pkgutil
 import re
-import secrets
 import shlex
 import subprocess
 import sys
@@ -16,6 +15,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 import wechatpay_chain
 import wechatpay_chain.types
@@ -63,6 +65,8 @@ TYPES = {f"wechatpay_chain.types.{name}" for name in wechatpay_chain.types.__all
 PRIVATE = {path.stem for path in PACKAGE.rglob("_*") if not path.stem.startswith("__") and path.suffix in ("", ".py")}
 
 CERTIFICATE_ID = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+BRAND_ID, BRAND_SERIAL = "120344", "7D1FA3E81CD24AE8BD5B5B3F5E1C2B6A9E70B3C4"
+BRAND_KEY_ID = "PUB_KEY_ID_0115232134912410000000000000"
 ORDER = {
     "appid": "wxd678efh567hg6787",
     "description": "Image形象店-深圳腾大-QQ公仔",
@@ -132,31 +136,52 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] == "wechatpay_chain"
 
 
+def to_pkcs12(credentials) -> bytes:
+    """Returns apiclient_cert.p12, whose passphrase is the merchant number."""
+    key = serialization.load_pem_private_key(credentials["private_key"].encode(), None)
+    certificate = x509.load_pem_x509_certificate(credentials["certificate"].encode())
+    hidden = serialization.BestAvailableEncryption(credentials["mchid"].encode())
+    return pkcs12.serialize_key_and_certificates(None, key, certificate, None, hidden)
+
+
 @pytest.fixture
-def reader(tmp_path, monkeypatch):
+def reader(request, tmp_path, monkeypatch):
     """Returns a sandbox, its client, and a function that puts the sandbox's numbers in place of those of a page.
 
     The current folder has the files of the pages, and the environment their variables.
     """
-    with Sandbox() as sandbox, sandbox.client() as client:
-        known = sandbox.credentials
+    of_sm2 = "sm2.md" in request.node.name
+    if of_sm2:
+        pytest.importorskip("gmssl_pyx")
+    with Sandbox(sm2=of_sm2) as sandbox, sandbox.client() as client:
+        known, brand = sandbox.credentials, sandbox.brand_credentials
         public_key, certificate = known["certs"].values()
+        ((brand_key_id, brand_key),) = brand["certs"].items()
         files = {
             "apiclient_key.pem": known["private_key"],
             "pub_key.pem": public_key,
             "wechatpay_5157F09E.pem": certificate,
             "apiv3_key.txt": known["apiv3_key"],
-            "apiv2_key.txt": secrets.token_hex(16),
+            "apiv2_key.txt": known["apiv2_key"],
+            "workwx_secret.txt": known["workwx_secret"],
+            "brand_key.pem": brand["private_key"],
+            "brand_pub_key.pem": brand_key,
+            "brand_api_key.txt": brand["apiv3_key"],
             "order.json": json.dumps({**ORDER, "mchid": client.mchid}),
             "merchant.json": json.dumps(known),
         }
         for name, text in files.items():
             (tmp_path / name).write_text(text)
+        if not of_sm2:
+            (tmp_path / "apiclient_cert.p12").write_bytes(to_pkcs12(known))
         (tmp_path / "shop.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture \xff\xd9")
         monkeypatch.chdir(tmp_path)
         # Readers use their own numbers and call the real service; here both are the sandbox's.
         public_key_id, serial = known["certs"]
         numbers = {MCHID: known["mchid"], SERIAL: known["serial"], PUBLIC_KEY_ID: public_key_id, CERTIFICATE_ID: serial}
+        numbers |= {BRAND_ID: brand["brand_id"], BRAND_SERIAL: brand["serial"], BRAND_KEY_ID: brand_key_id}
+        sandbox.operation("GET", "/brand/store/brandstores/{store_id}")(lambda _: {})
+        sandbox.operation("POST", "/brand/card-member/user-cards")(lambda _: {})
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "base_url", known["base_url"])
         monkeypatch.setitem(Client.__init__.__kwdefaults__, "proxies", {})
         monkeypatch.setenv("WECHATPAY_MCHID", known["mchid"])

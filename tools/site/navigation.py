@@ -19,6 +19,7 @@ GUIDES = (
     "notifications.md",
     "apiv2.md",
     "brand.md",
+    "sm2.md",
     "files.md",
     "middleware.md",
     "errors.md",
@@ -70,6 +71,7 @@ REFERENCE = (
     "api-middleware.md",
     "api-stores.md",
     "api-crypto.md",
+    "api-micropay.md",
     "api-types.md",
     "api-sandbox.md",
 )

@@ -65,7 +65,7 @@ class SM2PrivateKey:
 def _gmssl() -> Any:
     with no_fork:
         try:
-            import gmssl_pyx  # type: ignore[import-untyped]
+            import gmssl_pyx
         except ImportError:
             raise ConfigurationError("SM2 keys need gmssl-pyx; run: pip install 'wechatpay-chain[sm2]'") from None
     return gmssl_pyx

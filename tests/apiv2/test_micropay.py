@@ -1,0 +1,269 @@
+"""A payment by code ends with an outcome that is certain, and an order that may be paid is never reversed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.apiv2.conftest import KEY, fields_of, reply, signed
+from tests.service import Reply, certificate_pem, new_certificate
+from wechatpay_chain import (
+    APIError,
+    ArgumentError,
+    AuthenticationError,
+    BadRequestError,
+    Client,
+    ConfigurationError,
+    TransportError,
+    micropay,
+)
+from wechatpay_chain.sandbox import Sandbox
+
+FIELDS = {
+    "appid": "wx1",
+    "body": "公仔",
+    "out_trade_no": "m-1",
+    "total_fee": 100,
+    "spbill_create_ip": "203.0.113.7",
+    "auth_code": "130000000000000000",
+}
+ORDER = {"out_trade_no": "m-1", "total_fee": "100", "transaction_id": "4200"}
+PAYING = signed({"result_code": "FAIL", "err_code": "USERPAYING"})
+BROKEN = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", **ORDER, "sign": "0" * 32})
+NO_ORDER = signed({"result_code": "FAIL", "err_code": "ORDERNOTEXIST"})
+
+
+def state(name, **more):
+    return signed({**ORDER, "trade_state": name, **more})
+
+
+class Clock:
+    """The time, which passes only where somebody sleeps."""
+
+    def __init__(self):
+        self.now, self.slept = 1000.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def sleep_async(self, seconds):
+        self.sleep(seconds)
+
+
+class Till:
+    """A service whose responses are scripts by path: a list, whose last one is repeated."""
+
+    def __init__(self, **scripts):
+        self.scripts, self.calls = scripts, []
+
+    def __call__(self, received):
+        name = received.target.rpartition("/")[2]
+        self.calls.append(name)
+        if name != "micropay":
+            fields = fields_of(received.body)
+            assert fields["out_trade_no"] == "m-1"
+            assert not {"auth_code", "body", "total_fee"} & fields.keys()
+        script = self.scripts[name]
+        return script.pop(0) if len(script) > 1 else script[0]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(micropay.time, "sleep", clock.sleep)
+    monkeypatch.setattr(micropay.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(micropay.asyncio, "sleep", clock.sleep_async)
+    return clock
+
+
+@pytest.fixture
+def client(service, wire):
+    own = {"apiv2_key": KEY, "certificate": certificate_pem(new_certificate(service.merchant))}
+    with Client(**{**service.settings(wire.base_url), **own}) as client:
+        yield client
+
+
+@pytest.fixture(params=["sync", "async"])
+def pay(request, client, clock):
+    def run(fields=FIELDS, **arguments):
+        if request.param == "sync":
+            return micropay.pay(client, fields, **arguments)
+        return asyncio.run(micropay.pay_async(client, fields, **arguments))
+
+    return run
+
+
+def test_a_payment_at_once_is_one_call(pay, wire):
+    wire.respond = till = Till(micropay=[signed(ORDER)])
+    result = pay()
+    assert (result.outcome, result.fields["transaction_id"]) == ("paid", "4200")
+    assert till.calls == ["micropay"]
+    assert "4200" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        PAYING,
+        signed({"result_code": "FAIL", "err_code": "SYSTEMERROR"}),
+        signed({"result_code": "FAIL", "err_code": "BANKERROR"}),
+        signed({"result_code": "FAIL", "err_code": "A_NEW_CODE"}),
+        signed({"result_code": "FAIL", "err_code": "ORDERPAID"}),
+        Reply(500),
+        Reply(200, {}, b"<html>"),
+        BROKEN,
+        signed({**ORDER, "out_trade_no": "m-2"}),
+        signed({**ORDER, "total_fee": "1"}),
+        None,
+    ],
+    ids=["paying", "system", "bank", "new", "paid", "500", "html", "unsigned", "another", "amount", "silence"],
+)
+def test_an_open_outcome_is_queried_until_it_is_certain(pay, wire, first):
+    wire.respond = till = Till(micropay=[first], orderquery=[state("USERPAYING"), Reply(502), BROKEN, state("SUCCESS")])
+    assert pay().outcome == "paid"
+    assert till.calls == ["micropay", *["orderquery"] * 4]
+
+
+@pytest.mark.parametrize(
+    "code", ["NOTENOUGH", "AUTHCODEEXPIRE", "AUTH_CODE_INVALID", "ORDERREVERSED", "OUT_TRADE_NO_USED"]
+)
+def test_a_certain_refusal_is_raised_and_nothing_is_reversed(pay, wire, code):
+    wire.respond = till = Till(micropay=[signed({"result_code": "FAIL", "err_code": code})])
+    with pytest.raises(BadRequestError) as refused:
+        pay()
+    assert refused.value.code == code
+    assert till.calls == ["micropay"]
+
+
+def test_a_message_that_was_not_accepted_is_raised_after_one_query(pay, wire, clock):
+    wire.respond = till = Till(
+        micropay=[reply({"return_code": "FAIL", "return_msg": "缺少参数"})], orderquery=[NO_ORDER]
+    )
+    with pytest.raises(APIError, match="缺少参数"):
+        pay()
+    assert till.calls == ["micropay", "orderquery"]
+    assert sum(clock.slept) == 0
+    wire.respond = till = Till(micropay=[reply({"return_code": "FAIL", "return_msg": "签名错误"})])
+    with pytest.raises(AuthenticationError):
+        pay()
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"), [("CLOSED", "unpaid"), ("PAYERROR", "unpaid"), ("REVOKED", "reversed"), ("REFUND", "reversed")]
+)
+def test_an_end_that_a_query_finds_is_the_outcome(pay, wire, name, outcome):
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[state("USERPAYING"), state(name)])
+    assert pay().outcome == outcome
+    assert "reverse" not in till.calls
+
+
+@pytest.mark.parametrize("last", [state("USERPAYING"), state("NOTPAY"), NO_ORDER], ids=["paying", "unpaid", "no order"])
+def test_an_order_that_is_not_paid_in_time_is_reversed(pay, wire, clock, last):
+    recall = signed({"recall": "Y"})
+    answers = [Reply(500), recall, signed(), BROKEN, signed({"recall": "N"})]
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[last], reverse=answers)
+    result = pay()
+    assert (result.outcome, result.fields["recall"]) == ("reversed", "N")
+    assert till.calls.count("reverse") == 5
+    first = till.calls.index("reverse")
+    assert till.calls[first - 1] == "orderquery"
+    assert sum(clock.slept[: first - 1]) >= 45
+
+
+def test_patience_and_interval_can_be_chosen(pay, wire, clock):
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed({"recall": "N"})])
+    pay(patience=15, interval=1)
+    assert till.calls.count("orderquery") == 15
+    assert clock.now == 1015.0
+
+
+@pytest.mark.parametrize(
+    "unclear", [Reply(500), BROKEN, None, state("A_NEW_STATE"), state("USERPAYING", out_trade_no="m-2")]
+)
+def test_nothing_is_reversed_unless_a_query_says_that_it_is_not_paid(pay, wire, unclear):
+    """The order may be paid. Somebody who can break queries must not be able to give the money back."""
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[state("USERPAYING"), unclear])
+    with pytest.raises(TransportError, match="nothing was reversed") as open_end:
+        pay()
+    assert open_end.value.sent
+    assert "reverse" not in till.calls
+
+
+def test_a_payment_in_the_last_second_is_a_payment(pay, wire):
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[*[state("USERPAYING")] * 8, state("SUCCESS")])
+    assert pay().outcome == "paid"
+    assert till.calls.count("orderquery") == 9
+
+
+def test_a_reversal_that_is_not_confirmed_is_an_error(pay, wire):
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[state("NOTPAY")], reverse=[Reply(500)])
+    with pytest.raises(TransportError, match="whether 'm-1' is reversed"):
+        pay()
+    assert till.calls.count("reverse") == micropay.REVERSALS
+    wire.respond = Till(
+        micropay=[PAYING],
+        orderquery=[state("NOTPAY")],
+        reverse=[signed({"result_code": "FAIL", "err_code": "REVERSE_EXPIRE"})],
+    )
+    with pytest.raises(BadRequestError, match="REVERSE_EXPIRE"):
+        pay()
+
+
+def test_a_payment_that_was_never_sent_is_no_open_outcome(clock, service):
+    settings = {**service.settings("http://127.0.0.1:9/"), "apiv2_key": KEY}
+    with Client(**settings, certificate=certificate_pem(new_certificate(service.merchant))) as client:
+        with pytest.raises(TransportError) as failed:
+            micropay.pay(client, FIELDS)
+        assert not failed.value.sent
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments"),
+    [
+        ({**FIELDS, "out_trade_no": ""}, {}),
+        ({**FIELDS, "out_trade_no": 5}, {}),
+        ("<xml/>", {}),
+        (FIELDS, {"patience": 14}),
+        (FIELDS, {"patience": float("nan")}),
+        (FIELDS, {"interval": 0}),
+        (FIELDS, {"interval": True}),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_sent(pay, wire, fields, arguments):
+    with pytest.raises(ArgumentError):
+        pay(fields, **arguments)
+    assert wire.received == []
+
+
+def test_without_the_certificate_nothing_is_sent(service, wire):
+    """Otherwise the need for it would show at the reversal."""
+    with (
+        Client(**service.settings(wire.base_url), apiv2_key=KEY) as client,
+        pytest.raises(ConfigurationError, match="certificate"),
+    ):
+        micropay.pay(client, FIELDS)
+    assert wire.received == []
+
+
+def test_the_sandbox_asks_its_user(clock, monkeypatch):
+    with Sandbox() as sandbox, sandbox.client(retry=None) as client:
+        assert micropay.pay(client, {**FIELDS, "appid": "wx8888888888888888"}).outcome == "paid"
+        large = {**FIELDS, "appid": "wx8888888888888888", "out_trade_no": "m-22222", "total_fee": 100_001}
+        wait = clock.sleep
+
+        def type_the_password(seconds):
+            wait(seconds)
+            if len(clock.slept) == 3:
+                sandbox.pay("m-22222", notify=False)
+
+        monkeypatch.setattr(micropay.time, "sleep", type_the_password)
+        assert micropay.pay(client, large).outcome == "paid"
+        monkeypatch.setattr(micropay.time, "sleep", wait)
+        assert micropay.pay(client, {**large, "out_trade_no": "m-33333"}).outcome == "reversed"
+        assert sandbox.orders["m-33333"].trade_state == "REVOKED"
