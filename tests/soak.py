@@ -1,8 +1,8 @@
-"""Sends mixed calls in both modes to a sandbox that injects faults: `python -m tests.soak CALLS [SEED]`.
+"""Sends mixed calls of APIv3 and APIv2, in both modes, to a sandbox that injects faults: `python -m tests.soak CALLS [SEED]`.
 
 Three in ten responses get a fault. Afterwards, the program looks for a response that was accepted and is not WeChat
-Pay's, an order that was sent twice although it must not be repeated, an error that is not the package's own, and tasks
-and sockets that are left over.
+Pay's, an order, a refund, a transfer or a red packet that was sent twice although it must not be repeated, an error that is not the
+package's own, and tasks and sockets that are left over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import random
+import re
 import socket
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.apiv2.conftest import signature_of
 from tests.service import rsa_verifies
 from wechatpay_chain import Response, Retry, Sensitive, WeChatPayError
 from wechatpay_chain.sandbox import Fault, Sandbox
@@ -38,6 +40,17 @@ HARMLESS = (Fault.ROTATION, Fault.PUBLIC_KEY)
 ROUND_CALLS = 2000
 THREADS, TASKS = 4, 16
 QUICK_RETRY = Retry(attempts=3, backoff=0.01, deadline=5)
+NUMBERED = {
+    "/v3/pay/transactions/native": "out_trade_no",
+    "/v3/fund-app/mch-transfer/transfer-bills": "out_bill_no",
+    "/pay/unifiedorder": "out_trade_no",
+    "/secapi/pay/refund": "out_refund_no",
+    "/mmpaymkttransfers/sendredpack": "mch_billno",
+    "/mmpaysptrans/pay_bank": "partner_trade_no",
+}
+"""The operations that move money, with the field by which the service knows a repetition."""
+
+UNSIGNED = ("v2/mmpaymkttransfers/sendredpack",)
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
@@ -91,8 +104,25 @@ class Soak:
         """Draws one call: a client, a node, a verb, its arguments, and a text that the response must contain."""
         rng, client = self.rng, self.rng.choice(self.clients)
         kind = rng.choice(
-            ["order", "order", "query", "query", "close", "echo", "encrypted", "coupon", "upload", "bill"]
+            [
+                *(
+                    "order",
+                    "order",
+                    "query",
+                    "query",
+                    "close",
+                    "echo",
+                    "encrypted",
+                    "coupon",
+                    "upload",
+                    "bill",
+                    "transfer",
+                ),
+                *("v2 order", "v2 order", "v2 query", "v2 refund", "v2 red packet", "v2 card", "v2 bill"),
+            ]
         )
+        if kind.startswith("v2"):
+            return self.plan_v2(kind, index, client)
         pay = client.v3.pay.transactions
         options = {"timeout": (5, 0.15)} if rng.random() < 0.3 else {}
         known = rng.choice(list(self.may_repeat)) if self.may_repeat else "none-yet"
@@ -112,6 +142,20 @@ class Soak:
             case "query":
                 arguments = {"out_trade_no": known, "params": {"mchid": client.mchid}}
                 return client, pay.out_trade_no._out_trade_no_, "get", {**arguments, **options}, known
+            case "transfer":
+                number, idempotent = f"soaktransfer{index}", rng.random() < 0.5
+                self.may_repeat[number] = idempotent
+                transfer = {
+                    "appid": "wxd678efh567hg6787",
+                    "out_bill_no": number,
+                    "transfer_scene_id": "1000",
+                    "openid": "o-MYE42l80oelYMDE34nYD456Xoy",
+                    "transfer_amount": 1000 + index,
+                    "transfer_remark": "活动奖励",
+                    "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "新会员有礼"}],
+                }
+                node = client.v3.fund_app.mch_transfer.transfer_bills
+                return client, node, "post", {"json": transfer, "idempotent": idempotent, **options}, number
             case "close":
                 arguments = {"out_trade_no": known, "json": {"mchid": client.mchid}}
                 return client, pay.out_trade_no._out_trade_no_.close, "post", arguments, ""
@@ -142,9 +186,72 @@ class Soak:
         arguments = {"params": {"bill_date": day, "tar_type": "GZIP"}}
         return client, client.v3.bill.tradebill, "get", arguments, "download_url"
 
+    def plan_v2(self, kind: str, index: int, client):
+        """Draws one call of APIv2."""
+        rng, appid = self.rng, "wxd678efh567hg6787"
+        options = {"timeout": (5, 0.15)} if rng.random() < 0.3 else {}
+        orders = [number for number in self.may_repeat if number.startswith("soak-v2-")]
+        known, idempotent = rng.choice(orders) if orders else "none-yet", rng.random() < 0.5
+        post = {"idempotent": idempotent, **options}
+        match kind:
+            case "v2 order":
+                number = f"soak-v2-{index}"
+                self.may_repeat[number] = idempotent
+                fields = {
+                    "appid": appid,
+                    "body": "公仔",
+                    "out_trade_no": number,
+                    "total_fee": index + 1,
+                    "spbill_create_ip": "203.0.113.7",
+                    "notify_url": "http://127.0.0.1:9/",
+                    "trade_type": "NATIVE",
+                    **({"sign_type": "HMAC-SHA256"} if rng.random() < 0.5 else {}),
+                }
+                return client, client.v2.pay.unifiedorder, "post", {"xml": fields, **post}, "code_url"
+            case "v2 query":
+                fields = {"appid": appid, "out_trade_no": known}
+                return client, client.v2.pay.orderquery, "post", {"xml": fields, **options}, known
+            case "v2 refund":
+                number = f"soak-refund-{index}"
+                self.may_repeat[number] = idempotent
+                if (order := self.sandbox.orders.get(known)) and order.trade_state == "NOTPAY":
+                    order.pay(notify=False)
+                total = order.total if order else 1
+                fields = {"appid": appid, "out_trade_no": known, "out_refund_no": number}
+                fields |= {"total_fee": total, "refund_fee": 1}
+                return client, client.v2.secapi.pay.refund, "post", {"xml": fields, **post}, number
+            case "v2 red packet":
+                number = f"soak-packet-{index}"
+                self.may_repeat[number] = idempotent
+                fields = {
+                    "mch_billno": number,
+                    "wxappid": appid,
+                    "send_name": "商店",
+                    "re_openid": "oxTWIuGaIt6gTKsQRLau2M0yL16E",
+                    "total_amount": 100 + index,
+                    "total_num": 1,
+                    "wishing": "恭喜",
+                    "client_ip": "203.0.113.7",
+                    "act_name": "活动",
+                    "remark": "备注",
+                }
+                return client, client.v2.mmpaymkttransfers.sendredpack, "post", {"xml": fields, **post}, ""
+            case "v2 card":
+                number = f"soakcard{index}"
+                self.may_repeat[number] = idempotent
+                card = {"enc_bank_no": Sensitive(f"62220202{index:08}"), "enc_true_name": Sensitive("张三")}
+                fields = {"partner_trade_no": number, "bank_code": "1001", "amount": 100 + index, **card}
+                return client, client.v2.mmpaysptrans.pay_bank, "post", {"xml": fields, **post}, number
+        day = (datetime.now(timezone(timedelta(hours=8))) - timedelta(days=2)).date()
+        fields = {"appid": appid, "bill_date": f"{day:%Y%m%d}", "bill_type": "ALL", "tar_type": "GZIP"}
+        return client, client.v2.pay.downloadbill, "download", {"xml": fields}, ""
+
     def check_response(self, response: Response, expected: str) -> None:
         """Verifies an accepted response with the service's keys and with code that is not the package's."""
         self.report.accepted += 1
+        if response.request.template.startswith("v2/"):
+            self.check_response_v2(response, expected)
+            return
         headers = response.headers
         pem = self.sandbox.credentials["certs"][headers["Wechatpay-Serial"]].encode()
         key = (
@@ -166,6 +273,18 @@ class Soak:
         if expected not in text:
             self.report.wrong.append(f"the response to another call: {response.request}")
 
+    def check_response_v2(self, response: Response, expected: str) -> None:
+        if response.request.template in UNSIGNED:
+            return
+        fields = {name: text for name, text in response.xml().items() if "$" not in name}
+        sign_type = "MD5" if len(fields["sign"]) == 32 else "HMAC-SHA256"
+        if fields["sign"] != signature_of(fields, sign_type, self.sandbox.credentials["apiv2_key"]):
+            self.report.wrong.append(f"accepted without a valid sign: {response.request}")
+        if (fields["return_code"], fields["result_code"]) != ("SUCCESS", "SUCCESS"):
+            self.report.wrong.append(f"a failure was accepted: {response.request}")
+        if expected not in (*fields, *fields.values()):
+            self.report.wrong.append(f"the response to another call: {response.request}")
+
     def record_error(self, error: BaseException) -> None:
         self.report.errors[type(error).__name__] += 1
         if not isinstance(error, WeChatPayError):
@@ -173,11 +292,15 @@ class Soak:
 
     def call(self, plan) -> None:
         client, node, verb, arguments, expected = plan
+        to = self.folder / f"{threading.get_ident()}.csv"
         try:
+            if verb == "download":
+                client.download(node, to, gunzip=True, **arguments)
+                self.check_bill(to)
+                return
             response = getattr(node, verb)(**arguments)
             self.check_response(response, expected)
             if expected == "download_url":
-                to = self.folder / f"{threading.get_ident()}.csv"
                 client.download(response, to, gunzip=True)
                 self.check_bill(to)
         except Exception as error:
@@ -185,11 +308,15 @@ class Soak:
 
     async def call_async(self, plan, slot: int) -> None:
         client, node, verb, arguments, expected = plan
+        to = self.folder / f"task-{slot}.csv"
         try:
+            if verb == "download":
+                await client.download_async(node, to, gunzip=True, **arguments)
+                self.check_bill(to)
+                return
             response = await getattr(node, f"{verb}_async")(**arguments)
             self.check_response(response, expected)
             if expected == "download_url":
-                to = self.folder / f"task-{slot}.csv"
                 await client.download_async(response, to, gunzip=True)
                 self.check_bill(to)
         except Exception as error:
@@ -230,16 +357,24 @@ class Soak:
         bodies: dict[str, set[bytes]] = {}
         for record in history:
             self.report.faults[str(record.fault) if record.fault else "none"] += 1
-            if record.call.target == "/v3/pay/transactions/native":
-                number = json.loads(record.call.body)["out_trade_no"]
+            if name := NUMBERED.get(record.call.target):
+                number, body = read_number(record.call.body, name)
                 sent[number] += 1
-                bodies.setdefault(number, set()).add(record.call.body)
+                bodies.setdefault(number, set()).add(body)
         self.report.orders += len(sent)
         for number, times in sent.items():
             if times > 1 and not self.may_repeat[number]:
                 self.report.wrong.append(f"{number} reached the service {times} times")
             if len(bodies[number]) > 1:
                 self.report.wrong.append(f"{number} was sent again with different bytes")
+
+
+def read_number(body: bytes, name: str) -> tuple[str, bytes]:
+    """Returns the number in a body, and the body without what is new in every attempt of APIv2."""
+    if body.startswith(b"{"):
+        return json.loads(body)[name], body
+    number = re.search(rf"<{name}>([^<]*)</{name}>", body.decode())[1]
+    return number, re.sub(rb"<(nonce_str|sign)>\w+</\1>", b"", body)
 
 
 def count_sockets() -> int | None:
