@@ -50,7 +50,7 @@ NUMBERED = {
 }
 """The operations that move money, with the field by which the service knows a repetition."""
 
-UNSIGNED = ("v2/mmpaymkttransfers/sendredpack",)
+UNSIGNED = ("v2/mmpaymkttransfers/sendredpack", "v2/mmpaysptrans/pay_bank")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 

@@ -1,9 +1,9 @@
-// Orders, queries and closes with wechatpay-axios-plugin. Argument: the file of a sandbox's credentials.
+// Orders, queries and closes with wechatpay-axios-plugin. Input: a sandbox's credentials, as JSON.
 const { readFileSync } = require('node:fs');
 const { Wechatpay, Multipart, Hash } = require('wechatpay-axios-plugin');
 
 (async () => {
-  const { base_url: baseURL, mchid, serial, private_key: privateKey, certs } = JSON.parse(readFileSync(process.argv[2]));
+  const { base_url: baseURL, mchid, serial, private_key: privateKey, certs } = JSON.parse(readFileSync(0));
   const client = new Wechatpay({ baseURL, mchid, serial, privateKey, certs, proxy: false });
   const out_trade_no = `axios-${Date.now()}`;
   const order = {

@@ -1,5 +1,5 @@
 // A shop with wechatpay-axios-plugin: order, payment, query, refund, bill, upload and notifications.
-// Argument: the file of a sandbox's credentials.
+// Input: a sandbox's credentials, as JSON.
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const { createServer } = require('node:http');
@@ -9,7 +9,7 @@ const { Aes: { AesGcm }, Formatter, Hash, Multipart, Rsa, Wechatpay } = require(
 
 const {
   base_url: baseURL, mchid, serial, private_key: privateKey, certs, apiv3_key: secret,
-} = JSON.parse(readFileSync(process.argv[2]));
+} = JSON.parse(readFileSync(0));
 const client = new Wechatpay({ baseURL, mchid, serial, privateKey, certs: { ...certs }, proxy: false });
 
 // Returns a notification with its resource decrypted, or null if its signature is not valid.

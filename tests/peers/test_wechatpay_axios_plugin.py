@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from tests.peers.npm import AXIOS_PLUGIN, install
+from tests.peers.npm import run_script
 from wechatpay_chain.sandbox import Sandbox
-
-fcntl = pytest.importorskip("fcntl", reason="the workers of a test run share one installation by a lock of Unix")
-SCRIPTS = Path(__file__).parent
-
-
-@pytest.fixture(scope="session", params=["the axios that it installs", "axios 1.8"])
-def node(request, tmp_path_factory):
-    """The folder of a program that has the plugin. axios 1.8 ends a multipart body with text after the last boundary."""
-    temporary = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        temporary = temporary.parent  # which all workers share: one of them installs
-    axios = ["axios@~1.8.2"] if request.param == "axios 1.8" else []
-    folder = temporary / f"node-{request.param.replace(' ', '-')}"
-    with (temporary / "node.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            folder.mkdir()
-            for script in SCRIPTS.glob("*.js"):
-                shutil.copy(script, folder)
-            install(folder, AXIOS_PLUGIN, *axios)
-    if not (folder / "node_modules").exists():
-        pytest.skip(f"npm cannot install {AXIOS_PLUGIN} from its registry")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +22,9 @@ def sandbox(request, shared_sandbox):
 
 
 @pytest.fixture
-def run(node, sandbox, tmp_path):
+def run(node, sandbox):
     """Runs a script with the sandbox's credentials, and returns the JSON that it prints."""
-
-    def run(name):
-        (tmp_path / "merchant.json").write_text(json.dumps(sandbox.credentials))
-        command = ["node", str(node / name), str(tmp_path / "merchant.json")]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert process.returncode == 0, process.stderr
-        return json.loads(process.stdout)
-
-    return run
+    return lambda name: run_script(node, name, sandbox.credentials)
 
 
 def test_wechatpay_axios_plugin_takes_a_payment_from_the_order_to_the_bill(run, request):

@@ -1,5 +1,5 @@
 // A shop with wechatpay-axios-plugin's APIv2: orders, queries, a refund, notifications and a bill.
-// Argument: the file of a sandbox's credentials.
+// Input: a sandbox's credentials, as JSON.
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const { createServer } = require('node:http');
@@ -7,7 +7,7 @@ const { Aes: { AesEcb }, Formatter, Hash, Transformer, Wechatpay } = require('we
 
 const {
   base_url: baseURL, mchid, serial, private_key: privateKey, certs, apiv2_key: secret, certificate: cert,
-} = JSON.parse(readFileSync(process.argv[2]));
+} = JSON.parse(readFileSync(0));
 const client = new Wechatpay({
   baseURL, mchid, serial, privateKey, certs: { ...certs }, secret, merchant: { cert, key: privateKey }, proxy: false,
 });

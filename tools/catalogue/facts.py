@@ -105,7 +105,8 @@ def _apply(correction: Correction, parent: Schema, schema: Schema, members: list
         if value is None:
             del schema[name]
     if "required" in schema or correction.required:
-        kept = [name for name in schema.get("required", []) if name not in correction.optional]
+        gone = {*correction.optional, *correction.removed}
+        kept = [name for name in schema.get("required", []) if name not in gone]
         schema["required"] = [*kept, *correction.required]
     for name in correction.removed:
         schema["properties"].pop(name, None)

@@ -50,7 +50,7 @@ RULES = {
     "POST /mmpaymkttransfers/sendminiprogramhb": V2Rule(certificate=True, signed=False),
     "POST /mmpaymkttransfers/sendredpack": V2Rule(certificate=True, signed=False),
     "POST /mmpaymkttransfers/sendworkwxredpack": V2Rule(certificate=True, workwx=('act_name', 'mch_billno', 'mch_id', 'nonce_str', 're_openid', 'total_amount', 'wxappid')),
-    "POST /mmpaysptrans/pay_bank": V2Rule(certificate=True),
+    "POST /mmpaysptrans/pay_bank": V2Rule(certificate=True, signed=False),
     "POST /mmpaysptrans/query_bank": V2Rule(certificate=True, signed=False),
     "POST /papay/deletecontract": V2Rule(nonce=False),
     "POST /papay/partner/deletecontract": V2Rule(nonce=False),

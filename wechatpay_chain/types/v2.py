@@ -1204,7 +1204,6 @@ class mmpaysptrans:
    result_code: str
    return_code: str
    return_msg: NotRequired[str]
-   sign: NotRequired[str]
  class query_bank:
   class PostBody(TypedDict):
    mch_id: NotRequired[str]
