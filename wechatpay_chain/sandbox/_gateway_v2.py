@@ -130,12 +130,11 @@ class GatewayV2:
         known = {
             name: value for name, value in common.items() if name in ("return_code", "return_msg") or name in members
         }
-        completed = to_texts({**known, **result})
-        if not rule.signed:
-            return completed
         sign_type = fields.get("sign_type") or (rule.sign_types or (MD5,))[0]
         written = {"nonce_str": crypto.nonce(), "sign_type": sign_type}
-        completed.update({name: value for name, value in written.items() if name in members})
+        completed = to_texts({**known, **result, **{name: value for name, value in written.items() if name in members}})
+        if not rule.signed:
+            return completed
         key = crypto.nonce() if fault is Fault.WRONG_SIGNATURE else self._account.keys.apiv2_key
         if fault is not Fault.MISSING_HEADER:
             completed["sign"] = compute_signature(completed, key.encode(), sign_type)
