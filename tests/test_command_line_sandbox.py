@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from tests.sandbox_command import run_sandbox
 from tests.shop import keep_shop
 from wechatpay_chain import APIError
 from wechatpay_chain._cli.main import main
@@ -209,8 +210,7 @@ def test_a_sandbox_of_the_command_is_found_without_settings():
 
 def test_the_command_starts_with_faults(tmp_path):
     file = tmp_path / "merchant.json"
-    command = [*RUN, "sandbox", "--port", "0", "--credentials", str(file), "--fault", "503=2", "--seed", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with run_sandbox("--credentials", file, "--fault", "503=2", "--seed", "1") as process:
         url = process.stdout.readline().split()[4].strip(",")
         state = subprocess.run(
             [*RUN, "sandbox", "state", "--sandbox-url", url], capture_output=True, text=True, timeout=30, check=True

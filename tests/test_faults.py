@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sandbox_command import run_sandbox
 from wechatpay_chain import (
     APIError,
     BadRequestError,
+    Client,
     ConfigurationError,
     NotFoundError,
     Reason,
@@ -212,30 +214,17 @@ def test_shares_must_not_add_up_to_more_than_1(sandbox):
 
 
 def test_faults_can_be_set_on_the_command_line(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "wechatpay_chain",
-        "sandbox",
-        "--port",
-        "0",
-        "--credentials",
-        tmp_path / "merchant.json",
-    ]
-    command += ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline().startswith("WeChat Pay sandbox at http://127.0.0.1:")
-            from wechatpay_chain import Client
-
-            with Client(**json.loads((tmp_path / "merchant.json").read_text()), proxies={}, retry=None) as client:
-                with pytest.raises(APIError):
+    file = tmp_path / "merchant.json"
+    faults = ["--fault", "503=1", "--fault", "signtest=100%", "--seed", "7"]
+    with run_sandbox("--credentials", file, *faults) as process:
+        assert process.stdout.readline().startswith("WeChat Pay sandbox at http://127.0.0.1:")
+        with Client(**json.loads(file.read_text()), proxies={}, retry=None) as client:
+            with pytest.raises(APIError):
+                client.v3.security.echo.post(json={"echo_message": "a"})
+            for _ in range(2):
+                with pytest.raises(SignatureError):
                     client.v3.security.echo.post(json={"echo_message": "a"})
-                for _ in range(2):
-                    with pytest.raises(SignatureError):
-                        client.v3.security.echo.post(json={"echo_message": "a"})
-        finally:
-            process.terminate()
+        process.terminate()
         assert process.wait(10) == 0
 
 

@@ -13,15 +13,14 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.sandbox_command import run_sandbox
 from tests.service import rsa_sign
 from wechatpay_chain import APIError, Client, ConfigurationError, Sensitive, crypto, errors
 from wechatpay_chain.sandbox import Sandbox, Signer
@@ -521,33 +520,11 @@ def test_a_port_that_is_in_use_is_an_error(sandbox):
 KEYS = ("apiv3_key", "apiv2_key", "workwx_secret", "certificate")
 
 
-@contextmanager
-def started(command):
-    """Starts a command, which ends with the test at the latest."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("sign_with", [[], ["--sign-with", "public-key"], ["--sign-with", "certificate"]])
 def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
     file = tmp_path / "merchant.json"
-    command = [
-        sys.executable,
-        "-m",
-        "wechatpay_chain",
-        "sandbox",
-        "--port",
-        "0",
-        "--credentials",
-        str(file),
-        *sign_with,
-    ]
-    with started(command) as process:
+    with run_sandbox("--credentials", file, *sign_with) as process:
         line = process.stdout.readline()
         credentials = json.loads(file.read_text())
         assert credentials["base_url"] in line
@@ -566,7 +543,7 @@ def test_the_command_runs_until_a_signal(tmp_path, number, sign_with):
 
 
 def test_the_command_without_a_file_names_the_option():
-    with started([sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0"]) as process:
+    with run_sandbox() as process:
         assert "http://127.0.0.1:" in process.stdout.readline()
         assert "--credentials" in process.stdout.readline()
         process.send_signal(signal.SIGINT)

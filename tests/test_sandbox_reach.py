@@ -8,12 +8,11 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 
 import pytest
 import requests
 
+from tests.sandbox_command import run_sandbox
 from wechatpay_chain import Client, TransportError
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox import Sandbox
@@ -143,18 +142,16 @@ def test_announced_urls_begin_with_the_public_url():
 
 def test_the_command_serves_https_and_a_proxy(tmp_path):
     credentials, authority = tmp_path / "merchant.json", tmp_path / "authority.pem"
-    command = [sys.executable, "-m", "wechatpay_chain", "sandbox", "--port", "0", "--credentials", str(credentials)]
-    with subprocess.Popen([*command, "--tls", str(authority), "--proxy"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert "https://127.0.0.1:" in process.stdout.readline()
-            assert f"authority {authority}" in process.stdout.readline()
-            known = json.loads(credentials.read_text())
-            assert known["ca_bundle"] == str(authority)
-            with Client(**known, proxies={}) as client:
-                assert client.v3.certificates.get().status_code == 200
-        finally:
-            process.send_signal(signal.SIGINT)
+    with run_sandbox("--credentials", credentials, "--tls", authority, "--proxy") as process:
+        assert "https://127.0.0.1:" in process.stdout.readline()
+        assert f"authority {authority}" in process.stdout.readline()
+        known = json.loads(credentials.read_text())
+        assert known["ca_bundle"] == str(authority)
+        with Client(**known, proxies={}) as client:
+            assert client.v3.certificates.get().status_code == 200
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
-    wrong = subprocess.run([*command, "--proxy"], capture_output=True, text=True, timeout=20, check=False)
-    assert wrong.returncode == 2
-    assert wrong.stderr.startswith("wechatpay-chain: proxy: it needs tls=True")
+    with run_sandbox("--proxy") as process:
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (2, "")
+        assert "--proxy: it needs --tls FILE" in err
