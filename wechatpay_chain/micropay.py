@@ -7,10 +7,11 @@
         …
 
 There is no notification of such a payment. A response that says that the user is typing the password, or no response, leaves the
-outcome open; then the order is queried until it is certain, and reversed if the user does not pay in time.
+outcome open; then the order is queried until it is certain, and reversed if the user does not pay in time. A refusal is queried, too:
+it is about this call, and the order may have been paid by an earlier one.
 
-An order is reversed only after a verified query of the same minute has said that it is not paid. If no query can be verified, nothing
-is reversed, and an error says so: a reversal of a paid order gives the money back.
+An order is reversed only if a verified query has just said that it is not paid. If no query can be verified, nothing is reversed, and
+an error says so: a reversal of a paid order gives the money back.
 
 Source: https://pay.weixin.qq.com/doc/v2/merchant/4011937125
 """
@@ -29,6 +30,7 @@ from wechatpay_chain.errors import (
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
+    RateLimitError,
     ServerError,
     TransportError,
     WeChatPayError,
@@ -41,6 +43,9 @@ __all__ = ["Micropayment", "pay", "pay_async"]
 
 LEAST_PATIENCE = 15.0
 """Seconds after a payment before which it must not be reversed."""
+
+MOST_INTERVAL = 10.0
+"""The longest interval. Reversals are repeated at it, and the query that allowed them must not be old."""
 
 REVERSALS = 6
 """How often a reversal is tried. Its repetition is safe."""
@@ -69,11 +74,11 @@ _REFUSED = frozenset(
         "XML_FORMAT_ERROR",
     }
 )
-"""Codes that say for certain that this call pays nothing. Any other code leaves the outcome open, also one that is new."""
+"""Codes that say that this call pays nothing. Any other code leaves the outcome open, also one that is new."""
 
-_OUTCOMES: Mapping[str, Literal["paid", "unpaid", "reversed"]] = {
+_OUTCOMES: Mapping[str, Literal["paid", "unpaid", "reversed", "refunded"]] = {
     "SUCCESS": "paid",
-    "REFUND": "reversed",
+    "REFUND": "refunded",
     "REVOKED": "reversed",
     "CLOSED": "unpaid",
     "PAYERROR": "unpaid",
@@ -90,12 +95,13 @@ class Micropayment:
     """The outcome of a payment, which is certain.
 
     Attributes:
-        outcome: `paid`; `unpaid`, if the order is closed or the payment failed; `reversed`, if the user did not pay in time, or the
-            money was given back.
+        outcome: `paid`; `unpaid`, if the order is closed or the payment failed; `reversed`, if the order was reversed, because the
+            user did not pay in time, or by an earlier call; `refunded`, if the money was given back, or a part of it, which
+            `pay/refundquery` tells.
         fields: the response that says so, with `transaction_id` and so on if it is paid. Its repr does not show them.
     """
 
-    outcome: Literal["paid", "unpaid", "reversed"]
+    outcome: Literal["paid", "unpaid", "reversed", "refunded"]
     fields: Mapping[str, Any] = field(repr=False)
 
 
@@ -106,89 +112,91 @@ class _Post(NamedTuple):
     fields: Mapping[str, Any]
 
 
-_Answer = Mapping[str, Any] | WeChatPayError | None
+_Result = Mapping[str, Any] | WeChatPayError | None
 """The fields of a response, the error in its place, or nothing after a wait."""
 
 
 def pay(client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, interval: float = 5.0) -> Micropayment:
-    """Pays, and returns when the outcome is certain. It blocks for `patience` and some seconds at most, and what its calls take.
+    """Pays, and returns when the outcome is certain. It waits for `patience` + 5 × `interval` seconds at most; its calls take time, too.
 
     Args:
         client: a client with `apiv2_key` and the merchant's TLS certificate, which a reversal needs.
         fields: the fields of `pay/micropay`: appid, body, out_trade_no, total_fee, spbill_create_ip, auth_code and so on. Pass a new
             out_trade_no for each sale, and the same one if you call this again for a sale.
-        patience: seconds that the user has to type the password; at least 15.
-        interval: seconds between queries; at least 1.
+        patience: seconds from the response on that the user has to type the password; 15 to 600.
+        interval: seconds between queries, and between attempts to reverse the order; 1 to 10.
 
     Raises:
         ArgumentError, ConfigurationError: before anything is sent.
-        APIError: the service refused the payment for certain, with a code such as NOTENOUGH or AUTHCODEEXPIRE.
-        TransportError: nothing was sent (`sent` is False); or the outcome is not known although all of the time has passed, and
-            nothing was reversed (`sent` is True). Then call this again with the same fields, or query the order.
+        APIError: the service refused the payment, with a code such as NOTENOUGH or AUTHCODEEXPIRE, and a query has confirmed that
+            the order is not paid.
+        TransportError: nothing was sent (`sent` is False); or it is not known whether the order is paid, or whether it is reversed
+            (`sent` is True). Then call this again with the same fields, or query the order.
     """
-    flow, answer = _pay(client, fields, patience, interval), None
+    flow, result = _pay(client, fields, patience, interval), None
     while True:
         try:
-            step = flow.send(answer)
+            step = flow.send(result)
         except StopIteration as ended:
-            result: Micropayment = ended.value
-            return result
+            outcome: Micropayment = ended.value
+            return outcome
         if isinstance(step, _Post):
             try:
-                answer = client.chain(step.path).post(xml=step.fields).xml()
+                result = client.chain(step.path).post(xml=step.fields).xml()
             except WeChatPayError as error:
-                answer = error
+                result = error
         else:
             time.sleep(step)
-            answer = None
+            result = None
 
 
 async def pay_async(
     client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, interval: float = 5.0
 ) -> Micropayment:
     """Does the same as `pay`, for callers that await. If its task is cancelled, query the order."""
-    flow, answer = _pay(client, fields, patience, interval), None
+    flow, result = _pay(client, fields, patience, interval), None
     while True:
         try:
-            step = flow.send(answer)
+            step = flow.send(result)
         except StopIteration as ended:
-            result: Micropayment = ended.value
-            return result
+            outcome: Micropayment = ended.value
+            return outcome
         if isinstance(step, _Post):
             try:
-                answer = (await client.chain(step.path).post_async(xml=step.fields)).xml()
+                result = (await client.chain(step.path).post_async(xml=step.fields)).xml()
             except WeChatPayError as error:
-                answer = error
+                result = error
         else:
             await asyncio.sleep(step)
-            answer = None
+            result = None
 
 
 def _pay(
     client: Client, fields: Mapping[str, Any], patience: float, interval: float
-) -> Generator[_Post | float, _Answer, Micropayment]:
+) -> Generator[_Post | float, _Result, Micropayment]:
     """Yields the calls to make, and the seconds to wait; is sent what came of each."""
     _check(client, fields, patience, interval)
     asked = {name: fields[name] for name in ("out_trade_no", *_IDENTITY) if name in fields}
+    first = yield _Post("v2/pay/micropay", fields)
+    if isinstance(first, Mapping) and _is_about(first, fields):
+        return Micropayment("paid", first)
+    if isinstance(first, WeChatPayError) and not first.sent:
+        raise first
     began = time.monotonic()
-    paid = yield _Post("v2/pay/micropay", fields)
-    if isinstance(paid, Mapping) and _is_about(paid, fields):
-        return Micropayment("paid", paid)
-    if isinstance(paid, WeChatPayError) and _is_certain(paid):
-        raise paid
-    # A message that the service did not accept is no order; a first query at once shows that.
-    is_refused = isinstance(paid, APIError) and paid.status_code == 200 and paid.return_code != "SUCCESS"
-    yield 0.0 if is_refused else interval
+    refusal = first if isinstance(first, APIError) and _is_refusal(first) else None
+    wait = interval if refusal is None else 0.0
     while True:
+        yield wait
         found = yield _Post("v2/pay/orderquery", asked)
-        if is_refused and isinstance(found, NotFoundError) and isinstance(paid, APIError):
-            raise paid
         state = _read_state(found, fields)
+        if refusal is not None and _confirms(found, state, refusal):
+            raise refusal
         if isinstance(found, Mapping) and state in _OUTCOMES:
             return Micropayment(_OUTCOMES[state], found)
-        if time.monotonic() - began >= patience:
+        left = began + patience - time.monotonic()
+        if left <= 0:
             break
-        yield interval
+        wait = min(interval, left)
     if state not in _OPEN:
         raise TransportError(
             f"v2/pay/micropay: it is not known whether {asked['out_trade_no']!r} is paid, and nothing was reversed: no query "
@@ -198,24 +206,24 @@ def _pay(
     return (yield from _reverse(asked, interval))
 
 
-def _reverse(asked: Mapping[str, Any], interval: float) -> Generator[_Post | float, _Answer, Micropayment]:
+def _reverse(asked: Mapping[str, Any], interval: float) -> Generator[_Post | float, _Result, Micropayment]:
     """Reverses an order that is not paid, until the service says that nothing is left to do."""
-    answer: _Answer = None
     for attempt in range(REVERSALS):
         if attempt:
             yield interval
-        answer = yield _Post("v2/secapi/pay/reverse", asked)
-        if isinstance(answer, NotFoundError):
+        result = yield _Post("v2/secapi/pay/reverse", asked)
+        if _says_no_order(result):
             return Micropayment("unpaid", {"out_trade_no": asked["out_trade_no"]})
-        if isinstance(answer, Mapping) and answer.get("recall") == "N":
-            return Micropayment("reversed", answer)
-        if isinstance(answer, APIError) and not isinstance(answer, ServerError):
-            raise answer
+        if isinstance(result, Mapping) and result.get("recall") == "N":
+            return Micropayment("reversed", result)
+        if isinstance(result, APIError) and not isinstance(result, (NotFoundError, RateLimitError, ServerError)):
+            break
+    # A query would not help: one of the reversals may still be carried out, after a query that says that the order is paid.
     raise TransportError(
-        f"v2/secapi/pay/reverse: it is not known whether {asked['out_trade_no']!r} is reversed, after {REVERSALS} attempts. Call "
+        f"v2/secapi/pay/reverse: it is not known whether {asked['out_trade_no']!r} is reversed, after {attempt + 1} attempts. Call "
         "micropay.pay again with the same fields, or query the order",
         sent=True,
-    ) from (answer if isinstance(answer, WeChatPayError) else None)
+    ) from (result if isinstance(result, WeChatPayError) else None)
 
 
 def _check(client: Client, fields: Mapping[str, Any], patience: float, interval: float) -> None:
@@ -223,9 +231,12 @@ def _check(client: Client, fields: Mapping[str, Any], patience: float, interval:
         raise ArgumentError(
             "fields: out_trade_no is missing; expected the fields of v2/pay/micropay, with a number for the order"
         )
-    for name, value, least in (("patience", patience, LEAST_PATIENCE), ("interval", interval, 1.0)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 600:
-            raise ArgumentError(f"{name}: came {value!r}; expected seconds, from {least:.0f} to 600")
+    for name, value, least, most in (
+        ("patience", patience, LEAST_PATIENCE, 600.0),
+        ("interval", interval, 1.0, MOST_INTERVAL),
+    ):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise ArgumentError(f"{name}: came {value!r}; expected seconds, from {least:.0f} to {most:.0f}")
     if not client._config.v2.has_certificate:
         raise ConfigurationError(
             "certificate: it is missing, or private_key= is; a payment that the user does not confirm is reversed, for which the "
@@ -233,11 +244,23 @@ def _check(client: Client, fields: Mapping[str, Any], patience: float, interval:
         )
 
 
-def _is_certain(error: WeChatPayError) -> bool:
-    """Tells whether an error says for certain that nothing is paid."""
-    if not error.sent or isinstance(error, AuthenticationError):
-        return True
-    return isinstance(error, APIError) and not isinstance(error, ServerError) and error.err_code in _REFUSED
+def _is_refusal(error: APIError) -> bool:
+    """Tells whether an error says that this call pays nothing: a code, or a message that the service did not accept."""
+    is_unaccepted = error.status_code == 200 and error.return_code != "SUCCESS"
+    return is_unaccepted or isinstance(error, AuthenticationError) or error.err_code in _REFUSED
+
+
+def _confirms(found: _Result, state: str, refusal: APIError) -> bool:
+    """Tells whether a query shows that a refusal is the end: the order is not there, or not paid, and nobody is paying it."""
+    if isinstance(refusal, AuthenticationError) and isinstance(found, AuthenticationError):
+        return True  # the service knows neither the key of the payment nor that of the query, which is the same
+    is_verified = refusal.status_code == 200 and refusal.return_code == "SUCCESS"
+    return state in ("NOTEXIST", "CLOSED", "PAYERROR") or (state == "NOTPAY" and is_verified)
+
+
+def _says_no_order(result: _Result) -> bool:
+    """Tells whether the service says that there is no such order. Only a return_code of SUCCESS has passed verification."""
+    return isinstance(result, NotFoundError) and result.status_code == 200 and result.return_code == "SUCCESS"
 
 
 def _is_about(found: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
@@ -248,8 +271,8 @@ def _is_about(found: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     )
 
 
-def _read_state(found: _Answer, fields: Mapping[str, Any]) -> str:
+def _read_state(found: _Result, fields: Mapping[str, Any]) -> str:
     """Returns the state of an order as a verified query says it; an empty text if there is none."""
-    if isinstance(found, NotFoundError):
+    if _says_no_order(found):
         return "NOTEXIST"
     return str(found.get("trade_state", "")) if isinstance(found, Mapping) and _is_about(found, fields) else ""

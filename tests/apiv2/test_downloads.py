@@ -28,7 +28,9 @@ def download(request, shop):
 
 
 @pytest.mark.parametrize(
-    "content", [BILL, BILL * 50_000, b"a\n" * 2, b"<xmas>, a bill\n"], ids=["short", "long", "tiny", "like XML"]
+    "content",
+    [BILL, BILL * 50_000, b"a\n" * 2, b" " * 70 + BILL, BILL.removeprefix(b"\xef\xbb\xbf")],
+    ids=["short", "long", "tiny", "blanks", "no mark"],
 )
 def test_a_bill_is_written_as_it_came(shop, download, tmp_path, content):
     shop.receives(Reply(200, {"Content-Type": "text/plain"}, content))
@@ -48,9 +50,13 @@ def test_a_compressed_bill_is_decompressed(shop, download, tmp_path):
 
 
 @pytest.mark.parametrize("code", ["20002", "SYSTEMERROR"])
-def test_an_error_in_place_of_a_bill_is_raised(shop, download, tmp_path, code):
+@pytest.mark.parametrize(
+    "before", [b"", b"\n", b"\xef\xbb\xbf", b'<?xml version="1.0" encoding="utf-8"?>\n', b" " * 40]
+)
+def test_an_error_in_place_of_a_bill_is_raised(shop, download, tmp_path, code, before):
     """As the service does: SUCCESS in no member, and the code in error_code."""
-    shop.receives(reply({"return_code": "FAIL", "return_msg": "No Bill Exist", "error_code": code}))
+    error = reply({"return_code": "FAIL", "return_msg": "No Bill Exist", "error_code": code})
+    shop.receives(Reply(200, error.headers, before + error.body))
     (tmp_path / "bill.csv").write_bytes(b"of yesterday")
     with pytest.raises(APIError) as raised:
         download(shop.client.v2.pay.downloadbill, tmp_path / "bill.csv", xml=FIELDS)
@@ -60,7 +66,19 @@ def test_an_error_in_place_of_a_bill_is_raised(shop, download, tmp_path, code):
 
 
 @pytest.mark.parametrize(
-    "content", [b"<xml><return_code>SUCCESS</return_code></xml>", b"", b"abc", b"<xml>" + b"x" * 2_000_000, b"<xml><a"]
+    "content",
+    [
+        b"<xml><return_code>SUCCESS</return_code></xml>",
+        b"",
+        b"\xef\xbb\xbf",
+        b"\n\n",
+        b"<xml>" + b"x" * 2_000_000,
+        b"<xml><a",
+        b"<html><body>Please log in",
+        b"<!DOCTYPE html>",
+        b"<",
+        b'{"errcode":1}',
+    ],
 )
 def test_what_is_neither_a_bill_nor_an_error_is_refused(shop, download, tmp_path, content):
     shop.receives(Reply(200, {}, content))
@@ -70,21 +88,36 @@ def test_what_is_neither_a_bill_nor_an_error_is_refused(shop, download, tmp_path
 
 
 def test_a_bill_that_is_cut_off_is_discarded(shop, download, tmp_path):
-    shop.receives(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + BILL)
+    shop.receives(cut_off(BILL))
     with pytest.raises(TransportError):
         download(shop.client.v2.pay.downloadbill, tmp_path / "bill.csv", xml=FIELDS)
     assert list(tmp_path.iterdir()) == []
 
 
+def cut_off(content):
+    return b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + content
+
+
+@pytest.mark.parametrize("second", [b"", b"\n", b"<xml><return_code>FAIL</return_code></xml>"])
+def test_a_bill_that_is_cut_off_is_never_completed_by_the_next_attempt(service, wire, tmp_path, second):
+    replies = [cut_off(BILL), Reply(200, {}, second)]
+    wire.respond = lambda received: replies.pop(0)
+    settings = {**service.settings(wire.base_url), "apiv2_key": KEY, "retry": Retry(attempts=2)}
+    with Client(**settings) as client, pytest.raises((TransportError, APIError)):
+        client.download(client.v2.pay.downloadbill, tmp_path / "bill.csv", xml=FIELDS)
+    assert replies == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bill_is_asked_for_again_and_nothing_else_is(service, wire, tmp_path):
-    answers = [Reply(503), Reply(200, {}, BILL)]
-    wire.respond = lambda received: answers.pop(0)
+    replies = [Reply(503), Reply(200, {}, BILL)]
+    wire.respond = lambda received: replies.pop(0)
     settings = {**service.settings(wire.base_url), "apiv2_key": KEY, "retry": Retry(attempts=3)}
     with Client(**settings) as client:
         client.download(client.v2.pay.downloadbill, tmp_path / "bill.csv", xml=FIELDS)
         assert (tmp_path / "bill.csv").read_bytes() == BILL
         wire.received.clear()
-        answers = [Reply(503), Reply(200, {}, BILL)]
+        replies = [Reply(503), Reply(200, {}, BILL)]
         with pytest.raises(APIError):
             client.download(client.v2.pay.unifiedorder, tmp_path / "a", xml={"appid": "wx1"})
         assert len(wire.received) == 1

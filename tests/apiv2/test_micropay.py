@@ -32,6 +32,7 @@ ORDER = {"out_trade_no": "m-1", "total_fee": "100", "transaction_id": "4200"}
 PAYING = signed({"result_code": "FAIL", "err_code": "USERPAYING"})
 BROKEN = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", **ORDER, "sign": "0" * 32})
 NO_ORDER = signed({"result_code": "FAIL", "err_code": "ORDERNOTEXIST"})
+NOT_FOUND = Reply(404, {}, b"<html>nginx")
 
 
 def state(name, **more):
@@ -129,32 +130,64 @@ def test_an_open_outcome_is_queried_until_it_is_certain(pay, wire, first):
     assert till.calls == ["micropay", *["orderquery"] * 4]
 
 
-@pytest.mark.parametrize(
-    "code", ["NOTENOUGH", "AUTHCODEEXPIRE", "AUTH_CODE_INVALID", "ORDERREVERSED", "OUT_TRADE_NO_USED"]
-)
-def test_a_certain_refusal_is_raised_and_nothing_is_reversed(pay, wire, code):
-    wire.respond = till = Till(micropay=[signed({"result_code": "FAIL", "err_code": code})])
+REFUSALS = ["NOTENOUGH", "AUTHCODEEXPIRE", "AUTH_CODE_INVALID", "ORDERREVERSED", "OUT_TRADE_NO_USED"]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("found", [NO_ORDER, state("CLOSED"), state("PAYERROR"), state("NOTPAY")])
+def test_a_refusal_is_raised_when_a_query_confirms_it(pay, wire, clock, code, found):
+    wire.respond = till = Till(micropay=[signed({"result_code": "FAIL", "err_code": code})], orderquery=[found])
     with pytest.raises(BadRequestError) as refused:
         pay()
     assert refused.value.code == code
-    assert till.calls == ["micropay"]
+    assert till.calls == ["micropay", "orderquery"]
+    assert sum(clock.slept) == 0
 
 
-def test_a_message_that_was_not_accepted_is_raised_after_one_query(pay, wire, clock):
-    wire.respond = till = Till(
-        micropay=[reply({"return_code": "FAIL", "return_msg": "缺少参数"})], orderquery=[NO_ORDER]
-    )
-    with pytest.raises(APIError, match="缺少参数"):
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize(("name", "outcome"), [("SUCCESS", "paid"), ("REVOKED", "reversed"), ("REFUND", "refunded")])
+def test_a_refusal_of_a_second_call_is_not_the_outcome_of_the_order(pay, wire, code, name, outcome):
+    """A caller that tries again after an error has an order that may be paid, and a code that has expired."""
+    wire.respond = till = Till(micropay=[signed({"result_code": "FAIL", "err_code": code})], orderquery=[state(name)])
+    assert pay().outcome == outcome
+    assert till.calls == ["micropay", "orderquery"]
+
+
+def test_after_a_refusal_the_user_may_still_be_paying(pay, wire):
+    refused = signed({"result_code": "FAIL", "err_code": "AUTHCODEEXPIRE"})
+    wire.respond = Till(micropay=[refused], orderquery=[state("USERPAYING"), Reply(500), state("SUCCESS")])
+    assert pay().outcome == "paid"
+
+
+def test_a_refusal_that_no_query_confirms_is_an_open_outcome(pay, wire):
+    refused = signed({"result_code": "FAIL", "err_code": "OUT_TRADE_NO_USED"})
+    wire.respond = Till(micropay=[refused], orderquery=[NOT_FOUND])
+    with pytest.raises(TransportError, match="nothing was reversed"):
+        pay()
+
+
+@pytest.mark.parametrize("fail", ["缺少参数", "签名错误"])
+def test_a_message_that_was_not_accepted_is_raised_after_one_query(pay, wire, clock, fail):
+    refused = reply({"return_code": "FAIL", "return_msg": fail})
+    wire.respond = till = Till(micropay=[refused], orderquery=[NO_ORDER])
+    with pytest.raises(APIError, match=fail):
         pay()
     assert till.calls == ["micropay", "orderquery"]
     assert sum(clock.slept) == 0
-    wire.respond = till = Till(micropay=[reply({"return_code": "FAIL", "return_msg": "签名错误"})])
+    wire.respond = Till(micropay=[refused], orderquery=[state("NOTPAY"), state("SUCCESS")])
+    assert pay().outcome == "paid", "nobody has signed the refusal"
+
+
+def test_a_key_that_the_service_does_not_accept_is_found_by_one_query(pay, wire):
+    refused = reply({"return_code": "FAIL", "return_msg": "签名错误"})
+    wire.respond = till = Till(micropay=[refused], orderquery=[refused])
     with pytest.raises(AuthenticationError):
         pay()
+    assert till.calls == ["micropay", "orderquery"]
 
 
 @pytest.mark.parametrize(
-    ("name", "outcome"), [("CLOSED", "unpaid"), ("PAYERROR", "unpaid"), ("REVOKED", "reversed"), ("REFUND", "reversed")]
+    ("name", "outcome"), [("CLOSED", "unpaid"), ("PAYERROR", "unpaid"), ("REVOKED", "reversed"), ("REFUND", "refunded")]
 )
 def test_an_end_that_a_query_finds_is_the_outcome(pay, wire, name, outcome):
     wire.respond = till = Till(micropay=[PAYING], orderquery=[state("USERPAYING"), state(name)])
@@ -175,6 +208,25 @@ def test_an_order_that_is_not_paid_in_time_is_reversed(pay, wire, clock, last):
     assert sum(clock.slept[: first - 1]) >= 45
 
 
+def test_no_wait_is_longer_than_what_is_left(pay, wire, clock):
+    wire.respond = Till(micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed({"recall": "N"})])
+    pay(patience=15, interval=10)
+    assert clock.slept == [10, 5]
+
+
+def test_patience_begins_with_the_response(pay, wire, clock):
+    """A reversal within 15 seconds of the payment is too early, and the call itself may take long."""
+
+    def respond(received):
+        clock.now += 14.0 if received.target.endswith("micropay") else 0.0
+        return till(received)
+
+    wire.respond = respond
+    till = Till(micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed({"recall": "N"})])
+    pay(patience=15)
+    assert sum(clock.slept) == 15
+
+
 def test_patience_and_interval_can_be_chosen(pay, wire, clock):
     wire.respond = till = Till(micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed({"recall": "N"})])
     pay(patience=15, interval=1)
@@ -183,7 +235,16 @@ def test_patience_and_interval_can_be_chosen(pay, wire, clock):
 
 
 @pytest.mark.parametrize(
-    "unclear", [Reply(500), BROKEN, None, state("A_NEW_STATE"), state("USERPAYING", out_trade_no="m-2")]
+    "unclear",
+    [
+        Reply(500),
+        BROKEN,
+        None,
+        state("A_NEW_STATE"),
+        state("USERPAYING", out_trade_no="m-2"),
+        NOT_FOUND,
+        reply({"return_code": "FAIL", "err_code": "ORDERNOTEXIST"}),
+    ],
 )
 def test_nothing_is_reversed_unless_a_query_says_that_it_is_not_paid(pay, wire, unclear):
     """The order may be paid. Somebody who can break queries must not be able to give the money back."""
@@ -205,13 +266,26 @@ def test_a_reversal_that_is_not_confirmed_is_an_error(pay, wire):
     with pytest.raises(TransportError, match="whether 'm-1' is reversed"):
         pay()
     assert till.calls.count("reverse") == micropay.REVERSALS
-    wire.respond = Till(
-        micropay=[PAYING],
-        orderquery=[state("NOTPAY")],
-        reverse=[signed({"result_code": "FAIL", "err_code": "REVERSE_EXPIRE"})],
-    )
-    with pytest.raises(BadRequestError, match="REVERSE_EXPIRE"):
+
+
+@pytest.mark.parametrize("code", ["REVERSE_EXPIRE", "TRADE_ERROR"])
+def test_a_refused_reversal_is_no_refusal_of_the_payment(pay, wire, code):
+    reverse = signed({"result_code": "FAIL", "err_code": code})
+    wire.respond = till = Till(micropay=[PAYING], orderquery=[state("NOTPAY")], reverse=[reverse])
+    with pytest.raises(TransportError, match="whether 'm-1' is reversed") as open_end:
         pay()
+    assert open_end.value.sent
+    assert open_end.value.__cause__.err_code == code
+    assert till.calls.count("reverse") == 1
+
+
+@pytest.mark.parametrize("first", [signed({"result_code": "FAIL", "err_code": "FREQUENCY_LIMITED"}), NOT_FOUND])
+def test_a_reversal_is_repeated_until_the_service_confirms_it(pay, wire, first):
+    reverse = [first, signed({"recall": "N"})]
+    wire.respond = Till(micropay=[PAYING], orderquery=[state("NOTPAY")], reverse=reverse)
+    assert pay().outcome == "reversed"
+    wire.respond = Till(micropay=[PAYING], orderquery=[state("NOTPAY")], reverse=[first, NO_ORDER])
+    assert pay().outcome == "unpaid"
 
 
 def test_a_payment_that_was_never_sent_is_no_open_outcome(clock, service):
@@ -232,6 +306,7 @@ def test_a_payment_that_was_never_sent_is_no_open_outcome(clock, service):
         (FIELDS, {"patience": 14}),
         (FIELDS, {"patience": float("nan")}),
         (FIELDS, {"interval": 0}),
+        (FIELDS, {"interval": 11}),
         (FIELDS, {"interval": True}),
     ],
 )

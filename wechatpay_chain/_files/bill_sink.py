@@ -10,12 +10,10 @@ from wechatpay_chain._messages.effects import Flow
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
+from wechatpay_chain._messages.xml_body import HEAD, find_first_byte
 from wechatpay_chain.errors import ContentError
 
 __all__ = ["BillSink"]
-
-_XML = b"<xml"
-"""The first bytes of an error. A bill begins with its heading, or is a gzip file."""
 
 MOST_BYTES = 1 << 20
 """The size of the largest error that is kept. The service's have some hundred bytes."""
@@ -32,10 +30,15 @@ class BillSink:
 
     def __init__(self, saving: DownloadSink) -> None:
         self._saving = saving
-        self.begin(Headers({}))
+        self._headers, self._head, self._is_bill = Headers({}), b"", False
 
     def begin(self, headers: Headers) -> None:
-        """Starts an attempt. The file is begun when its first bytes show that it is one."""
+        """Starts an attempt, and discards what an earlier one wrote. The file is begun when its first bytes show that it is one.
+
+        Raises:
+            TransportError: what was written cannot be discarded.
+        """
+        self._saving.restart()
         self._headers, self._head, self._is_bill = headers, b"", False
 
     def write(self, octets: bytes) -> None:
@@ -49,14 +52,15 @@ class BillSink:
             self._saving.write(octets)
             return
         self._head += octets
-        if len(self._head) < len(_XML):
-            return
-        if not self._head.startswith(_XML):
+        first = find_first_byte(self._head)
+        # A bill begins with the names of its columns, or is a gzip file. An error of the service is XML; one of a proxy, HTML or JSON.
+        if first in (b"<", b"{"):
+            if len(self._head) > MOST_BYTES:
+                raise ContentError(f"the response is an error of more than {MOST_BYTES} bytes; expected a bill")
+        elif first or len(self._head) >= HEAD:
             self._is_bill = True
             self._saving.begin(self._headers)
             self._saving.write(self._head)
-        elif len(self._head) > MOST_BYTES:
-            raise ContentError(f"the response is XML of more than {MOST_BYTES} bytes; expected a bill, or an error")
 
     def report(self) -> None:
         """Calls the progress callback."""

@@ -95,8 +95,17 @@ class DownloadSink:
             raise TransportError(
                 "the response with the file has no length, or has a Content-Encoding that was not requested", sent=True
             )
-        self._output.restart()
+        self.restart()
         self._is_begun = True
+
+    def restart(self) -> None:
+        """Discards what an earlier attempt wrote. There is no file until the next one begins.
+
+        Raises:
+            TransportError: it cannot be discarded.
+        """
+        self._output.restart()
+        self._is_begun = False
 
     def _begin(self, headers: Headers) -> None:
         sha1 = headers.get(STATEMENT_DIGEST)

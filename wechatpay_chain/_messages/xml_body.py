@@ -20,13 +20,16 @@ from wechatpay_chain._messages.faults import ArgumentError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["MalformedXMLError", "check_fields", "encode_xml", "list_families", "parse_xml"]
+__all__ = ["MalformedXMLError", "check_fields", "encode_xml", "find_first_byte", "list_families", "parse_xml"]
 
 MOST_BYTES = 1 << 20
 """The size of the largest message that is read. The service's largest ones have some kilobytes."""
 
 MOST_LEVELS = 8
 """How deep the elements of a message may be nested. Three levels are the most that is documented."""
+
+HEAD = 64
+"""How many bytes at the beginning of a content tell whether it is XML."""
 
 _NUMBERED = re.compile(r"(\w+)_[0-9]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -37,6 +40,11 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 class MalformedXMLError(ValueError):
     """A message is not XML that the service sends. Its text says why, and shows nothing of the message."""
+
+
+def find_first_byte(content: bytes) -> bytes:
+    """Returns the first byte after a byte order mark and blanks, which is `<` in XML; nothing if the head has only these."""
+    return content[:HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
 
 
 def check_fields(argument: str, fields: object) -> dict[str, str]:

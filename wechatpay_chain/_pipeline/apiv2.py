@@ -17,7 +17,7 @@ from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.redaction import escape
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._messages.xml_body import MalformedXMLError, encode_xml, parse_xml
+from wechatpay_chain._messages.xml_body import MalformedXMLError, encode_xml, find_first_byte, parse_xml
 from wechatpay_chain._pipeline.errors import class_of_status, explain
 from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, compute_workwx_signature, has_valid_signature
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
@@ -144,7 +144,7 @@ class ApiV2(NamedTuple):
 
 
 def _looks_like_xml(content: bytes) -> bool:
-    return content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+    return find_first_byte(content) == b"<"
 
 
 def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | None:
