@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.flows import Flows
-from wechatpay_chain._chain.node import Chain
+from wechatpay_chain._chain.node import Chain, Node
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline import sync_driver
 from wechatpay_chain._transport.transports import Transports
-from wechatpay_chain.errors import APIError, ContentError, SignatureError, TransportError, WeChatPayError
+from wechatpay_chain.errors import APIError, ArgumentError, ContentError, SignatureError, TransportError, WeChatPayError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,7 +60,7 @@ class Dispatch(NamedTuple):
         """Downloads a file; see `Client.download`."""
         transport = self.transports.blocking
         try:
-            with self.flows.download(source, to, xml, gunzip, progress, timeout, transport.library) as flow:
+            with self.flows.download(self._own(source), to, xml, gunzip, progress, timeout, transport.library) as flow:
                 return sync_driver.drive(flow, transport.send)
         except WeChatPayError as error:
             raise _without_frames(error) from error.__cause__
@@ -71,10 +71,16 @@ class Dispatch(NamedTuple):
         """Downloads a file for callers that await."""
         transport, drive = self.transports.awaiting, _async_drive()
         try:
-            with self.flows.download(source, to, xml, gunzip, progress, timeout, transport.library) as flow:
+            with self.flows.download(self._own(source), to, xml, gunzip, progress, timeout, transport.library) as flow:
                 return await drive(flow, transport.send)
         except WeChatPayError as error:
             raise _without_frames(error) from error.__cause__
+
+    def _own(self, source: Source | Chain) -> Source | Chain:
+        """Returns a source of a download, unless it is an operation of another client, with another merchant's keys."""
+        if isinstance(source, Node) and source._sender is not self:
+            raise ArgumentError("source: it is an operation of another client; call download of that client")
+        return source
 
     def platform_certificates(self, certificates: CertificateList) -> dict[str, x509.Certificate]:
         """Fetches the platform certificates; see `Client.platform_certificates`."""

@@ -131,7 +131,8 @@ def pay(client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, in
         APIError: the service refused the payment, with a code such as NOTENOUGH or AUTHCODEEXPIRE, and a query has confirmed that
             the order is not paid.
         TransportError: nothing was sent (`sent` is False); or it is not known whether the order is paid, or whether it is reversed
-            (`sent` is True). Then call this again with the same fields, or query the order.
+            (`sent` is True). Then call this again with the same fields, or query the order; also after a KeyboardInterrupt or the
+            cancellation of a task.
     """
     flow, result = _pay(client, fields, patience, interval), None
     while True:
@@ -153,7 +154,7 @@ def pay(client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, in
 async def pay_async(
     client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, interval: float = 5.0
 ) -> Micropayment:
-    """Does the same as `pay`, for callers that await. If its task is cancelled, query the order."""
+    """Does the same as `pay`, for callers that await."""
     flow, result = _pay(client, fields, patience, interval), None
     while True:
         try:
@@ -184,12 +185,13 @@ def _pay(
         raise first
     began = time.monotonic()
     refusal = first if isinstance(first, APIError) and _is_refusal(first) else None
-    wait = interval if refusal is None else 0.0
+    wait = 0.0 if refusal is not None and _is_verified(refusal) else interval
+    state = ""
     while True:
         yield wait
         found = yield _Post("v2/pay/orderquery", asked)
-        state = _read_state(found, fields)
-        if refusal is not None and _confirms(found, state, refusal):
+        before, state = state, _read_state(found, fields)
+        if refusal is not None and _confirms(found, before, state, refusal):
             raise refusal
         if isinstance(found, Mapping) and state in _OUTCOMES:
             return Micropayment(_OUTCOMES[state], found)
@@ -216,7 +218,7 @@ def _reverse(asked: Mapping[str, Any], interval: float) -> Generator[_Post | flo
             return Micropayment("unpaid", {"out_trade_no": asked["out_trade_no"]})
         if isinstance(result, Mapping) and result.get("recall") == "N":
             return Micropayment("reversed", result)
-        if isinstance(result, APIError) and not isinstance(result, (NotFoundError, RateLimitError, ServerError)):
+        if isinstance(result, APIError) and _is_verified(result) and not _may_repeat(result):
             break
     # A query would not help: one of the reversals may still be carried out, after a query that says that the order is paid.
     raise TransportError(
@@ -244,23 +246,34 @@ def _check(client: Client, fields: Mapping[str, Any], patience: float, interval:
         )
 
 
+def _is_verified(error: APIError) -> bool:
+    """Tells whether an error is in a response that has passed verification, which only one with a return_code of SUCCESS has to."""
+    return error.status_code == 200 and error.return_code == "SUCCESS"
+
+
 def _is_refusal(error: APIError) -> bool:
-    """Tells whether an error says that this call pays nothing: a code, or a message that the service did not accept."""
+    """Tells whether an error says that this call pays nothing: by its code, or because the service did not accept the message."""
+    if isinstance(error, (RateLimitError, ServerError)):
+        return False
     is_unaccepted = error.status_code == 200 and error.return_code != "SUCCESS"
     return is_unaccepted or isinstance(error, AuthenticationError) or error.err_code in _REFUSED
 
 
-def _confirms(found: _Result, state: str, refusal: APIError) -> bool:
-    """Tells whether a query shows that a refusal is the end: the order is not there, or not paid, and nobody is paying it."""
+def _confirms(found: _Result, before: str, state: str, refusal: APIError) -> bool:
+    """Tells whether a query shows that a refusal is the end: the order is not there, or failed, or nobody is paying it."""
     if isinstance(refusal, AuthenticationError) and isinstance(found, AuthenticationError):
         return True  # the service knows neither the key of the payment nor that of the query, which is the same
-    is_verified = refusal.status_code == 200 and refusal.return_code == "SUCCESS"
-    return state in ("NOTEXIST", "CLOSED", "PAYERROR") or (state == "NOTPAY" and is_verified)
+    # An order that is not paid may be paid by an earlier call, whose code is still being looked at; so two queries have to say so.
+    return state in ("NOTEXIST", "CLOSED", "PAYERROR") or (_is_verified(refusal) and before == state == "NOTPAY")
+
+
+def _may_repeat(error: APIError) -> bool:
+    """Tells whether a reversal that was not done may be done by a repetition."""
+    return isinstance(error, (RateLimitError, ServerError)) or error.response.xml().get("recall") == "Y"
 
 
 def _says_no_order(result: _Result) -> bool:
-    """Tells whether the service says that there is no such order. Only a return_code of SUCCESS has passed verification."""
-    return isinstance(result, NotFoundError) and result.status_code == 200 and result.return_code == "SUCCESS"
+    return isinstance(result, NotFoundError) and _is_verified(result)
 
 
 def _is_about(found: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:

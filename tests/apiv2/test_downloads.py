@@ -119,19 +119,22 @@ def test_a_bill_is_asked_for_again_and_nothing_else_is(service, wire, tmp_path):
         wire.received.clear()
         replies = [Reply(503), Reply(200, {}, BILL)]
         with pytest.raises(APIError):
-            client.download(client.v2.pay.unifiedorder, tmp_path / "a", xml={"appid": "wx1"})
+            client.download(client.v2.pay.anotherbill, tmp_path / "a", xml={"appid": "wx1"})
         assert len(wire.received) == 1
 
 
-def test_only_an_operation_of_apiv2_is_called(shop, download, tmp_path):
+def test_only_an_operation_that_returns_a_file_is_called(shop, download, service, tmp_path):
     client = shop.client
-    for source, arguments in (
-        (client.v3.bill.tradebill, {}),
-        (client.v3.pay.transactions.native, {"xml": {}}),
-        ("https://api.mch.weixin.qq.com/v3/x", {"xml": {}}),
-        (client.v2.pay.downloadbill, {"xml": "<xml/>"}),
-    ):
-        with pytest.raises(ArgumentError):
-            download(source, tmp_path / "a", **arguments)
+    with Client(**service.settings(shop.wire.base_url), apiv2_key=KEY) as another:
+        for source, arguments in (
+            (client.v3.bill.tradebill, {}),
+            (client.v3.pay.transactions.native, {"xml": {}}),
+            ("https://api.mch.weixin.qq.com/v3/x", {"xml": {}}),
+            (client.v2.pay.downloadbill, {"xml": "<xml/>"}),
+            (client.v2.secapi.pay.refund, {"xml": {"appid": "wx1", "out_trade_no": "1"}}),
+            (another.v2.pay.downloadbill, {"xml": FIELDS}),
+        ):
+            with pytest.raises(ArgumentError):
+                download(source, tmp_path / "a", **arguments)
     assert shop.wire.received == []
     assert list(tmp_path.iterdir()) == []

@@ -115,6 +115,8 @@ def test_a_payment_at_once_is_one_call(pay, wire):
         signed({"result_code": "FAIL", "err_code": "BANKERROR"}),
         signed({"result_code": "FAIL", "err_code": "A_NEW_CODE"}),
         signed({"result_code": "FAIL", "err_code": "ORDERPAID"}),
+        reply({"return_code": "FAIL", "err_code": "SYSTEMERROR"}),
+        signed({"result_code": "FAIL", "err_code": "FREQUENCY_LIMITED"}),
         Reply(500),
         Reply(200, {}, b"<html>"),
         BROKEN,
@@ -122,7 +124,21 @@ def test_a_payment_at_once_is_one_call(pay, wire):
         signed({**ORDER, "total_fee": "1"}),
         None,
     ],
-    ids=["paying", "system", "bank", "new", "paid", "500", "html", "unsigned", "another", "amount", "silence"],
+    ids=[
+        "paying",
+        "system",
+        "bank",
+        "new",
+        "paid",
+        "unaccepted",
+        "frequency",
+        "500",
+        "html",
+        "unsigned",
+        "another",
+        "amount",
+        "silence",
+    ],
 )
 def test_an_open_outcome_is_queried_until_it_is_certain(pay, wire, first):
     wire.respond = till = Till(micropay=[first], orderquery=[state("USERPAYING"), Reply(502), BROKEN, state("SUCCESS")])
@@ -134,7 +150,7 @@ REFUSALS = ["NOTENOUGH", "AUTHCODEEXPIRE", "AUTH_CODE_INVALID", "ORDERREVERSED",
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-@pytest.mark.parametrize("found", [NO_ORDER, state("CLOSED"), state("PAYERROR"), state("NOTPAY")])
+@pytest.mark.parametrize("found", [NO_ORDER, state("CLOSED"), state("PAYERROR")])
 def test_a_refusal_is_raised_when_a_query_confirms_it(pay, wire, clock, code, found):
     wire.respond = till = Till(micropay=[signed({"result_code": "FAIL", "err_code": code})], orderquery=[found])
     with pytest.raises(BadRequestError) as refused:
@@ -153,10 +169,20 @@ def test_a_refusal_of_a_second_call_is_not_the_outcome_of_the_order(pay, wire, c
     assert till.calls == ["micropay", "orderquery"]
 
 
-def test_after_a_refusal_the_user_may_still_be_paying(pay, wire):
+@pytest.mark.parametrize("first", ["USERPAYING", "NOTPAY", "ACCEPT"])
+def test_after_a_refusal_an_earlier_call_may_still_pay(pay, wire, first):
     refused = signed({"result_code": "FAIL", "err_code": "AUTHCODEEXPIRE"})
-    wire.respond = Till(micropay=[refused], orderquery=[state("USERPAYING"), Reply(500), state("SUCCESS")])
+    wire.respond = Till(micropay=[refused], orderquery=[state(first), Reply(500), state("SUCCESS")])
     assert pay().outcome == "paid"
+
+
+def test_a_refusal_is_raised_when_two_queries_find_an_order_that_nobody_pays(pay, wire, clock):
+    refused = signed({"result_code": "FAIL", "err_code": "NOTENOUGH"})
+    wire.respond = till = Till(micropay=[refused], orderquery=[state("NOTPAY")])
+    with pytest.raises(BadRequestError, match="NOTENOUGH"):
+        pay()
+    assert till.calls == ["micropay", "orderquery", "orderquery"]
+    assert clock.slept == [0, 5]
 
 
 def test_a_refusal_that_no_query_confirms_is_an_open_outcome(pay, wire):
@@ -173,8 +199,8 @@ def test_a_message_that_was_not_accepted_is_raised_after_one_query(pay, wire, cl
     with pytest.raises(APIError, match=fail):
         pay()
     assert till.calls == ["micropay", "orderquery"]
-    assert sum(clock.slept) == 0
-    wire.respond = Till(micropay=[refused], orderquery=[state("NOTPAY"), state("SUCCESS")])
+    assert clock.slept == [5]
+    wire.respond = Till(micropay=[refused], orderquery=[*[state("NOTPAY")] * 3, state("SUCCESS")])
     assert pay().outcome == "paid", "nobody has signed the refusal"
 
 
@@ -279,7 +305,16 @@ def test_a_refused_reversal_is_no_refusal_of_the_payment(pay, wire, code):
     assert till.calls.count("reverse") == 1
 
 
-@pytest.mark.parametrize("first", [signed({"result_code": "FAIL", "err_code": "FREQUENCY_LIMITED"}), NOT_FOUND])
+@pytest.mark.parametrize(
+    "first",
+    [
+        signed({"result_code": "FAIL", "err_code": "FREQUENCY_LIMITED"}),
+        signed({"result_code": "FAIL", "err_code": "TRADE_ERROR", "recall": "Y"}),
+        reply({"return_code": "FAIL", "return_msg": "busy"}),
+        Reply(429),
+        NOT_FOUND,
+    ],
+)
 def test_a_reversal_is_repeated_until_the_service_confirms_it(pay, wire, first):
     reverse = [first, signed({"recall": "N"})]
     wire.respond = Till(micropay=[PAYING], orderquery=[state("NOTPAY")], reverse=reverse)

@@ -105,7 +105,17 @@ def test_without_the_key_nothing_is_sent(client, bank, send, published):
     with pytest.raises(TransportError, match="risk/getpublickey") as failed:
         pay(client, send)
     assert not failed.value.sent
+    assert failed.value.__cause__ is not None
     assert "/mmpaysptrans/pay_bank" not in bank.paths
+
+
+def test_the_path_of_a_key_file_is_no_key(client, bank, send, tmp_path):
+    """The response with the key is not signed."""
+    file = tmp_path / "own.pem"
+    file.write_text(pkcs1(new_key()))
+    bank.published = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": str(file)})
+    with pytest.raises(TransportError, match="no public key"):
+        pay(client, send)
 
 
 def test_a_mistake_in_the_call_shows_before_the_key_is_fetched(client, bank, send):

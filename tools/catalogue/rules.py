@@ -62,10 +62,19 @@ def _v2_rule(operation: Operation) -> V2Rule:
         signs="sign" in fields,
         certificate=operation.client_certificate,
         signed="sign" in returned,
+        returns_file=operation.path in _FILES,
         host=operation.host,
         workwx=_WORKWX.get(operation.path, ()),
     )
 
+
+_FILES = (
+    "/billcommentsp/batchquerycomment",
+    "/pay/downloadbill",
+    "/pay/downloadfundflow",
+    "/sandboxnew/pay/downloadbill",
+)
+"""The operations that return a table. The facts have only their errors."""
 
 # Source: https://open.work.weixin.qq.com/api/doc/90000/90135/90281
 _WORKWX = {

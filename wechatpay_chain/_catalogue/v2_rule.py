@@ -18,6 +18,7 @@ class V2Rule(NamedTuple):
         signs: whether the request is signed.
         certificate: whether the merchant's TLS certificate is presented.
         signed: whether the service signs a response of this operation.
+        returns_file: whether the response is a table in text or gzip, and an error in XML. Such an operation changes nothing.
         host: the origin, if it is not that of most operations.
         workwx: the fields that `workwx_sign` is over; empty if there is no such field.
     """
@@ -29,6 +30,7 @@ class V2Rule(NamedTuple):
     signs: bool = True
     certificate: bool = False
     signed: bool = True
+    returns_file: bool = False
     host: str = ""
     workwx: tuple[str, ...] = ()
 

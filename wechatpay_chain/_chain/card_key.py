@@ -1,7 +1,7 @@
 """WeChat Pay's public key for card numbers and names in APIv2, fetched when a call first needs it.
 
-The response that has it is not signed; TLS with the merchant's certificate protects it. Whoever could change it could read what is
-encrypted with it. Source: https://pay.weixin.qq.com/wiki/doc/api/tools/mch_pay.php?chapter=24_7
+The response that has it is not signed; TLS with the merchant's certificate protects it. An attacker who could change it could read
+what is encrypted with it. Source: https://pay.weixin.qq.com/wiki/doc/api/tools/mch_pay.php?chapter=24_7
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._messages.effects import Flow, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain.errors import ConfigurationError, TransportError, WeChatPayError
+from wechatpay_chain.errors import APIError, ConfigurationError, ContentError, TransportError
 
 __all__ = ["CardKey"]
 
@@ -43,7 +43,7 @@ class CardKey:
             encode: makes the request of a call.
 
         Raises:
-            TransportError, ConfigurationError: it cannot be fetched. Nothing else was sent.
+            TransportError: it cannot be fetched; nothing else was sent. Its cause says why.
         """
         known = self._known
         if known is None or time.monotonic() - known[1] > TTL:
@@ -58,13 +58,19 @@ class CardKey:
         request = encode(Call("POST", "v2/risk/getpublickey", xml={}, idempotent=True))
         try:
             response: Response = yield from self._fetch(request, True)
-            return PerProcessKey(load_public_key(response.xml().get("pub_key", "")))
-        except ConfigurationError:
-            fault = "it has no public key"
-        except WeChatPayError as error:
-            fault = str(error)
-        raise TransportError(
-            f"the key that encrypts card numbers could not be fetched, so nothing was sent: {request.template}: {fault}",
+            published = response.xml().get("pub_key")
+        except (TransportError, APIError, ContentError) as error:
+            raise self._make_error(request, str(error)) from error
+        try:
+            # As bytes, it can be no path.
+            return PerProcessKey(load_public_key(str(published or "").encode()))
+        except ConfigurationError as error:
+            raise self._make_error(request, f"the response has no public key: {error}") from error
+
+    @staticmethod
+    def _make_error(request: Request, why: str) -> TransportError:
+        return TransportError(
+            f"the key that encrypts card numbers could not be fetched, so nothing was sent: {request.template}: {why}",
             sent=False,
         )
 

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Flows"]
 
-_BILLS = frozenset(
-    {
-        "v2/pay/downloadbill",
-        "v2/pay/downloadfundflow",
-        "v2/billcommentsp/batchquerycomment",
-        "v2/sandboxnew/pay/downloadbill",
-    }
-)
-"""The operations of APIv2 that return a table and change nothing, so that they may be repeated."""
-
 
 class Flows(NamedTuple):
     """Makes the flows of one client.
@@ -120,14 +110,18 @@ class Flows(NamedTuple):
 
     def _download_bill(self, template: str, xml: object, saving: DownloadSink, timeout: object, library: str) -> Flow:
         """Makes a call of APIv2 whose response is a file."""
+        from wechatpay_chain._catalogue.v2_rules import RULES
         from wechatpay_chain._files.bill_sink import BillSink  # only APIv2 has such files
 
-        if template.partition("/")[0] != "v2":
+        root, _, path = template.partition("/")
+        # An operation that the catalogue does not know may return a file, and may change something.
+        rule = RULES.get(f"POST /{path}")
+        if root != "v2" or (rule is not None and not rule.returns_file):
             raise ArgumentError(
-                "source: came an operation of APIv3; expected the response in which it announces a file, or an operation of APIv2, "
-                "such as client.v2.pay.downloadbill"
+                f"source: {template} returns no file; expected the response in which an operation of APIv3 announces one, or an "
+                "operation of APIv2 that returns one, such as client.v2.pay.downloadbill"
             )
-        sink, again = BillSink(saving), saving.is_repeatable and template in _BILLS
+        sink, again = BillSink(saving), saving.is_repeatable and rule is not None
         call = Call("POST", template, xml=xml, idempotent=again, sink=sink).checked()
         request = yield from self.calls.find(template).prepare(call, library)
         request = request.with_route(request.origin, parse_download_timeout(timeout, self.encoder.timeout))
