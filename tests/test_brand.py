@@ -83,6 +83,24 @@ def test_a_merchant_makes_no_call_of_a_brand(client, wire, send):
     assert wire.received[-1].header("Authorization").startswith("WECHATPAY2-SHA256-RSA2048 mchid=")
 
 
+@pytest.mark.parametrize(
+    ("path", "variables"), [("{a}/x", {"a": "brand"}), ("brand?x=1", {}), ("%62rand/x", {}), ("{a}", {"a": "brand"})]
+)
+def test_the_root_of_a_call_is_that_of_the_path_that_is_sent(client, brand, wire, send, path, variables):
+    with pytest.raises(UnsupportedError, match="brand_id="):
+        send(client[path], "get", **variables)
+    with pytest.raises(UnsupportedError, match="mchid="):
+        send(brand[path.replace("brand", "v3")], "get", **dict.fromkeys(variables, "v3"))
+    assert wire.received == []
+    send(brand[path], "get", **variables)
+    assert wire.received[-1].target.startswith("/")
+
+
+def test_a_brand_starts_no_payment(brand):
+    with pytest.raises(UnsupportedError, match="BRAND"):
+        brand.payment.jsapi("wx1", "p")
+
+
 def test_a_notification_of_a_brand_is_verified_and_decrypted_with_its_keys(brand, service):
     nonce = secrets.token_hex(6)
     resource = json.dumps({"coupon_code": "1"}).encode()

@@ -205,7 +205,8 @@ class Payment:
     def _sign(self, *lines: str) -> Steps[str]:
         if not self._credentials.scheme.front_end:
             raise UnsupportedError(
-                "no source says how a front end starts a payment that is signed with SM2; use a client with RSA keys"
+                f"no source says how a front end starts a payment that is signed as {self._credentials.scheme.name}; use a merchant's "
+                "client with RSA keys"
             )
         return self._credentials.sign("".join(f"{line}\n" for line in lines).encode())
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from wechatpay_chain._messages.xml_body import check_fields
-from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, compute_signature
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, check_owner, compute_signature
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ArgumentError
 
@@ -137,7 +137,7 @@ class PaymentV2:
         Raises:
             ArgumentError: a field cannot be used, or the URL has more than 1,024 bytes.
         """
-        given = {"mch_id": self._mchid, **check_fields("fields", fields)}
+        given = {"mch_id": self._mchid, **self._check(fields)}
         url = f"https://api.mch.weixin.qq.com/{path}?{self._query(given, MD5)}#wechat_redirect"
         if len(url) > MOST_URL:
             raise ArgumentError(f"fields: the URL has {len(url)} bytes; expected at most {MOST_URL}")
@@ -155,9 +155,14 @@ class PaymentV2:
         Raises:
             ArgumentError: a field cannot be used.
         """
-        given = {"send_coupon_merchant": self._mchid, **check_fields("fields", fields)}
+        given = {"send_coupon_merchant": self._mchid, **self._check(fields)}
         query = self._query(given, HMAC_SHA256)
         return f"https://action.weixin.qq.com/busifavor/getcouponinfo?{query}#wechat_pay&wechat_redirect"
+
+    def _check(self, fields: Mapping[str, object]) -> dict[str, str]:
+        checked = check_fields("fields", fields)
+        check_owner(self._mchid, "fields", checked)
+        return checked
 
     def _query(self, fields: Mapping[str, str], sign_type: str) -> str:
         """Returns a signed query. The signature is over the raw texts, which are then percent-encoded."""
@@ -165,9 +170,9 @@ class PaymentV2:
 
     def _sign(self, fields: Mapping[str, str], sign_type: str) -> str:
         for name, text in fields.items():
-            if not isinstance(text, str) or not text.isprintable():
+            if not isinstance(text, str) or not text.isprintable() or max(text, default="") > "\uffff":
                 raise ArgumentError(
-                    f"{name}: came a {type(text).__name__} that cannot be used; expected printable text"
+                    f"{name}: came a {type(text).__name__} that cannot be used; expected printable text without emoji"
                 )
         return compute_signature(fields, self._key, sign_type)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from wechatpay_chain import (
     AuthenticationError,
     BadRequestError,
     Client,
+    ContentError,
     ForbiddenError,
     NotFoundError,
     RateLimitError,
@@ -20,6 +22,7 @@ from wechatpay_chain import (
     ServerError,
     SignatureError,
 )
+from wechatpay_chain._catalogue.v2_rules import RULES
 
 QUERY = {"appid": "wx1", "out_trade_no": "v2-1"}
 
@@ -104,6 +107,38 @@ def test_unsigned_operations_are_taken_without_a_signature_and_with_a_valid_one(
         send(xml=QUERY)
 
 
+UNSIGNED = sorted(
+    f"v2{rule.partition(' ')[2]}"
+    for rule, each in RULES.items()
+    if rule.startswith("POST") and not each.signed and each.content == "xml"
+)
+
+
+@pytest.mark.parametrize("path", [*UNSIGNED, "v2/pay/unifiedorder"])
+@pytest.mark.parametrize("body", [b"", b"service busy", b'{"retcode":0}', b"\x1f\x8b\x08", b"<html></html>"])
+def test_what_is_no_xml_is_never_a_success(shop, path, body):
+    """A proxy that answers 200 must not pass for a red packet that was sent."""
+    shop.receives(Reply(200, {}, body))
+    arguments = {"files": ("a.png", b"a")} if path.endswith("uploadmedia") else {}
+    with pytest.raises(ContentError) as caught:
+        shop.client[path].post(xml={"a": "1", "workwx_sign": "0" * 32}, certificate=False, **arguments)
+    assert caught.value.sent
+
+
+@pytest.mark.parametrize("body", [b"", b'{"errcode":1}', b"<html></html>"])
+def test_a_bill_is_not_empty_and_no_error_of_a_proxy(shop, send, body):
+    shop.receives(Reply(200, {}, body))
+    with pytest.raises(ContentError):
+        send(shop.client.v2.pay.downloadbill, "post", xml={"appid": "wx1"})
+
+
+@pytest.mark.parametrize("body", [b"", b"service busy", b"<html></html>"])
+def test_what_is_no_json_is_no_token(shop, body):
+    shop.receives(Reply(200, {}, body))
+    with pytest.raises(ContentError):
+        shop.client.v2.appauth.getaccesstoken.get(params={"appid": "wx1"})
+
+
 def test_a_bill_is_text_or_an_error_in_xml(shop, send):
     bill = "交易时间,公众账号ID\n`2026-01-01,`wx1\n".encode()
     shop.receives(Reply(200, {"Content-Type": "text/plain"}, bill))
@@ -162,6 +197,20 @@ def test_lists_of_elements_are_read(shop):
     # This operation needs the certificate, which False leaves out.
     found = shop.client.v2.mmpaymkttransfers.gethbinfo.post(xml={"mch_billno": "1"}, certificate=False).xml()
     assert [each["openid"] for each in found["hblist"]["hbinfo"]] == ["a", "b"]
+    shop.receives(Reply(200, {}, body.replace(b"<hbinfo><openid>b</openid></hbinfo>", b"")))
+    found = shop.client.v2.mmpaymkttransfers.gethbinfo.post(xml={"mch_billno": "1"}, certificate=False).xml()
+    assert found["hblist"] == {"hbinfo": [{"openid": "a"}]}
+
+
+@pytest.mark.parametrize("pattern", ["<a_{}>1</a_{}>", "<a_0_{}>1</a_0_{}>", "<hbinfo><b>1</b></hbinfo>"])
+def test_reading_takes_time_in_proportion_to_the_size(shop, pattern):
+    """A megabyte would take minutes if each field were compared with each other."""
+    many = "".join(pattern.replace("{}", str(index)) for index in range(40_000))
+    head = "<return_code>SUCCESS</return_code><result_code>SUCCESS</result_code>"
+    shop.receives(Reply(200, {}, f"<xml>{head}{many}</xml>".encode()))
+    started = time.process_time()
+    assert shop.client.v2.payitil.report.post(xml={"a": "1"}).xml()
+    assert time.process_time() - started < 10
 
 
 def test_numbered_fields_come_as_lists_too(shop):

@@ -10,6 +10,8 @@ import secrets
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.apiv2.conftest import FORMER, KEY, fields_of, signature_of, xml_of
 from tests.service import MCHID
@@ -75,6 +77,8 @@ def test_a_payment_is_verified_with_every_field(notifications, sign_type, key):
         ({"combine_out_trade_no": "c", "sub_order_list": "{}"}, "combined payment"),
         ({"vehicle_event_type": "NORMAL", "plate_number": "粤B"}, "vehicle"),
         ({"event_code": "BLOCK", "risk_level": "1"}, "risk"),
+        ({"product_id": "1", "openid": "o", "is_subscribe": "Y"}, "product"),
+        ({"product_id": "1", "result_code": "SUCCESS", "out_trade_no": "v2-1"}, "payment"),
     ],
 )
 def test_the_kind_is_told_by_the_fields(notifications, fields, kind):
@@ -92,6 +96,26 @@ def test_a_payment_that_was_changed_is_refused_and_logged(notifications, caplog,
     assert not refused.value.sent
     assert "a notification was refused" in caplog.text
     assert "v2-1" not in caplog.text
+
+
+@given(st.data())
+def test_a_notification_that_was_changed_anywhere_is_refused(notifications, data):
+    body = body_of(PAYMENT)
+    start = data.draw(st.integers(0, len(body)))
+    end = data.draw(st.integers(start, min(len(body), start + 20)))
+    changed = body[:start] + data.draw(st.binary(max_size=20)) + body[end:]
+    try:
+        same = notifications.parse_xml(changed)
+    except (SignatureError, DecryptionError):
+        return
+    # White space between the fields, say: what was signed has not changed.
+    assert same.fields == notifications.parse_xml(body).fields
+
+
+@given(st.binary(max_size=200) | st.text(alphabet="<>/!?xmlDOCTYPE&;[]'\" =a1", max_size=200).map(str.encode))
+def test_bytes_that_nobody_signed_are_refused(notifications, body):
+    with pytest.raises((SignatureError, DecryptionError)):
+        notifications.parse_xml(body)
 
 
 def test_a_field_that_nobody_can_sign_is_refused(notifications):

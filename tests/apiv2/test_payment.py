@@ -88,6 +88,16 @@ def test_what_cannot_be_signed_is_refused(payment, call):
         call(payment)
 
 
+def test_a_url_is_of_this_merchant_and_signed_by_the_client(payment):
+    for fields in ({"mch_id": "999"}, {"sign": "0"}, {"plan_id": "emoji 😀"}):
+        with pytest.raises(ArgumentError):
+            payment.entrust_url({"appid": "wx1", **fields})
+        with pytest.raises(ArgumentError):
+            payment.busifavor_url({"stock_id": "1", **fields})
+    with pytest.raises(ArgumentError, match="emoji"):
+        payment.jsapi("wx1", "p😀")
+
+
 def test_a_client_without_the_key_says_so(client):
     with pytest.raises(ConfigurationError, match="apiv2_key"):
         client.payment.v2  # noqa: B018

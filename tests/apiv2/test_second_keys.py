@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from traceback import walk_tb
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -114,7 +116,7 @@ def test_the_path_of_a_key_file_is_no_key(client, bank, send, tmp_path):
     file = tmp_path / "own.pem"
     file.write_text(pkcs1(new_key()))
     bank.published = reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": str(file)})
-    with pytest.raises(TransportError, match="no public key"):
+    with pytest.raises(TransportError, match="no usable public key"):
         pay(client, send)
 
 
@@ -130,11 +132,60 @@ def test_no_error_shows_a_card_number(client, bank, send):
     bank.answer = signed({"result_code": "FAIL", "err_code": "PARAM_ERROR", "err_code_des": "6222001 不存在"})
     with pytest.raises(APIError) as raised:
         pay(client, send)
-    traceback = raised.tb
-    while traceback:
-        if "wechatpay_chain" in traceback.tb_frame.f_code.co_filename:
-            assert "6222001" not in repr(list(traceback.tb_frame.f_locals.values()))
-        traceback = traceback.tb_next
+    assert "6222001" not in str(raised.value)
+    assert "6222001" in raised.value.message
+    assert "6222001" not in shown_by(raised.tb)
+
+
+def test_no_error_shows_a_name_that_cannot_be_encrypted(client, bank, send):
+    with pytest.raises(ArgumentError) as raised:
+        pay(client, send, enc_true_name=Sensitive("张三" * 40))
+    assert "张三" not in str(raised.value) + shown_by(raised.tb)
+    with pytest.raises(ArgumentError) as raised:
+        send(client.v3.x, "post", json={"name": Sensitive("张三" * 40)})
+    assert "张三" not in str(raised.value) + shown_by(raised.tb)
+
+
+def shown_by(traceback):
+    """Returns the local variables of the package's frames."""
+    frames = [frame for frame, _ in walk_tb(traceback) if "/wechatpay_chain/" in frame.f_code.co_filename]
+    return repr([list(frame.f_locals.values()) for frame in frames])
+
+
+def pem_of(modulus, exponent=65537):
+    """Returns a public key of any numbers as PKCS#1, in DER as X.690 says."""
+    numbers = b""
+    for number in (modulus, exponent):
+        octets = number.to_bytes(number.bit_length() // 8 + 1, "big")
+        numbers += (
+            b"\x02\x82" + len(octets).to_bytes(2, "big") + octets
+            if len(octets) > 127
+            else bytes([2, len(octets)]) + octets
+        )
+    head = b"\x30\x82" + len(numbers).to_bytes(2, "big") if len(numbers) > 127 else bytes([0x30, len(numbers)])
+    text = base64.encodebytes(head + numbers).decode()
+    return f"-----BEGIN RSA PUBLIC KEY-----\n{text}-----END RSA PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize("modulus", [(1 << 511) + 1, (1 << 2047) + 2], ids=["short", "even"])
+def test_a_key_that_cannot_be_used_is_not_kept(client, bank, send, modulus):
+    good, bank.published = (
+        bank.published,
+        reply({"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": pem_of(modulus)}),
+    )
+    with pytest.raises(TransportError, match="no usable public key"):
+        pay(client, send)
+    bank.published = good
+    pay(client, send)
+    assert crypto.decrypt(bank.fields["enc_bank_no"], bank.key) == "6222001"
+
+
+def test_a_key_whose_signature_is_wrong_is_refused(client, bank, send):
+    wrong = {"return_code": "SUCCESS", "result_code": "SUCCESS", "pub_key": pkcs1(bank.key), "sign": "0" * 32}
+    bank.published = reply(wrong)
+    with pytest.raises(TransportError, match="signature"):
+        pay(client, send)
+    assert "/mmpaysptrans/pay_bank" not in bank.paths
 
 
 RED_PACKET = {
@@ -159,6 +210,11 @@ def test_a_red_packet_of_enterprise_wechat_has_two_signatures(client, bank, send
     assert bank.fields["workwx_sign"] == workwx(bank.fields, *names)
     assert bank.fields["sign"] == signature_of(bank.fields), "which is over the other one too"
     assert bank.fields["mch_id"] == MCHID
+
+
+def test_a_second_signature_of_the_callers_own_is_kept(client, bank, send):
+    send(client.v2.mmpaymkttransfers.sendworkwxredpack, "post", xml={**RED_PACKET, "workwx_sign": "A" * 32})
+    assert bank.fields["workwx_sign"] == "A" * 32
 
 
 def test_a_payment_of_enterprise_wechat_has_two_signatures(client, bank, send):

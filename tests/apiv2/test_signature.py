@@ -233,7 +233,9 @@ def test_what_is_no_xml_of_the_service_is_refused(shop, send, body):
     assert refused.value.sent
 
 
-texts = st.text(st.characters(max_codepoint=0xFFFD, exclude_categories=["Cs", "Cc"]), max_size=40)
+texts = st.text(
+    st.characters(max_codepoint=0xFFFD, exclude_categories=["Cs", "Cc"], include_characters="\r\n\t"), max_size=40
+)
 
 
 @given(

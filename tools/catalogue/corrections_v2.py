@@ -88,6 +88,12 @@ V2_CORRECTIONS = (
         {"enum": ["HMAC-SHA256"]},
     ),
     Correction(
+        "POST /deposit/micropay",
+        "body.sign_type",
+        "the field is required, and cannot be null [TWIN: POST /deposit/unifiedorder]",
+        {"nullable": None},
+    ),
+    Correction(
         "POST /mmpaysptrans/pay_bank",
         "response",
         "sources differ on whether the response is signed [OWN]; it is verified if a signature comes",

@@ -62,7 +62,7 @@ def _v2_rule(operation: Operation) -> V2Rule:
         signs="sign" in fields,
         certificate=operation.client_certificate,
         signed="sign" in returned,
-        returns_file=operation.path in _FILES,
+        content="file" if operation.path in _FILES else "json" if "application/json" in operation.produces else "xml",
         host=operation.host,
         workwx=_WORKWX.get(operation.path, ()),
     )

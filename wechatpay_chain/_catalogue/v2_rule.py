@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 __all__ = ["V2Rule"]
 
@@ -18,7 +18,7 @@ class V2Rule(NamedTuple):
         signs: whether the request is signed.
         certificate: whether the merchant's TLS certificate is presented.
         signed: whether the service signs a response of this operation.
-        returns_file: whether the response is a table in text or gzip, and an error in XML. Such an operation changes nothing.
+        content: what a response has if it is not XML: `file`, a table in text or gzip, from an operation that changes nothing; or `json`.
         host: the origin, if it is not that of most operations.
         workwx: the fields that `workwx_sign` is over; empty if there is no such field.
     """
@@ -30,7 +30,7 @@ class V2Rule(NamedTuple):
     signs: bool = True
     certificate: bool = False
     signed: bool = True
-    returns_file: bool = False
+    content: Literal["xml", "file", "json"] = "xml"
     host: str = ""
     workwx: tuple[str, ...] = ()
 

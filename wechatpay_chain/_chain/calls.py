@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple, NoReturn, Protocol
+from urllib.parse import unquote
 
 from wechatpay_chain._chain.call import Call
-from wechatpay_chain._chain.template import hide_query
+from wechatpay_chain._chain.template import expand, hide_query
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
@@ -63,9 +64,16 @@ class CallsByRoot(NamedTuple):
     by_root: Mapping[str, Calls]
     others: Calls
 
-    def find(self, template: str) -> Calls:
-        """Returns what makes the requests of a path template."""
-        return self.by_root.get(template.partition("/")[0], self.others)
+    def find(self, call: Call) -> Calls:
+        """Returns what makes the request of a call.
+
+        Raises:
+            PathVariableError, ArgumentError: its path cannot be made.
+        """
+        root = call.template.partition("/")[0]
+        if not root.isalnum():  # the segment that is sent may be the value of a variable, or percent-encoded
+            root = unquote(expand(call.template, call.variables)).strip("/").partition("?")[0].partition("/")[0]
+        return self.by_root.get(root, self.others)
 
 
 def divide(scheme: Scheme, signed: Calls, v2: Calls) -> CallsByRoot:

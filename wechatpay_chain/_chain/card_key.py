@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from wechatpay_chain._chain.call import Call
+from wechatpay_chain._keys.checks import check_size
 from wechatpay_chain._keys.loading import load_public_key
 from wechatpay_chain._keys.per_process_key import PerProcessKey
 from wechatpay_chain._messages.effects import Flow, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain.errors import APIError, ConfigurationError, ContentError, TransportError
+from wechatpay_chain._pipeline.layers import Api
+from wechatpay_chain._schemes.by_key import encrypt
+from wechatpay_chain.errors import (
+    APIError,
+    ArgumentError,
+    ConfigurationError,
+    ContentError,
+    SignatureError,
+    TransportError,
+)
 
 __all__ = ["CardKey"]
 
@@ -58,14 +69,17 @@ class CardKey:
         request = encode(Call("POST", "v2/risk/getpublickey", xml={}, idempotent=True))
         try:
             response: Response = yield from self._fetch(request, True)
+            response = yield from cast("Api", request._carried.api).verify(request, response)
             published = response.xml().get("pub_key")
-        except (TransportError, APIError, ContentError) as error:
+        except (TransportError, APIError, ContentError, SignatureError) as error:
             raise self._make_error(request, str(error)) from error
         try:
-            # As bytes, it can be no path.
-            return PerProcessKey(load_public_key(str(published or "").encode()))
-        except ConfigurationError as error:
-            raise self._make_error(request, f"the response has no public key: {error}") from error
+            key = load_public_key(str(published or "").encode())  # as bytes, it can be no path
+            check_size("pub_key", key)
+            encrypt("a number", key)
+        except (ConfigurationError, ArgumentError) as error:
+            raise self._make_error(request, f"the response has no usable public key: {error}") from error
+        return PerProcessKey(key)
 
     @staticmethod
     def _make_error(request: Request, why: str) -> TransportError:

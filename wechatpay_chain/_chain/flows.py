@@ -56,7 +56,7 @@ class Flows(NamedTuple):
         """
         try:
             checked = call.checked()
-            request = yield from self.calls.find(call.template).prepare(checked, library)
+            request = yield from self.calls.find(checked).prepare(checked, library)
             return (yield from _run(self.stack.layers, request))
         except (APIError, PathVariableError) as error:
             with no_fork:
@@ -116,14 +116,14 @@ class Flows(NamedTuple):
         root, _, path = template.partition("/")
         # An operation that the catalogue does not know may return a file, and may change something.
         rule = RULES.get(f"POST /{path}")
-        if root != "v2" or (rule is not None and not rule.returns_file):
+        if root != "v2" or (rule is not None and rule.content != "file"):
             raise ArgumentError(
                 f"source: {template} returns no file; expected the response in which an operation of APIv3 announces one, or an "
                 "operation of APIv2 that returns one, such as client.v2.pay.downloadbill"
             )
         sink, again = BillSink(saving), saving.is_repeatable and rule is not None
         call = Call("POST", template, xml=xml, idempotent=again, sink=sink).checked()
-        request = yield from self.calls.find(template).prepare(call, library)
+        request = yield from self.calls.find(call).prepare(call, library)
         request = request.with_route(request.origin, parse_download_timeout(timeout, self.encoder.timeout))
         outside, inside = self.stack._split("errors")
         return (yield from _run((*outside, saving.layer, *inside, sink.layer), request))

@@ -52,4 +52,4 @@ class V2Calls(NamedTuple):
         # Mistakes in the call show before anything is fetched.
         encode(self.settings, call.encrypted(lambda _: ""), library, None)
         key = yield from self.card_key.find(lambda fetching: encode(self.settings, fetching, library, None))
-        return call.encrypted(lambda text: encrypt(text, key))
+        return call.encrypted(partial(encrypt, key=key))

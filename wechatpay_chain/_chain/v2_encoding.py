@@ -18,7 +18,7 @@ from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain._messages.request import Carried, Request
 from wechatpay_chain._messages.xml_body import check_fields, encode_xml
 from wechatpay_chain._pipeline.apiv2 import ApiV2, find_rule
-from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, check_owner
 from wechatpay_chain.errors import ArgumentError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ __all__ = ["encode"]
 
 _ROOT = "v2/"
 """What a chain of APIv2 begins with. It is never sent."""
-
-_MERCHANT_NUMBERS = ("mch_id", "mchid", "combine_mch_id")
 
 
 def encode(
@@ -92,11 +90,7 @@ def _fill(mchid: str, argument: str, fields: dict[str, str], rule: V2Rule) -> di
     Raises:
         ArgumentError: a field is of another merchant, or is one that only the client may set.
     """
-    if "sign" in fields:
-        raise ArgumentError(f"{argument}: came with sign; leave it out, the client signs")
-    for name in _MERCHANT_NUMBERS:
-        if fields.get(name, mchid) != mchid:
-            raise ArgumentError(f"{argument}: {name} came as {fields[name]!r}; expected {mchid}, or leave it out")
+    check_owner(mchid, argument, fields)
     allowed = rule.sign_types or (MD5, HMAC_SHA256)
     if fields.get("sign_type", allowed[0]) not in allowed:
         raise ArgumentError(f"{argument}: sign_type came as {fields['sign_type']!r}; expected {' or '.join(allowed)}")

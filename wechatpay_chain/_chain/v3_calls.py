@@ -55,7 +55,7 @@ class V3Calls(NamedTuple):
                 unencrypted: Request = trial() if file is None else (yield UseFile(trial))
                 preferred = yield from self.refresh.fetch_first_key(unencrypted)
             key_id, key = preferred  # read once: the key that encrypts is the key that is named
-            call = _encrypt(call, key_id, lambda text: encrypt(text, key))
+            call = _encrypt(call, key_id, partial(encrypt, key=key))
         else:
             key_id = self.keyring.preferred_id
         make = partial(encode, call, library, key_id, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from wechatpay_chain._schemes.scheme import PrivateKey
 from wechatpay_chain._schemes.sm2 import SM2PrivateKey
@@ -44,12 +44,12 @@ def check_private_key(setting: str, key: PrivateKey) -> None:
         ) from None
 
 
-def check_size(setting: str, key: PrivateKey) -> None:
+def check_size(setting: str, key: PrivateKey | RSAPublicKey) -> None:
     """Raises a ConfigurationError if an RSA key has fewer than 1024 bits."""
-    if isinstance(key, RSAPrivateKey) and key.key_size < MIN_KEY_BITS:
+    if isinstance(key, (RSAPrivateKey, RSAPublicKey)) and key.key_size < MIN_KEY_BITS:
         raise ConfigurationError(
-            f"{setting}: came an RSA key of {key.key_size} bits, which is too short to sign with; expected 2048 bits, "
-            "the length that WeChat Pay certifies"
+            f"{setting}: came an RSA key of {key.key_size} bits, which is too short; expected 2048 bits, the length that WeChat Pay "
+            "certifies"
         )
 
 

@@ -86,8 +86,9 @@ def check_signature(
             f"it names the key {quote(serial, 64)}, which is not in {keyring!r}; add that key to certs="
             + (f" (fetching certificates failed: {keyring.refresh_error})" if keyring.refresh_error else ""),
         )
-    # The header names the algorithms; without it, they are those of the key.
-    scheme = find_scheme(headers.get("Wechatpay-Signature-Type", "")) or scheme_of(key)
+    # The header names the algorithms; without it, they are those of the key. An unknown name is no name of another.
+    named = headers.get("Wechatpay-Signature-Type", "")
+    scheme = find_scheme(named) if named else scheme_of(key)
     is_of_key = scheme is not None and isinstance(key, scheme.public_key)
     if message is None or scheme is None or not is_of_key or not scheme.verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))

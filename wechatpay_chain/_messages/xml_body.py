@@ -31,6 +31,10 @@ MOST_LEVELS = 8
 HEAD = 64
 """How many bytes at the beginning of a content tell whether it is XML."""
 
+_LISTS = ("hbinfo", "mchinfo")
+"""The elements that a message may have several times: the receivers of a red packet, and the merchants of a partner. A message that
+has one of them has a list, too."""
+
 _NUMBERED = re.compile(r"(\w+)_[0-9]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # XML 1.0, 2.2. The service accepts no character beyond U+FFFF, which takes four bytes in UTF-8.
@@ -78,7 +82,8 @@ def encode_xml(fields: Mapping[str, str]) -> bytes:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A reader takes a carriage return for a line feed, unless it is written as a reference: XML 1.0, 2.11.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def parse_xml(content: bytes, roots: Sequence[str] = ("xml",)) -> dict[str, Any]:
@@ -125,10 +130,11 @@ def list_families(fields: Mapping[str, Any]) -> dict[str, list[Any]]:
     for name in fields:
         found = _NUMBERED.fullmatch(name)
         if found and (outer := _NUMBERED.fullmatch(found[1])):
-            rows = takewhile(bool, (_list_numbered(f"{outer[1]}_{index}", fields) for index in count()))
-            families.setdefault(f"{outer[1]}_$n_$m", list(rows))
-        elif found:
-            families.setdefault(f"{found[1]}_$n", _list_numbered(found[1], fields))
+            if (family := f"{outer[1]}_$n_$m") not in families:
+                rows = takewhile(bool, (_list_numbered(f"{outer[1]}_{index}", fields) for index in count()))
+                families[family] = list(rows)
+        elif found and (family := f"{found[1]}_$n") not in families:
+            families[family] = _list_numbered(found[1], fields)
     return {name: listed for name, listed in families.items() if listed}
 
 
@@ -146,12 +152,12 @@ def _read(element: Element, level: int) -> Any:
     for child in element:
         value = _read(child, level + 1)
         known = members.get(child.tag)
-        if known is None:
-            members[child.tag] = value
-        elif isinstance(value, str) or isinstance(known, str):
+        if isinstance(known, list) and isinstance(value, dict):
+            known.append(value)
+        elif known is not None:
             raise MalformedXMLError("has a field twice")
         else:
-            members[child.tag] = [*(known if isinstance(known, list) else [known]), value]
+            members[child.tag] = [value] if child.tag in _LISTS and isinstance(value, dict) else value
     return members
 
 

@@ -46,10 +46,11 @@ _NAMES = {
     "wechatpaynonce": "Wechatpay-Nonce",
     "wechatpaysignature": "Wechatpay-Signature",
     "wechatpayserial": "Wechatpay-Serial",
+    "wechatpaysignaturetype": "Wechatpay-Signature-Type",
     "requestid": "Request-ID",
 }
 # A server may join the values of a repeated header with commas. These headers never contain a comma; a nonce could.
-_WITHOUT_COMMA = ("Wechatpay-Timestamp", "Wechatpay-Signature", "Wechatpay-Serial")
+_WITHOUT_COMMA = ("Wechatpay-Timestamp", "Wechatpay-Signature", "Wechatpay-Serial", "Wechatpay-Signature-Type")
 
 _EXPECTED = (
     "expected the headers of the request: a mapping, pairs of name and value, a WSGI environ, or a str of header lines "

@@ -21,9 +21,10 @@ from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, 
 
 __all__ = ["RefundNotice", "XMLNotification", "read_xml_notification"]
 
-Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "event"]
+Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "product", "event"]
 """What a notification is about: an order, a combined order, the signing or the end of a contract, a deduction, the state of a vehicle,
-a risky transaction; or an event of bookings and rentals, which `event_type` names."""
+a risky transaction; a product whose QR code was scanned (native payment, mode 1), to which `signed_xml_reply` replies with an order; or an
+event of bookings and rentals, which `event_type` names."""
 
 _KINDS: Mapping[str, Kind] = {
     "event_type": "event",
@@ -105,7 +106,9 @@ def read_xml_notification(
             None,
         )
     kinds: list[Kind] = [kind for name, kind in _KINDS.items() if fields.get(name)]
-    kind: Kind = kinds[0] if kinds else "payment"
+    # A payment of a product has a result; a scan of its QR code has none yet.
+    is_scan = bool(fields.get("product_id")) and "result_code" not in fields
+    kind: Kind = kinds[0] if kinds else "product" if is_scan else "payment"
     return XMLNotification(kind, fields, _read_event(fields, decrypt) if kind == "event" else {}, body)
 
 

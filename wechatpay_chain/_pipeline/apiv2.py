@@ -97,7 +97,7 @@ class ApiV2(NamedTuple):
         """Returns fields with a nonce and their signatures, as far as the operation has them."""
         if rule.nonce:
             fields.setdefault("nonce_str", new_nonce())
-        if rule.workwx and self.workwx_secret:
+        if rule.workwx and self.workwx_secret and "workwx_sign" not in fields:
             named = {name: fields.get(name, "") for name in rule.workwx}
             fields["workwx_sign"] = compute_workwx_signature(named, self.workwx_secret)
         if not rule.signs:
@@ -109,13 +109,10 @@ class ApiV2(NamedTuple):
         yield from ()
 
     def verify(self, request: Request, response: Response) -> Steps[Response]:
-        """Verifies the signature of a response that means success or a business error.
-
-        A bill, a table or JSON comes only from operations whose responses are unsigned.
-        """
+        """Verifies the signature of a response that means success or a business error. A file and JSON have none."""
         yield from ()
         rule = find_rule(request.method, request.target.partition("?")[0])
-        if not response.ok or (not rule.signed and not _looks_like_xml(response.content)):
+        if not response.ok or not _is_message(response, rule):
             return response
         fields = response._fields()
         if fields.get("return_code") != _SUCCESS or (not rule.signed and "sign" not in fields):
@@ -136,18 +133,36 @@ class ApiV2(NamedTuple):
 
     def find_error(self, response: Response) -> APIError | None:
         """Returns the error of a status other than 2xx, or of a return_code or result_code that is not SUCCESS."""
-        is_xml = response.ok and _looks_like_xml(response.content)
-        error = _find_error_of(response, response._fields()) if is_xml else _find_other_error(response)
+        rule = find_rule(response.request.method, response.request.target.partition("?")[0])
+        if not response.ok:
+            text = explain(response, "", "", f" with {len(response.content)} bytes")
+            error: APIError | None = class_of_status(response.status_code)(text, "", "", None, response)
+        elif _is_message(response, rule):
+            # What was encrypted is in no field of the request, so the message cannot be searched for it.
+            sent = _sent_values(response.request) if self.when_refused is None else None
+            error = _find_error_of(response, response._fields(), sent)
+        else:
+            error = _find_json_error(response) if rule.content == "json" else None
         if error is not None and self.when_refused is not None:
             self.when_refused()
         return error
 
 
-def _looks_like_xml(content: bytes) -> bool:
-    return find_first_byte(content) == b"<"
+def _is_message(response: Response, rule: V2Rule) -> bool:
+    """Tells whether a response is read as XML: any but a file or JSON of an operation that returns one.
+
+    What is not XML then is an error. Otherwise an empty response, or the text of a proxy, would pass for a red packet that was sent.
+    """
+    first = find_first_byte(response.content)
+    if response.request._carried.sink is not None:
+        return first == b"<"  # the file has been taken out
+    if rule.content == "file":
+        return first in (b"", b"<", b"{")
+    return rule.content == "xml" or first != b"{"
 
 
-def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | None:
+def _find_error_of(response: Response, fields: Mapping[str, Any], sent: frozenset[str] | None) -> APIError | None:
+    """Returns the error of a message, whose text shows none of the values that were sent; no message if they are not known."""
     return_code, result_code = fields.get("return_code"), fields.get("result_code", _SUCCESS)
     if return_code == result_code == _SUCCESS:
         return None
@@ -163,7 +178,6 @@ def _find_error_of(response: Response, fields: Mapping[str, Any]) -> APIError | 
     if kind is None and return_code != _SUCCESS and "签名" in message:
         kind = AuthenticationError
     detail = {name: texts.get(name, "") for name in _FIELDS}
-    sent = _sent_values(response.request)
     shown = explain(response, code, "" if sent is None else message, "", sent or frozenset())
     return (kind or BadRequestError)(shown, code, message, detail, response)
 
@@ -179,13 +193,8 @@ def _sent_values(request: Request) -> frozenset[str] | None:
         return None
 
 
-def _find_other_error(response: Response) -> APIError | None:
-    """Returns the error of a response that is no XML: of a status, or of the one operation that returns JSON."""
-    if not response.ok:
-        text = explain(response, "", "", f" with {len(response.content)} bytes")
-        return class_of_status(response.status_code)(text, "", "", None, response)
-    if not response.content.startswith(b"{"):
-        return None
+def _find_json_error(response: Response) -> APIError | None:
+    """Returns the error of a response of the one operation that returns JSON."""
     try:
         known = json.loads(response.content)
     except (ValueError, RecursionError):

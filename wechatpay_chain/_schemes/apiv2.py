@@ -9,12 +9,34 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-__all__ = ["HMAC_SHA256", "MD5", "compute_signature", "compute_workwx_signature", "has_valid_signature"]
+from wechatpay_chain.errors import ArgumentError
+
+__all__ = ["HMAC_SHA256", "MD5", "check_owner", "compute_signature", "compute_workwx_signature", "has_valid_signature"]
 
 MD5, HMAC_SHA256 = "MD5", "HMAC-SHA256"
 """The values of `sign_type`. MD5 is the default of the protocol; where there is a choice, HMAC-SHA256 is the better one."""
 
 _LONGEST_MD5 = 32
+
+_MERCHANT_NUMBERS = ("mch_id", "mchid", "combine_mch_id")
+
+
+def check_owner(mchid: str, argument: str, fields: Mapping[str, str]) -> None:
+    """Refuses fields of another merchant, and a signature, which only the client makes.
+
+    Args:
+        mchid: the merchant number of the client.
+        argument: the name of the argument, for the error.
+        fields: what is to be signed.
+
+    Raises:
+        ArgumentError: there is such a field.
+    """
+    if "sign" in fields:
+        raise ArgumentError(f"{argument}: came with sign; leave it out, the client signs")
+    for name in _MERCHANT_NUMBERS:
+        if fields.get(name, mchid) != mchid:
+            raise ArgumentError(f"{argument}: {name} came as {fields[name]!r}; expected {mchid}, or leave it out")
 
 
 def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) -> str:

@@ -93,6 +93,7 @@ def encrypt(plaintext: str, key: PublicKey) -> str:
     Raises:
         ArgumentError: the text is longer than the key can encrypt: 214 bytes of UTF-8 for an RSA key of 2048 bits, 255 for an SM2
             key, which cannot encrypt an empty text either.
+        ConfigurationError: the key is damaged, or is one of SM2 and gmssl-pyx is not installed.
         TypeError: the key is of another type.
     """
     return _require_scheme(key).encrypt(plaintext, key)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
 from wechatpay_chain._shielding import shielded
-from wechatpay_chain.errors import ArgumentError, DecryptionError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
 
 __all__ = ["decrypt_octets", "encrypt", "sign", "verify"]
 
@@ -95,6 +95,7 @@ def encrypt(plaintext: str, key: RSAPublicKey) -> str:
 
     Raises:
         ArgumentError: the text is longer than the key can encrypt: 214 bytes of UTF-8 for a key of 2048 bits.
+        ConfigurationError: the key is damaged.
     """
     octets = encode_utf8(plaintext)
     room = key.key_size // 8 - _OAEP_OVERHEAD
@@ -103,7 +104,10 @@ def encrypt(plaintext: str, key: RSAPublicKey) -> str:
             f"plaintext: came {len(octets)} bytes of UTF-8; expected at most {room}, the limit of a key of "
             f"{key.key_size} bits"
         )
-    return base64.b64encode(key.encrypt(octets, _OAEP)).decode()
+    try:
+        return base64.b64encode(key.encrypt(octets, _OAEP)).decode()
+    except ValueError:
+        raise ConfigurationError("public key: it is damaged, nothing can be encrypted with it") from None
 
 
 @shielded

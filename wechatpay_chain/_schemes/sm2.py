@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
 from wechatpay_chain._shielding import shielded
@@ -32,6 +34,9 @@ __all__ = [
 MOST_PLAINTEXT = 255
 """Bytes of the longest text that GmSSL encrypts."""
 
+_ORDER = 0xFFFFFFFE_FFFFFFFF_FFFFFFFF_FFFFFFFF_7203DF6B_21C6052B_53BBF409_39D54123
+"""How many points the curve has: GB/T 32918.5."""
+
 
 @dataclass(frozen=True)
 class SM2PublicKey:
@@ -39,9 +44,15 @@ class SM2PublicKey:
 
     Attributes:
         point: its coordinates x and y, 32 bytes each.
+
+    Raises:
+        ConfigurationError: it has not 64 bytes.
     """
 
     point: bytes
+
+    def __post_init__(self) -> None:
+        _check_length("SM2 public key", self.point, 64)
 
 
 @dataclass(frozen=True)
@@ -51,14 +62,27 @@ class SM2PrivateKey:
     Attributes:
         secret: its number, 32 bytes.
         public: its public half.
+
+    Raises:
+        ConfigurationError: the number has not 32 bytes.
     """
 
     secret: bytes = field(repr=False)
     public: SM2PublicKey
 
+    @shielded
+    def __post_init__(self) -> None:
+        _check_length("SM2 private key", self.secret, 32)
+
     def public_key(self) -> SM2PublicKey:
         """Returns the public half."""
         return self.public
+
+
+def _check_length(name: str, octets: object, length: int) -> None:
+    if not isinstance(octets, bytes) or len(octets) != length:
+        came = f"{len(octets)} bytes" if isinstance(octets, bytes) else f"a {type(octets).__name__}"
+        raise ConfigurationError(f"{name}: came {came}; expected {length} bytes, as load_sm2_private_key returns them")
 
 
 @cache
@@ -118,19 +142,33 @@ def sign(message: bytes, key: SM2PrivateKey) -> str:
 
     Returns:
         The signature in base64.
+
+    Raises:
+        ConfigurationError: the key is damaged, or gmssl-pyx is not installed.
     """
-    signature: bytes = _gmssl().sm2_sign(key.secret, key.public.point, message)
+    try:
+        signature: bytes = _gmssl().sm2_sign(key.secret, key.public.point, message)
+    except _gmssl().GmsslInnerError:
+        raise ConfigurationError("SM2 private key: it is damaged, nothing can be signed with it") from None
     return base64.b64encode(signature).decode()
 
 
 def verify(message: bytes, signature: str, key: SM2PublicKey) -> bool:
     """Returns True if a base64 text is the SM2 signature of a message, and False in every other case."""
     raw = decode_base64(signature)
-    if raw is None:
+    if raw is None or not _is_signature(raw):
         return False
     try:
         return _gmssl().sm2_verify(key.point, message, raw) is True
     except _gmssl().GmsslInnerError:
+        return False
+
+
+def _is_signature(raw: bytes) -> bool:
+    """Tells whether bytes are two numbers below the order, in DER. GmSSL writes a line to the standard error if they are not."""
+    try:
+        return all(1 <= number < _ORDER for number in decode_dss_signature(raw))
+    except ValueError:
         return False
 
 
@@ -140,13 +178,17 @@ def encrypt(plaintext: str, key: SM2PublicKey) -> str:
 
     Raises:
         ArgumentError: the text is empty, or longer than 255 bytes of UTF-8.
+        ConfigurationError: the key is damaged, or gmssl-pyx is not installed.
     """
     octets = encode_utf8(plaintext)
     if not 1 <= len(octets) <= MOST_PLAINTEXT:
         raise ArgumentError(
             f"plaintext: came {len(octets)} bytes of UTF-8; expected 1 to {MOST_PLAINTEXT}, the limit of SM2"
         )
-    ciphertext: bytes = _gmssl().sm2_encrypt(key.point, octets)
+    try:
+        ciphertext: bytes = _gmssl().sm2_encrypt(key.point, octets)
+    except _gmssl().GmsslInnerError:
+        raise ConfigurationError("SM2 public key: it is damaged, nothing can be encrypted with it") from None
     return base64.b64encode(ciphertext).decode()
 
 
