@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.apiv2.conftest import signature_of, xml_of
 from tests.service import new_key, public_pem
 from wechatpay_chain import Sensitive
 from wechatpay_chain._catalogue.operations import find_operation, list_operations
@@ -263,6 +264,22 @@ def test_a_captured_notification_is_verified_and_decrypted(world, capsys, end):
     assert (shown["event_type"], shown["resource"]["out_refund_no"]) == ("REFUND.SUCCESS", "R1")
 
 
+def test_a_captured_notification_of_apiv2_is_verified(world, capsys):
+    sandbox, _, folder = world
+    fields = {"mch_id": sandbox.credentials["mchid"], "out_trade_no": "v2-1", "result_code": "SUCCESS"}
+    body = xml_of({**fields, "sign": signature_of(fields, "MD5", sandbox.credentials["apiv2_key"])})
+    (folder / "captured.txt").write_bytes(b"POST /notify HTTP/1.1\r\nContent-Type: text/xml\r\n\r\n" + body)
+    (folder / "body.xml").write_bytes(body)
+    for name in ("captured.txt", "body.xml"):
+        assert main(["notify", "verify", name]) == 0
+        assert "verified payment" in capsys.readouterr().out
+    assert main(["notify", "verify", "body.xml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fields"]["out_trade_no"] == "v2-1"
+    (folder / "body.xml").write_bytes(body.replace(b"v2-1", b"v2-2"))
+    assert main(["notify", "verify", "body.xml"]) == 4
+    assert "not verified" in capsys.readouterr().err
+
+
 def test_a_notification_can_come_from_stdin_or_with_headers_beside_it(world, monkeypatch, capsys):
     sandbox, _, folder = world
     headers, body, message = capture(sandbox)
@@ -413,8 +430,17 @@ def test_a_call_of_apiv2_takes_json_and_prints_json(world, capsys):
     out, err = capsys.readouterr()
     assert '"code_url": "weixin://' in out
     assert "█" in out
-    assert err.startswith("200, Request-ID")
-    assert main(["request", "POST", "v2/pay/orderquery", "--json", '{"appid": "wxd678efh567hg6787"}']) in (1, 2)
+    assert err.startswith("200 verified, Request-ID")
+    key = ["request", "POST", "v2/risk/getpublickey", "--json", "{}"]
+    assert main(key) == 0
+    assert capsys.readouterr().err.startswith("200 not signed, Request-ID")
+    assert main([*key, "--decrypt", "pub_key"]) == 2
+    assert main(["request", "GET", "v2/appauth/getaccesstoken", "--param", "a=1", "--param", "a=2"]) == 2
+    assert "twice" in capsys.readouterr().err
+    card = ["request", "POST", "v2/mmpaysptrans/pay_bank", "--json", '{"enc_bank_no": "6222001"}', "--dry-run"]
+    assert main(card) == 2
+    assert "a key would be fetched first" in capsys.readouterr().err
+    assert main(["request", "POST", "v2/pay/orderquery", "--json", '{"appid": "wxd678efh567hg6787"}']) == 1
 
 
 # Operations
@@ -557,10 +583,15 @@ def test_output_in_a_pipe_has_no_colours_and_a_terminal_may_have():
 
 
 def test_what_a_service_says_cannot_steer_a_terminal(capsys):
-    from wechatpay_chain._cli.console import print_line
+    from wechatpay_chain._cli.console import print_json, print_line
 
-    print_line("a\x1b]0;title\x07b\x08 [red]c[/red]")
-    assert capsys.readouterr().out == "a]0;titleb [red]c[/red]\n"
+    print_line("a\x1b]0;title\x07b\x9b2J\u202e [red]c[/red]")
+    assert capsys.readouterr().out == "a\\u001b]0;title\\u0007b\\u009b2J\\u202e [red]c[/red]\n"
+    print_json({"a": "\x9b2J\u202e\n公仔"})
+    out = capsys.readouterr().out
+    assert out.isascii() is False
+    assert not set(out) & {"\x9b", "\u202e"}
+    assert json.loads(out) == {"a": "\x9b2J\u202e\n公仔"}
 
 
 def test_an_error_after_retries_is_one_line(world):

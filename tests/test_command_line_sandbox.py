@@ -215,7 +215,7 @@ def test_the_command_starts_with_faults(tmp_path):
         state = subprocess.run(
             [*RUN, "sandbox", "state", "--sandbox-url", url], capture_output=True, text=True, timeout=30, check=True
         )
-        assert "fault 503 {'times': 2" in state.stdout
+        assert "fault 503: the next 2 responses, and 0% of all" in state.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
 

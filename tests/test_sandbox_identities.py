@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from tests.sm2_service import has_sm2, openssl
-from wechatpay_chain import AuthenticationError, BadRequestError, Client, ConfigurationError, NotFoundError, Sensitive
+from wechatpay_chain import (
+    AuthenticationError,
+    BadRequestError,
+    Client,
+    ConfigurationError,
+    NotFoundError,
+    Sensitive,
+    SignatureError,
+)
 from wechatpay_chain.sandbox import Fault, Sandbox
 
 
@@ -76,7 +85,7 @@ def test_faults_of_signatures_are_those_of_sm2(sm2):
     with sm2.client(retry=None) as client:
         for fault in (Fault.WRONG_SIGNATURE, Fault.SIGNTEST, Fault.OLD_CLOCK, Fault.UNKNOWN_SERIAL):
             sm2.fault(fault)
-            with pytest.raises(Exception, match="not verified"):
+            with pytest.raises(SignatureError, match="not verified"):
                 client.v3.security.echo.post(json={"echo_message": "a"})
 
 
@@ -146,7 +155,7 @@ def test_a_brand_has_to_name_the_public_key_in_every_request(brand):
 def test_a_notification_to_a_brand_has_its_keys(brand, sandbox):
     headers, body = sandbox.notification("DELIVERY_PLAN.CHANGE", {"plan_id": "1"}, to="brand")
     assert brand.notifications.parse(headers, body).resource["plan_id"] == "1"
-    with sandbox.client() as merchant, pytest.raises(Exception, match="not verified"):
+    with sandbox.client() as merchant, pytest.raises(SignatureError, match="not verified"):
         merchant.notifications.parse(headers, body)
     with pytest.raises(ConfigurationError, match="merchant or brand"):
         sandbox.notification("DELIVERY_PLAN.CHANGE", {}, to="nobody")
@@ -158,3 +167,9 @@ def test_without_gmssl_pyx_an_sm2_sandbox_says_what_to_install():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "pip install 'wechatpay-chain[sm2]'" in run.stderr.splitlines()[-1]
+
+
+def test_there_is_one_brand_however_many_threads_ask_for_it_first():
+    with Sandbox() as sandbox, ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(lambda: sandbox.brand_credentials["brand_id"]) for _ in range(8)]
+        assert len({each.result() for each in asked}) == 1

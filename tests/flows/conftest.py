@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from tests.shop import keep_shop
 from wechatpay_chain.sandbox import Sandbox
@@ -16,8 +17,12 @@ def shared_sandbox():
 
 @pytest.fixture
 def sandbox(shared_sandbox):
+    """Yields the sandbox. Whatever a test made of it, its state and its page can be asked for."""
     shared_sandbox.reset()
-    return shared_sandbox
+    yield shared_sandbox
+    for view in ("state", "overview"):
+        response = requests.get(f"{shared_sandbox.base_url}_sandbox/{view}", timeout=10)
+        assert response.status_code == 200, response.text
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["AsJson", "make_console", "print_json", "print_line"]
+
+# Unicode: the categories Cc, without tab and line feed, and the marks and overrides of direction.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 """The option of a command that prints lines for people."""
@@ -35,20 +39,28 @@ def print_line(*parts: tuple[str, str] | str, stderr: bool = False) -> None:
         *parts: texts, or pairs of a text and its style.
         stderr: True for the error output.
     """
-    from rich.control import strip_control_codes
     from rich.text import Text
 
     plain = [(part, "") if isinstance(part, str) else part for part in parts]
-    line = Text.assemble(*((strip_control_codes(text).replace("\x1b", ""), style) for text, style in plain))
+    line = Text.assemble(*((_escape(text), style) for text, style in plain))
     with _writing():
         make_console(stderr=stderr).print(line)
 
 
 def print_json(value: Any) -> None:
     """Prints a value as JSON, with colours on a terminal."""
+    from rich.highlighter import JSONHighlighter
+    from rich.text import Text
+
+    text = Text(_escape(json.dumps(value, ensure_ascii=False, indent=2)))
     with _writing():
-        make_console().print_json(json.dumps(value, ensure_ascii=False), ensure_ascii=False)
+        make_console().print(JSONHighlighter()(text))
         sys.stdout.flush()
+
+
+def _escape(text: str) -> str:
+    """Writes the characters that steer a terminal or turn the direction of a line as escapes, as JSON writes them."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from wechatpay_chain.errors import (
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
+    RateLimitError,
+    ServerError,
     SignatureError,
     WeChatPayError,
 )
@@ -133,6 +135,7 @@ def _explain_connection(error: requests.RequestException) -> str:
 def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator[Finding]:
     """Sends an echo, whose signatures show that the keys of both sides fit."""
     from wechatpay_chain._client import Client
+    from wechatpay_chain._keys.keyring import normalize_id
 
     body: v3.security.echo.PostBody = {"echo_message": "wechatpay-chain doctor"}
     if notify_url:
@@ -153,14 +156,13 @@ def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator
             f"{describe_failure(error)}; are public_key and public_key_id the pair of this merchant, from 账户中心 > API安全?",
         )
     except WeChatPayError as error:
-        cure = (
-            "mchid and notify_url may be wrong" if isinstance(error, APIError) else "try again, and check the network"
-        )
-        yield Finding("echo", Level.ERROR, f"{describe_failure(error)}; {cure}")
+        is_refused = isinstance(error, APIError) and not isinstance(error, (RateLimitError, ServerError))
+        wrong = "mchid or the notify URL may be wrong" if notify_url else "mchid may be wrong"
+        yield Finding("echo", Level.ERROR, f"{describe_failure(error)}; {wrong if is_refused else 'try again later'}")
     else:
         signed = response.headers.get("Wechatpay-Serial", "")
         yield Finding("echo", Level.FINE, f"both signatures are valid; the service signed with {signed}")
-        if settings.get("certs") and signed not in {str(key_id).strip() for key_id in settings["certs"]}:
+        if settings.get("certs") and signed not in {normalize_id(key_id) for key_id in settings["certs"]}:
             yield Finding(
                 "certs",
                 Level.WARNING,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["show_request"]
 
+CARD_KEY = "/risk/getpublickey"
+"""Where the key is fetched that encrypts the card numbers of APIv2."""
+
 
 class _Recorded(Exception):
     """Ends a call whose request is ready."""
@@ -45,7 +48,7 @@ def show_request(credentials: Credentials, method: str, path: str, arguments: Ma
         arguments: the keywords of the verb.
 
     Raises:
-        Failure: a certificate would have to be fetched first.
+        Failure: a certificate or a key would have to be fetched first.
     """
     from wechatpay_chain._schemes.canonical import parse_authorization, request_message
 
@@ -83,4 +86,6 @@ def _record(credentials: Credentials, method: str, path: str, arguments: Mapping
             "--dry-run: the request has members to encrypt, for which a certificate would be fetched first; add "
             "public_key_id and public_key, or certs, to the settings"
         )
+    if request.target == CARD_KEY and not path.endswith(CARD_KEY):
+        raise Failure("--dry-run: the request has members to encrypt, for which a key would be fetched first")
     return request

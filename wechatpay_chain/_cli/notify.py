@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wechatpay_chain._notifications.notification import Notification
+    from wechatpay_chain._notifications.xml_notification import RefundNotice, XMLNotification
 
 __all__ = ["app"]
 
@@ -43,12 +44,19 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verifies and decrypts a notification that was captured.
+    """Verifies and decrypts a notification that was captured, of APIv3 or APIv2.
 
     The signature of an old one is verified as of its own time, and its age is shown.
     """
     received = read_text(message if message == "-" else f"@{message}")
-    head, body = (_decode(read_text(f"@{headers}")), received) if headers else _split(received)
+    if not headers and received.lstrip().startswith(b"<"):
+        head, body = "", received  # one of APIv2 has its signature in its body
+    else:
+        head, body = (_decode(read_text(f"@{headers}")), received) if headers else _split(received)
+    if body.lstrip().startswith(b"<"):
+        with credentials.client() as client:
+            _show_xml(client.notifications.parse_xml(body), as_json)
+        return
     fields = _parse_headers(head)
     age = _find_age(fields)
     received_at = None if age is None or age < 0 else datetime.fromtimestamp(time.time() - age, timezone.utc)
@@ -75,6 +83,17 @@ def _show(notification: Notification, age: float | None, as_json: bool) -> None:
             f"signed {age / 60:.0f} minutes ago; a server refuses what is older than {WINDOW // 60} minutes",
         )
     print_json(notification.resource)
+
+
+def _show_xml(notification: XMLNotification | RefundNotice, as_json: bool) -> None:
+    is_signed = hasattr(notification, "kind")
+    kind = notification.kind if hasattr(notification, "kind") else "refund"
+    if as_json:
+        print_json({"kind": kind, "signed": is_signed, "fields": dict(notification.fields)})
+        return
+    state = ("verified", "green") if is_signed else ("decrypted, not signed: query the refund", "yellow")
+    print_line(state, f" {kind}")
+    print_json(dict(notification.fields))
 
 
 def _decode(octets: bytes) -> str:

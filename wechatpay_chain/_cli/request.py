@@ -79,6 +79,8 @@ def request(
     """
     if body is not None and method is Verb.GET:
         raise typer.BadParameter("a GET has no body; its parameters are --param", param_hint="--json")
+    if decrypt and _is_v2(path):
+        raise typer.BadParameter("the responses of APIv2 have no members to decrypt", param_hint="--decrypt")
     json = None if body is None else read_json("--json", body)
     arguments = make_arguments(method.value, path, var, param, header, json)
     if idempotent and method is not Verb.GET:
@@ -113,7 +115,7 @@ def make_arguments(
 
     Raises:
         BadParameter: an option has no name or no separator.
-        Failure: a path variable has the name of another keyword.
+        Failure: a path variable has the name of another keyword, or a parameter of APIv2 comes twice.
     """
     arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
     if taken := arguments.keys() & {
@@ -131,7 +133,9 @@ def make_arguments(
     if params := parse_pairs("--param", param or ()):
         query = operation.query["properties"] if operation and operation.query else {}
         marked = [(name, _mark(query.get(name), value)) for name, value in params]
-        arguments["params"] = dict(marked) if _is_v2(path) else marked  # APIv2 signs them, so that none comes twice
+        if _is_v2(path) and len(dict(marked)) < len(marked):
+            raise Failure("--param: a name came twice; APIv2 signs the parameters, of which none can come twice")
+        arguments["params"] = dict(marked) if _is_v2(path) else marked
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
@@ -140,16 +144,15 @@ def make_arguments(
 
 
 def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
-    """Prints the body of a verified response, and on the error output its status and its Request-ID.
+    """Prints the body of a response, and on the error output its status, whether it was signed, and its Request-ID.
 
     Args:
         response: the response.
         decrypt: the members to decrypt.
     """
-    # Some responses of APIv2 are not signed.
-    verified = "" if _is_v2(response.request.template) else " verified"
+    verified = "verified" if _is_signed(response) else "not signed"
     print_line(
-        (f"{response.status_code}{verified}", "green"), f", Request-ID {response.request_id or '-'}", stderr=True
+        (f"{response.status_code} {verified}", "green"), f", Request-ID {response.request_id or '-'}", stderr=True
     )
     if not response.content:
         return
@@ -172,6 +175,13 @@ def find_operation_at(method: str, path: str) -> Operation | None:
     template = re.sub(r"<([^<>{}/]+)>", r"{\1}", path.partition("?")[0].lstrip("/"))
     known = find_path(template, method)
     return find_operation(method, known.methods[method]) if known and method in known.methods else None
+
+
+def _is_signed(response: Response) -> bool:
+    """Tells whether a response has a signature, which then has been verified. Some of APIv2 have none."""
+    if not _is_v2(response.request.template):
+        return True
+    return response.content.lstrip()[:1] == b"<" and bool(response.xml().get("sign"))
 
 
 def _is_v2(path: str) -> bool:

@@ -144,8 +144,8 @@ def state(url: Url = DEFAULT_URL, ca: Authority = None, as_json: AsJson = False)
         return
     shown = _call(url, ca, "overview", {"start": known["requests"]}, "GET")
     print_line((known["base_url"], "bold"), f" merchant {known['mchid']}, {known['now']}, {known['requests']} requests")
-    for name, each in shown["faults"].items():
-        print_line("fault ", (name, "red"), f" {each}")
+    for name, each in known["faults"].items():
+        print_line("fault ", (name, "red"), f": the next {each['times']} responses, and {each['share']:.0%} of all")
     if not shown["orders"]:
         return
     from rich import box

@@ -42,7 +42,7 @@ _BILLS = {Kind.TRADE: "v3/bill/tradebill", Kind.FUND: "v3/bill/fundflowbill", Ki
 _CURES = {
     "STATEMENT_CREATING": "the bill is not ready; it is made by 10:00 of the next day in China",
     "NO_STATEMENT_EXIST": "there is no bill: the day had no payments, or it has not passed",
-    "INVALID_REQUEST": "there are bills of the last three months, until yesterday",
+    "INVALID_REQUEST": "if the day is not one of the last three months, there is no bill of it",
 }
 
 Gunzip = Annotated[bool, typer.Option("--gunzip", help="Decompress a file that is compressed.")]
@@ -92,7 +92,7 @@ def bill(
             cure = _CURES.get(error.code)
             if cure is None:
                 raise
-            raise Failure(f"{found}: {cure} ({error.code})", Status.REFUSED) from None
+            raise Failure(f"{found}: {error.code} {error.message!r}: {cure}", Status.REFUSED) from None
         _save(client, announced, output or Path(f"{kind.value}-{found}.csv"), gunzip=True, as_json=as_json)
 
 

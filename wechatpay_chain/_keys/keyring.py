@@ -181,7 +181,7 @@ def _check_entries(entries: Mapping[str, _Entry], merchant: Merchant) -> None:
 def _load_entries(certs: Mapping[str, PublicKeySource]) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     for configured_id, source in certs.items():
-        key_id = _normalize_id(configured_id)
+        key_id = normalize_id(configured_id)
         if key_id in entries:
             raise ConfigurationError(f"certs[{key_id!r}]: came twice in different notations; expected it once")
         entries[key_id] = _load_entry(key_id, configured_id, source)
@@ -221,7 +221,12 @@ def _make_entry(certificate: x509.Certificate, setting: str = "certificate") -> 
     return _Entry(PerProcessKey(key), not_before.timestamp(), not_after.timestamp())
 
 
-def _normalize_id(key_id: object) -> str:
+def normalize_id(key_id: object) -> str:
+    """Returns the id of a key as the service writes it: of a public key, or the serial number of a certificate.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
     reason = ""
     if isinstance(key_id, str):
         copied = Copied(key_id)

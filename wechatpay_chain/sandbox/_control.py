@@ -103,16 +103,26 @@ def _is_own(received: web.BaseRequest) -> bool:
     return is_local and name in _LOOPBACK_NAMES and origin in ("", f"{received.scheme}://{host}")
 
 
-def _plain(value: Any) -> Any:
-    """Returns a value in the form of JSON: live objects by their public members."""
+def _plain(value: Any, within: tuple[Any, ...] = ()) -> Any:
+    """Returns a value in the form of JSON: live objects by their public members.
+
+    Args:
+        value: the value.
+        within: the live objects around it. Where one of them comes again, as the order of a refund of an order does, it is left out.
+    """
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value) if not field.name.startswith("_") and field.repr]
-        return {name: _plain(getattr(value, name)) for name in names}
+        return _plain({name: getattr(value, name) for name in names}, (*within, value))
     if isinstance(value, Mapping):
-        return {str(name): _plain(member) for name, member in value.items()}
+        shown = {str(name): member for name, member in value.items() if not _is_among(member, within)}
+        return {name: _plain(member, within) for name, member in shown.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, within) for item in value if not _is_among(item, within)]
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def _is_among(value: Any, objects: tuple[Any, ...]) -> bool:
+    return any(value is each for each in objects)
 
 
 def _dumps(value: Any) -> str:

@@ -126,11 +126,11 @@ class Faults:
             self._next.clear()
             self._shares.clear()
 
-    def describe(self) -> dict[Fault, tuple[int, float]]:
-        """Returns the faults that are added, each with the number of next responses and the share of all."""
+    def describe(self) -> dict[Fault, dict[str, float]]:
+        """Returns the faults that are added, each with the number of next responses (`times`) and the `share` of all."""
         with self._lock:
             return {
-                fault: (self._next.count(fault), self._shares.get(fault, 0.0))
+                fault: {"times": self._next.count(fault), "share": self._shares.get(fault, 0.0)}
                 for fault in Fault
                 if fault in self._next or self._shares.get(fault)
             }

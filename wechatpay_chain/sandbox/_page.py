@@ -94,7 +94,7 @@ class Page:
             "calls": [self._describe_call(each, calls[each]) for each in calls if each >= int(start)][-MAX_LISTED:],
             "orders": orders[:MAX_LISTED],
             "notices": [_describe_notice(notice) for notice in self._notifier.notices[-MAX_LISTED:]],
-            "faults": {fault: {"times": each[0], "share": each[1]} for fault, each in self._faults.describe().items()},
+            "faults": self._faults.describe(),
         }
 
     def seen(self, number: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -104,7 +105,13 @@ class Sandbox(World):
         authority = Authority()
         context, self.authority = (authority.make_context([host]), authority.pem) if tls else (None, "")
         self._keys = Keys(MERCHANT_SM2 if sm2 else MERCHANT_RSA, authority)
-        self._find_brand = cache(lambda: Keys(BRAND_RSA, authority))
+        make_brand, lock = cache(lambda: Keys(BRAND_RSA, authority)), threading.Lock()
+
+        def find_brand() -> Keys:
+            with lock:  # a cache alone lets two threads make two brands
+                return make_brand()
+
+        self._find_brand = find_brand
         self._notifier = Notifier(self._keys, self._sign_notification, keep)
         self._sign_with = parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
@@ -380,6 +387,7 @@ class Sandbox(World):
             "mchid": self._keys.number,
             "now": self.now,
             "orders": self.orders,
+            "faults": self._faults.describe(),
             "requests": len(self._history),
         }
 
