@@ -87,8 +87,8 @@ def test_a_page_has_the_parts_of_the_call(world, in_folder):
         "## 请求 {#request}",
         "## 调用 {#call data-search-exclude}",
         "## 类型 {#types data-search-exclude}",
-        "## 返回 {#response}",
-        "## 沙箱的应答 {#answer data-search-exclude}",
+        "## 应答 {#response}",
+        "## 沙箱的应答示例 {#answer data-search-exclude}",
         "## 回调通知 {#events}",
     ]
     assert re.findall(r'^=== "(.*)"$', page, re.MULTILINE) == list(STYLES)
@@ -124,7 +124,7 @@ def test_a_page_of_apiv2_says_what_the_client_adds(world, in_folder):
         assert ("## 沙箱的应答" in page) == (not is_page)
         assert ("| 商户证书（TLS） | 需要" in page) == entry.operation.client_certificate
         assert ("| 应答 | 没有签名 |" in page) == ("sign" not in (entry.operation.response or {}).get("properties", {}))
-        assert ("这个接口在另一个域名" in page) == bool(entry.operation.host)
+        assert ("这个接口使用另一个域名" in page) == bool(entry.operation.host)
         added = set(re.findall(r"<code>(\w+)</code></td><td>\w+</td><td><b class=\"api-mark\">自动填写</b>", page))
         (listed,) = re.findall(r"^\| 自动填写的字段 \| (.*) \|$", page, re.MULTILINE)
         assert added - {"media_hash"} == set(re.findall(r"\w+", listed)) - {"无"}

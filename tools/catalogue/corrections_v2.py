@@ -87,6 +87,12 @@ V2_CORRECTIONS = (
         "only HMAC-SHA256 is accepted [https://pay.weixin.qq.com/doc/v2/merchant/4011985042]",
         {"enum": ["HMAC-SHA256"]},
     ),
+    *(
+        Correction(
+            f"POST {path}", "body.deposit", "Y freezes a deposit, which is another product [OWN]", {"example": "N"}
+        )
+        for path in ("/pay/facepay", "/pay/micropay", "/sandboxnew/pay/micropay", "/xdc/apiv2sandbox/pay/micropay")
+    ),
     Correction(
         "POST /deposit/micropay",
         "body.sign_type",

@@ -32,7 +32,7 @@ def write_index(groups: Groups) -> str:
             UNSEARCHED,
             "# 接口",
             "",
-            f"共 {count:,} 个接口。每个接口一页：请求参数、六种写法、类型、返回；APIv3 接口还有沙箱的应答和回调通知。",
+            f"共 {count:,} 个接口。每个接口一页：请求参数、六种写法、类型、应答；APIv3 接口还有沙箱的应答和回调通知。",
             "",
             "| 分类 | 产品 | 接口数 |",
             "| --- | --- | --- |",
@@ -94,7 +94,7 @@ def write_types(section: Section, products: dict[str, list[Entry]]) -> str:
         "",
         "类型的导入方法和命名规则见[类型](../types.md)。点击接口查看各字段的说明。",
         "",
-        "| 名称的开头 | 类型 | 接口 |",
+        "| 名称前缀 | 类型 | 接口 |",
         "| --- | --- | --- |",
     ]
     for prefix, entries in sorted(places.items()):
@@ -120,12 +120,14 @@ def write_notifications(entries: Iterable[Entry]) -> str:
 
 def _write_event(event: Event, causes: list[Entry]) -> list[str]:
     lines = [f"## {event.event_type} {{#{event.event_type}}}", ""]
-    lines += [event.title if not event.title.startswith("Moved to") else "已改名。", ""]
+    lines += [event.title if not event.title.startswith("Moved to") else "该事件已改名。", ""]
     name = pascal(event.event_type.lower())
     for resource in event.resources:
         typed = name if len(event.resources) == 1 else f"{name}{pascal(resource.original_type)}"
         original = f"，`original_type` 为 `{resource.original_type}`" if resource.original_type else ""
-        lines.append(f"- 类型 `notifications.{typed}`{original}" if resource.schema else f"- 内容没有文档{original}")
+        lines.append(
+            f"- 类型 `notifications.{typed}`{original}" if resource.schema else f"- 通知内容没有文档说明{original}"
+        )
     lines += [
         f"- [{cause.title}]({cause.slug}.md)：`{cause.operation.method} {cause.operation.path}`" for cause in causes
     ]

@@ -52,9 +52,9 @@ def _write_head(entry: Entry) -> Iterator[str]:
     if pages := list_official_pages(entry):
         yield f"官方文档：{'、'.join(f'[{name}]({address})' for name, address in pages)}。"
     if operation.deprecated:
-        yield '!!! warning "微信支付已下线这个接口。"'
+        yield '!!! warning "这个接口已废弃，请勿用于新的接入。"'
     if operation.host:
-        yield f"这个接口在另一个域名：`{operation.host}`。"
+        yield f"这个接口使用另一个域名：`{operation.host}`。"
     if entry.rule:
         yield from _write_rule(entry, entry.rule)
 
@@ -111,7 +111,7 @@ def _write_types(entry: Entry) -> Iterator[str]:
 
 def _write_response(entry: Entry) -> Iterator[str]:
     operation = entry.operation
-    yield "## 返回 {#response}"
+    yield "## 应答 {#response}"
     if entry.is_v2 and find_reader(operation) == ".content" and operation.response:
         yield "成功时返回文本或文件，用 `response.content` 读取；失败时返回 XML，客户端抛出 `APIError`。失败时的字段："
     if table := write_response_table(entry):
@@ -121,13 +121,13 @@ def _write_response(entry: Entry) -> Iterator[str]:
     elif operation.produces and not entry.is_v2:
         yield f"文件：{'、'.join(f'`{kind}`' for kind in operation.produces)}。见[文件](../files.md)。"
     elif operation.response:
-        yield "文档没有列出返回的成员。"
+        yield "文档没有列出应答参数。"
     else:
         yield f"状态码 {operation.status}，没有应答体。"
 
 
 def _write_answer(example: Example) -> Iterator[str]:
-    yield "## 沙箱的应答 {#answer data-search-exclude}"
+    yield "## 沙箱的应答示例 {#answer data-search-exclude}"
     before = f"（调用前，沙箱中已有：{example.prepared}）" if example.prepared else ""
     yield f"[本地沙箱](../sandbox.md)对上述调用的应答{before}，状态码 {example.status}："
     if example.body:

@@ -21,8 +21,8 @@ _FORMATS = {
     "MediaId": "上传接口返回的 media_id",
     "MediaUrl": "上传接口返回的 URL",
     "url": "URL",
-    "jsonObjectLike": "JSON 对象文本",
-    "jsonArrayLike": "JSON 数组文本",
+    "jsonObjectLike": "JSON 字符串（对象）",
+    "jsonArrayLike": "JSON 字符串（数组）",
 }
 _TYPES = {"any": "任意", "file": "文件"}
 
@@ -56,7 +56,9 @@ def write_response_table(entry: Entry) -> str:
     while response and response["type"] == "array":
         response = response["items"]
     rows = list(_list_rows(response, 0)) if response and response["type"] == "object" else []
-    return _write_table("返回字典", rows)
+    if entry.is_v2:  # whose fields all come as texts
+        rows = [row._replace(kind="string") if row.kind in ("integer", "number", "boolean") else row for row in rows]
+    return _write_table("应答参数", rows)
 
 
 def _list_request(entry: Entry) -> Iterator[Row]:
@@ -123,7 +125,7 @@ def _describe(schema: Schema) -> list[str]:
         notes.append(f"默认 {_code(scalar['default'])}")
     example = scalar.get("example")
     if example not in (None, "") and not enum:
-        notes.append(f"例 {_code(example)}")
+        notes.append(f"示例 {_code(example)}")
     return notes
 
 
