@@ -1,8 +1,9 @@
 """Installs a wheel in a new environment, as a user does, and takes an order from its payment to its refund there.
 
-In two others, the sdist is installed alone, and the wheel with the command line alone.
-
     python tests/installed.py FOLDER-WITH-THE-WHEEL
+    python tests/installed.py FOLDER-WITH-THE-WHEEL alone
+
+The second form installs the sdist alone, and the wheel with the command line alone, which do not depend on the Python.
 
 It needs nothing but Python, so that it runs on every system and version that the package supports.
 """
@@ -37,13 +38,20 @@ class Environment:
         subprocess.run([self._scripts / program, *arguments], check=True, cwd=self._folder)
 
 
-def main(folder: Path) -> None:
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+def try_whole(folder: Path) -> None:
+    """Tries the wheel with the extra `sandbox`."""
+    (wheel,) = folder.glob("*.whl")
     with tempfile.TemporaryDirectory() as empty:
         whole = Environment(Path(empty) / "sandbox", f"{wheel.resolve()}[sandbox]")
         whole.run("wechatpay-chain", "--version")
         # Isolated: no module of this repository is found.
         whole.run("python", "-I", "-X", "utf8", "-W", "error", PROGRAM)
+
+
+def try_alone(folder: Path) -> None:
+    """Tries the wheel with the command line and no more, and the sdist with no extra."""
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    with tempfile.TemporaryDirectory() as empty:
         cli = Environment(Path(empty) / "cli", f"{wheel.resolve()}[cli]")
         cli.run("wechatpay-chain", "operations", "POST", "v3/pay/transactions/native")
         cli.run("wechatpay-chain", "qr", "weixin://wxpay/bizpayurl?pr=1")
@@ -59,4 +67,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    {"": try_whole, "alone": try_alone}["".join(sys.argv[2:])](Path(sys.argv[1]))
