@@ -24,7 +24,7 @@ OF_ERRORS = {"err_code", "err_code_des"}
 PAGES = {"/appauth/authindex", "/papay/entrustweb", "/papay/partner/entrustweb"}
 """URLs for the browser of a user."""
 
-FLOW = r"(/sandboxnew|/xdc/apiv2sandbox)?(/secapi)?/pay/(\w+)"
+FLOW = r"(/sandboxnew|/xdc/apiv2sandbox|/transit|/vehicle)?(/secapi)?(?:/pay|/partnerpay|/pay/partner)?/(\w+)"
 NUMBERS = {"transaction_id", "out_trade_no", "refund_id", "out_refund_no", "sub_mch_id", "offset"}
 _numbers = count()
 
@@ -43,7 +43,17 @@ def paid_order(sandbox, client):
     return number
 
 
-def flow_fields(sandbox, client, name):
+def deduct(sandbox, client, sub_mch_id):
+    """Makes a deduction, and returns the fields that name it."""
+    number, node = f"v2-{next(_numbers)}", client.v2.pay.partner if sub_mch_id else client.v2.pay
+    named = {"appid": "wx1", "out_trade_no": number, "sub_mch_id": sub_mch_id}
+    deduction = {"body": "会员", "total_fee": 1, "spbill_create_ip": "1.1.1.1", "notify_url": "http://127.0.0.1:9/"}
+    node.pappayapply.post(xml={**named, **deduction, "trade_type": "PAP", "contract_id": "1"})
+    sandbox.pay(number, notify=False)
+    return named
+
+
+def flow_fields(sandbox, client, name, path):
     """Returns fields of a call of a flow that refer to what there is."""
     refund = {"total_fee": 1, "refund_fee": 1}
     match name:
@@ -51,6 +61,12 @@ def flow_fields(sandbox, client, name):
             return {"out_trade_no": f"v2-{next(_numbers)}", "trade_type": "NATIVE", "time_expire": None}
         case "micropay":
             return {"out_trade_no": f"v2-{next(_numbers)}", "auth_code": "130000000000000000", "time_expire": None}
+        case "pappayapply" | "payapply":
+            return {"out_trade_no": f"v2-{next(_numbers)}", "sub_mch_id": "1900000109"}
+        case "contractorder":
+            return {"out_trade_no": f"v2-{next(_numbers)}", "trade_type": "NATIVE", "time_expire": None}
+        case "paporderquery" | "queryorder":
+            return deduct(sandbox, client, "1900000109" if "partner" in path else None)
         case "closeorder":
             number = paid_order(sandbox, client)
             sandbox.orders.pop(number)
@@ -103,7 +119,7 @@ def arguments(operation, sandbox, client, *, everything):
         key = crypto.load_public_key(parse_xml(client.v2.risk.getpublickey.post(xml={}).content)["pub_key"])
         fields.update({name: crypto.encrypt("张三", key) for name in encrypted})
     found = re.fullmatch(FLOW, operation.path)
-    if found and (known := flow_fields(sandbox, client, found[3])):
+    if found and (known := flow_fields(sandbox, client, found[3], operation.path)):
         fields = {name: value for name, value in fields.items() if name not in NUMBERS}
         fields.update({name: value for name, value in known.items() if name in members})
     return {"params" if operation.method == "GET" else "xml": fields}

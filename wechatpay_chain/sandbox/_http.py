@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from aiohttp import web
+
 from wechatpay_chain import crypto
 from wechatpay_chain._messages.headers import Headers
 from wechatpay_chain.sandbox._faults import Delivery
@@ -19,6 +21,7 @@ __all__ = [
     "make_error_response",
     "make_malformed_response",
     "make_request_id",
+    "read_request",
     "with_request_id",
 ]
 
@@ -47,6 +50,24 @@ class SandboxRequest(NamedTuple):
     body: bytes
     origin: str = ""
     certificate: bytes = b""
+
+
+def read_request(received: web.BaseRequest, body: bytes, public_url: str, scheme: str) -> SandboxRequest:
+    """Returns a request as the gateways take it.
+
+    Args:
+        received: the request.
+        body: its body.
+        public_url: the URL at which clients reach the sandbox; empty if the headers of a server in front of it say so.
+        scheme: http or https, if no header says so.
+    """
+    headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
+    forwarded = headers.get("X-Forwarded-Proto", scheme).partition(",")[0].strip()
+    host = (headers.get("X-Forwarded-Host") or headers.get("Host", "")).partition(",")[0].strip()
+    tls = received.get_extra_info("ssl_object")
+    certificate = (tls and tls.getpeercert(binary_form=True)) or b""
+    origin = public_url or f"{forwarded}://{host}"
+    return SandboxRequest(received.method, received.raw_path, Headers(headers), body, origin, certificate)
 
 
 class Verification(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import secrets
 from functools import cached_property
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
@@ -116,6 +117,21 @@ class Keys:
     def encrypt(self, plaintext: str) -> str:
         """Returns personal data encrypted for the merchant."""
         return crypto.encrypt(plaintext, self.private.public_key())
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """The settings of a client, as JSON values. Only a merchant has those of APIv2, and only RSA keys a certificate for TLS."""
+        known = {
+            self.scheme.identity: self.number,
+            "serial": self.serial,
+            "private_key": self.private_key,
+            "certs": self.certs,
+            "apiv3_key": self.apiv3_key,
+        }
+        if self.scheme.root:
+            return known
+        own = {"certificate": self.certificate} if isinstance(self.private, RSAPrivateKey) else {}
+        return {**known, "apiv2_key": self.apiv2_key, "workwx_secret": self.workwx_secret, **own}
 
     @property
     def private_key(self) -> str:

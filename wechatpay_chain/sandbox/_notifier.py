@@ -211,11 +211,18 @@ class Notifier:
         self._post_soon(notice)
         return notice
 
+    def notify_xml(self, kind: str, body: bytes, url: str) -> Notice:
+        """Posts a notification of APIv2 for the first time; `announce_xml` has the arguments."""
+        notice = Notice(crypto.nonce(32), url, kind, body, media_type=XML)
+        self._notices.append(notice)
+        self._post(notice, self.now(), None)
+        return notice
+
     def announce_xml(self, kind: str, body: bytes, url: str | None) -> Notice | None:
         """Posts a notification of APIv2 as soon as it can, in another thread.
 
         Args:
-            kind: what it is about: payment or refund.
+            kind: what it is about: refund, or a `kind` of `XMLNotification`.
             body: its XML, signed or encrypted.
             url: the URL to post to; None or empty if nothing is to be posted.
 

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from wechatpay_chain._client import Client
-from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._schemes.merchant_sm2 import MERCHANT_SM2
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._acts import Acts
 from wechatpay_chain.sandbox._control import Control
+from wechatpay_chain.sandbox._customers import Customers
 from wechatpay_chain.sandbox._delivery import deliver
 from wechatpay_chain.sandbox._faults import SIGNATURE_FAULTS, Fault, Faults
 from wechatpay_chain.sandbox._form import Form
 from wechatpay_chain.sandbox._gateway import Gateway
 from wechatpay_chain.sandbox._gateway_v2 import GatewayV2
 from wechatpay_chain.sandbox._history import History, Seen
-from wechatpay_chain.sandbox._http import ACCEPTED, SandboxRequest, make_request_id
+from wechatpay_chain.sandbox._http import ACCEPTED, make_request_id, read_request
 from wechatpay_chain.sandbox._keys import Keys, Signer, parse_signer
 from wechatpay_chain.sandbox._listener import Listener
+from wechatpay_chain.sandbox._notices_v2 import make_xml_notice
 from wechatpay_chain.sandbox._notifier import Notice, Notifier
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Result
@@ -104,19 +102,13 @@ class Sandbox(World):
             raise ConfigurationError("proxy: it needs tls=True, because a program that uses the proxy speaks HTTPS")
         authority = Authority()
         context, self.authority = (authority.make_context([host]), authority.pem) if tls else (None, "")
-        self._keys = Keys(MERCHANT_SM2 if sm2 else MERCHANT_RSA, authority)
-        make_brand, lock = cache(lambda: Keys(BRAND_RSA, authority)), threading.Lock()
-
-        def find_brand() -> Keys:
-            with lock:  # a cache alone lets two threads make two brands
-                return make_brand()
-
-        self._find_brand = find_brand
+        self._customers = Customers(MERCHANT_SM2 if sm2 else MERCHANT_RSA, authority)
+        self._keys = self._customers.merchant
         self._notifier = Notifier(self._keys, self._sign_notification, keep)
         self._sign_with = parse_signer(sign_with)
         numbers = secrets.randbits(64) if seed is None else seed
         self._gateway = Gateway(
-            self._keys, self._find_brand, self._sign_with, time.time, self._notifier.now, numbers, keep
+            self._keys, self._customers.find_brand, self._sign_with, time.time, self._notifier.now, numbers, keep
         )
         self._gateway.account.announce = self._notifier.announce
         self._gateway.account.announce_xml = self._notifier.announce_xml
@@ -126,7 +118,17 @@ class Sandbox(World):
         self._history = History(keep)
         page = Page(self._gateway, self._history, self._notifier, self._faults)
         form = Form(self._gateway, self.client)
-        actions = (self.pay, self.fault, self.heal, self.rotate, self.advance, self.reset, self.notify, Acts(self).act)
+        actions = (
+            self.pay,
+            self.fault,
+            self.heal,
+            self.rotate,
+            self.advance,
+            self.reset,
+            self.notify,
+            self.notify_xml,
+            Acts(self).act,
+        )
         self._control = Control(
             (*actions, self._notifier.send_again, form.call),
             {"state": self._state, **page.views, **form.views},
@@ -160,24 +162,12 @@ class Sandbox(World):
         base_url, mchid, serial, private_key, certs and apiv3_key; and for APIv2, apiv2_key, workwx_secret and, with RSA keys,
         certificate.
         """
-        own = {"certificate": self._keys.certificate} if self._keys.scheme is MERCHANT_RSA else {}
-        secrets_of_v2 = {"apiv2_key": self._keys.apiv2_key, "workwx_secret": self._keys.workwx_secret}
-        return {**self._describe(self._keys), **secrets_of_v2, **own}
+        return {"base_url": self.base_url, **self._keys.credentials}
 
     @property
     def brand_credentials(self) -> dict[str, Any]:
         """The credentials of the brand, as JSON values: base_url, brand_id, serial, private_key, certs and apiv3_key."""
-        return self._describe(self._find_brand())
-
-    def _describe(self, keys: Keys) -> dict[str, Any]:
-        return {
-            "base_url": self.base_url,
-            keys.scheme.identity: keys.number,
-            "serial": keys.serial,
-            "private_key": keys.private_key,
-            "certs": keys.certs,
-            "apiv3_key": keys.apiv3_key,
-        }
+        return {"base_url": self.base_url, **self._customers.find_brand().credentials}
 
     @property
     def sign_with(self) -> Signer | None:
@@ -293,7 +283,7 @@ class Sandbox(World):
         if fault is not None and fault not in SIGNATURE_FAULTS:
             raise ConfigurationError(f"fault: came {fault!r}; expected one of {', '.join(SIGNATURE_FAULTS)}")
         kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
-        first_fault, keys = None if fault is None else Fault(fault), self._find_keys(to)
+        first_fault, keys = None if fault is None else Fault(fault), self._customers.find(to)
 
         def sign_first(body: bytes) -> Mapping[str, str]:
             return self._gateway.break_signature(self._sign_notification(keys, body), body, first_fault)
@@ -318,10 +308,30 @@ class Sandbox(World):
             ConfigurationError: `to` is neither.
         """
         kind, completed = complete_resource(self._gateway.account, event_type, resource, original_type)
-        keys = self._find_keys(to)
+        keys = self._customers.find(to)
         body = self._notifier.make(event_type, completed, "", kind, "沙箱通知", keys).body
         headers = {"Content-Type": "application/json", "Request-ID": make_request_id(ACCEPTED)}
         return {**headers, **self._sign_notification(keys, body)}, body
+
+    def notify_xml(self, kind: str, fields: Mapping[str, Any], url: str) -> Notice:
+        """Posts a notification of APIv2, and retries it until it is confirmed; see `notify`.
+
+            sandbox.notify_xml("contract", {"contract_id": "…", "change_type": "DELETE"}, "http://127.0.0.1:3000/notify")
+
+        Args:
+            kind: payment, deduction, combined payment, contract, vehicle, risk, product or event, as in `XMLNotification`; or refund.
+            fields: its fields. Those that every such notification has are filled in. Those of an event and of a refund are
+                encrypted; `event_type` of an event is CHECK.SUCCESS by default.
+            url: the URL to post to.
+
+        Raises:
+            ConfigurationError: there is no such kind.
+        """
+        return self._notifier.notify_xml(kind, self.notification_xml(kind, fields), url)
+
+    def notification_xml(self, kind: str, fields: Mapping[str, Any] = {}) -> bytes:
+        """Returns the body of a notification of APIv2, for a test client that has no URL; `notify_xml` has the arguments."""
+        return make_xml_notice(kind, fields, self._keys, self.now)
 
     def advance(self, seconds: float) -> None:
         """Advances the sandbox's clock. The notifications that are due by then have been posted when this returns.
@@ -365,16 +375,11 @@ class Sandbox(World):
         return Client(**{"proxies": {}, **trust, **credentials, **settings})
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
-        headers = {name: ", ".join(received.headers.getall(name)) for name in received.headers}
         # `received.read()` is limited to one megabyte, and files may be larger.
         body = await received.content.read()
         if self._control.covers(received):
             return await self._control.respond(received, body)
-        tls = received.get_extra_info("ssl_object")
-        certificate = (tls and tls.getpeercert(binary_form=True)) or b""
-        request = SandboxRequest(
-            received.method, received.raw_path, Headers(headers), body, self._origin(headers), certificate
-        )
+        request = read_request(received, body, self._public_url, self._scheme)
         fault = self._faults.draw()
         gateway = self._gateway_v2 if is_v2(request.target) else self._gateway
         response = gateway.respond(request, fault)
@@ -391,18 +396,5 @@ class Sandbox(World):
             "requests": len(self._history),
         }
 
-    def _origin(self, headers: Mapping[str, str]) -> str:
-        if self._public_url:
-            return self._public_url
-        scheme = headers.get("X-Forwarded-Proto", self._scheme).partition(",")[0].strip()
-        host = (headers.get("X-Forwarded-Host") or headers.get("Host", "")).partition(",")[0].strip()
-        return f"{scheme}://{host}"
-
     def _sign_notification(self, keys: Keys, body: bytes) -> Mapping[str, str]:
         return self._gateway.sign(keys, body)
-
-    def _find_keys(self, to: str) -> Keys:
-        customers: dict[str, Callable[[], Keys]] = {"merchant": lambda: self._keys, "brand": self._find_brand}
-        if to not in customers:
-            raise ConfigurationError(f"to: came {to!r}; expected {' or '.join(customers)}")
-        return customers[to]()

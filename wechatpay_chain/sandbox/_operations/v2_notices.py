@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,15 @@ from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.refunds import Refund
 from wechatpay_chain.sandbox._xml import to_texts, write_xml
 
-__all__ = ["STATUSES", "announce_refund", "describe_order", "format_time", "make_payment_announcer"]
+__all__ = [
+    "STATUSES",
+    "announce_refund",
+    "describe_order",
+    "encrypt_req_info",
+    "format_time",
+    "make_payment_announcer",
+    "write_signed",
+]
 
 STATUSES = {"PROCESSING": "PROCESSING", "SUCCESS": "SUCCESS", "ABNORMAL": "CHANGE", "CLOSED": "REFUNDCLOSE"}
 """The states of a refund in APIv2, by those in APIv3."""
@@ -86,20 +94,33 @@ def describe_order(order: Order) -> dict[str, Any]:
     }
 
 
-def make_payment_announcer(sign_type: str | None) -> Callable[[Order, str | None], Notice | None]:
-    """Returns what posts the notification of a payment.
+def write_signed(key: str, fields: Mapping[str, Any], sign_type: str = MD5) -> bytes:
+    """Returns a signed notification.
+
+    Args:
+        key: the APIv2 key.
+        fields: its fields; those that are None are left out.
+        sign_type: how it is signed.
+    """
+    written = to_texts(fields)
+    return write_xml({**written, "sign": compute_signature(written, key.encode(), sign_type)})
+
+
+def make_payment_announcer(
+    sign_type: str | None, more: Mapping[str, Any] = {}
+) -> Callable[[Order, str | None], Notice | None]:
+    """Returns what posts the notification of a payment, or of a deduction.
 
     Args:
         sign_type: how it is signed, which is how the order was; None for MD5.
+        more: fields that the notification has besides those of a payment: a contract_id makes it one of a deduction.
     """
 
     def announce(order: Order, url: str | None) -> Notice | None:
         known = {name: value for name, value in describe_order(order).items() if not name.startswith("trade_state")}
         outcome = {"return_code": "SUCCESS", "result_code": "SUCCESS", "nonce_str": crypto.nonce()}
-        fields = to_texts({**outcome, **known})
-        key = order._account.keys.apiv2_key.encode()
-        signed = {**fields, "sign": compute_signature(fields, key, sign_type or MD5)}
-        return order._account.announce_xml("payment", write_xml(signed), url)
+        body = write_signed(order._account.keys.apiv2_key, {**outcome, **known, **more}, sign_type or MD5)
+        return order._account.announce_xml("deduction" if "contract_id" in more else "payment", body, url)
 
     return announce
 
@@ -132,12 +153,14 @@ def announce_refund(refund: Refund, url: str | None) -> Notice | None:
         "return_code": "SUCCESS",
         **_describe_numbers(refund.order),
         "nonce_str": crypto.nonce(),
-        "req_info": _encrypt(write_xml(known, "root"), account.keys.apiv2_key),
+        "req_info": encrypt_req_info(known, account.keys.apiv2_key),
     }
     return account.announce_xml("refund", write_xml(fields), url)
 
 
-def _encrypt(text: bytes, key: str) -> str:
+def encrypt_req_info(fields: Mapping[str, Any], key: str) -> str:
+    """Encrypts the fields of a refund notice with the APIv2 key: AES-256 in ECB mode."""
+    text = write_xml(to_texts(fields), "root")
     digits = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest().encode()
     padder = PKCS7(128).padder()
     encryptor = Cipher(algorithms.AES(digits), modes.ECB()).encryptor()  # noqa: S305 -- the protocol has it

@@ -13,6 +13,7 @@ from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 from wechatpay_chain.sandbox._operations.answers import make_value
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
 from wechatpay_chain.sandbox._operations.v2_bills import V2_BILL_HANDLERS
+from wechatpay_chain.sandbox._operations.v2_deductions import V2_DEDUCTION_HANDLERS
 from wechatpay_chain.sandbox._operations.v2_keys import V2_KEY_HANDLERS
 from wechatpay_chain.sandbox._operations.v2_orders import V2_ORDER_HANDLERS
 from wechatpay_chain.sandbox._operations.v2_refunds import V2_REFUND_HANDLERS
@@ -44,6 +45,7 @@ _PAGE = "<!DOCTYPE html><title>微信支付沙箱</title><p>用户在此页面�
 V2_HANDLERS: dict[tuple[str, str], Handler] = {
     **V2_ORDER_HANDLERS,
     **V2_REFUND_HANDLERS,
+    **V2_DEDUCTION_HANDLERS,
     **V2_BILL_HANDLERS,
     **V2_KEY_HANDLERS,
     **V2_UPLOAD_HANDLERS,

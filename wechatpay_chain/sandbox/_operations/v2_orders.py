@@ -17,20 +17,25 @@ from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handle
 from wechatpay_chain.sandbox._operations.orders import Order, close_order, reverse_order
 from wechatpay_chain.sandbox._operations.transactions import (
     PREPAY,
+    Announce,
     find_order,
     find_order_by_transaction,
     place_order,
 )
 from wechatpay_chain.sandbox._operations.v2_notices import describe_order, make_payment_announcer
 
-__all__ = ["V2_ORDER_HANDLERS", "find_named_order"]
+__all__ = ["V2_ORDER_HANDLERS", "find_named_order", "place_by_type", "query_order", "read_order"]
 
 _PREPAY = {"JSAPI": "jsapi", "NATIVE": "native", "APP": "app", "MWEB": "h5"}
 _NAMES = {"h5_url": "mweb_url"}
 
 
-def _read_order(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of an order in the form in which APIv3 has them."""
+def read_order(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters of an order in the form in which APIv3 has them.
+
+    Raises:
+        Refusal: a time has another form.
+    """
     renamed = {"description": "body", "out_trade_no": "out_trade_no", "notify_url": "notify_url", "attach": "attach"}
     placed = {name: fields[field] for name, field in renamed.items() if field in fields}
     placed["amount"] = {"total": fields["total_fee"], "currency": fields.get("fee_type", "CNY")}
@@ -57,17 +62,29 @@ def _read_time(text: str) -> str:
 
 
 def _place(account: Account, request: CheckedRequest) -> Result:
-    fields = request.body
+    return 200, place_by_type(account, request.body, make_payment_announcer(request.body.get("sign_type")))
+
+
+def place_by_type(account: Account, fields: Mapping[str, Any], announce: Announce) -> dict[str, Any]:
+    """Places an order, and returns what its front end needs.
+
+    Args:
+        account: the merchant's account.
+        fields: the fields of the request.
+        announce: posts the notification of its payment.
+
+    Raises:
+        Refusal: the order cannot be placed.
+    """
     trade_type = fields["trade_type"]
     if trade_type not in _PREPAY:
         raise Refusal(400, "PARAM_ERROR", f"trade_type参数格式错误：须为{'、'.join(_PREPAY)}之一")
     if trade_type == "JSAPI" and not fields.keys() & {"openid", "sub_openid"}:
         raise Refusal(400, "PARAM_ERROR", "JSAPI支付必须传openid")
-    announce = make_payment_announcer(fields.get("sign_type"))
-    order = place_order(account, _read_order(account, fields), trade_type, announce)
+    order = place_order(account, read_order(account, fields), trade_type, announce)
     _, respond = PREPAY[_PREPAY[trade_type]]
     shown = {_NAMES.get(name, name): value for name, value in respond(order.prepay_id).items()}
-    return 200, {"trade_type": trade_type, "prepay_id": order.prepay_id, **shown}
+    return {"trade_type": trade_type, "prepay_id": order.prepay_id, **shown}
 
 
 def find_named_order(account: Account, fields: Mapping[str, Any]) -> Order:
@@ -90,7 +107,8 @@ def find_named_order(account: Account, fields: Mapping[str, Any]) -> Order:
     raise Refusal(400, "PARAM_ERROR", "缺少参数transaction_id或out_trade_no")
 
 
-def _query(account: Account, request: CheckedRequest) -> Result:
+def query_order(account: Account, request: CheckedRequest) -> Result:
+    """Returns an order, however it was placed."""
     return 200, describe_order(find_named_order(account, request.body))
 
 
@@ -105,7 +123,7 @@ def _close(account: Account, request: CheckedRequest) -> Result:
 def _pay_by_code(account: Account, request: CheckedRequest) -> Result:
     if not re.fullmatch("1[0-5][0-9]{16}", request.body["auth_code"]):
         raise Refusal(400, "AUTH_CODE_INVALID", "请扫描微信支付被扫条码/二维码")
-    order = pay_by_code(account, _read_order(account, request.body))
+    order = pay_by_code(account, read_order(account, request.body))
     if order.payment is None:
         raise Refusal(400, "USERPAYING", "需要用户输入支付密码")
     known = describe_order(order)
@@ -122,17 +140,17 @@ V2_ORDER_HANDLERS: dict[tuple[str, str], Handler] = {
     for base, paths in {
         "": {
             "/pay/unifiedorder": _place,
-            "/pay/orderquery": _query,
+            "/pay/orderquery": query_order,
             "/pay/closeorder": _close,
             "/pay/micropay": _pay_by_code,
             "/secapi/pay/reverse": _reverse,
         },
         "/sandboxnew": {
             "/pay/unifiedorder": _place,
-            "/pay/orderquery": _query,
+            "/pay/orderquery": query_order,
             "/pay/micropay": _pay_by_code,
         },
-        "/xdc/apiv2sandbox": {"/pay/orderquery": _query, "/pay/micropay": _pay_by_code},
+        "/xdc/apiv2sandbox": {"/pay/orderquery": query_order, "/pay/micropay": _pay_by_code},
     }.items()
     for path, handler in paths.items()
 }
