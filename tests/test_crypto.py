@@ -147,6 +147,13 @@ def test_aes_gcm_decrypts_what_it_encrypted(plain, nonce, data):
     assert crypto.aes_gcm_decrypt(encrypted, KEY, nonce, data) == (plain.encode() if isinstance(plain, str) else plain)
 
 
+@pytest.mark.parametrize("encrypt", [crypto.aes_gcm_encrypt, crypto.sm4_gcm_encrypt])
+@pytest.mark.parametrize("nonce", ["", "1234567", "1" * 129])
+def test_a_nonce_that_no_cipher_takes_is_an_argument_error(encrypt, nonce):
+    with pytest.raises(ArgumentError, match="expected 12"):
+        encrypt("x", KEY, nonce)
+
+
 @given(st.integers(0, 27), st.integers(1, 255))
 def test_a_flipped_byte_does_not_decrypt(position, flip):
     raw = bytearray(base64.b64decode(crypto.aes_gcm_encrypt("hello world!", KEY, "0123456789ab", "a")))

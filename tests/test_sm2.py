@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.service import MCHID, PUBLIC_KEY_ID, Reply, json_body
 from tests.sm2_service import SCHEME, SM2Key, has_sm2, openssl, sm4_gcm
@@ -153,10 +154,16 @@ def test_a_text_that_sm2_cannot_encrypt_is_refused(merchant):
 def test_an_altered_signature_or_ciphertext_is_refused(merchant):
     key = crypto.load_sm2_private_key(merchant.path)
     raw = base64.b64decode(crypto.sign(b"m", key))
-    sealed = base64.b64decode(crypto.encrypt("张三", key.public))
+    ciphertext = base64.b64decode(crypto.encrypt("张三", key.public))
     for octets in (b"", raw[:-1], raw + b"\0", b"\0" * 70, raw[:-1] + bytes([raw[-1] ^ 1])):
         assert not crypto.verify(b"m", base64.b64encode(octets).decode(), key.public)
-    for octets in (b"", sealed[:-1], sealed + b"\0", b"\0" * 100, sealed[:-1] + bytes([sealed[-1] ^ 1])):
+    for octets in (
+        b"",
+        ciphertext[:-1],
+        ciphertext + b"\0",
+        b"\0" * 100,
+        ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]),
+    ):
         with pytest.raises(DecryptionError):
             crypto.decrypt(base64.b64encode(octets).decode(), key)
     assert not crypto.verify(b"m", "not base64", key.public)
@@ -236,7 +243,7 @@ def test_personal_data_is_encrypted_and_decrypted(client, merchant, platform, wi
     assert response.decrypt("name") == {"name": "李四"}
 
 
-@pytest.mark.parametrize("change", ["signature", "algorithm", "body"])
+@pytest.mark.parametrize("change", ["signature", "algorithm", "unknown", "body"])
 def test_a_response_that_is_not_signed_with_sm2_is_refused(client, platform, service, wire, send, change):
     def respond(received):
         reply = platform.signed(b'{"a":1}', PUBLIC_KEY_ID)
@@ -245,6 +252,8 @@ def test_a_response_that_is_not_signed_with_sm2_is_refused(client, platform, ser
                 return service.signed(b'{"a":1}').having(Wechatpay_Signature_Type=SCHEME)
             case "algorithm":
                 return reply.having(Wechatpay_Signature_Type="WECHATPAY2-SHA256-RSA2048")
+            case "unknown":
+                return reply.having(Wechatpay_Signature_Type="WECHATPAY2-SM9")
             case _:
                 return Reply(200, reply.headers, b'{"a":2}')
 
@@ -334,6 +343,9 @@ def test_a_notification_is_verified_and_decrypted(client, settings, platform):
     assert alone.parse(headers, body).resource == {"out_trade_no": "1"}
     with pytest.raises(SignatureError):
         client.notifications.parse(headers, body + b" ")
+    for wrong in ("WECHATPAY2-SHA256-RSA2048", "WECHATPAY2-SM9"):
+        with pytest.raises(SignatureError):
+            client.notifications.parse({**headers, "Wechatpay-Signature-Type": wrong}, body)
 
 
 def test_the_certificate_may_stand_for_the_serial_number(settings, merchant, folder):
@@ -371,3 +383,34 @@ def test_without_gmssl_pyx_the_error_says_what_to_install(merchant):
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert re.search(r"ConfigurationError: .*pip install 'wechatpay-chain\[sm2\]'", run.stderr.splitlines()[-1])
+
+
+def test_a_malformed_signature_is_refused_without_a_word(merchant, capfd):
+    """GmSSL writes to the standard error for each; a server that anybody can post to would fill its log."""
+    key = crypto.load_sm2_private_key(merchant.path)
+    order = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+    for octets in (
+        b"",
+        b"\0" * 64,
+        encode_dss_signature(0, 1),
+        encode_dss_signature(1, 0),
+        encode_dss_signature(order, 1),
+        encode_dss_signature(1, order),
+        encode_dss_signature(1, 1) + b"\0",
+        encode_dss_signature(1, 1)[:-1],
+    ):
+        assert not crypto.verify(b"m", base64.b64encode(octets).decode(), key.public)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_key_of_the_wrong_size_is_a_configuration_error():
+    for make in (lambda: crypto.SM2PublicKey(b"a"), lambda: crypto.SM2PublicKey("a" * 64)):
+        with pytest.raises(ConfigurationError, match="SM2 public key"):
+            make()
+    with pytest.raises(ConfigurationError, match="SM2 private key") as refused:
+        crypto.SM2PrivateKey(b"secret", crypto.SM2PublicKey(b"a" * 64))
+    assert "secret" not in str(refused.value)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        crypto.encrypt("a", crypto.SM2PublicKey(b"a" * 64))
+    with pytest.raises(ConfigurationError, match="damaged"):
+        crypto.sign(b"m", crypto.SM2PrivateKey(b"\0" * 32, crypto.SM2PublicKey(b"a" * 64)))

@@ -298,7 +298,7 @@ class Client(Brackets):
         progress: Progress | None = None,
         timeout: Seconds = None,
     ) -> Response:
-        """Downloads a file that a response announced, such as a bill or a receipt, in constant memory.
+        """Downloads a file that a response announced, such as a bill or a receipt, or a bill of APIv2, in constant memory.
 
             bill = client.v3.bill.tradebill.get(params={"bill_date": "2026-01-01", "tar_type": "GZIP"})
             client.download(bill, "2026-01-01.csv", gunzip=True)
@@ -310,10 +310,11 @@ class Client(Brackets):
             client.download(client.v2.pay.downloadbill, "20260101.csv", xml=fields, gunzip=True)
 
         Args:
-            source: the response, an item of its `download_bill_list`, or a URL; or an operation of APIv2, which is called with `xml`.
+            source: the response, an item of its `download_bill_list`, or a URL; or an operation of this client that returns a file
+                in APIv2, which is called with `xml`.
             to: a path, to which the whole file is written or nothing, mode 0600; or an open binary file, which gets the
                 bytes as they arrive and is complete only when this returns.
-            xml: the fields of a call of APIv2.
+            xml: the fields of that call; None for none. It belongs to an operation only.
             gunzip: decompress a file that is compressed.
             progress: called with the bytes received so far and their total, or None if that is unknown.
             timeout: seconds to connect and to wait for the next bytes. There is no total unless there are three numbers.
@@ -322,7 +323,8 @@ class Client(Brackets):
             The response that the file came with, its content empty.
 
         Raises:
-            ArgumentError: the source announces no file, or several; the target cannot be written to.
+            ArgumentError: the source announces no file, or several; it is an operation that returns no file, or one of another client;
+                the target cannot be written to.
             SignatureError: the file is not the one that was announced (DIGEST_MISMATCH), or is not signed.
             DecryptionError: the file of a sub-merchant was altered, or is not encrypted to the merchant.
             OSError, TransportError, ContentError, ConfigurationError, APIError: as for any call.

@@ -138,7 +138,8 @@ def parse_config(
     policy = Retry(attempts=1) if retry is None else retry
     origin = parse_origin(base_url, allow_http)
     return Config(
-        **{"mchid": "", "brand_id": "", identity_name: number},
+        mchid=number if identity_name == "mchid" else "",
+        brand_id=number if identity_name == "brand_id" else "",
         credentials=Credentials(number, merchant_serial, sign, scheme),
         private_keys=private_keys,
         keyring=parse_certs(certs, merchant, scheme),
@@ -146,13 +147,13 @@ def parse_config(
         apiv3_key=key,
         certificate=tls_certificate,
         v2=V2Settings(
-            apiv2_keys,
-            number,
-            origin,
-            origin == FIRST,
-            seconds,
-            parse_workwx_secret(workwx_secret),
-            tls_certificate is not None,
+            keys=apiv2_keys,
+            mchid=number,
+            origin=origin,
+            obeys_hosts=origin == FIRST,
+            timeout=seconds,
+            workwx_secret=parse_workwx_secret(workwx_secret),
+            has_certificate=tls_certificate is not None,
         ),
         fetches=key is not None and fetches,
         verifier=verifier,

@@ -153,7 +153,7 @@ def make_settings(found: Found) -> dict[str, Any]:
     for name in PATHS:
         if name in settings:
             settings[name] = resolve(folder, settings[name])
-    for name in (*KEYS, "certificate"):
+    for name in KEYS:
         if name in settings:
             settings[name] = _resolve_key(folder, settings[name])
     for name in ("trust_anchors", "former_private_keys"):
@@ -252,5 +252,5 @@ def _resolve_key(folder: Path, source: Any) -> Any:
 def _is_file(folder: Path, name: str) -> bool:
     try:
         return len(name) < 256 and resolve(folder, name).is_file()
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ConfigurationError, ValueError):
         return False

@@ -56,7 +56,7 @@ def run(arguments: Sequence[str] | None) -> int:
     try:
         ended: object = app(args=arguments, prog_name="wechatpay-chain", standalone_mode=False)
         return ended if isinstance(ended, int) else 0
-    except SystemExit as left:  # whoever reads a pipe has closed it
+    except SystemExit as left:  # the reader of a pipe has closed it
         return left.code if isinstance(left.code, int) else 0
     except TyperException as error:
         return _show_usage(error)

@@ -109,7 +109,10 @@ class CertificateList:
         common_names = [name.value for name in certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)]
         of_key = scheme_of(extract_public_key("certificate", certificate))
         if of_key is None or len(common_names) != 1 or not re.fullmatch(of_key.issuer, str(common_names[0])):
-            raise ConfigurationError(f"apiv3_key: a certificate was issued by {common_names!r}; expected {ISSUER!r}")
+            raise ConfigurationError(
+                f"apiv3_key: a certificate was issued by {common_names!r}; expected {ISSUER!r}, or for an SM2 key a name that begins "
+                "with Tenpay.com"
+            )
         if self._trust_anchors and not any(_is_issued_by(certificate, anchor) for anchor in self._trust_anchors):
             raise ConfigurationError("trust_anchors: a certificate was not issued by any of them")
         check_not_merchant_key({entry["serial_no"]: certificate}, self._merchant)

@@ -14,10 +14,10 @@ __all__ = ["Sensitive", "contains_sensitive", "decrypt_at", "encrypt_all"]
 
 
 class Sensitive:
-    """Marks text in `json=` or `params=` to be encrypted before it is sent. Its repr and str do not show the text.
+    """Marks text in `json=`, `params=` or `xml=` to be encrypted before it is sent. Its repr and str do not show the text.
 
     Args:
-        text: at most 214 bytes of UTF-8, the most that a key of 2048 bits can encrypt.
+        text: at most 214 bytes of UTF-8, the most that an RSA key of 2048 bits can encrypt; 1 to 255 bytes for an SM2 key.
 
     Raises:
         TypeError: the text is not a str.

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay_chain._schemes.apiv3_key import APIV3_KEY_SIZE
-from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._schemes.encoding import decode_base64, encode_nonce, encode_utf8
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, DecryptionError
 
@@ -29,10 +29,11 @@ def aes_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_d
         The ciphertext followed by its tag, in base64.
 
     Raises:
+        ArgumentError: the nonce is shorter than 8 bytes, or longer than 128.
         ConfigurationError: the key does not have 32 bytes.
     """
     octets = encode_utf8(plaintext) if isinstance(plaintext, str) else plaintext
-    ciphertext = _aes_gcm(key).encrypt(nonce.encode(), octets, associated_data.encode())
+    ciphertext = _aes_gcm(key).encrypt(encode_nonce(nonce), octets, associated_data.encode())
     return base64.b64encode(ciphertext).decode()
 
 
@@ -45,7 +46,7 @@ def aes_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: st
     Args:
         ciphertext: the ciphertext followed by its tag, in base64.
         key: the APIv3 key, 32 bytes.
-        nonce: the nonce as received, which is encoded as ASCII.
+        nonce: the nonce as received.
         associated_data: the associated data as received; may be empty or None.
 
     Raises:

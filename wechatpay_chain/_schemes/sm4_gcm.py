@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from wechatpay_chain._schemes.apiv3_key import APIV3_KEY_SIZE
-from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._schemes.encoding import decode_base64, encode_nonce, encode_utf8
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, DecryptionError
 
@@ -37,10 +37,11 @@ def sm4_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_d
         The ciphertext followed by its tag, in base64.
 
     Raises:
+        ArgumentError: the nonce is shorter than 8 bytes, or longer than 128.
         ConfigurationError: the key does not have 32 bytes.
     """
     octets = encode_utf8(plaintext) if isinstance(plaintext, str) else plaintext
-    encryptor = Cipher(_sm4(key), GCM(nonce.encode())).encryptor()
+    encryptor = Cipher(_sm4(key), GCM(encode_nonce(nonce))).encryptor()
     encryptor.authenticate_additional_data(associated_data.encode())
     ciphertext = encryptor.update(octets) + encryptor.finalize()
     return base64.b64encode(ciphertext + encryptor.tag).decode()
@@ -53,7 +54,7 @@ def sm4_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: st
     Args:
         ciphertext: the ciphertext followed by its tag, in base64.
         key: the APIv3 key, 32 bytes.
-        nonce: the nonce as received, which is encoded as ASCII.
+        nonce: the nonce as received.
         associated_data: the associated data as received; may be empty or None.
 
     Raises:

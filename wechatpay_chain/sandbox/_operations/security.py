@@ -18,8 +18,9 @@ __all__ = ["SECURITY_HANDLERS"]
 
 
 def _list_certificates(account: Account, request: CheckedRequest) -> Result:
-    is_sm2 = account.keys.scheme.certificates_query == "algorithm_type=SM2"
-    if (request.query.get("algorithm_type", "RSA") == "SM2") != is_sm2:  # a merchant has certificates of one kind
+    asked = request.query.get("algorithm_type", "RSA")
+    # A merchant has certificates of one kind; those of RSA are listed without a query, too.
+    if ("" if asked == "RSA" else f"algorithm_type={asked}") != account.keys.scheme.certificates_query:
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书")
     return 200, {"data": [_describe_certificate(account.keys, *item) for item in account.keys.certificates.items()]}
 
