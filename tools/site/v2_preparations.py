@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tools.site.stage import Given, Preparation, Stage
 
@@ -14,6 +14,15 @@ DAY = 86400.0
 
 _STARTS = ("v2", "v2.sandboxnew", "v2.xdc.apiv2sandbox")
 """How the names of the pages of payments begin: those of the service, and of its two sandboxes."""
+
+
+_DEDUCTIONS = {
+    "v2.pay.pappayapply": "v2.pay.paporderquery",
+    "v2.pay.partner.pappayapply": "v2.pay.partner.paporderquery",
+    "v2.transit.pay.payapply": "v2.transit.queryorder",
+    "v2.transit.partnerpay.payapply": "v2.transit.partnerpay.queryorder",
+}
+"""The operations that ask for a deduction, and those that query it."""
 
 
 def _order(stage: Stage) -> Given:
@@ -42,6 +51,17 @@ def _micropay(stage: Stage) -> Given:
     return {"out_trade_no": NUMBER, "transaction_id": None}
 
 
+def _deduct(start: str) -> Callable[[Stage], Given]:
+    """Returns what makes a deduction of that family, and returns its number."""
+
+    def deduct(stage: Stage) -> Given:
+        stage.call(f"{start}.post", out_trade_no=NUMBER)
+        stage.sandbox.pay(NUMBER, notify=False)
+        return {"out_trade_no": NUMBER, "transaction_id": None}
+
+    return deduct
+
+
 def _bill_day(stage: Stage) -> Given:
     """Pays an order, and returns the day when its bill is ready."""
     _paid(stage)
@@ -63,5 +83,7 @@ def list_of_v2() -> Iterator[tuple[str, Preparation]]:
         yield f"{name}.post", refund
     for name in ("v2.pay.downloadbill", "v2.pay.downloadfundflow", "v2.sandboxnew.pay.downloadbill"):
         yield f"{name}.post", bill
+    for asked, query in _DEDUCTIONS.items():
+        yield f"{query}.post", Preparation("一笔已扣款的订单", _deduct(asked))
     yield "v2.pay.closeorder.post", Preparation("一笔订单，尚未支付", _order)
     yield "v2.secapi.pay.reverse.post", Preparation("一笔已支付的付款码订单", _micropay)
