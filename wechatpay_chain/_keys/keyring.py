@@ -206,8 +206,9 @@ def _load_entry(key_id: str, configured_id: object, source: PublicKeySource) -> 
     entry = _make_entry(loaded, setting)
     if (serial := serial_number(loaded)) != key_id:
         raise ConfigurationError(
-            f"{setting}: came a certificate whose serial number is {serial}; expected the key with that id, or, if "
-            "this is WeChat Pay's certificate, its own serial number as the id"
+            f"{setting}: came a certificate whose serial number is {serial}; if that is apiclient_cert.pem, it is the "
+            "merchant's own, and expected is WeChat Pay's key, pub_key.pem; if it is WeChat Pay's, expected its own "
+            "serial number as the id"
         )
     return entry
 
