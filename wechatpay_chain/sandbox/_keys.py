@@ -8,20 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from wechatpay_chain import crypto
 from wechatpay_chain._keys.certificate_list import ISSUER
 from wechatpay_chain._schemes.scheme import PrivateKey, Scheme
 from wechatpay_chain.errors import ConfigurationError
-from wechatpay_chain.sandbox._key_files import (
-    certificate_pem,
-    generate_key,
-    make_certificate,
-    make_serial,
-    private_pem,
-    public_pem,
-)
+from wechatpay_chain.sandbox._key_files import RSA_FILES, certificate_pem, describe_certificate, make_serial
+from wechatpay_chain.sandbox._sm2_key_files import SM2_FILES
 from wechatpay_chain.sandbox._tls import Authority
 
 __all__ = ["Keys", "Signer", "parse_signer"]
@@ -76,17 +70,17 @@ class Keys:
             f"19{secrets.randbelow(10**8):08}" if scheme.has_certificates else f"{secrets.randbelow(10**6):06}"
         )
         self.serial = crypto.normalize_serial(make_serial())
-        self.private = generate_key(scheme)
-        public = self.private.public_key()
+        self._files = RSA_FILES if scheme.private_key is RSAPrivateKey else SM2_FILES
+        self.private = self._files.generate()
         self.certificate = certificate_pem(
-            authority.issue(self.number, self.serial, public)
-            if isinstance(public, RSAPublicKey)
-            else make_certificate(self.private, self.number, ISSUER, int(self.serial, 16))
+            authority.issue(self.number, self.serial, self.private.public_key())
+            if isinstance(self.private, RSAPrivateKey)
+            else self._files.certify(self.private, describe_certificate(self.number, ISSUER, int(self.serial, 16)))
         )
         self.apiv3_key, self.apiv2_key = secrets.token_hex(16), secrets.token_hex(16)
         self.workwx_secret = secrets.token_urlsafe(32)
         public_key_id = f"PUB_KEY_ID_01{secrets.randbelow(10**32):032}"
-        self._private: dict[str, PrivateKey] = {public_key_id: generate_key(scheme)}
+        self._private: dict[str, PrivateKey] = {public_key_id: self._files.generate()}
         self.certificates: dict[str, x509.Certificate] = {}
         self.ids = {Signer.PUBLIC_KEY: public_key_id}
         if scheme.has_certificates:
@@ -94,8 +88,8 @@ class Keys:
 
     def rotate(self) -> None:
         """Makes a new platform certificate, which signs from now on. The old ones stay in the list."""
-        key = generate_key(self.scheme)
-        certificate = make_certificate(key, "Tenpay.com sign", ISSUER, make_serial())
+        key = self._files.generate()
+        certificate = self._files.certify(key, describe_certificate("Tenpay.com sign", ISSUER, make_serial()))
         serial = crypto.serial_number(certificate)
         self._private[serial] = key
         self.certificates = {**self.certificates, serial: certificate}
@@ -136,13 +130,13 @@ class Keys:
     @property
     def private_key(self) -> str:
         """The private key as PEM."""
-        return private_pem(self.private)
+        return self._files.private_pem(self.private)
 
     @property
     def certs(self) -> dict[str, str]:
         """The keys that a client verifies responses with, as PEM by ID: the public key and the certificates."""
         public_key_id = self.ids[Signer.PUBLIC_KEY]
         return {
-            public_key_id: public_pem(self._private[public_key_id].public_key()),
+            public_key_id: self._files.public_pem(self._private[public_key_id].public_key()),
             **{serial: certificate_pem(certificate) for serial, certificate in self.certificates.items()},
         }
