@@ -87,8 +87,8 @@ def test_a_page_has_the_parts_of_the_call(world, in_folder):
         "## 请求 {#request}",
         "## 调用 {#call data-search-exclude}",
         "## 类型 {#types data-search-exclude}",
-        "## 应答 {#response}",
-        "## 沙箱的应答示例 {#answer data-search-exclude}",
+        "## 返回 {#response}",
+        "## 沙箱的应答 {#answer data-search-exclude}",
         "## 回调通知 {#events}",
     ]
     assert re.findall(r'^=== "(.*)"$', page, re.MULTILINE) == list(STYLES)

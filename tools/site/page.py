@@ -111,7 +111,7 @@ def _write_types(entry: Entry) -> Iterator[str]:
 
 def _write_response(entry: Entry) -> Iterator[str]:
     operation = entry.operation
-    yield "## 应答 {#response}"
+    yield "## 返回 {#response}"
     if entry.is_v2 and find_reader(operation) == ".content" and operation.response:
         yield "成功时返回文本或文件，用 `response.content` 读取；失败时返回 XML，客户端抛出 `APIError`。失败时的字段："
     if table := write_response_table(entry):
@@ -121,13 +121,13 @@ def _write_response(entry: Entry) -> Iterator[str]:
     elif operation.produces and not entry.is_v2:
         yield f"文件：{'、'.join(f'`{kind}`' for kind in operation.produces)}。见[文件](../files.md)。"
     elif operation.response:
-        yield "文档没有列出应答参数。"
+        yield "文档没有列出返回的参数。"
     else:
         yield f"状态码 {operation.status}，没有应答体。"
 
 
 def _write_answer(example: Example) -> Iterator[str]:
-    yield "## 沙箱的应答示例 {#answer data-search-exclude}"
+    yield "## 沙箱的应答 {#answer data-search-exclude}"
     before = f"（调用前，沙箱中已有：{example.prepared}）" if example.prepared else ""
     yield f"[本地沙箱](../sandbox.md)对上述调用的应答{before}，状态码 {example.status}："
     if example.body:

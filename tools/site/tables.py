@@ -58,7 +58,7 @@ def write_response_table(entry: Entry) -> str:
     rows = list(_list_rows(response, 0)) if response and response["type"] == "object" else []
     if entry.is_v2:  # whose fields all come as texts
         rows = [row._replace(kind="string") if row.kind in ("integer", "number", "boolean") else row for row in rows]
-    return _write_table("应答参数", rows)
+    return _write_table("返回字典", rows)
 
 
 def _list_request(entry: Entry) -> Iterator[Row]:
@@ -125,7 +125,7 @@ def _describe(schema: Schema) -> list[str]:
         notes.append(f"默认 {_code(scalar['default'])}")
     example = scalar.get("example")
     if example not in (None, "") and not enum:
-        notes.append(f"示例 {_code(example)}")
+        notes.append(f"例 {_code(example)}")
     return notes
 
 
