@@ -275,6 +275,11 @@ def test_a_captured_notification_of_apiv2_is_verified(world, capsys):
         assert "verified payment" in capsys.readouterr().out
     assert main(["notify", "verify", "body.xml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fields"]["out_trade_no"] == "v2-1"
+    (folder / "event.xml").write_bytes(b"\xef\xbb\xbf" + sandbox.notification_xml("event", {"out_order_no": "e-1"}))
+    assert main(["notify", "verify", "event.xml"]) == 0
+    out = capsys.readouterr().out
+    assert "verified event CHECK.SUCCESS" in out
+    assert "e-1" in out
     (folder / "body.xml").write_bytes(body.replace(b"v2-1", b"v2-2"))
     assert main(["notify", "verify", "body.xml"]) == 4
     assert "not verified" in capsys.readouterr().err

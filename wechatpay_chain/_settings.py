@@ -49,7 +49,7 @@ _JSON: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """Settings that are no text, with their types. An environment variable has them as JSON."""
 
-SETTINGS = (*TEXTS, "serial", *SECRETS, *KEYS, "certificate", *PATHS, *_JSON)
+SETTINGS = (*TEXTS, "serial", *SECRETS, *KEYS, *PATHS, *_JSON)
 """The names, without those of files."""
 
 _NAMES = (*SETTINGS, *(f"{name}_file" for name in (*SECRETS, *KEYS)))

@@ -10,8 +10,8 @@ There is no notification of such a payment. A response that says that the user i
 outcome open; then the order is queried until it is certain, and reversed if the user does not pay in time. A refusal is queried, too:
 it is about this call, and the order may have been paid by an earlier one.
 
-An order is reversed only if a verified query has just said that it is not paid. If no query can be verified, nothing is reversed, and
-an error says so: a reversal of a paid order gives the money back.
+An order is reversed only after a verified query has said that it is not paid. If no query can be verified, nothing is reversed, and an
+error says so: a reversal of a paid order gives the money back.
 
 Source: https://pay.weixin.qq.com/doc/v2/merchant/4011937125
 """
@@ -45,7 +45,10 @@ LEAST_PATIENCE = 15.0
 """Seconds after a payment before which it must not be reversed."""
 
 MOST_INTERVAL = 10.0
-"""The longest interval. Reversals are repeated at it, and the query that allowed them must not be old."""
+"""The longest interval. Reversals are repeated at it, and the query that allowed the first one must not be much older."""
+
+LEAST_GAP = 5.0
+"""Seconds between two queries that say that nobody pays an order whose payment was refused."""
 
 REVERSALS = 6
 """How often a reversal is tried. Its repetition is safe."""
@@ -75,6 +78,9 @@ _REFUSED = frozenset(
     }
 )
 """Codes that say that this call pays nothing. Any other code leaves the outcome open, also one that is new."""
+
+_OF_ANOTHER_CALL = frozenset({"INVALID_REQUEST", "OUT_TRADE_NO_USED", "TRADE_ERROR"})
+"""Those of them that may mean that another call with this number is still paying."""
 
 _OUTCOMES: Mapping[str, Literal["paid", "unpaid", "reversed", "refunded"]] = {
     "SUCCESS": "paid",
@@ -128,11 +134,11 @@ def pay(client: Client, fields: Mapping[str, Any], *, patience: float = 45.0, in
 
     Raises:
         ArgumentError, ConfigurationError: before anything is sent.
-        APIError: the service refused the payment, with a code such as NOTENOUGH or AUTHCODEEXPIRE, and a query has confirmed that
-            the order is not paid.
+        APIError: the service refused the payment, with a code such as NOTENOUGH or AUTHCODEEXPIRE, and queries have confirmed that
+            this sale is not paid.
         TransportError: nothing was sent (`sent` is False); or it is not known whether the order is paid, or whether it is reversed
             (`sent` is True). Then call this again with the same fields, or query the order; also after a KeyboardInterrupt or the
-            cancellation of a task.
+            cancellation of a task. Its cause is the last error, such as an AuthenticationError if `apiv2_key` is wrong.
     """
     flow, result = _pay(client, fields, patience, interval), None
     while True:
@@ -185,26 +191,40 @@ def _pay(
         raise first
     began = time.monotonic()
     refusal = first if isinstance(first, APIError) and _is_refusal(first) else None
-    wait = 0.0 if refusal is not None and _is_verified(refusal) else interval
+    pause = interval if refusal is None else max(interval, LEAST_GAP)
+    wait = 0.0 if refusal is not None and _is_verified(refusal) else pause
     state = ""
     while True:
         yield wait
         found = yield _Post("v2/pay/orderquery", asked)
         before, state = state, _read_state(found, fields)
-        if refusal is not None and _confirms(found, before, state, refusal):
+        if refusal is not None and (_confirms(before, state, refusal) or _is_of_another_sale(found, fields)):
             raise refusal
+        if refusal is not None and _is_refused_alike(found, refusal):
+            raise TransportError(
+                f"v2/pay/micropay: the service refuses the payment and its query for one reason, so it is not known whether "
+                f"{asked['out_trade_no']!r} was paid by an earlier call. Correct that, then call micropay.pay again with the same fields",
+                sent=True,
+            ) from refusal
         if isinstance(found, Mapping) and state in _OUTCOMES:
             return Micropayment(_OUTCOMES[state], found)
         left = began + patience - time.monotonic()
         if left <= 0:
             break
-        wait = min(interval, left)
+        wait = min(pause, left)
     if state not in _OPEN:
+        why = (
+            f"has the state {state!r}"
+            if state
+            else "failed"
+            if isinstance(found, WeChatPayError)
+            else "was about another order"
+        )
         raise TransportError(
-            f"v2/pay/micropay: it is not known whether {asked['out_trade_no']!r} is paid, and nothing was reversed: no query "
-            f"succeeded within {patience:.0f} seconds. Call micropay.pay again with the same fields, or query the order",
+            f"v2/pay/micropay: it is not known whether {asked['out_trade_no']!r} is paid, and nothing was reversed: the last query in "
+            f"{patience:.0f} seconds {why}. Call micropay.pay again with the same fields, or query the order",
             sent=True,
-        ) from (found if isinstance(found, WeChatPayError) else None)
+        ) from next((each for each in (found, first) if isinstance(each, WeChatPayError)), None)
     return (yield from _reverse(asked, interval))
 
 
@@ -239,6 +259,10 @@ def _check(client: Client, fields: Mapping[str, Any], patience: float, interval:
     ):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
             raise ArgumentError(f"{name}: came {value!r}; expected seconds, from {least:.0f} to {most:.0f}")
+    if fields.get("deposit") not in (None, "N"):
+        raise ArgumentError(
+            "fields: deposit asks for a frozen deposit, which has operations of its own: v2/deposit/micropay"
+        )
     if not client._config.v2.has_certificate:
         raise ConfigurationError(
             "certificate: it is missing, or private_key= is; a payment that the user does not confirm is reversed, for which the "
@@ -247,7 +271,7 @@ def _check(client: Client, fields: Mapping[str, Any], patience: float, interval:
 
 
 def _is_verified(error: APIError) -> bool:
-    """Tells whether an error is in a response that has passed verification, which only one with a return_code of SUCCESS has to."""
+    """Tells whether the response of an error is verified. Only a response whose return_code is SUCCESS has a signature."""
     return error.status_code == 200 and error.return_code == "SUCCESS"
 
 
@@ -259,12 +283,35 @@ def _is_refusal(error: APIError) -> bool:
     return is_unaccepted or isinstance(error, AuthenticationError) or error.err_code in _REFUSED
 
 
-def _confirms(found: _Result, before: str, state: str, refusal: APIError) -> bool:
-    """Tells whether a query shows that a refusal is the end: the order is not there, or failed, or nobody is paying it."""
-    if isinstance(refusal, AuthenticationError) and isinstance(found, AuthenticationError):
-        return True  # the service knows neither the key of the payment nor that of the query, which is the same
-    # An order that is not paid may be paid by an earlier call, whose code is still being looked at; so two queries have to say so.
-    return state in ("NOTEXIST", "CLOSED", "PAYERROR") or (_is_verified(refusal) and before == state == "NOTPAY")
+def _confirms(before: str, state: str, refusal: APIError) -> bool:
+    """Tells whether queries show that a refusal is the end: the order is not there, or failed, or nobody is paying it.
+
+    Args:
+        before: the state of the order in the query before; empty if there was none.
+        state: its state in the last query.
+        refusal: the error of the payment.
+    """
+    if state == "NOTPAY":
+        # An earlier call may still be paying it, so two queries have to say so.
+        return before == "NOTPAY" and _is_verified(refusal) and refusal.err_code not in _OF_ANOTHER_CALL
+    return state in ("NOTEXIST", "CLOSED", "PAYERROR")
+
+
+def _is_refused_alike(found: _Result, refusal: APIError) -> bool:
+    """Tells whether a query is refused for what the payment was refused for, such as a wrong key or appid."""
+    if not isinstance(found, APIError) or isinstance(found, (RateLimitError, ServerError)):
+        return False
+    return (type(found), found.code, found.message) == (type(refusal), refusal.code, refusal.message)
+
+
+def _is_of_another_sale(found: _Result, fields: Mapping[str, Any]) -> bool:
+    """Tells whether a query shows that the number was used for another amount."""
+    return (
+        isinstance(found, Mapping)
+        and found.get("out_trade_no") == fields["out_trade_no"]
+        and "total_fee" in fields
+        and found.get("total_fee", "") not in ("", str(fields["total_fee"]))
+    )
 
 
 def _may_repeat(error: APIError) -> bool:

@@ -132,7 +132,16 @@ def test_a_bill_is_not_empty_and_no_error_of_a_proxy(shop, send, body):
         send(shop.client.v2.pay.downloadbill, "post", xml={"appid": "wx1"})
 
 
-@pytest.mark.parametrize("body", [b"", b"service busy", b"<html></html>"])
+@pytest.mark.parametrize(
+    "path", ["mmpaymkttransfers/sendredpack", "mmpaymkttransfers/promotion/transfers", "mmpaysptrans/pay_bank"]
+)
+def test_an_unsigned_response_without_its_result_is_no_success(shop, path):
+    shop.receives(Reply(200, {}, b"<xml><return_code>SUCCESS</return_code></xml>"))
+    with pytest.raises(ContentError, match="result_code"):
+        shop.client.v2[path].post(xml={"a": "1"}, certificate=False)
+
+
+@pytest.mark.parametrize("body", [b"", b"service busy", b"<html></html>", b'{"retcode"'])
 def test_what_is_no_json_is_no_token(shop, body):
     shop.receives(Reply(200, {}, body))
     with pytest.raises(ContentError):

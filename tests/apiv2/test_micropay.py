@@ -207,9 +207,46 @@ def test_a_message_that_was_not_accepted_is_raised_after_one_query(pay, wire, cl
 def test_a_key_that_the_service_does_not_accept_is_found_by_one_query(pay, wire):
     refused = reply({"return_code": "FAIL", "return_msg": "签名错误"})
     wire.respond = till = Till(micropay=[refused], orderquery=[refused])
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(TransportError, match="for one reason") as open_end:
+        pay()
+    assert open_end.value.sent, "an earlier call with another key may have paid"
+    assert isinstance(open_end.value.__cause__, AuthenticationError)
+    assert till.calls == ["micropay", "orderquery"]
+
+
+@pytest.mark.parametrize("refused", [signed({"result_code": "FAIL", "err_code": "APPID_NOT_EXIST"})])
+def test_a_payment_and_a_query_that_are_refused_alike_end_at_once(pay, wire, refused):
+    wire.respond = till = Till(micropay=[refused], orderquery=[refused])
+    with pytest.raises(TransportError) as open_end:
+        pay()
+    assert open_end.value.__cause__.code == "APPID_NOT_EXIST"
+    assert till.calls == ["micropay", "orderquery"]
+
+
+def test_a_number_of_another_sale_is_a_refusal(pay, wire):
+    used = signed({"result_code": "FAIL", "err_code": "OUT_TRADE_NO_USED"})
+    wire.respond = till = Till(micropay=[used], orderquery=[state("SUCCESS", total_fee="200")])
+    with pytest.raises(BadRequestError, match="OUT_TRADE_NO_USED"):
         pay()
     assert till.calls == ["micropay", "orderquery"]
+
+
+@pytest.mark.parametrize("code", ["OUT_TRADE_NO_USED", "INVALID_REQUEST", "TRADE_ERROR"])
+def test_a_number_that_another_call_is_paying_is_reversed_at_the_end(pay, wire, code):
+    used = signed({"result_code": "FAIL", "err_code": code})
+    reverse = [signed({"recall": "N"})]
+    wire.respond = Till(micropay=[used], orderquery=[*[state("NOTPAY")] * 3, state("SUCCESS")], reverse=reverse)
+    assert pay().outcome == "paid"
+    wire.respond = Till(micropay=[used], orderquery=[state("NOTPAY")], reverse=reverse)
+    assert pay().outcome == "reversed"
+
+
+def test_queries_that_confirm_a_refusal_have_a_time_between_them(pay, wire, clock):
+    refused = signed({"result_code": "FAIL", "err_code": "NOTENOUGH"})
+    wire.respond = Till(micropay=[refused], orderquery=[state("NOTPAY")])
+    with pytest.raises(BadRequestError):
+        pay(interval=1)
+    assert clock.slept == [0, 5]
 
 
 @pytest.mark.parametrize(
@@ -338,6 +375,7 @@ def test_a_payment_that_was_never_sent_is_no_open_outcome(clock, service):
         ({**FIELDS, "out_trade_no": ""}, {}),
         ({**FIELDS, "out_trade_no": 5}, {}),
         ("<xml/>", {}),
+        ({**FIELDS, "deposit": "Y"}, {}),
         (FIELDS, {"patience": 14}),
         (FIELDS, {"patience": float("nan")}),
         (FIELDS, {"interval": 0}),

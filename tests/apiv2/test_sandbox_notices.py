@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.shop import keep_shop
-from wechatpay_chain import ConfigurationError, RefundNotice
+from wechatpay_chain import APIError, ArgumentError, ConfigurationError, RefundNotice
 from wechatpay_chain.sandbox import Sandbox
 
 KINDS = ["payment", "deduction", "combined payment", "contract", "vehicle", "risk", "product", "event"]
@@ -65,6 +65,9 @@ def test_the_type_of_an_event_can_be_chosen(sandbox, client):
 def test_an_unknown_kind_is_refused(sandbox):
     with pytest.raises(ConfigurationError, match="expected one of payment"):
         sandbox.notification_xml("nothing")
+    for fields in ({"a b": "x"}, {"x": "\0"}, {"x": {"y": object()}}):
+        with pytest.raises(ArgumentError):
+            sandbox.notification_xml("payment", fields)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,9 @@ def test_a_deduction_is_accepted_then_paid_and_notified(sandbox, client, shop, p
     asked = {**DEDUCTION, **more, "notify_url": shop.url}
     assert client[path].post(xml=asked).xml()["result_code"] == "SUCCESS"
     assert client[path].post(xml=asked).xml()["result_code"] == "SUCCESS", "the same number is the same deduction"
+    if "contract_id" in asked:
+        with pytest.raises(APIError, match="OUT_TRADE_NO_USED"):
+            client[path].post(xml={**asked, "contract_id": "9"})
     named = {name: value for name, value in asked.items() if name in ("appid", "out_trade_no", "sub_mch_id")}
     assert client[query].post(xml=named).xml()["trade_state"] == "ACCEPT"
     sandbox.pay("d-10001")

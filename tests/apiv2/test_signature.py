@@ -250,3 +250,13 @@ texts = st.text(
 def test_every_text_arrives_as_it_was_and_is_signed_as_it_was(shop, xml):
     shop.client.v2.some.thing.post(xml=xml)
     assert shop.fields.items() >= xml.items()
+
+
+@pytest.mark.parametrize(
+    ("path", "variables"), [("{root}/pay/orderquery", {"root": "v2"}), ("%762/pay/orderquery", {})]
+)
+def test_v2_is_written_as_it_is(shop, path, variables):
+    """Otherwise it would be sent, and no rule of an operation would be found."""
+    with pytest.raises(ArgumentError, match="v2/"):
+        shop.client[path].post(xml={"appid": "wx1"}, **variables)
+    assert shop.wire.received == []

@@ -62,6 +62,7 @@ def _v2_rule(operation: Operation) -> V2Rule:
         signs="sign" in fields,
         certificate=operation.client_certificate,
         signed="sign" in returned,
+        result="result_code" in returned,
         content="file" if operation.path in _FILES else "json" if "application/json" in operation.produces else "xml",
         host=operation.host,
         workwx=_WORKWX.get(operation.path, ()),

@@ -18,6 +18,7 @@ class V2Rule(NamedTuple):
         signs: whether the request is signed.
         certificate: whether the merchant's TLS certificate is presented.
         signed: whether the service signs a response of this operation.
+        result: whether a response has a result_code.
         content: what a response has if it is not XML: `file`, a table in text or gzip, from an operation that changes nothing; or `json`.
         host: the origin, if it is not that of most operations.
         workwx: the fields that `workwx_sign` is over; empty if there is no such field.
@@ -30,6 +31,7 @@ class V2Rule(NamedTuple):
     signs: bool = True
     certificate: bool = False
     signed: bool = True
+    result: bool = True
     content: Literal["xml", "file", "json"] = "xml"
     host: str = ""
     workwx: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from wechatpay_chain._messages.request import Request
 from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._schemes.scheme import Scheme
-from wechatpay_chain.errors import UnsupportedError
+from wechatpay_chain.errors import ArgumentError, UnsupportedError
 
 __all__ = ["Calls", "CallsByRoot", "divide"]
 
@@ -73,6 +73,8 @@ class CallsByRoot(NamedTuple):
         root = call.template.partition("/")[0]
         if not root.isalnum():  # the segment that is sent may be the value of a variable, or percent-encoded
             root = unquote(expand(call.template, call.variables)).strip("/").partition("?")[0].partition("/")[0]
+            if root == "v2":
+                raise ArgumentError(f"path: {hide_query(call.template)} is one of APIv2; write v2/ at its beginning")
         return self.by_root.get(root, self.others)
 
 

@@ -13,6 +13,7 @@ from wechatpay_chain._cli.console import AsJson, print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.inputs import read_text
 from wechatpay_chain._cli.outcome import Failure, Status
+from wechatpay_chain._messages.xml_body import find_first_byte
 from wechatpay_chain.errors import SignatureError
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def verify(
     The signature of an old one is verified as of its own time, and its age is shown.
     """
     received = read_text(message if message == "-" else f"@{message}")
-    if not headers and received.lstrip().startswith(b"<"):
+    if not headers and find_first_byte(received) == b"<":
         head, body = "", received  # one of APIv2 has its signature in its body
     else:
         head, body = (_decode(read_text(f"@{headers}")), received) if headers else _split(received)
-    if body.lstrip().startswith(b"<"):
+    if find_first_byte(body) == b"<":
         with credentials.client() as client:
             _show_xml(client.notifications.parse_xml(body), as_json)
         return
@@ -86,14 +87,18 @@ def _show(notification: Notification, age: float | None, as_json: bool) -> None:
 
 
 def _show_xml(notification: XMLNotification | RefundNotice, as_json: bool) -> None:
-    is_signed = hasattr(notification, "kind")
-    kind = notification.kind if hasattr(notification, "kind") else "refund"
+    from wechatpay_chain._notifications.xml_notification import XMLNotification
+
+    is_signed = isinstance(notification, XMLNotification)
+    kind, event = (
+        (notification.kind, notification.event) if isinstance(notification, XMLNotification) else ("refund", {})
+    )
     if as_json:
-        print_json({"kind": kind, "signed": is_signed, "fields": dict(notification.fields)})
+        print_json({"kind": kind, "signed": is_signed, "fields": dict(notification.fields), "event": dict(event)})
         return
     state = ("verified", "green") if is_signed else ("decrypted, not signed: query the refund", "yellow")
-    print_line(state, f" {kind}")
-    print_json(dict(notification.fields))
+    print_line(state, f" {kind} {notification.fields.get('event_type', '')}".rstrip())
+    print_json(dict(event or notification.fields))
 
 
 def _decode(octets: bytes) -> str:

@@ -157,7 +157,7 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
     if not response.content:
         return
     if _is_v2(response.request.template):
-        print_json(response.xml()) if response.content.lstrip()[:1] == b"<" else print_line(response.text)
+        print_json(response.xml()) if _is_xml(response) else print_line(response.text)
         return
     try:
         shown = response.decrypt(*decrypt)
@@ -181,7 +181,13 @@ def _is_signed(response: Response) -> bool:
     """Tells whether a response has a signature, which then has been verified. Some of APIv2 have none."""
     if not _is_v2(response.request.template):
         return True
-    return response.content.lstrip()[:1] == b"<" and bool(response.xml().get("sign"))
+    return _is_xml(response) and bool(response.xml().get("sign"))
+
+
+def _is_xml(response: Response) -> bool:
+    from wechatpay_chain._messages.xml_body import find_first_byte
+
+    return find_first_byte(response.content) == b"<"
 
 
 def _is_v2(path: str) -> bool:

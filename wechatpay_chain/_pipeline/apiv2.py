@@ -140,7 +140,15 @@ class ApiV2(NamedTuple):
         elif _is_message(response, rule):
             # What was encrypted is in no field of the request, so the message cannot be searched for it.
             sent = _sent_values(response.request) if self.when_refused is None else None
-            error = _find_error_of(response, response._fields(), sent)
+            fields = response._fields()
+            if (
+                not rule.signed
+                and rule.result
+                and fields.get("return_code") == _SUCCESS
+                and "result_code" not in fields
+            ):
+                raise response._content_error("has no result_code, although this operation has one")
+            error = _find_error_of(response, fields, sent)
         else:
             error = _find_json_error(response) if rule.content == "json" else None
         if error is not None and self.when_refused is not None:
@@ -198,6 +206,6 @@ def _find_json_error(response: Response) -> APIError | None:
     try:
         known = json.loads(response.content)
     except (ValueError, RecursionError):
-        return None
+        raise response._content_error("is not JSON") from None
     code, message = str(known.get("retcode", "0")), str(known.get("retmsg", ""))
     return None if code == "0" else BadRequestError(explain(response, code, message), code, message, known, response)

@@ -5,13 +5,13 @@ Sources: https://pay.weixin.qq.com/doc/v2/merchant/4011985004 for payments; wech
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from wechatpay_chain import crypto
+from wechatpay_chain._messages.xml_body import check_fields
 from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._keys import Keys
@@ -101,13 +101,11 @@ def make_xml_notice(kind: str, fields: Mapping[str, Any], keys: Keys, now: datet
 
     Raises:
         ConfigurationError: there is no such kind.
+        ArgumentError: a field cannot be written.
     """
     if kind not in _SAMPLES:
         raise ConfigurationError(f"kind: came {kind!r}; expected one of {', '.join(_SAMPLES)}")
-    completed = {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else value
-        for name, value in {**_SAMPLES[kind], **fields}.items()
-    }
+    completed = check_fields("fields", {**_SAMPLES[kind], **fields})
     number = {"combine_mch_id" if kind == "combined payment" else "mch_id": keys.number}
     head = {**number, "nonce_str": crypto.nonce()}
     if kind == "refund":
@@ -126,9 +124,9 @@ def make_xml_notice(kind: str, fields: Mapping[str, Any], keys: Keys, now: datet
     return write_signed(keys.apiv2_key, {**head, **signed, **moments.get(kind, {}), **body}, sign_type)
 
 
-def _encrypt_event(fields: dict[str, Any], keys: Keys, now: datetime) -> dict[str, Any]:
+def _encrypt_event(fields: dict[str, str], keys: Keys, now: datetime) -> dict[str, Any]:
     """Returns the fields around an event, which is encrypted with the APIv3 key."""
-    nonce, event_type = crypto.nonce(12), str(fields.pop("event_type", "CHECK.SUCCESS"))
+    nonce, event_type = crypto.nonce(12), fields.pop("event_type", "CHECK.SUCCESS")
     text, scheme = write_xml(to_texts(fields)).decode(), keys.scheme
     return {
         "appid": "wx8888888888888888",

@@ -325,7 +325,7 @@ class Sandbox(World):
             url: the URL to post to.
 
         Raises:
-            ConfigurationError: there is no such kind.
+            ConfigurationError, ArgumentError: there is no such kind, or a field cannot be written.
         """
         return self._notifier.notify_xml(kind, self.notification_xml(kind, fields), url)
 

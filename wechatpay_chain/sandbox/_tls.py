@@ -124,7 +124,7 @@ def _sign(
         .public_key(key)
         .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=398))  # some clients accept no server's certificate that is valid longer
+        .not_valid_after(now + timedelta(days=397))  # 398 in all: some clients accept no longer certificate of a server
         .add_extension(
             x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None), critical=True
         )

@@ -36,8 +36,8 @@ def read_order(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Refusal: a time has another form.
     """
-    renamed = {"description": "body", "out_trade_no": "out_trade_no", "notify_url": "notify_url", "attach": "attach"}
-    placed = {name: fields[field] for name, field in renamed.items() if field in fields}
+    kept = ("out_trade_no", "notify_url", "attach", "contract_id", "contract_code", "plan_id")
+    placed = {"description": fields["body"], **{name: fields[name] for name in kept if name in fields}}
     placed["amount"] = {"total": fields["total_fee"], "currency": fields.get("fee_type", "CNY")}
     if "device_info" in fields:
         placed["scene_info"] = {"device_id": fields["device_info"]}
