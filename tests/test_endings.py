@@ -225,14 +225,15 @@ SLOW = {
 
 @pytest.mark.parametrize("slow", SLOW)
 def test_the_total_timeout_ends_a_slow_attempt(mode, slow):
+    # On a busy machine the server may be late: a read timeout that is much shorter would sometimes come first.
     with scripted(SLOW[slow]) as url:
-        error = catch_error(lambda: mode(url, "post", json={}, timeout=(1, 0.4, 0.6)), within=4)
+        error = catch_error(lambda: mode(url, "post", json={}, timeout=(1, 0.55, 0.6)), within=4)
     assert isinstance(error, TransportTimeout)
     assert isinstance(error, TimeoutError)
     if error.setting == "total":
         assert error.seconds == 0.6
     else:  # in async mode, the read timeout covers the whole head
-        assert (mode.mode.partition(" ")[0], error.setting, error.seconds) == ("async", "read", 0.4)
+        assert (mode.mode.partition(" ")[0], error.setting, error.seconds) == ("async", "read", 0.55)
     assert error.sent is True
 
 
