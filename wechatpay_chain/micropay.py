@@ -230,9 +230,12 @@ def _pay(
 
 def _reverse(asked: Mapping[str, Any], interval: float) -> Generator[_Post | float, _Result, Micropayment]:
     """Reverses an order that is not paid, until the service says that nothing is left to do."""
-    for attempt in range(REVERSALS):
-        if attempt:
+    result: _Result = None
+    attempts = 0
+    while attempts < REVERSALS:
+        if attempts:
             yield interval
+        attempts += 1
         result = yield _Post("v2/secapi/pay/reverse", asked)
         if _says_no_order(result):
             return Micropayment("unpaid", {"out_trade_no": asked["out_trade_no"]})
@@ -242,7 +245,7 @@ def _reverse(asked: Mapping[str, Any], interval: float) -> Generator[_Post | flo
             break
     # A query would not help: one of the reversals may still be carried out, after a query that says that the order is paid.
     raise TransportError(
-        f"v2/secapi/pay/reverse: it is not known whether {asked['out_trade_no']!r} is reversed, after {attempt + 1} attempts. Call "
+        f"v2/secapi/pay/reverse: it is not known whether {asked['out_trade_no']!r} is reversed, after {attempts} attempts. Call "
         "micropay.pay again with the same fields, or query the order",
         sent=True,
     ) from (result if isinstance(result, WeChatPayError) else None)
