@@ -115,10 +115,13 @@ def check_private_key(key: SM2PrivateKey) -> bool:
     Raises:
         ConfigurationError: gmssl-pyx is not installed.
     """
-    message = b"one signature, made and verified"
+    gmssl, point, message = _gmssl(), key.public.point, b"one signature, made and verified"
     try:
-        return check_public_key(key.public) and verify(message, sign(message, key), key.public)
-    except _gmssl().GmsslInnerError:
+        return (
+            check_public_key(key.public)
+            and gmssl.sm2_verify(point, message, gmssl.sm2_sign(key.secret, point, message)) is True
+        )
+    except gmssl.GmsslInnerError:
         return False
 
 
