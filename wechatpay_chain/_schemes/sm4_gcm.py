@@ -5,18 +5,14 @@ Source: https://pay.weixin.qq.com/docs/partner/development/shangmi/guide.html; R
 
 from __future__ import annotations
 
-import base64
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
-from wechatpay_chain._schemes.apiv3_key import APIV3_KEY_SIZE
-from wechatpay_chain._schemes.encoding import decode_base64, encode_nonce, encode_utf8
+from wechatpay_chain._schemes.aead import check_key, decrypt_with, encrypt_with
 from wechatpay_chain._shielding import shielded
-from wechatpay_chain.errors import ConfigurationError, DecryptionError
 
 __all__ = ["sm4_gcm_decrypt", "sm4_gcm_encrypt"]
 
@@ -40,11 +36,7 @@ def sm4_gcm_encrypt(plaintext: bytes | str, key: bytes, nonce: str, associated_d
         ArgumentError: the nonce is shorter than 8 bytes, or longer than 128.
         ConfigurationError: the key does not have 32 bytes.
     """
-    octets = encode_utf8(plaintext) if isinstance(plaintext, str) else plaintext
-    encryptor = Cipher(_sm4(key), GCM(encode_nonce(nonce))).encryptor()
-    encryptor.authenticate_additional_data(associated_data.encode())
-    ciphertext = encryptor.update(octets) + encryptor.finalize()
-    return base64.b64encode(ciphertext + encryptor.tag).decode()
+    return encrypt_with(_SM4GCM(key), plaintext, nonce, associated_data)
 
 
 @shielded
@@ -61,21 +53,27 @@ def sm4_gcm_decrypt(ciphertext: str, key: bytes, nonce: str, associated_data: st
         ConfigurationError: the key does not have 32 bytes.
         DecryptionError: the data was altered, or the key is wrong.
     """
-    cipher = _sm4(key)
-    raw = decode_base64(ciphertext)
-    if raw is not None and len(raw) >= _TAG_BYTES:
-        try:
-            decryptor = Cipher(cipher, GCM(nonce.encode(), raw[-_TAG_BYTES:])).decryptor()
-            decryptor.authenticate_additional_data((associated_data or "").encode())
-            return decryptor.update(raw[:-_TAG_BYTES]) + decryptor.finalize()
-        except (InvalidTag, ValueError):
-            pass
-    raise DecryptionError("the ciphertext, nonce or associated data was altered, or the APIv3 key is wrong")
+    return decrypt_with(_SM4GCM(key), ciphertext, nonce, associated_data)
 
 
-def _sm4(key: bytes) -> SM4:
-    if len(key) != APIV3_KEY_SIZE:
-        raise ConfigurationError(f"apiv3_key: came {len(key)} bytes; expected {APIV3_KEY_SIZE}")
-    digest = hashes.Hash(hashes.SM3())
-    digest.update(key)
-    return SM4(digest.finalize()[:_KEY_BYTES])
+class _SM4GCM:
+    """SM4-GCM with the methods of cryptography's AESGCM. Its key is the first half of the SM3 digest of the APIv3 key."""
+
+    def __init__(self, key: bytes) -> None:
+        digest = hashes.Hash(hashes.SM3())
+        digest.update(check_key(key))
+        self._key = SM4(digest.finalize()[:_KEY_BYTES])
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """Returns the ciphertext and its tag."""
+        encryptor = Cipher(self._key, GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(associated_data)
+        return encryptor.update(data) + encryptor.finalize() + encryptor.tag
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        """Returns the plaintext of a ciphertext with its tag."""
+        if len(data) < _TAG_BYTES:
+            raise InvalidTag
+        decryptor = Cipher(self._key, GCM(nonce, data[-_TAG_BYTES:])).decryptor()
+        decryptor.authenticate_additional_data(associated_data)
+        return decryptor.update(data[:-_TAG_BYTES]) + decryptor.finalize()
