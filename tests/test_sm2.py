@@ -385,6 +385,19 @@ def test_without_gmssl_pyx_the_error_says_what_to_install(merchant):
     assert re.search(r"ConfigurationError: .*pip install 'wechatpay-chain\[sm2\]'", run.stderr.splitlines()[-1])
 
 
+def test_a_key_that_is_cut_off_is_named_by_its_setting(merchant):
+    octets = base64.b64decode("".join(merchant.path.read_text().splitlines()[1:-1]))
+    start = octets.index(bytes.fromhex("06082a811ccf5501822d"))
+    for end in range(start + 10, len(octets) - 1, 7):
+        with pytest.raises(ConfigurationError) as refused:
+            crypto.load_sm2_private_key(octets[:end])
+        assert str(refused.value).startswith("private_key: ")
+    # The curve is there, the point has another form.
+    broken = octets[:-66] + octets[-66:].replace(b"\0\x04", b"\0\x05", 1)
+    with pytest.raises(ConfigurationError, match=r"^private_key: "):
+        crypto.load_sm2_private_key(broken)
+
+
 def test_a_malformed_signature_is_refused_without_a_word(merchant, capfd):
     """GmSSL writes to the standard error for each; a server that anybody can post to would fill its log."""
     key = crypto.load_sm2_private_key(merchant.path)

@@ -47,8 +47,8 @@ def parse_sm2_private_key(setting: str, octets: bytes, location: str) -> SM2Priv
         raise ConfigurationError(
             f"{setting}: came an SM2 private key without its public half{location}; expected both, and `openssl pkey -in KEY -out NEW` adds it"
         )
-    key = SM2PrivateKey(secret, SM2PublicKey(point))
-    if len(secret) != _NUMBER_BYTES or not point or not check_private_key(key):
+    is_whole = len(secret) == _NUMBER_BYTES and bool(point)
+    if not (is_whole and check_private_key(key := SM2PrivateKey(secret, SM2PublicKey(point)))):
         raise ConfigurationError(
             f"{setting}: came a damaged SM2 private key{location}; expected a whole key, so export it again"
         )
@@ -87,8 +87,7 @@ def _parse_info(setting: str, octets: bytes, info: Element, location: str) -> SM
         point = _read_point(octets, read_children(octets, info)[1])
     except (IndexError, ValueError):
         point = b""
-    key = SM2PublicKey(point)
-    if not point or not check_public_key(key):
+    if not (point and check_public_key(key := SM2PublicKey(point))):
         raise ConfigurationError(
             f"{setting}: came a damaged SM2 public key{location}; expected a whole key, so get it again"
         )
