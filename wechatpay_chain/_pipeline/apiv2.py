@@ -61,6 +61,10 @@ def find_rule(method: str, path: str) -> V2Rule:
     return RULES.get(f"{method} {path}", UNKNOWN)
 
 
+def _rule_of(request: Request) -> V2Rule:
+    return find_rule(request.method, request.target.partition("?")[0])
+
+
 class ApiV2(NamedTuple):
     """Signs and judges the calls of APIv2; `layers.Api` says what each method does.
 
@@ -82,8 +86,7 @@ class ApiV2(NamedTuple):
         yield from ()
         if request._carried.upload:
             return request
-        path, _, query = request.target.partition("?")
-        rule = find_rule(request.method, path)
+        rule, query = _rule_of(request), request.target.partition("?")[2]
         if request.method == "GET":
             fields = self.add_signature(dict(parse_qsl(query, keep_blank_values=True)), rule)
             return request.with_query(fields)
@@ -111,7 +114,7 @@ class ApiV2(NamedTuple):
     def verify(self, request: Request, response: Response) -> Steps[Response]:
         """Verifies the signature of a response that means success or a business error. A file and JSON have none."""
         yield from ()
-        rule = find_rule(request.method, request.target.partition("?")[0])
+        rule = _rule_of(request)
         if not response.ok or not _is_message(response, rule):
             return response
         fields = response._fields()
@@ -133,7 +136,7 @@ class ApiV2(NamedTuple):
 
     def find_error(self, response: Response) -> APIError | None:
         """Returns the error of a status other than 2xx, or of a return_code or result_code that is not SUCCESS."""
-        rule = find_rule(response.request.method, response.request.target.partition("?")[0])
+        rule = _rule_of(response.request)
         if not response.ok:
             text = explain(response, "", "", f" with {len(response.content)} bytes")
             error: APIError | None = class_of_status(response.status_code)(text, "", "", None, response)
