@@ -45,8 +45,12 @@ def body_of(fields, sign_type="MD5", key=KEY):
 
 
 def encrypt_ecb(text: bytes, key=KEY):
+    return encrypt_ecb_with(hashlib.md5(key.encode()).hexdigest().encode(), text)
+
+
+def encrypt_ecb_with(key: bytes, text: bytes):
     padding = 16 - len(text) % 16
-    cipher = Cipher(algorithms.AES(hashlib.md5(key.encode()).hexdigest().encode()), modes.ECB()).encryptor()
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     return base64.b64encode(cipher.update(text + bytes([padding]) * padding) + cipher.finalize()).decode()
 
 

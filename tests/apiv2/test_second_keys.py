@@ -72,6 +72,26 @@ def test_card_numbers_are_encrypted_with_a_key_that_is_fetched_once(client, bank
     assert bank.paths == ["/risk/getpublickey", "/mmpaysptrans/pay_bank", "/mmpaysptrans/pay_bank"]
 
 
+# wechatpay-php tests/fixtures/getpublickey.response.sample.xml
+KEY_OF_PHP = """-----BEGIN RSA PUBLIC KEY-----
+MIIBCgKCAQEArT82k67xybiJS9AD8nNAeuDYdrtCRaxkS6cgs8L9h83eqlDTlrdw
+zBVSv5V4imTq/URbXn4K0V/KJ1TwDrqOI8hamGB0fvU13WW1NcJuv41RnJVua0QA
+lS3tS1JzOZpMS9BEGeFvyFF/epbi/m9+2kUWG94FccArNnBtBqqvFncXgQsm98JB
+3a62NbS1ePP/hMI7Kkz+JNMyYsWkrOUFDCXAbSZkWBJekY4nGZtK1erqGRve8Jbx
+TWirAm/s08rUrjOuZFA21/EI2nea3DidJMTVnXVPY2qcAjF+595shwUKyTjKB8v1
+REPB3hPF1Z75O6LwuLfyPiCrCTmVoyfqjwIDAQAB
+-----END RSA PUBLIC KEY-----
+"""
+
+
+def test_a_key_in_the_form_of_wechatpay_php_is_taken(client, bank, send):
+    bank.published = reply(
+        {"return_code": "SUCCESS", "return_msg": "OK", "result_code": "SUCCESS", "pub_key": KEY_OF_PHP}
+    )
+    pay(client, send)
+    assert len(bank.fields["enc_bank_no"]) == 344  # 2,048 bits in base64
+
+
 def test_a_call_without_such_fields_needs_no_key(client, bank, send):
     send(client.v2.mmpaysptrans.query_bank, "post", xml={"partner_trade_no": "1"})
     assert bank.paths == ["/mmpaysptrans/query_bank"]
