@@ -45,6 +45,7 @@ def test_every_import_is_declared():
     declared = {
         "_cli": names_of([*REQUIREMENTS, *EXTRAS["cli"]]),
         "sandbox": names_of([*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"]]),
+        "_stores/redis_store.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_schemes/sm2.py": names_of([*REQUIREMENTS, *EXTRAS["sm2"]]),
     }
     for file, names in imports.items():
@@ -61,8 +62,16 @@ def test_a_sandbox_without_its_extra_says_what_to_install(name):
     )
 
 
+def test_a_store_in_redis_without_its_extra_says_what_to_install():
+    program = "import sys; sys.modules['redis'] = None; from wechatpay_chain.stores import RedisStore; RedisStore('redis://x')"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1].endswith(
+        "ConfigurationError: redis: redis-py is not installed; pip install 'wechatpay-chain[redis]'"
+    )
+
+
 @pytest.mark.parametrize(
-    "requirement", [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *TEST_REQUIREMENTS], ids=str
+    "requirement", [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *EXTRAS["redis"], *TEST_REQUIREMENTS], ids=str
 )
 def test_every_requirement_has_a_lowest_version(requirement):
     assert build_constraint(requirement).startswith(f"{requirement.name}==")

@@ -83,11 +83,11 @@ def test_no_module_has_more_than_400_lines():
 
 
 def test_the_wheel_stays_small():
-    """A wheel has at most 900 kB: these files, and 30 kB of metadata. Half of it is types, stubs and the table of operations."""
+    """A wheel has at most 1 MB: these files, and 30 kB of metadata. More than half of it is types, stubs and the table of operations."""
     root = Path(wechatpay_chain.__file__).parent
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(root.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 archive.write(path, path.relative_to(root.parent))
-    assert 300_000 < len(packed.getvalue()) < 870_000
+    assert 300_000 < len(packed.getvalue()) < 970_000

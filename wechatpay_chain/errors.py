@@ -97,6 +97,8 @@ class Reason(str, enum.Enum):
     """The `verifier=` of the client raised an error."""
     REPLAYED = "replayed"
     """A notification with the same nonce was received before."""
+    NONCE_STORE_FAILED = "nonce store failed"
+    """`seen=` raised an error, so that it is unknown whether the notification is a replay."""
 
 
 class SignatureError(WeChatPayError):

@@ -1,4 +1,13 @@
-"""Nonce stores and certificate caches."""
+"""Nonce stores and certificate caches.
+
+| | nonces | certificates | shared by |
+|---|---|---|---|
+| `SeenNonces` | yes | | the threads of one process |
+| `CertificateMemory` | | yes | the clients of one process |
+| `CertificateFile` | | yes | the processes of one machine, one after the other |
+| `SQLiteStore` | yes | yes | the processes of one machine |
+| `RedisStore`, `AsyncRedisStore` | yes | yes | all processes of all machines |
+"""
 
 from __future__ import annotations
 
@@ -9,8 +18,10 @@ from pathlib import Path
 
 from wechatpay_chain._files.atomic import write_atomically
 from wechatpay_chain._forks.process import ForkSafeLock
+from wechatpay_chain._stores.redis_store import AsyncRedisStore, RedisStore
+from wechatpay_chain._stores.sqlite_store import SQLiteStore
 
-__all__ = ["CertificateFile", "SeenNonces"]
+__all__ = ["AsyncRedisStore", "CertificateFile", "CertificateMemory", "RedisStore", "SQLiteStore", "SeenNonces"]
 
 
 class SeenNonces:
@@ -52,6 +63,39 @@ class SeenNonces:
 
     def __repr__(self) -> str:
         return f"<SeenNonces {len(self._ends)} of {self._size}>"
+
+
+class CertificateMemory:
+    """Certificate cache in the memory of one process, for several clients of one merchant. A forked child has its own copy."""
+
+    def __init__(self) -> None:
+        self._saved: tuple[bytes, float] | None = None
+        self._claimed_until = float("-inf")
+        self._lock = ForkSafeLock()
+
+    def load(self) -> bytes | None:
+        """Returns the certificates that were saved last; see `CertificateCache.load`."""
+        return None if self._saved is None else self._saved[0]
+
+    def save(self, content: bytes) -> None:
+        """Saves certificates; see `CertificateCache.save`."""
+        self._saved = content, time.monotonic()
+
+    def age(self) -> float | None:
+        """Returns the seconds since the certificates were saved; see `SharedCertificateCache.age`."""
+        return None if self._saved is None else time.monotonic() - self._saved[1]
+
+    def claim(self, seconds: float) -> bool:
+        """Claims the next download; see `SharedCertificateCache.claim`."""
+        with self._lock.current:
+            now = time.monotonic()
+            is_free = self._claimed_until <= now
+            if is_free:
+                self._claimed_until = now + seconds
+        return is_free
+
+    def __repr__(self) -> str:
+        return f"<CertificateMemory {'empty' if self._saved is None else 'filled'}>"
 
 
 class CertificateFile:

@@ -27,6 +27,7 @@ GUIDES = (
     "sandbox.md",
     "testing.md",
     "performance.md",
+    "fleet.md",
     "faq.md",
 )
 """The guides of both languages, in their order. A new page in docs/zh and docs/en gets its place here."""

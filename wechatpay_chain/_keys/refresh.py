@@ -13,16 +13,16 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from wechatpay_chain._catalogue.certificates import certificates_target, lists_certificates
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain._keys.certificate_list import CertificateList
 from wechatpay_chain._keys.keyring import PUBLIC_KEY_PREFIX, Keyring
 from wechatpay_chain._keys.verification import check_signature
-from wechatpay_chain._messages.effects import Flow, Invoke, Steps, Wait
+from wechatpay_chain._messages.effects import Flow, Invoke, Sleep, Steps, Wait
 from wechatpay_chain._messages.headers import Headers
-from wechatpay_chain._messages.protocols import CertificateCache
+from wechatpay_chain._messages.protocols import CertificateCache, SharedCertificateCache
 from wechatpay_chain._messages.request import Request, Timeout
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._schemes.scheme import PublicKey
@@ -55,6 +55,15 @@ BACKOFF = 60
 
 BACKOFF_AFTER_OUTAGE = 5
 """The minimum for a call that has no key yet, after the service could not be reached, in seconds."""
+
+CLAIM = 10
+"""Seconds for which one process may download for all that share a cache."""
+
+OTHERS_WAIT = 5
+"""Seconds for which the other processes wait for what it saves. Then they download too."""
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at a shared cache."""
 
 ABANDONED_AFTER = 90
 """Seconds after which a refresh that never finished (its event loop was closed, say) is considered abandoned."""
@@ -95,6 +104,8 @@ class Refresh:
         if verifies and not fetches:
             keyring.require_valid()
         self._keyring, self._certificates, self._cache = keyring, certificates, cache
+        is_shared = all(callable(getattr(cache, name, None)) for name in ("age", "claim"))
+        self._shared = cast("SharedCertificateCache", cache) if is_shared else None
         self._timeout, self._fetch = timeout, fetch
         self._fetches, self._verifies = fetches, verifies
         # By process: a forked child must not wait for a download of its parent.
@@ -102,6 +113,7 @@ class Refresh:
         self._last_try = float("-inf")
         self._clock_at_last_try = _clock_offset()
         self._adopted = time.monotonic() if keyring.has_configured else float("-inf")
+        self._saved = float("-inf")  # when the certificates that are in the keyring were saved in a shared cache
 
     @property
     def certificates_query(self) -> str:
@@ -210,10 +222,10 @@ class Refresh:
     def _download(self, key_id: str | None, download: Future[None], request: Request, retries: bool) -> Steps[None]:
         is_interrupted = True
         try:
-            if self._keyring.has_fetched or not (yield from self._load_cached(key_id)):
-                self._keyring.refresh_error = yield from self._fetch_and_adopt(request, retries)
-            else:
+            if (yield from self._load_cached(key_id)) or (yield from self._await_other_process(key_id)):
                 self._keyring.refresh_error = None
+            else:
+                self._keyring.refresh_error = yield from self._fetch_and_adopt(request, retries)
             is_interrupted = False
         finally:
             if is_interrupted:
@@ -221,21 +233,49 @@ class Refresh:
             self._end(download)
 
     def _load_cached(self, key_id: str | None) -> Steps[bool]:
-        """Adopts the cached certificates if they contain the key. A cache that fails is treated as empty."""
-        if self._cache is None:
+        """Adopts the cached certificates if they may be newer than this client's. A cache that fails is treated as empty.
+
+        Returns:
+            True if the keyring now has the key that is needed.
+        """
+        if self._cache is None or (self._shared is None and self._keyring.has_fetched):
             return False
         try:
+            saved = time.monotonic() - (REFRESH_EVERY - CACHE_TTL)
+            if self._shared is not None:
+                age = yield Invoke(self._shared.age)
+                if age is None or time.monotonic() - age < self._saved + 1:
+                    return False
+                saved = time.monotonic() - age
             content = yield Invoke(self._cache.load)
-            cached = (
-                Keyring(self._certificates.read(content), scheme=self._keyring.scheme) if content is not None else None
-            )
+            if content is None:
+                return False
+            self._keyring.adopt(Keyring(self._certificates.read(content), scheme=self._keyring.scheme))
         except Exception as error:
             logger.warning("the certificate cache cannot be used: %s: %s", type(error).__name__, error)
             return False
-        if cached is None or (key_id is not None and cached.find(key_id) is None):
+        self._adopted = self._saved = saved
+        return key_id is None or self._keyring.find(key_id) is not None
+
+    def _await_other_process(self, key_id: str | None) -> Steps[bool]:
+        """Waits for the process that downloads for all; returns False for that process, or if it saved nothing in time.
+
+        What was saved a moment ago is new enough, even without the key: a forged serial number must not cause more downloads.
+        """
+        if self._shared is None:
             return False
-        self._keyring.adopt(cached)
-        self._adopted = time.monotonic() - (REFRESH_EVERY - CACHE_TTL)
+        began = time.monotonic()
+        while time.monotonic() - self._saved > CLAIM:
+            if time.monotonic() - began > OTHERS_WAIT:
+                return False
+            try:
+                if (yield Invoke(partial(self._shared.claim, CLAIM))):
+                    return False
+            except Exception as error:
+                logger.warning("the certificate cache cannot be used: %s: %s", type(error).__name__, error)
+                return False
+            yield Sleep(LOOK_EVERY)
+            yield from self._load_cached(key_id)
         return True
 
     def _fetch_and_adopt(self, request: Request, retries: bool) -> Steps[WeChatPayError | None]:
@@ -272,6 +312,7 @@ class Refresh:
         if self._cache is not None:
             try:
                 yield Invoke(partial(self._cache.save, response.content))
+                self._saved = time.monotonic()
             except Exception as error:
                 logger.warning("the certificate cache cannot be written: %s: %s", type(error).__name__, error)
         return None

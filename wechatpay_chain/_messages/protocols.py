@@ -8,7 +8,15 @@ from typing import Protocol
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 
-__all__ = ["AsyncTransport", "CertificateCache", "NonceStore", "Signer", "Transport", "Verifier"]
+__all__ = [
+    "AsyncTransport",
+    "CertificateCache",
+    "NonceStore",
+    "SharedCertificateCache",
+    "Signer",
+    "Transport",
+    "Verifier",
+]
 
 
 class CertificateCache(Protocol):
@@ -24,6 +32,30 @@ class CertificateCache(Protocol):
 
     def save(self, content: bytes, /) -> Awaitable[None] | None:
         """Stores a verified response in place of the previous one."""
+        ...
+
+
+class SharedCertificateCache(CertificateCache, Protocol):
+    """A certificate cache that several processes use at the same time, so that one of them downloads for all.
+
+    A client looks here first whenever it needs certificates: after 12 hours, and for an unknown serial number too. If nothing newer
+    than its own is there, the process that gets the claim downloads, and the others wait up to 5 seconds for what it saves. Then
+    they download too: a cache that fails delays a call, and never fails it.
+    """
+
+    def age(self) -> float | Awaitable[float | None] | None:
+        """Returns the seconds since certificates were saved, or None if there are none."""
+        ...
+
+    def claim(self, seconds: float, /) -> bool | Awaitable[bool]:
+        """Claims the next download for this process.
+
+        Args:
+            seconds: how long nobody else gets the claim.
+
+        Returns:
+            True for the caller that downloads, False if another has claimed it less than `seconds` ago.
+        """
         ...
 
 

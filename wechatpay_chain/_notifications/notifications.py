@@ -151,8 +151,8 @@ class Notifications:
             TypeError: the body is not bytes (JSON that was parsed and encoded again is not what was signed), the form
                 of the headers is not supported, or `received_at` is not a datetime.
             ArgumentError: `received_at` has no time zone, or is in the future.
-            SignatureError: the signature is not verified, the timestamp is 300 seconds or more off, or this is a
-                replay. Reply with `Reply.fail()`. WeChat Pay now and then sends a probe with a wrong signature, and
+            SignatureError: the signature is not verified, the timestamp is 300 seconds or more off, this is a replay, or
+                the nonce store failed, so that nobody knows. Reply with `Reply.fail()`. WeChat Pay now and then sends a probe with a wrong signature, and
                 expects that reply.
             DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
         """
@@ -260,7 +260,16 @@ class Notifications:
             raise SignatureError(f"the signature of the notification is not verified: {why}", failure.reason, None)
         # A stored notification may be parsed twice, after a crash for example; that is no replay.
         if self._seen is not None and posted.received_at is None:
-            is_new = yield Invoke(partial(self._seen.add, fields["Wechatpay-Nonce"], 2 * WINDOW))
+            try:
+                is_new = yield Invoke(partial(self._seen.add, fields["Wechatpay-Nonce"], 2 * WINDOW))
+            except ConfigurationError:
+                raise
+            except Exception as error:
+                raise SignatureError(
+                    f"it is unknown whether the notification is a replay: the nonce store raised a {type(error).__name__}",
+                    Reason.NONCE_STORE_FAILED,
+                    None,
+                ) from error
             if not is_new:
                 raise SignatureError(
                     "the notification is a replay: its nonce was received before", Reason.REPLAYED, None

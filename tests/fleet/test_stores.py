@@ -1,0 +1,314 @@
+"""Every store keeps the same promises: in memory, in a file, and in a real Redis, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.fleet.conftest import NEEDS_REDIS
+from tests.service import PUBLIC_KEY_ID
+from tests.test_notification import APIV3_KEY, RESOURCE, envelope
+from wechatpay_chain import Client, ConfigurationError, Notifications, Reason, SeenNonces, SignatureError
+from wechatpay_chain.stores import AsyncRedisStore, CertificateFile, CertificateMemory, RedisStore, SQLiteStore
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Awaited:
+    """Calls the methods of an async store on one event loop, so that one test is for both kinds."""
+
+    def __init__(self, store):
+        self._store, self._runner = store, asyncio.new_event_loop()
+
+    def __getattr__(self, name):
+        method = getattr(self._store, name)
+        return lambda *arguments: self._runner.run_until_complete(method(*arguments))
+
+    def close(self):
+        self._runner.run_until_complete(self._store._redis.aclose())
+        self._runner.close()
+
+
+def make_store(kind, request, tmp_path, **how):
+    if kind in ("SeenNonces", "CertificateMemory"):
+        return {"SeenNonces": SeenNonces, "CertificateMemory": CertificateMemory}[kind]()
+    if kind == "CertificateFile":
+        return CertificateFile(tmp_path / "certificates.json")
+    if kind == "SQLiteStore":
+        return SQLiteStore(tmp_path / "store.db", **how)
+    url = request.getfixturevalue("redis_server").url
+    if kind == "RedisStore":
+        return RedisStore(url, **how)
+    store = Awaited(AsyncRedisStore(url, **how))
+    request.addfinalizer(store.close)
+    return store
+
+
+NONCES = pytest.mark.parametrize("kind", ["SeenNonces", "SQLiteStore", "RedisStore", "AsyncRedisStore"])
+CACHES = pytest.mark.parametrize(
+    "kind", ["CertificateMemory", "CertificateFile", "SQLiteStore", "RedisStore", "AsyncRedisStore"]
+)
+SHARED = pytest.mark.parametrize("kind", ["CertificateMemory", "SQLiteStore", "RedisStore", "AsyncRedisStore"])
+
+
+@NONCES
+def test_a_nonce_is_new_once(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    nonces = ["a", "b", "a", "c", "b", "中", "中", "x" * 128]
+    assert [store.add(nonce, 60) for nonce in nonces] == [True, True, False, True, False, True, False, True]
+
+
+@NONCES
+def test_a_nonce_is_forgotten_after_its_time(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    assert store.add("short", 0.2) is True
+    assert store.add("long", 60) is True
+    assert store.add("short", 0.2) is False
+    time.sleep(0.25)
+    assert store.add("short", 60) is True
+    assert store.add("long", 60) is False
+
+
+@pytest.mark.parametrize("kind", ["SeenNonces", "SQLiteStore", "RedisStore"])
+def test_of_many_threads_one_sees_a_nonce_as_new(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    with ThreadPoolExecutor(16) as threads:
+        results = list(threads.map(lambda number: store.add(str(number % 200), 60), range(3200)))
+    assert results.count(True) == 200
+
+
+@NEEDS_REDIS
+def test_of_many_tasks_one_sees_a_nonce_as_new(redis_server):
+    async def run():
+        store = AsyncRedisStore(redis_server.url)
+        try:
+            return await asyncio.gather(*(store.add(str(number % 100), 60) for number in range(800)))
+        finally:
+            await store._redis.aclose()
+
+    assert asyncio.run(run()).count(True) == 100
+
+
+def add_all(make, argument, barrier, results):
+    store = make(argument)
+    barrier.wait()
+    results.put([store.add(str(number), 60) for number in range(500)])
+
+
+@pytest.mark.parametrize("kind", ["SQLiteStore", "RedisStore"])
+def test_of_several_processes_one_sees_a_nonce_as_new(kind, request, tmp_path):
+    argument = tmp_path / "store.db" if kind == "SQLiteStore" else request.getfixturevalue("redis_server").url
+    barrier, results = SPAWN.Barrier(4), SPAWN.Queue()
+    make = SQLiteStore if kind == "SQLiteStore" else RedisStore
+    processes = [SPAWN.Process(target=add_all, args=(make, argument, barrier, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    seen = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(20)
+    assert [sum(column) for column in zip(*seen, strict=True)] == [1] * 500
+    # Nobody had it all: they really ran at the same time.
+    assert max(map(sum, seen)) < 500
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_its_own_connection(tmp_path):
+    store = SQLiteStore(tmp_path / "store.db")
+    assert store.add("parent", 60) is True
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if [store.add(nonce, 60) for nonce in ("parent", "child")] == [False, True] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [store.add(nonce, 60) for nonce in ("child", "parent", "new")] == [False, False, True]
+
+
+@CACHES
+def test_certificates_are_kept_as_they_were_saved(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    assert store.load() is None
+    for content in (b'{"data":[]}', bytes(range(256))):
+        store.save(content)
+        assert store.load() == content
+
+
+@SHARED
+def test_the_age_is_that_of_what_was_saved(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    assert store.age() is None
+    store.save(b"1")
+    time.sleep(0.3)
+    assert 0.29 <= store.age() < 5
+    store.save(b"2")
+    assert store.age() < 0.29
+
+
+@SHARED
+def test_one_caller_has_the_claim_until_it_ends(kind, request, tmp_path):
+    store = make_store(kind, request, tmp_path)
+    assert [store.claim(0.3), store.claim(0.3)] == [True, False]
+    time.sleep(0.4)
+    assert [store.claim(60), store.claim(60)] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["SQLiteStore", "RedisStore", "AsyncRedisStore"])
+def test_each_merchant_has_its_own_certificates(kind, request, tmp_path):
+    first = make_store(kind, request, tmp_path, namespace="1900000001")
+    second = make_store(kind, request, tmp_path, namespace="1900000002")
+    first.save(b"1")
+    assert second.load() is None
+    assert second.age() is None
+    assert [first.claim(60), second.claim(60)] == [True, True]
+    assert [first.add("n", 60), second.add("n", 60)] == [True, False]
+
+
+@pytest.mark.parametrize("clock", [-3600, 3600], ids=["back", "forward"])
+def test_a_clock_that_is_set_does_not_block_downloads(tmp_path, monkeypatch, clock):
+    store, now = SQLiteStore(tmp_path / "store.db"), time.time()
+    assert store.claim(10) is True
+    store.save(b"1")
+    monkeypatch.setattr(time, "time", lambda: now + clock)
+    assert store.claim(10) is True
+    store.save(b"2")
+    assert store.load() == b"2"
+
+
+@NEEDS_REDIS
+def test_each_step_is_one_command_on_one_key(redis_server):
+    """So it works on a cluster, where a command must not name keys of several nodes."""
+    from redis import Redis
+
+    store = RedisStore(redis_server.url, prefix="shop:")
+    store.load()  # the connection is made, which takes commands of its own
+    with Redis.from_url(redis_server.url).monitor() as monitor:
+        store.add("n", 60)
+        store.save(b"1")
+        store.load()
+        store.age()
+        store.claim(1)
+        commands = []
+        for seen in monitor.listen():
+            commands.append(seen["command"].split())
+            if len(commands) == 5:
+                break
+    assert [(command[0], command[1]) for command in commands] == [
+        ("SET", "shop:nonce:n"),
+        ("SET", "shop:certificates:"),
+        ("GET", "shop:certificates:"),
+        ("PTTL", "shop:certificates:"),
+        ("SET", "shop:claim:"),
+    ]
+    assert all(set(command) & {"PX", "EX"} for command in commands if command[0] == "SET"), "everything has a TTL"
+
+
+@NEEDS_REDIS
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_a_client_without_a_timeout_is_refused(redis_server, kind):
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+    make = (Redis if kind is RedisStore else AsyncRedis).from_url
+    with pytest.raises(ConfigurationError, match="redis: the client has no socket_timeout"):
+        kind(make(redis_server.url, socket_timeout=None))
+    kind(make(redis_server.url, socket_timeout=1))
+    with pytest.raises(ConfigurationError, match="redis: came a dict"):
+        kind({})
+    with pytest.raises(ConfigurationError, match="redis: the URL is wrong") as caught:
+        kind("http://user:hunter2@host")
+    assert "hunter2" not in str(caught.value)
+
+
+@NEEDS_REDIS
+def test_a_client_that_decodes_texts_serves(redis_server):
+    from redis import Redis
+
+    store = RedisStore(Redis.from_url(redis_server.url, socket_timeout=1, decode_responses=True))
+    store.save('{"a":"中"}'.encode())
+    assert store.load() == '{"a":"中"}'.encode()
+
+
+MODES = pytest.mark.parametrize("mode", ["sync", "async"])
+
+
+def parse(reader, mode, headers, body):
+    if mode == "sync":
+        return reader.parse(headers, body)
+    return asyncio.run(reader.parse_async(headers, body))
+
+
+@MODES
+@pytest.mark.parametrize("trouble", ["stopped", "silent"])
+def test_a_notification_is_refused_while_redis_is_away(service, redis_server, mode, trouble):
+    """Fail closed: it is sent again, and taken when Redis is back."""
+    reader = Notifications(service.certs, APIV3_KEY, seen=RedisStore(redis_server.url))
+    body = envelope()
+    first = service.signature(body)
+    assert parse(reader, mode, first, body).resource == RESOURCE
+    redis_server.stop() if trouble == "stopped" else redis_server.pause()
+    began = time.monotonic()
+    with pytest.raises(SignatureError) as caught:
+        parse(reader, mode, service.signature(body), body)
+    assert caught.value.reason is Reason.NONCE_STORE_FAILED
+    assert time.monotonic() - began < 5, "WeChat Pay waits 5 seconds"
+    redis_server.start() if trouble == "stopped" else redis_server.go_on()
+    assert parse(reader, mode, service.signature(body), body).resource == RESOURCE
+    with pytest.raises(SignatureError) as caught:
+        parse(reader, mode, first, body)
+    assert caught.value.reason is Reason.REPLAYED
+
+
+@MODES
+def test_a_file_that_cannot_be_written_refuses_a_notification(service, tmp_path, mode):
+    reader = Notifications(service.certs, APIV3_KEY, seen=SQLiteStore(tmp_path / "no" / "folder.db"))
+    body = envelope()
+    with pytest.raises(SignatureError) as caught:
+        parse(reader, mode, service.signature(body), body)
+    assert caught.value.reason is Reason.NONCE_STORE_FAILED
+
+
+@pytest.mark.parametrize("kind", ["SQLiteStore", "RedisStore", "AsyncRedisStore"])
+def test_a_replay_is_refused_by_every_store(service, request, tmp_path, kind):
+    body = envelope()
+    headers = service.signature(body)
+    if kind == "AsyncRedisStore":
+        url = request.getfixturevalue("redis_server").url
+
+        async def run():
+            store = AsyncRedisStore(url)
+            reader = Notifications(service.certs, APIV3_KEY, seen=store)
+            outcomes = await asyncio.gather(
+                *(reader.parse_async(headers, body) for _ in range(20)), return_exceptions=True
+            )
+            await store._redis.aclose()
+            return outcomes
+
+        outcomes = asyncio.run(run())
+        assert sum(not isinstance(outcome, Exception) for outcome in outcomes) == 1
+        return
+    readers = [Notifications(service.certs, APIV3_KEY, seen=make_store(kind, request, tmp_path)) for _ in range(2)]
+    assert readers[0].parse(headers, body).resource == RESOURCE
+    for reader in readers:
+        with pytest.raises(SignatureError) as caught:
+            reader.parse(headers, body)
+        assert caught.value.reason is Reason.REPLAYED
+
+
+def test_a_client_takes_a_store_for_both(service, wire, tmp_path):
+    store = SQLiteStore(tmp_path / "store.db")
+    with Client(**service.settings(wire.base_url), apiv3_key=APIV3_KEY, seen=store, certificate_cache=store) as client:
+        body = envelope()
+        headers = service.signature(body, serial=PUBLIC_KEY_ID)
+        assert client.notifications.parse(headers, body).resource == RESOURCE
+        with pytest.raises(SignatureError):
+            client.notifications.parse(headers, body)
+
+
+def test_no_engine_is_imported_before_it_is_used():
+    code = "import wechatpay_chain.stores, sys; print({'redis', 'sqlite3'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,1 @@
+"""Stores that processes share: in a file of one machine, and in Redis."""

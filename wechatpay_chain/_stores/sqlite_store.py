@@ -1,0 +1,131 @@
+"""A store in a SQLite file, for the processes of one machine."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wechatpay_chain._forks.process import current_process
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["SQLiteStore"]
+
+BUSY = 2.0
+"""Seconds for which a process waits for another that writes; WeChat Pay waits 5 seconds for the reply to a notification."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, ends REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS nonces_by_end ON nonces (ends);
+CREATE TABLE IF NOT EXISTS certificates (name TEXT PRIMARY KEY, content BLOB NOT NULL, saved REAL NOT NULL) WITHOUT ROWID;
+"""
+_ADD = "INSERT INTO nonces VALUES (?, ?) ON CONFLICT (nonce) DO UPDATE SET ends = excluded.ends WHERE ends <= ? OR ends > ?"
+_SAVE = (
+    "INSERT INTO certificates VALUES (?, ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET content = excluded.content, saved = excluded.saved"
+)
+
+
+class SQLiteStore:
+    """Nonce store and certificate cache in a SQLite file, which the processes of one machine share.
+
+        store = SQLiteStore("/var/lib/shop/wechatpay.db")
+        client = Client(seen=store, certificate_cache=store, …)
+
+    A nonce is on the disk when `add` returns, in a write-ahead log that survives a killed process. The file must be on a local
+    disk: the locks of SQLite do not work on every network file system (https://sqlite.org/wal.html).
+
+    Args:
+        path: of the file. Its folder must exist; two more files appear beside it.
+        namespace: whose certificates these are; one for each merchant number, because certificates are kept encrypted with its
+            APIv3 key. Nonces are shared by all namespaces.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, namespace: str = "") -> None:
+        self._path, self._namespace = Path(path), namespace
+        self._local = threading.local()
+        # A connection of a parent must be neither used nor closed in a forked child: https://sqlite.org/howtocorrupt.html
+        self._inherited: list[object] = []
+
+    def add(self, nonce: str, seconds: float) -> bool:
+        """Stores a nonce; see `NonceStore.add`.
+
+        Raises:
+            sqlite3.Error: the file cannot be written. The notification is then refused, and sent again.
+        """
+        return self._add(nonce, seconds, math.inf)
+
+    def load(self) -> bytes | None:
+        """Returns the certificates that were saved last; see `CertificateCache.load`."""
+        row = self._find(self._namespace)
+        return None if row is None else row[0]
+
+    def save(self, content: bytes) -> None:
+        """Saves certificates; see `CertificateCache.save`."""
+        self._connect().execute(_SAVE, (self._namespace, content, time.time()))
+
+    def age(self) -> float | None:
+        """Returns the seconds since the certificates were saved; see `SharedCertificateCache.age`."""
+        row = self._find(self._namespace)
+        return None if row is None else max(time.time() - row[1], 0.0)
+
+    def claim(self, seconds: float) -> bool:
+        """Claims the next download; see `SharedCertificateCache.claim`."""
+        # A claim that ends later than a new one was made before the clock was set back.
+        return self._add(f"claim of {self._namespace}", seconds, time.time() + seconds)
+
+    def _find(self, name: str) -> tuple[bytes, float] | None:
+        with closing(
+            self._connect().execute("SELECT content, saved FROM certificates WHERE name = ?", (name,))
+        ) as found:
+            row: tuple[bytes, float] | None = found.fetchone()
+            return row
+
+    def _add(self, nonce: str, seconds: float, latest: float) -> bool:
+        """Adds a row unless there is one that has not ended, and does not end after `latest`."""
+        now, connection = time.time(), self._connect()
+        with connection:
+            # A transaction that reads before it writes could deadlock with another.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM nonces WHERE ends <= ?", (now,))
+            return connection.execute(_ADD, (nonce, now + seconds, now, latest)).rowcount == 1
+
+    def _connect(self) -> sqlite3.Connection:
+        """Returns the connection of this thread in this process."""
+        known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
+        if known is not None and known[0] is current_process():
+            return known[1]
+        import sqlite3
+
+        self._inherited.append(known)
+        connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+        _prepare(connection)
+        self._local.known = current_process(), connection
+        return connection
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self._path}>"
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Makes the tables. SQLite does not wait for another process that switches the same file to a write-ahead log."""
+    import sqlite3
+
+    deadline = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_TABLES)
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
