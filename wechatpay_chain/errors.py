@@ -9,6 +9,7 @@
     │   └── TransportTimeout        a timeout passed before the response was complete
     ├── ContentError            the content of a response is too large for memory, or is not JSON or XML
     ├── SignatureError          the signature of a response or a notification is not verified
+    ├── BillError               a file is not a bill, or a line of it cannot be read
     ├── DecryptionError         a ciphertext was altered, is malformed, or is for another key
     └── APIError                the service responded with an error: a status other than 2xx, or a failure in APIv2
         ├── RedirectionError            3xx, never followed
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay_chain._messages.faults import (
     ArgumentError,
     Attempt,
+    BillError,
     ConfigurationError,
     ContentError,
     DecryptionError,
@@ -55,6 +57,7 @@ __all__ = [
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "BillError",
     "ClientError",
     "ConfigurationError",
     "ContentError",

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from wechatpay_chain._cli import certificates, doctor, notify, operations, qr, request, sandbox, transfer_files
+from wechatpay_chain._cli import (
+    certificates,
+    doctor,
+    notify,
+    operations,
+    qr,
+    reconcile,
+    request,
+    sandbox,
+    transfer_files,
+)
 from wechatpay_chain._cli.console import print_line
 from wechatpay_chain._cli.outcome import Failure, Status, describe_failure, find_status
 from wechatpay_chain._version import __version__
@@ -29,6 +39,7 @@ for command in (
     transfer_files.bill,
     transfer_files.download,
     transfer_files.upload,
+    reconcile.reconcile,
     qr.qr,
 ):
     app.command()(command)

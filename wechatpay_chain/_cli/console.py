@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from wechatpay_chain._cli.outcome import Failure, Status
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["AsJson", "make_console", "print_json", "print_line"]
+__all__ = ["AsJson", "make_console", "print_json", "print_line", "print_table"]
 
 # Unicode: the categories Cc, without tab and line feed, and the marks and overrides of direction.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -45,6 +45,23 @@ def print_line(*parts: tuple[str, str] | str, stderr: bool = False) -> None:
     line = Text.assemble(*((_escape(text), style) for text, style in plain))
     with _writing():
         make_console(stderr=stderr).print(line)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table. Its texts are no markup either.
+
+    Args:
+        columns: the names at the top.
+        rows: the cells of each row.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(_escape(cell)) for cell in row))
+    with _writing():
+        make_console().print(table)
 
 
 def print_json(value: Any) -> None:

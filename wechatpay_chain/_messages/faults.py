@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArgumentError",
     "Attempt",
+    "BillError",
     "ConfigurationError",
     "ContentError",
     "DecryptionError",
@@ -89,6 +90,10 @@ class ContentError(WeChatPayError, ValueError):
     """
 
     sent = True
+
+
+class BillError(WeChatPayError, ValueError):
+    """A file is not a bill, or a line of it cannot be read. The message has the number of the line, and nothing of its content."""
 
 
 class DecryptionError(WeChatPayError):

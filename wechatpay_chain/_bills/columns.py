@@ -1,0 +1,134 @@
+"""The columns of bills, by their names in the header: what is in them, and what older bills call them.
+
+Source: https://pay.weixin.qq.com/doc/v3/merchant/4013071228
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+__all__ = ["CHINA", "FREE_TEXT", "Row", "Value", "find_conversion", "find_kind"]
+
+CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""The time zone of every bill. China has had no daylight saving time since 1991."""
+
+Value = str | Decimal | datetime | int | None
+"""A cell: a text; an amount or a rate; a time; a number of rows; None for an empty cell that is no text."""
+
+FREE_TEXT = ("商品名称", "商户数据包", "备注", "业务凭证号", "分账描述", "description", "单品信息", "评论内容")
+"""The columns whose texts are written by merchants and users, so that they may contain commas and line ends."""
+
+_SAME: Mapping[str, tuple[str, ...]] = {
+    "特约商户号": ("子商户号",),
+    "应结订单金额": ("总金额",),
+    "订单金额": ("总金额",),
+    "代金券金额": ("代金券或立减优惠金额", "企业红包金额"),
+    "充值券退款金额": ("代金券或立减优惠退款金额", "企业红包退款金额"),
+    "申请退款金额": ("退款金额",),
+    "应结订单总金额": ("总交易额",),
+    "订单总金额": ("总交易额",),
+    "退款总金额": ("总退款金额",),
+    "申请退款总金额": ("总退款金额",),
+    "充值券退款总金额": ("总代金券或立减优惠退款金额", "总企业红包退款金额"),
+    "子商户号": ("特约商户号",),
+    "总金额": ("应结订单金额",),
+    "代金券或立减优惠金额": ("代金券金额",),
+    "企业红包金额": ("代金券金额",),
+    "代金券或立减优惠退款金额": ("充值券退款金额",),
+    "企业红包退款金额": ("充值券退款金额",),
+    "总交易额": ("应结订单总金额",),
+    "总退款金额": ("退款总金额",),
+    "总代金券或立减优惠退款金额": ("充值券退款总金额",),
+    "总企业红包退款金额": ("充值券退款总金额",),
+}
+"""Names of the same column in other layouts. Merchants without 免充值 coupons have the layouts of 2016 and 2018 still."""
+
+_ABSENT: Mapping[str, Value] = {"费率备注": ""}
+"""Columns that the older layouts do not have, and what they would have in them."""
+
+_WIDE = str.maketrans("（）", "()")
+_NARROW = str.maketrans("()", "（）")
+
+
+class Row(dict[str, Value]):
+    """A row of a bill: its cells by the names in the header.
+
+    `row["订单金额"]` also finds a column that this bill calls otherwise: 总金额 in an older layout, or a name with full-width
+    parentheses. Iterating shows the names of this bill.
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> Value:
+        for other in (name.translate(_WIDE), name.translate(_NARROW), *_SAME.get(name, ())):
+            if other in self:
+                return self[other]
+        if name in _ABSENT:
+            return _ABSENT[name]
+        raise KeyError(name)
+
+    def has(self, name: str) -> bool:
+        """Tells whether a column is there, by this name or another of its names."""
+        try:
+            self[name]
+        except KeyError:
+            return False
+        return True
+
+
+class _Amounts(dict[str, Decimal | None]):
+    """Parses amounts, and keeps the most common ones: most cells of a bill are 0.00."""
+
+    def __missing__(self, text: str) -> Decimal | None:
+        value = Decimal(text)
+        if not value.is_finite():
+            raise InvalidOperation
+        if len(self) < 10_000:
+            self[text] = value
+        return value
+
+
+def _parse_time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=CHINA) if text else None
+
+
+def _parse_percent(text: str) -> Decimal | None:
+    return Decimal(text.removesuffix("%")) / 100 if text else None
+
+
+def _parse_count(text: str) -> int:
+    """Parses a number of rows. Some bills write 45.0."""
+    number = Decimal(text)
+    if number != int(number):
+        raise InvalidOperation
+    return int(number)
+
+
+Kind = Literal["text", "time", "amount", "percent", "count"]
+"""What is in a column."""
+
+
+def find_kind(name: str) -> Kind:
+    """Returns what is in the cells of a column, by its name."""
+    name = name.translate(_WIDE)
+    lowered = name.lower()
+    if "时间" in name or lowered.endswith(("_time", " time")):
+        return "time"
+    if "备注" in name or "币种" in name.replace("(标价币种)", "") or "currency" in lowered:
+        return "text"
+    if "金额" in name or "交易额" in name or "amount" in lowered or name.startswith(("手续费", "账户结余")):
+        return "amount"
+    if any(counted in name for counted in ("笔数", "单数", "条数", "星级")):
+        return "count"
+    return "percent" if name == "费率" else "text"
+
+
+def find_conversion(name: str) -> Callable[[str], Value] | None:
+    """Returns the function that converts the cells of a column; None for texts."""
+    kind = find_kind(name)
+    if kind == "amount":
+        return _Amounts({"": None}).__getitem__
+    return {"text": None, "time": _parse_time, "percent": _parse_percent, "count": _parse_count}[kind]
