@@ -34,7 +34,17 @@ def test_modules_without_an_underscore_are_public():
         for path in root.iterdir()
         if not path.name.startswith("_") and (path.suffix == ".py" or path.is_dir())
     }
-    assert public == {"crypto", "errors", "micropay", "middleware", "pytest_plugin", "sandbox", "stores", "types"}
+    assert public == {
+        "bills",
+        "crypto",
+        "errors",
+        "micropay",
+        "middleware",
+        "pytest_plugin",
+        "sandbox",
+        "stores",
+        "types",
+    }
     assert {path.stem for path in (root / "sandbox").glob("*.py")} - {"__init__"} == {
         path.stem for path in (root / "sandbox").glob("_*.py")
     } - {"__init__"}

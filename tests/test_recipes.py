@@ -115,19 +115,3 @@ def test_a_job_of_queries_records_what_matches_and_goes_on_after_a_failure(funct
 BILL = (
     "\ufeff交易时间,商品名称,订单金额\r\n`2026-01-01 12:00:00,`公仔,大号,`1.00\r\n总交易单数,订单总金额\r\n`1,`1.00\r\n"
 )
-
-
-def test_a_comma_in_the_name_of_a_product_does_not_shift_the_columns_of_a_bill(functions_of, tmp_path):
-    recipe, path = functions_of("bills.md"), tmp_path / "bill.csv"
-    path.write_bytes(BILL.encode())
-    (row,) = recipe["read_bill"](path)
-    assert row == {"交易时间": "2026-01-01 12:00:00", "商品名称": "公仔,大号", "订单金额": "1.00"}
-    assert recipe["to_fen"](row["订单金额"]) == 100
-
-
-@pytest.mark.parametrize("damage", [("`1,`1.00", "`2,`2.00"), ("公仔,大号,`", "公仔,大号")])
-def test_a_bill_that_lacks_a_row_or_a_cell_is_refused(functions_of, tmp_path, damage):
-    path = tmp_path / "bill.csv"
-    path.write_bytes(BILL.replace(*damage).encode())
-    with pytest.raises(ValueError, match=r"in its summary|shorter"):
-        list(functions_of("bills.md")["read_bill"](path))

@@ -14,7 +14,7 @@ import requests
 import wechatpay_chain
 from tests.service import Reply, Tunnel, Wire
 from tests.test_endings import pieces, scripted
-from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError
+from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError, bills
 
 PAGE = Path(__file__).parent.parent / "docs" / "en" / "errors.md"
 
@@ -130,6 +130,7 @@ SCENARIOS = {
     ("RateLimitError", True): [respond_with(Reply(429))],
     ("ServerError", True): [respond_with(Reply(500)), respond_with(Reply(503))],
     ("RedirectionError", True): [respond_with(Reply(302, {"Location": "/"}))],
+    ("BillError", False): [lambda service, wire, send: bills.read(b"{}")],
     ("DecryptionError", False): [decrypt_by_client],
     ("DecryptionError", True): [decrypt_response],
 }  # fmt: skip

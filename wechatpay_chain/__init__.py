@@ -15,6 +15,7 @@ from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
     from wechatpay_chain._chain.node import Chain, Node
+    from wechatpay_chain._chain.paging import Pages, pages
     from wechatpay_chain._chain.template import Params, PathValue
     from wechatpay_chain._client import Client
     from wechatpay_chain._files.source import Files
@@ -90,6 +91,7 @@ _HOMES = {
     "NotFoundError": "errors",
     "Notification": "_notifications.notification",
     "Notifications": "_notifications.notifications",
+    "Pages": "_chain.paging",
     "Params": "_chain.template",
     "PathValue": "_chain.template",
     "PathVariableError": "errors",
@@ -117,6 +119,7 @@ _HOMES = {
     "Verifier": "_messages.protocols",
     "WeChatPayError": "errors",
     "XMLNotification": "_notifications.xml_notification",
+    "pages": "_chain.paging",
 }
 
 __all__ = [
@@ -144,6 +147,7 @@ __all__ = [
     "NotFoundError",
     "Notification",
     "Notifications",
+    "Pages",
     "Params",
     "PathValue",
     "PathVariableError",
@@ -172,6 +176,7 @@ __all__ = [
     "WeChatPayError",
     "XMLNotification",
     "__version__",
+    "pages",
 ]
 
 

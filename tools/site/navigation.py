@@ -71,6 +71,7 @@ REFERENCE = (
     "api-errors.md",
     "api-middleware.md",
     "api-stores.md",
+    "api-bills.md",
     "api-crypto.md",
     "api-micropay.md",
     "api-types.md",

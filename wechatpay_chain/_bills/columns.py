@@ -1,6 +1,6 @@
 """The columns of bills, by their names in the header: what is in them, and what older bills call them.
 
-Source: https://pay.weixin.qq.com/doc/v3/merchant/4013071228
+Sources: https://pay.weixin.qq.com/docs/merchant/products/bill-download/format-trade.html and .../format-fundflow.html
 """
 
 from __future__ import annotations

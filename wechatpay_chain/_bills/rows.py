@@ -73,7 +73,7 @@ FundRow = TypedDict(
         "业务凭证号": str,
     },
 )
-"""A row of a fund bill. 收支类型 is 收入 or 支出; amounts have no sign."""
+FundRow.__doc__ = "A row of a fund bill. 收支类型 is 收入 or 支出; amounts have no sign."
 
 SharingRow = TypedDict(
     "SharingRow",
@@ -92,4 +92,4 @@ SharingRow = TypedDict(
         "处理状态": str,
     },
 )
-"""A row of a profit-sharing bill. The last column is called 备注 or 分账描述."""
+SharingRow.__doc__ = "A row of a profit-sharing bill. Its last column, a text, is called 备注 or 分账描述."

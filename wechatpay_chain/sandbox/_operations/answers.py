@@ -17,8 +17,10 @@ from typing import Any
 
 from wechatpay_chain._catalogue.operations import Operation as Documented
 from wechatpay_chain._catalogue.operations import Schema
+from wechatpay_chain._catalogue.page_rules import find_page_rule
 from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Result
+from wechatpay_chain.sandbox._operations.paging import cut_page
 from wechatpay_chain.sandbox._schema import Checker
 
 __all__ = ["answer_by_schema", "encrypted", "fill", "make_value"]
@@ -31,6 +33,8 @@ _FILE = b"%PDF-1.4 sandbox\n"
 
 def answer_by_schema(operation: Documented) -> Handler:
     """Returns the handler of an operation: it answers with a body that fits the schema of the response."""
+    paged = find_page_rule(operation.path)
+    rule = paged[1] if paged is not None and paged[0] == operation.method else None
 
     def handle(account: Account, request: CheckedRequest) -> Result:
         given: dict[str, Any] = {**request.query, **request.body, **request.path}
@@ -42,6 +46,14 @@ def answer_by_schema(operation: Documented) -> Handler:
             account.remember(_numbers(given), given)
             return operation.status, None
         body = make_value(operation.response, given, _digest(account.seed, operation.path, given), account.now())
+        if rule is not None:
+            row, fixed = (
+                operation.response["properties"][rule.items]["items"],
+                _digest(account.seed, *request.path.values()),
+            )
+            cut_page(
+                rule, given, body, lambda number: make_value(row, None, _digest(fixed.hex(), number), account.now())
+            )
         known = {**given, **(body if isinstance(body, dict) else {})}
         account.remember(_numbers(known), known)
         return operation.status, encrypted(operation.response, body, account.keys.encrypt)

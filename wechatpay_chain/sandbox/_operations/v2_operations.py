@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from wechatpay_chain import crypto
 from wechatpay_chain._catalogue.operations import Operation as Documented
 from wechatpay_chain._catalogue.operations import Schema
+from wechatpay_chain._catalogue.page_rules import RULES, PageRule
 from wechatpay_chain.sandbox._operations.account import Account, StoredFile
 from wechatpay_chain.sandbox._operations.answers import make_value
 from wechatpay_chain.sandbox._operations.operation import CheckedRequest, Handler, Operation, Result
+from wechatpay_chain.sandbox._operations.paging import cut_page
 from wechatpay_chain.sandbox._operations.v2_bills import V2_BILL_HANDLERS
 from wechatpay_chain.sandbox._operations.v2_deductions import V2_DEDUCTION_HANDLERS
 from wechatpay_chain.sandbox._operations.v2_keys import V2_KEY_HANDLERS
@@ -82,6 +85,7 @@ def _select_checked(schema: Schema) -> Schema:
 def _answer_by_schema(operation: Documented) -> Handler:
     """Returns the handler of an operation without a flow. What was sent comes back, and what is known of a number is found."""
     schema = operation.response
+    rule = RULES.get(f"{operation.method} /v2{operation.path}")
 
     def handle(account: Account, request: CheckedRequest) -> Result:
         given: dict[str, Any] = {**request.query, **request.body}
@@ -91,11 +95,29 @@ def _answer_by_schema(operation: Documented) -> Handler:
             given = {**account.recall(*number), **given}
         digest = account.number(operation.path, _drop_changing(given), digits=40).encode()
         answer = _make_fields(schema, given, digest, account)
+        if rule is not None and rule.style == "page":
+            _list_merchants(rule, given, schema, answer, account)
         known = {**given, **answer}
         account.remember(_numbers(known), known)
         return 200, answer
 
     return handle
+
+
+def _list_merchants(
+    rule: PageRule, given: Mapping[str, Any], schema: Schema, answer: dict[str, Any], account: Account
+) -> None:
+    """Puts a page of merchants into a response: as elements, or as a text of JSON."""
+    holder, is_text, _ = rule.items.partition(".")
+    row = schema["properties"][holder].get("items", {"type": "object", "properties": {}})
+    answer.pop(holder)
+
+    def make_row(number: int) -> dict[str, Any]:
+        return {**make_value(row, None, str(number).encode(), account.now()), "mch_id": str(1900000000 + number)}
+
+    cut_page(rule, given, answer, make_row)
+    if is_text:
+        answer[holder] = json.dumps(answer[holder])
 
 
 def _drop_changing(given: Mapping[str, Any]) -> dict[str, Any]:
