@@ -48,6 +48,7 @@ def test_every_import_is_declared():
         "_bills/frames.py": names_of(REQUIREMENTS)
         | {"pandas", "polars", "pyarrow"},  # whoever asks for a table has them
         "_bills/reading.py": names_of(REQUIREMENTS) | {"pandas", "polars", "pyarrow"},
+        "_rates/limiter.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_stores/redis_store.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_schemes/sm2.py": names_of([*REQUIREMENTS, *EXTRAS["sm2"]]),
     }

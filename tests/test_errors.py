@@ -185,7 +185,7 @@ def test_the_class_hierarchy():
         "ConfigurationError": "WeChatPayError", "PathVariableError": "WeChatPayError", "ArgumentError": "WeChatPayError",
         "UnsupportedError": "WeChatPayError",
         "TransportError": "WeChatPayError", "TransportTimeout": "TransportError", "ContentError": "WeChatPayError",
-        "BillError": "WeChatPayError", "SignatureError": "WeChatPayError", "DecryptionError": "WeChatPayError",
+        "BillError": "WeChatPayError", "RateExceededError": "WeChatPayError", "SignatureError": "WeChatPayError", "DecryptionError": "WeChatPayError",
         "APIError": "WeChatPayError", "RedirectionError": "APIError", "ClientError": "APIError", "ServerError": "APIError",
         "BadRequestError": "ClientError", "AuthenticationError": "ClientError", "ForbiddenError": "ClientError",
         "NotFoundError": "ClientError", "RateLimitError": "ClientError", "WeChatPayError": "Exception",

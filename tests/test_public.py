@@ -41,6 +41,7 @@ def test_modules_without_an_underscore_are_public():
         "micropay",
         "middleware",
         "pytest_plugin",
+        "rates",
         "sandbox",
         "stores",
         "types",

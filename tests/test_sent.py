@@ -14,7 +14,8 @@ import requests
 import wechatpay_chain
 from tests.service import Reply, Tunnel, Wire
 from tests.test_endings import pieces, scripted
-from wechatpay_chain import Client, Sensitive, TransportError, TransportTimeout, WeChatPayError, bills
+from wechatpay_chain import Client, Retry, Sensitive, TransportError, TransportTimeout, WeChatPayError, bills
+from wechatpay_chain.rates import RateLimits
 
 PAGE = Path(__file__).parent.parent / "docs" / "en" / "errors.md"
 
@@ -93,6 +94,22 @@ def decrypt_by_client(service, wire, _send):
     Client(**service.settings(wire.base_url)).decrypt("eA==")
 
 
+def exceed(attempts):
+    """Calls with a rate limit that is used up after some attempts, each of which is answered with 500."""
+
+    def scenario(service, wire, send):
+        wire.respond = lambda received: Reply(500)
+        with Client(**{**service.settings(wire.base_url), "retry": Retry(attempts=2, backoff=0)}) as client:
+            limits = RateLimits({"GET /v3/pay": "1/hour"}, wait=0)
+            limits.install(client)
+            if not attempts:
+                with pytest.raises(WeChatPayError):
+                    send(client.v3.pay, "get")
+            send(client.v3.pay, "get")
+
+    return scenario
+
+
 SCENARIOS = {
     ("ConfigurationError", False): [
         lambda service, wire, send: Client(),
@@ -130,6 +147,8 @@ SCENARIOS = {
     ("RateLimitError", True): [respond_with(Reply(429))],
     ("ServerError", True): [respond_with(Reply(500)), respond_with(Reply(503))],
     ("RedirectionError", True): [respond_with(Reply(302, {"Location": "/"}))],
+    ("RateExceededError", False): [exceed(attempts=0)],
+    ("RateExceededError", True): [exceed(attempts=1)],
     ("BillError", False): [lambda service, wire, send: bills.read(b"{}")],
     ("DecryptionError", False): [decrypt_by_client],
     ("DecryptionError", True): [decrypt_response],
@@ -239,7 +258,7 @@ def test_this_machine_is_reached_without_a_proxy(service, wire, send, monkeypatc
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Client(**service.settings(wire.base_url.replace("127.0.0.1", host))) as client:
-        assert send(client.v3.x, "get").status_code == 200
+        assert send(client.v3.pay, "get").status_code == 200
 
 
 def test_the_read_timeout_of_a_service_behind_a_proxy_names_the_proxy(service, authority):

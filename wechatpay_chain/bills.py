@@ -30,7 +30,6 @@ from wechatpay_chain.errors import BillError
 __all__ = [
     "CHINA",
     "Bill",
-    "BillError",
     "BillSource",
     "Difference",
     "Entry",

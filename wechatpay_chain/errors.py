@@ -5,6 +5,7 @@
     ├── PathVariableError       a path variable is missing, unknown or unsafe
     ├── ArgumentError           a body, query, header, file or timeout cannot be sent as it is
     ├── UnsupportedError        the call is one of another kind of customer; or there is no asyncio
+    ├── RateExceededError       the client's own rate limit is used up; the service was not asked
     ├── TransportError          no complete response was received
     │   └── TransportTimeout        a timeout passed before the response was complete
     ├── ContentError            the content of a response is too large for memory, or is not JSON or XML
@@ -42,6 +43,7 @@ from wechatpay_chain._messages.faults import (
     ContentError,
     DecryptionError,
     PathVariableError,
+    RateExceededError,
     TransportError,
     TransportTimeout,
     UnsupportedError,
@@ -65,6 +67,7 @@ __all__ = [
     "ForbiddenError",
     "NotFoundError",
     "PathVariableError",
+    "RateExceededError",
     "RateLimitError",
     "Reason",
     "RedirectionError",

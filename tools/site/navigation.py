@@ -72,6 +72,7 @@ REFERENCE = (
     "api-middleware.md",
     "api-stores.md",
     "api-bills.md",
+    "api-rates.md",
     "api-crypto.md",
     "api-micropay.md",
     "api-types.md",

@@ -15,6 +15,7 @@ __all__ = [
     "ContentError",
     "DecryptionError",
     "PathVariableError",
+    "RateExceededError",
     "TransportError",
     "TransportTimeout",
     "UnsupportedError",
@@ -94,6 +95,22 @@ class ContentError(WeChatPayError, ValueError):
 
 class BillError(WeChatPayError, ValueError):
     """A file is not a bill, or a line of it cannot be read. The message has the number of the line, and nothing of its content."""
+
+
+class RateExceededError(WeChatPayError):
+    """A rate limit of the client is used up, and waiting would take too long; see `wechatpay_chain.rates`.
+
+    Attributes:
+        seconds: after which a call may be sent, as far as is known.
+        sent: True only if an earlier attempt of the same call was sent.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class DecryptionError(WeChatPayError):

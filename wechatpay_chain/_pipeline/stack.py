@@ -16,7 +16,7 @@ from wechatpay_chain._messages.effects import Direct, Flow, Middleware
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.layers import raise_errors
-from wechatpay_chain.errors import ArgumentError, ConfigurationError, TransportError, WeChatPayError
+from wechatpay_chain.errors import ArgumentError, ConfigurationError, RateExceededError, TransportError, WeChatPayError
 
 __all__ = ["Stack", "fetch_through", "run", "unknown_effect"]
 
@@ -176,7 +176,7 @@ def run(layers: Sequence[Middleware], request: Request) -> Flow:
         fault = ConfigurationError(
             f"middleware: {layers[0]!r} returned no response; expected `return response` at its end"
         )
-    except TransportError as error:
+    except (TransportError, RateExceededError) as error:
         # The call was sent, even if the request that failed now was not.
         error.sent = error.sent or was_sent
         raise
