@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wechatpay_chain._version import __version__
 
 if TYPE_CHECKING:
+    from wechatpay_chain._bulk.bulk import Bulk, Result
     from wechatpay_chain._chain.node import Chain, Node
     from wechatpay_chain._chain.paging import Pages, pages
     from wechatpay_chain._chain.template import Params, PathValue
@@ -75,6 +76,7 @@ _HOMES = {
     "AuthenticationError": "errors",
     "BadRequestError": "errors",
     "BillError": "errors",
+    "Bulk": "_bulk.bulk",
     "CertificateCache": "_messages.protocols",
     "Chain": "_chain.node",
     "Client": "_client",
@@ -106,6 +108,7 @@ _HOMES = {
     "Reply": "_notifications.notifications",
     "Request": "_messages.request",
     "Response": "_messages.response",
+    "Result": "_bulk.bulk",
     "Retry": "_pipeline.retry",
     "SeenNonces": "stores",
     "Sensitive": "_messages.sensitive",
@@ -132,6 +135,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BillError",
+    "Bulk",
     "CertificateCache",
     "Chain",
     "Client",
@@ -163,6 +167,7 @@ __all__ = [
     "Reply",
     "Request",
     "Response",
+    "Result",
     "Retry",
     "SeenNonces",
     "Sensitive",

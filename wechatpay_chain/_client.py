@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from cryptography import x509
     from typing_extensions import Self
 
+    from wechatpay_chain._bulk.bulk import Bulk
+    from wechatpay_chain._bulk.lines import LineSource
     from wechatpay_chain._files.announcement import Source
     from wechatpay_chain._files.download import Progress
     from wechatpay_chain._files.output import Target
@@ -343,6 +345,26 @@ class Client(Brackets):
     ) -> Response:
         """Downloads a file as `download` does, for callers that await."""
         return await self._dispatch.download_async(source, to, xml, gunzip, progress, timeout)
+
+    def bulk(
+        self,
+        method: str,
+        operation: str | Chain,
+        lines: LineSource,
+        *,
+        results: str | os.PathLike[str],
+        json: Mapping[str, Any] | None = None,
+        rate: str | float | None = None,
+        concurrency: int = 32,
+        repeat: bool | None = None,
+        timeout: Seconds = None,
+    ) -> Bulk:
+        """Returns a bulk job, one call for each line: `async for result in client.bulk(…)`; see `Bulk` for the arguments."""
+        from wechatpay_chain._bulk.bulk import Bulk
+
+        node = operation if isinstance(operation, Chain) else self.chain(operation)
+        how: dict[str, Any] = {"json": json, "rate": rate, "concurrency": concurrency}
+        return Bulk(method, node, lines, results, **how, repeat=repeat, timeout=timeout)
 
     def platform_certificates(self) -> dict[str, x509.Certificate]:
         """Fetches and checks WeChat Pay's platform certificates. Returns those that are valid now, by serial number.

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from wechatpay_chain._cli import (
+    bulk,
     certificates,
     doctor,
     notify,
@@ -34,6 +35,7 @@ app.add_typer(notify.app, name="notify")
 for command in (
     request.request,
     operations.operations,
+    bulk.bulk,
     doctor.doctor,
     certificates.certificates,
     transfer_files.bill,

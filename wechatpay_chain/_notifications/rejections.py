@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._messages.headers import Headers
+from wechatpay_chain._messages.log_fields import log_fields
 from wechatpay_chain._messages.redaction import escape_unprintable
 from wechatpay_chain._notifications.posted import Posted, check_received_at
 from wechatpay_chain._notifications.received import HeaderSource, read_body, read_headers
@@ -53,12 +54,16 @@ class Rejections:
             return
         # The error of a user's nonce store or verifier may contain anything, even a password.
         is_ours = isinstance(error, WeChatPayError) or not self._is_read
+        reason = str(error.reason) if isinstance(error, SignatureError) else type(error).__name__
+        serial = _truncate(self._fields.get("Wechatpay-Serial", ""), 64)
+        request_id = _truncate(self._fields.get("Request-ID", ""), 64)
         logger.warning(
             "a notification was refused (%s, key %s, Request-ID %s): %s",
-            error.reason if isinstance(error, SignatureError) else type(error).__name__,
-            _truncate(self._fields.get("Wechatpay-Serial", ""), 64) or "-",
-            _truncate(self._fields.get("Request-ID", ""), 64) or "-",
+            reason,
+            serial or "-",
+            request_id or "-",
             _truncate(str(error), LONGEST_REASON) if is_ours else "its message may contain a secret, and is not shown",
+            extra=log_fields(reason=reason, serial=serial or None, request_id=request_id or None),
         )
 
 

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from wechatpay_chain._messages.effects import Flow, Middleware, Sleep
+from wechatpay_chain._messages.log_fields import log_fields
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain.errors import APIError, Attempt, ConfigurationError, SignatureError, TransportError, WeChatPayError
@@ -108,6 +109,15 @@ def retry(policy: Retry, origins: Sequence[str]) -> Middleware:
                     attempts[-1],
                     wait,
                     origin,
+                    extra=log_fields(
+                        method=request.method,
+                        template=request.template,
+                        attempt=len(attempts),
+                        status=attempts[-1].status,
+                        error=attempts[-1].error.__name__,
+                        seconds=round(attempts[-1].seconds, 6),
+                        wait=round(wait, 6),
+                    ),
                 )
             else:
                 return response

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Generator, Iterator, Sequence
 from types import GeneratorType
-from typing import Any
+from typing import Any, Protocol
 
 from wechatpay_chain._messages.effects import Direct, Flow, Middleware
 from wechatpay_chain._messages.request import Request
@@ -18,7 +18,7 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.layers import raise_errors
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, RateExceededError, TransportError, WeChatPayError
 
-__all__ = ["Stack", "fetch_through", "run", "unknown_effect"]
+__all__ = ["Layered", "Stack", "fetch_through", "run", "unknown_effect"]
 
 
 class Stack:
@@ -128,6 +128,18 @@ class Stack:
 
     def __repr__(self) -> str:
         return f"<Stack {', '.join(self)}>"
+
+
+class Layered(Protocol):
+    """What has layers: a `Client`."""
+
+    mchid: str
+    brand_id: str
+
+    @property
+    def middleware(self) -> Stack:
+        """The layers that its calls pass through."""
+        ...
 
 
 def _checked(name: str, middleware: Middleware) -> Middleware:

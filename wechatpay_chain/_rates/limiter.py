@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import ForkSafeLock, current_process
 from wechatpay_chain._messages.effects import Flow, Invoke, Sleep, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.stack import Stack
+from wechatpay_chain._pipeline.stack import Layered
 from wechatpay_chain._rates.documented import DOCUMENTED
 from wechatpay_chain._rates.rules import Rule, Rules
 from wechatpay_chain.errors import ConfigurationError, RateExceededError, RateLimitError
@@ -44,18 +44,6 @@ SKEW = 0.002
 
 LONGEST_WAIT = 240.0
 """Seconds after which a signed call must be on its way. The service refuses a signature after 300."""
-
-
-class Limited(Protocol):
-    """What a client has of a `Client`."""
-
-    mchid: str
-    brand_id: str
-
-    @property
-    def middleware(self) -> Stack:
-        """The layers that its calls pass through."""
-        ...
 
 
 class _Place:
@@ -159,7 +147,7 @@ class RateLimits:
         self._is_local = isinstance(storage, str) and storage.startswith("memory:")
         self._limiter  # noqa: B018 -- a wrong storage shows now
 
-    def install(self, client: Limited) -> None:
+    def install(self, client: Layered) -> None:
         """Limits the calls of a client. Clients of one merchant number share its limits.
 
         It adds two layers: `rates` is the innermost one, so that a call that may go is on its way at once; `slow_down` sees the errors.

@@ -1,0 +1,79 @@
+"""Coupons for many users on several machines, on Celery and Redis: `celery -A coupons worker`, and `python coupons.py users.csv JOB`.
+
+Each line is acted on once, also if a worker is killed: a task that was interrupted runs again, and its number makes that harmless. The
+results are in the Redis hash `results:JOB`; the command can be given again, and sends what has no result.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+from celery import Celery
+from redis import Redis
+
+from wechatpay_chain import (
+    APIError,
+    Client,
+    RateExceededError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    WeChatPayError,
+)
+from wechatpay_chain.rates import DOCUMENTED, RateLimits
+from wechatpay_chain.stores import RedisStore
+
+REDIS = os.environ["REDIS_URL"]
+LOST_AFTER = int(os.environ.get("LOST_AFTER", "600"))  # seconds: more than a task takes
+
+app = Celery("coupons", broker=REDIS)
+app.conf.update(
+    task_acks_late=True,  # a task that was interrupted runs again,
+    task_reject_on_worker_lost=True,  # also after a crash
+    worker_prefetch_multiplier=1,
+    broker_transport_options={
+        "visibility_timeout": LOST_AFTER
+    },  # then, within two minutes, the tasks of a machine that is gone run elsewhere
+    task_ignore_result=True,
+)
+results = Redis.from_url(REDIS, socket_timeout=5)
+client = Client.from_file(os.environ["WECHATPAY_SETTINGS"], certificate_cache=RedisStore(REDIS, namespace="coupons"))
+RateLimits(DOCUMENTED, storage=REDIS).install(client)  # all workers together keep the limit
+send = client.v3.marketing.partner.product_coupon.users._openid_.pre_send_coupon
+
+
+@app.task(bind=True, max_retries=None)
+def send_coupon(self, job: str, line: int, openid: str, number: str, coupon: dict[str, str]) -> None:
+    """Sends a coupon, and notes the result. The number is made before the task is sent, so each repetition is the same call."""
+    if results.hexists(f"results:{job}", line):
+        return
+    try:
+        response = send.post(openid=openid, json={**coupon, "send_request_no": number}, idempotent=True)
+    except (TransportError, RateExceededError, RateLimitError, ServerError) as error:
+        raise self.retry(exc=error, countdown=min(2**self.request.retries, 300)) from error
+    except APIError as error:
+        result = {"outcome": "refused", "code": error.code, "request_id": error.request_id}
+    except WeChatPayError as error:
+        result = {"outcome": "unknown", "code": type(error).__name__}  # such as a response that is not verified
+    else:
+        result = {"outcome": "done", "response": response.json()}
+    results.hset(f"results:{job}", str(line), json.dumps(result))
+
+
+def start(path: str, job: str, coupon: dict[str, str]) -> int:
+    """Sends a task for each line that has no result yet. Returns how many."""
+    sent = 0
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        for line, user in enumerate(csv.DictReader(file), 1):
+            if not results.hexists(f"results:{job}", line):
+                send_coupon.delay(job, line, user["openid"], user["send_request_no"], coupon)
+                sent += 1
+    return sent
+
+
+if __name__ == "__main__":
+    print(start(sys.argv[1], sys.argv[2], json.loads(os.environ["COUPON"])), "tasks")

@@ -1,0 +1,622 @@
+"""A bulk job acts on each line once: also with faults, with several attempts, and after it was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.service import Reply
+from wechatpay_chain import ArgumentError, AuthenticationError, Client, Sensitive, TransportError, crypto
+from wechatpay_chain._bulk import bulk as running
+from wechatpay_chain._bulk.lines import Shape, read_lines
+from wechatpay_chain._bulk.repeating import is_repeatable
+from wechatpay_chain._cli.main import main
+from wechatpay_chain.sandbox import Sandbox
+
+PATH = "v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon"
+TRANSFER = {
+    "appid": "wxf636efh567hg4356",
+    "transfer_scene_id": "1000",
+    "openid": "o-MYE42l80oelYMDE34nYD456Xoy",
+    "transfer_remark": "新会员开通有礼",
+    "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "新会员有礼"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch):
+    monkeypatch.setattr(running, "FIRST_BACKOFF", 0.01)
+
+
+def run(client, *arguments, **how):
+    """Runs a job to its end, and returns its results by line, and the job."""
+
+    async def collect():
+        async with client:
+            job = client.bulk(*arguments, **how)
+            return {result.line: result async for result in job}, job
+
+    return asyncio.run(collect())
+
+
+def lines_of(count):
+    return [{"openid": f"o{number}", "out_request_no": f"R{number}"} for number in range(1, count + 1)]
+
+
+@pytest.fixture
+def acts(service, wire):
+    """Counts what a service acts on: each number once, and everything that has none."""
+    acts = Counter()
+
+    def respond(received):
+        body = json.loads(received.body)
+        number = body.get("out_request_no")
+        key = number or received.target
+        if not number or number not in acts:
+            acts[key] += 1
+        return service.signed(json.dumps({"key": key}).encode())
+
+    wire.respond = respond
+    return acts
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_each_line_becomes_a_call_and_a_result(client, wire, acts, tmp_path):
+    results, job = run(client, "POST", PATH, lines_of(40), results=tmp_path / "r.jsonl", json={"stock_id": "S1"})
+    assert sorted(results) == list(range(1, 41))
+    assert {(result.outcome, result.status, result.code, result.attempts) for result in results.values()} == {
+        ("done", 200, "", 1)
+    }
+    assert results[7].response == {"key": "R7"}
+    assert acts == Counter(f"R{number}" for number in range(1, 41))
+    sent = {received.target: json.loads(received.body) for received in wire.received}
+    assert sent["/v3/marketing/partner/product-coupon/users/o7/pre-send-coupon"] == {
+        "stock_id": "S1",
+        "out_request_no": "R7",
+    }
+    assert job.counts == Counter({("done", ""): 40})
+    written = {record["line"]: record for record in read(tmp_path / "r.jsonl")}
+    assert written[7]["response"] == {"key": "R7"}
+    assert stat.S_IMODE((tmp_path / "r.jsonl").stat().st_mode) == 0o600
+    assert not (tmp_path / "r.jsonl.begun").exists()
+
+
+def test_a_job_that_is_started_again_sends_nothing_twice(service, wire, acts, tmp_path):
+    settings, lines = service.settings(wire.base_url), lines_of(30)
+    run(Client(**settings), "POST", PATH, lines[:20], results=tmp_path / "r.jsonl")
+    assert len(wire.received) == 20
+    results, job = run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    assert sorted(results) == list(range(21, 31))
+    assert job.skipped == 20
+    assert len(wire.received) == 30
+    results, job = run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    assert results == {}
+    assert job.skipped == 30
+
+
+def test_an_input_that_has_changed_is_refused(service, wire, acts, tmp_path):
+    settings, lines = service.settings(wire.base_url), lines_of(5)
+    run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    with pytest.raises(ArgumentError, match="line 3 of the input is not the one that has a result"):
+        run(Client(**settings), "POST", PATH, [*lines[:2], *lines[3:]], results=tmp_path / "r.jsonl")
+    assert len(wire.received) == 5
+
+
+def test_a_refusal_is_final_and_the_others_go_on(service, wire, tmp_path):
+    def respond(received):
+        if json.loads(received.body)["out_request_no"] in ("R2", "R4"):
+            return Reply(400, {"Request-ID": "08"}, '{"code":"PARAM_ERROR","message":"参数错误"}'.encode())
+        return service.signed(b"{}")
+
+    wire.respond = respond
+    settings = service.settings(wire.base_url)
+    results, job = run(Client(**settings), "POST", PATH, lines_of(5), results=tmp_path / "r.jsonl")
+    assert results[2].outcome == "refused"
+    assert (results[2].status, results[2].code, results[2].request_id) == (400, "PARAM_ERROR", "08")
+    assert "参数错误" in results[2].message
+    assert job.counts == Counter({("done", ""): 3, ("refused", "PARAM_ERROR"): 2})
+    results, job = run(Client(**settings), "POST", PATH, lines_of(5), results=tmp_path / "r.jsonl")
+    assert (results, job.skipped) == ({}, 5)
+
+
+def test_a_line_with_a_number_of_its_own_is_repeated_unchanged(service, wire, acts, tmp_path):
+    inner, rng = wire.respond, random.Random(1)
+
+    def respond(received):
+        fault = rng.random()
+        if fault < 0.1:
+            return None  # not acted on
+        reply = inner(received)
+        if fault < 0.2:
+            return None  # acted on, and the response is lost
+        return Reply(500, {}, b'{"code":"SYSTEM_ERROR"}') if fault < 0.3 else Reply(429) if fault < 0.35 else reply
+
+    wire.respond = respond
+    results, _ = run(
+        Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(200), results=tmp_path / "r.jsonl"
+    )
+    assert {(result.outcome, result.code, result.message) for result in results.values()} == {("done", "", "")}
+    assert acts == Counter(f"R{number}" for number in range(1, 201))
+    bodies = {}
+    for received in wire.received:
+        bodies.setdefault(received.target, set()).add(received.body)
+    assert all(len(same) == 1 for same in bodies.values()), "the very same bytes"
+    assert max(result.attempts for result in results.values()) > 1
+
+
+def test_a_line_without_one_is_sent_once_and_reported(service, wire, tmp_path):
+    """Nobody can know whether it was acted on: the person who runs the job has to look."""
+
+    def respond(received):
+        return None if received.target.endswith("/3/response") else service.signed(b"{}")
+
+    wire.respond = respond
+    settings = service.settings(wire.base_url)
+    lines = [{"complaint_id": str(number), "response_content": "已解决"} for number in range(1, 6)]
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    results, job = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert (results[3].outcome, results[3].code, results[3].attempts) == ("unknown", "TransportError", 1)
+    assert len(wire.received) == 5
+    assert (tmp_path / "r.jsonl.begun").exists() is False
+    # Somebody who knows better says so.
+    wire.respond = lambda received: service.signed(b"{}")
+    results, job = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl", repeat=True)
+    assert [result.outcome for result in results.values()] == ["done"]
+    assert job.skipped == 4
+
+
+def test_a_refusal_of_a_repetition_does_not_say_what_became_of_the_first(service, wire, tmp_path):
+    answers = [None, Reply(400, {}, b'{"code":"OUT_TRADE_NO_USED"}')]
+    wire.respond = lambda received: answers.pop(0)
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(1), results=tmp_path / "r.jsonl")
+    assert (results[1].outcome, results[1].code) == ("unknown", "OUT_TRADE_NO_USED")
+
+
+def test_a_response_that_is_not_verified_is_unknown_and_not_asked_for_again_at_once(service, wire, tmp_path):
+    wire.respond = lambda received: Reply(200, {}, b"{}")
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(3), results=tmp_path / "r.jsonl")
+    assert {(result.outcome, result.code, result.attempts) for result in results.values()} == {
+        ("unknown", "SignatureError", 1)
+    }
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(3), results=tmp_path / "r.jsonl")
+    assert [result.outcome for result in results.values()] == ["done"] * 3
+
+
+def test_a_wrong_key_ends_the_job(service, wire, tmp_path):
+    wire.respond = lambda received: Reply(401, {}, b'{"code":"SIGN_ERROR"}')
+    with pytest.raises(AuthenticationError):
+        run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(1000), results=tmp_path / "r.jsonl")
+    assert len(wire.received) <= 64
+    assert read(tmp_path / "r.jsonl") == []
+
+
+def test_a_service_that_cannot_be_reached_ends_the_job(service, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "ATTEMPTS", 2)
+    settings = service.settings("http://127.0.0.1:9/")
+    with pytest.raises(TransportError, match="20 lines in a row could not be sent") as caught:
+        run(Client(**settings), "POST", PATH, lines_of(1000), results=tmp_path / "r.jsonl")
+    assert caught.value.sent is False
+    records = read(tmp_path / "r.jsonl")
+    assert len(records) < 100
+    assert {record["outcome"] for record in records} == {"unsent"}
+
+
+def test_a_line_that_cannot_be_sent_is_refused(service, wire, acts, tmp_path):
+    lines = [*lines_of(2), {"out_request_no": "R3"}, {"openid": "..", "out_request_no": "R4"}]
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    assert [results[line].outcome for line in range(1, 5)] == ["done", "done", "refused", "refused"]
+    assert results[3].code == results[4].code == "PathVariableError"
+    assert len(wire.received) == 2
+
+
+def test_the_rate_and_the_concurrency_are_kept(service, wire, tmp_path):
+    lock, now, most, times = threading.Lock(), [0], [0], []
+
+    def respond(received):
+        with lock:
+            times.append(time.monotonic())
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        with lock:
+            now[0] -= 1
+        return service.signed(b"{}")
+
+    wire.respond = respond
+    settings = service.settings(wire.base_url)
+    run(Client(**settings), "POST", PATH, lines_of(60), results=tmp_path / "1.jsonl", rate="40/s", concurrency=4)
+    assert most[0] <= 4
+    assert times[-1] - times[0] > 59 / 40 * 0.9
+    most[0] = 0
+    run(Client(**settings), "POST", PATH, lines_of(60), results=tmp_path / "2.jsonl", concurrency=8)
+    assert 5 <= most[0] <= 8
+
+
+def test_a_csv_file_has_types_and_secrets(service, wire, acts, tmp_path):
+    path = tmp_path / "transfers.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["out_bill_no", "transfer_amount", "user_name", "transfer_remark", "notify_url"])
+        writer.writerow(["B1", "400", "张三", "a, b", ""])
+        writer.writerow(["B2", "many", "李四", "c", ""])
+    target = "v3/fund-app/mch-transfer/transfer-bills"
+    results, _ = run(
+        Client(**service.settings(wire.base_url)), "POST", target, path, results=tmp_path / "r.jsonl", json=TRANSFER
+    )
+    assert results[1].outcome == "done"
+    assert (results[2].outcome, results[2].message) == ("refused", "transfer_amount: the cell is no integer")
+    (received,) = wire.received
+    body = json.loads(received.body)
+    assert crypto.decrypt(body.pop("user_name"), service.public_key) == "张三"
+    assert body == {**TRANSFER, "out_bill_no": "B1", "transfer_amount": 400, "transfer_remark": "a, b"}
+    assert "张三" not in (tmp_path / "r.jsonl").read_text()
+
+
+def test_columns_with_dots_are_members_of_members(client):
+    shape = Shape("POST", client.v3.refund.domestic.refunds, {"amount": {"currency": "CNY"}})
+    path = client.v3.refund.domestic.refunds
+    assert str(path)
+    text = {"out_refund_no": "R1", "amount.refund": "1", "amount.total": "2", "goods_detail": '[{"quantity":1}]'}
+    (line,) = (line._replace(is_text=True) for line in read_lines([text]))
+    assert shape.make_arguments(line) == {
+        "json": {
+            "out_refund_no": "R1",
+            "amount": {"currency": "CNY", "refund": 1, "total": 2},
+            "goods_detail": [{"quantity": 1}],
+        }
+    }
+
+
+def test_lines_may_be_json(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"a": 1}\n\n{"a": {"b": "中"}}\n')
+    assert [(line.number, line.fields) for line in read_lines(path)] == [(1, {"a": 1}), (3, {"a": {"b": "中"}})]
+    for text in ("[1]\n", "x\n", '{"a": 1\n'):
+        path.write_text(text)
+        with pytest.raises(ArgumentError, match="line 1 is no JSON object"):
+            list(read_lines(path))
+    path = tmp_path / "lines.csv"
+    for text in ("a,b\n1\n", "a,b\n1,2,3\n"):
+        path.write_text(text)
+        with pytest.raises(ArgumentError, match="line 1 has more or fewer cells"):
+            list(read_lines(path))
+    with pytest.raises(ArgumentError, match="number 1 came as a str"):
+        list(read_lines(["x"]))
+
+
+def test_a_query_for_each_line(service, wire, tmp_path):
+    wire.respond = lambda received: service.signed(b'{"trade_state":"SUCCESS"}')
+    lines = [{"out_trade_no": f"N{number}"} for number in range(3)]
+    path = "v3/pay/transactions/out-trade-no/{out_trade_no}"
+    client = Client(**service.settings(wire.base_url))
+    results, _ = run(client, "get", path, lines, results=tmp_path / "r.jsonl", json={"mchid": "1900007291"})
+    assert [result.response["trade_state"] for result in results.values()] == ["SUCCESS"] * 3
+    assert parse_qs(urlsplit(wire.received[0].target).query) == {"mchid": ["1900007291"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "wanted"),
+    [
+        ("POST", {"json": {"out_request_no": "1"}}, True),
+        ("POST", {"json": {"out_refund_no": "1", "out_trade_no": "2"}}, True),
+        ("POST", {"json": {"combine_out_trade_no": "1"}}, True),
+        ("POST", {"json": {"send_request_no": "1"}}, True),
+        ("POST", {"xml": {"mch_billno": "1"}}, True),
+        ("POST", {"out_trade_no": "1"}, True),
+        ("POST", {"json": {"out_request_no": ""}}, False),
+        ("POST", {"json": {"response_content": "x"}, "complaint_id": "1"}, False),
+        ("PATCH", {"json": {"name": "x"}, "store_id": "1"}, False),
+        ("POST", {}, False),
+        ("GET", {}, True),
+        ("PUT", {"json": {}}, True),
+        ("DELETE", {}, True),
+    ],
+)
+def test_a_call_can_be_repeated_if_it_has_a_number(method, arguments, wanted):
+    assert is_repeatable(method, arguments) is wanted
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"rate": "fast"}, "rate: came 'fast'"),
+        ({"rate": 0}, "rate: came 0"),
+        ({"rate": "-1/s"}, "rate: came"),
+        ({"rate": "1/d"}, "rate: came"),
+        ({"concurrency": 0}, "concurrency: came 0"),
+        ({"concurrency": True}, "concurrency: came True"),
+    ],
+)
+def test_wrong_arguments_are_refused(client, tmp_path, how, message):
+    with pytest.raises(ArgumentError, match=message):
+        client.bulk("POST", PATH, [], results=tmp_path / "r.jsonl", **how)
+    with pytest.raises(ArgumentError, match="method: came 'FETCH'"):
+        client.bulk("FETCH", PATH, [], results=tmp_path / "r.jsonl")
+
+
+def test_two_processes_cannot_do_the_same_job(service, wire, acts, tmp_path):
+    async def compete():
+        async with Client(**service.settings(wire.base_url)) as client:
+            first = client.bulk("POST", PATH, lines_of(5), results=tmp_path / "r.jsonl")
+            async for _ in first:
+                with pytest.raises(ArgumentError, match="results: another process writes to"):
+                    async for _ in client.bulk("POST", PATH, lines_of(5), results=tmp_path / "r.jsonl"):
+                        pass
+
+    asyncio.run(compete())
+    (tmp_path / "other.jsonl").write_text("my own notes\n")
+    with pytest.raises(ArgumentError, match="has a line that is no result"):
+        run(Client(**service.settings(wire.base_url)), "POST", PATH, [], results=tmp_path / "other.jsonl")
+    assert (tmp_path / "other.jsonl").read_text() == "my own notes\n"
+
+
+def test_a_result_that_was_cut_off_is_written_again(service, wire, acts, tmp_path):
+    settings, path = service.settings(wire.base_url), tmp_path / "r.jsonl"
+    run(Client(**settings), "POST", PATH, lines_of(5), results=path)
+    path.write_bytes(path.read_bytes()[:-20])
+    results, job = run(Client(**settings), "POST", PATH, lines_of(5), results=path)
+    assert (len(results), job.skipped) == (1, 4)
+    assert sorted(record["line"] for record in read(path)) == [1, 2, 3, 4, 5]
+
+
+def test_a_loop_that_is_left_leaves_nothing_behind(service, wire, acts, tmp_path):
+    async def leave():
+        async with Client(**service.settings(wire.base_url)) as client:
+            async for _ in client.bulk("POST", PATH, lines_of(500), results=tmp_path / "r.jsonl", concurrency=4):
+                break
+            await asyncio.sleep(0)
+        return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert [task for task in asyncio.run(leave()) if "Bulk" in repr(task)] == []
+    results, job = run(
+        Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(500), results=tmp_path / "r.jsonl"
+    )
+    assert len(results) + job.skipped == 500
+    assert acts == Counter(f"R{number}" for number in range(1, 501))
+
+
+def test_secrets_of_a_line_are_in_no_file(service, wire, acts, tmp_path):
+    lines = [{"out_bill_no": "B1", "user_name": Sensitive("张三")}]
+    run(
+        Client(**service.settings(wire.base_url)),
+        "POST",
+        "v3/fund-app/mch-transfer/transfer-bills",
+        lines,
+        results=tmp_path / "r.jsonl",
+    )
+    assert "张三" not in (tmp_path / "r.jsonl").read_text()
+
+
+def write_transfers(path, count):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["out_bill_no", "transfer_amount"])
+        writer.writerows([f"B{number}", 30 + number % 50] for number in range(1, count + 1))
+
+
+def command(folder, *more):
+    files = ["--input", folder / "transfers.csv", "--output", folder / "r.jsonl", "--json", json.dumps(TRANSFER)]
+    return ["bulk", "POST", "v3/fund-app/mch-transfer/transfer-bills", *map(str, files), *more]
+
+
+def environment_of(sandbox):
+    known = sandbox.credentials
+    (key_id, key), *_ = known["certs"].items()
+    return {
+        "WECHATPAY_MCHID": known["mchid"],
+        "WECHATPAY_SERIAL": known["serial"],
+        "WECHATPAY_PRIVATE_KEY": known["private_key"],
+        "WECHATPAY_PUBLIC_KEY_ID": key_id,
+        "WECHATPAY_PUBLIC_KEY": key,
+        "WECHATPAY_APIV3_KEY": known["apiv3_key"],
+        "WECHATPAY_BASE_URL": known["base_url"],
+    }
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    with Sandbox() as sandbox:
+        for name, value in environment_of(sandbox).items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+def test_the_command_does_a_job(shop, tmp_path, capsys):
+    write_transfers(tmp_path / "transfers.csv", 30)
+    assert main(command(tmp_path)) == 0
+    assert capsys.readouterr().out == "30 done, 0 refused, 0 unknown, 0 unsent\n"
+    assert len(shop.transfers) == 30
+    with (tmp_path / "transfers.csv").open("a") as file:
+        file.write("B31,\nB32,31\n")
+    assert main(command(tmp_path)) == 1
+    shown = capsys.readouterr().out
+    assert "1 done, 1 refused, 0 unknown, 0 unsent, 30 had a result from an earlier run" in shown
+    assert "PARAM_ERROR" in shown
+    assert main(command(tmp_path, "--rate", "often")) == 2
+
+
+def test_the_command_shows_progress_on_a_terminal(shop, tmp_path):
+    pty = pytest.importorskip("pty")
+    write_transfers(tmp_path / "transfers.csv", 40)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wechatpay_chain", *command(tmp_path, "--rate", "100/s")],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    output, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 0, output
+    assert b"40/40" in shown
+    assert b"0 failed" in shown
+    assert b"/s" in shown
+
+
+FAULTS = {"429": 0.03, "500": 0.03, "503": 0.03, "dropped-before": 0.04, "dropped-after": 0.04, "cut-body": 0.03}
+"""The shares of responses with a fault: 20 % in all."""
+
+
+class Coupons:
+    """Sends coupons, as the service does: a number that it knows is a repetition, and must have the same parameters."""
+
+    def __init__(self, sandbox):
+        self.sent, self.requests, self.wrong = {}, Counter(), []
+        sandbox.operation("POST", f"/{PATH}")(self.send)
+
+    def send(self, request):
+        number, asked = request.body["send_request_no"], (request.path["openid"], request.body["stock_id"])
+        self.requests[number] += 1
+        if self.sent.setdefault(number, asked) != asked:
+            self.wrong.append(number)
+        return {"token": number}
+
+
+def write_users(folder, count):
+    with (folder / "users.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["openid", "send_request_no"])
+        writer.writerows([f"o{number}", f"R{number:06}"] for number in range(1, count + 1))
+
+
+def send_to_users(folder):
+    constants = {"product_coupon_id": "1", "stock_id": "S1", "appid": "wx233544546545989", "brand_id": "120344"}
+    files = [
+        "--input",
+        folder / "users.csv",
+        "--output",
+        folder / "r.jsonl",
+        "--concurrency",
+        200,
+        "--json",
+        json.dumps(constants),
+    ]
+    return [sys.executable, "-m", "wechatpay_chain", "bulk", "POST", PATH, *map(str, files)]
+
+
+def kill_and_go_on(sandbox, folder, lines, kills):
+    """Runs the command, kills it so many times in its midst, and runs it until every line is done."""
+    coupons = Coupons(sandbox)
+    for name, share in FAULTS.items():
+        sandbox.fault(name, share=share)
+    environment = {**os.environ, **environment_of(sandbox)}
+    for number in range(kills):
+        process = subprocess.Popen(send_to_users(folder), env=environment, stdout=subprocess.DEVNULL)
+        wanted = lines * (number + 1) // (kills + 1)
+        while process.poll() is None and len(coupons.sent) < wanted:
+            time.sleep(0.02)
+        assert process.poll() is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    for _ in range(5):
+        run = subprocess.run(send_to_users(folder), env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode in (0, 3), run.stderr
+        if run.returncode == 0:
+            break
+    else:
+        raise AssertionError(run.stdout)
+    # Each line was acted on once, with its own values, and has one final result.
+    assert coupons.wrong == []
+    assert coupons.sent == {f"R{number:06}": (f"o{number}", "S1") for number in range(1, lines + 1)}
+    done = Counter()
+    with (folder / "r.jsonl").open() as file:
+        for text in file:
+            record = json.loads(text)
+            done[record["line"]] += record["outcome"] == "done"
+            assert record["outcome"] in ("done", "unknown", "unsent")
+    assert len(done) == lines
+    assert set(done.values()) == {1}
+    return coupons
+
+
+def test_a_job_that_is_killed_goes_on(shop, tmp_path):
+    write_users(tmp_path, 1500)
+    coupons = kill_and_go_on(shop, tmp_path, 1500, kills=2)
+    # With a final result, a line is not sent again; those in flight at a kill are.
+    assert max(coupons.requests.values()) > 1
+
+
+@pytest.mark.slow
+def test_100000_lines_with_faults_and_three_kills(shop, tmp_path):
+    write_users(tmp_path, 100_000)
+    began = time.monotonic()
+    coupons = kill_and_go_on(shop, tmp_path, 100_000, kills=3)
+    print(f"{time.monotonic() - began:.0f} s, {sum(coupons.requests.values())} requests were carried out")
+
+
+def test_a_line_that_was_begun_when_the_job_was_killed_is_reported(service, wire, tmp_path):
+    """It has no number of its own, so it is never sent again."""
+    received, release = threading.Event(), threading.Event()
+
+    def respond(request):
+        received.set()
+        release.wait(20)
+        return service.signed(b"{}")
+
+    wire.respond = respond
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from wechatpay_chain import Client\n"
+        "async def run():\n"
+        "    client = Client.from_env('WECHATPAY_')\n"
+        "    lines = [{'complaint_id': str(n), 'response_content': 'x'} for n in range(5)]\n"
+        "    path = 'v3/merchant-service/complaints-v2/{complaint_id}/response'\n"
+        "    async for _ in client.bulk('POST', path, lines, results=sys.argv[1], concurrency=2): pass\n"
+        "asyncio.run(run())\n"
+    )
+    from tests.service import SERIAL, private_pem, public_pem
+
+    environment = {
+        **os.environ,
+        "WECHATPAY_MCHID": "1900007291",
+        "WECHATPAY_SERIAL": SERIAL,
+        "WECHATPAY_PRIVATE_KEY": private_pem(service.merchant),
+        "WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0114232134912410000000000000",
+        "WECHATPAY_PUBLIC_KEY": public_pem(service.public_key),
+        "WECHATPAY_BASE_URL": wire.base_url,
+    }
+    process = subprocess.Popen([sys.executable, "-c", program, tmp_path / "r.jsonl"], env=environment)
+    assert received.wait(20)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    release.set()
+    wire.respond = lambda request: service.signed(b"{}")
+    sent = len(wire.received)
+    assert sent == 2
+    lines = [{"complaint_id": str(number), "response_content": "x"} for number in range(5)]
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert Counter((result.outcome, result.code) for result in results.values()) == {
+        ("done", ""): 3,
+        ("unknown", "Interrupted"): 2,
+    }
+    assert len(wire.received) == sent + 3

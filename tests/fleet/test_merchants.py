@@ -1,0 +1,191 @@
+"""The clients of many merchants are made when they are needed, once, and a number of them is kept."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.service import PUBLIC_KEY_ID, SERIAL, new_key, private_pem, public_pem
+from wechatpay_chain import ArgumentError, Client, ConfigurationError
+from wechatpay_chain.merchants import Merchants
+
+
+@pytest.fixture
+def loaded(service, wire):
+    """Returns a function that makes a client, and how often it has made one of each merchant."""
+    counts = Counter()
+
+    def load(mchid):
+        counts[mchid] += 1
+        if mchid == "404":
+            raise LookupError("no merchant 404")
+        return Client(**{**service.settings(wire.base_url), "mchid": mchid})
+
+    return load, counts
+
+
+def test_a_client_is_made_when_it_is_needed_and_kept(loaded, wire):
+    load, counts = loaded
+    merchants = Merchants(load)
+    assert counts == {}
+    client = merchants.get("1900000001")
+    assert client.mchid == "1900000001"
+    assert merchants.get("1900000001") is client
+    assert merchants.get("1900000002") is not client
+    assert counts == {"1900000001": 1, "1900000002": 1}
+    client.v3.x.get()
+    assert wire.received[0].credentials["mchid"] == "1900000001"
+
+
+def test_those_that_were_used_last_are_kept(loaded):
+    load, counts = loaded
+    merchants = Merchants(load, size=2)
+    for mchid in ("1", "2", "1", "3", "1", "2"):
+        merchants.get(mchid)
+        assert len(merchants) <= 2
+    assert counts == {"1": 1, "2": 2, "3": 1}
+    assert repr(merchants) == "<Merchants 2 of 2>"
+
+
+def test_a_client_that_is_not_kept_serves_whoever_has_it_and_is_freed_then(loaded, wire):
+    load, _ = loaded
+    merchants = Merchants(load, size=1)
+    client = merchants.get("1")
+    merchants.get("2")
+    assert client.v3.x.get().status_code == 200
+    freed = weakref.ref(client)
+    del client
+    gc.collect()
+    assert freed() is None
+
+
+def test_an_error_is_not_kept(loaded):
+    load, counts = loaded
+    merchants = Merchants(load)
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no merchant 404"):
+            merchants.get("404")
+    assert counts["404"] == 2
+    assert len(merchants) == 0
+    assert merchants._loading == {}
+
+
+@pytest.mark.parametrize("mchid", ["", "../x", "1900000001 ", "١٩", 1900000001, None, "1" * 33])
+def test_what_is_no_number_is_refused_before_it_is_looked_up(loaded, mchid):
+    load, counts = loaded
+    with pytest.raises(ArgumentError, match="mchid: expected a merchant number"):
+        Merchants(load).get(mchid)
+    assert counts == {}
+
+
+def test_a_client_is_made_again_after_a_change_of_keys(loaded):
+    load, counts = loaded
+    merchants = Merchants(load)
+    first = merchants.get("1")
+    merchants.forget("1")
+    merchants.forget("2")
+    assert merchants.get("1") is not first
+    assert counts["1"] == 2
+
+
+def test_many_threads_make_one_client_and_others_do_not_wait(loaded):
+    load, counts = loaded
+    slow = threading.Event()
+
+    def slowly(mchid):
+        if mchid == "1":
+            slow.wait(10)
+        return load(mchid)
+
+    merchants = Merchants(slowly)
+    with ThreadPoolExecutor(16) as threads:
+        waiting = [threads.submit(merchants.get, "1") for _ in range(12)]
+        began = time.monotonic()
+        assert threads.submit(merchants.get, "2").result(5).mchid == "2"
+        assert time.monotonic() - began < 2
+        slow.set()
+        assert len({id(future.result()) for future in waiting}) == 1
+    assert counts == {"1": 1, "2": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_while_a_client_is_loaded_loads_its_own(loaded):
+    load, _ = loaded
+    inside, leave = threading.Event(), threading.Event()
+
+    def slowly(mchid):
+        if not leave.is_set():
+            inside.set()
+            leave.wait(10)
+        return load(mchid)
+
+    merchants = Merchants(slowly)
+    thread = threading.Thread(target=merchants.get, args=("1",))
+    thread.start()
+    assert inside.wait(5)
+    child = os.fork()
+    if child == 0:
+        leave.set()
+        os._exit(0 if merchants.get("1").mchid == "1" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    leave.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "10"])
+def test_a_wrong_size_is_refused(loaded, size):
+    with pytest.raises(ConfigurationError, match="size: came"):
+        Merchants(loaded[0], size=size)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory is read in /proc")
+def test_10000_clients_take_little(tmp_path):
+    """At most 40 kB and 5 ms each, and 10 µs to find one; with a bound, memory does not grow."""
+    (tmp_path / "key.pem").write_text(private_pem(new_key()))
+    (tmp_path / "public.pem").write_text(public_pem(new_key()))
+    program = f"""
+import gc, sys, time
+from pathlib import Path
+from wechatpay_chain import Client
+from wechatpay_chain.merchants import Merchants
+
+key, public = Path("key.pem").read_text(), Path("public.pem").read_text()
+def load(mchid):
+    return Client(mchid=mchid, serial="{SERIAL}", private_key=key, certs={{"{PUBLIC_KEY_ID}": public}}, apiv3_key="0" * 32)
+def rss():
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+load("1")
+before, merchants = rss(), Merchants(load, size=int(sys.argv[1]))
+began = time.perf_counter()
+for number in range(10_000): merchants.get(str(1_900_000_000 + number))
+made = time.perf_counter() - began
+began = time.perf_counter()
+for _ in range(1000): merchants.get("1900009999")
+print(made / 10_000, (time.perf_counter() - began) / 1000, rss() - before)
+"""
+    for size, most in ((10_000, 400e6), (500, 80e6)):
+        run = subprocess.run(
+            [sys.executable, "-c", program, str(size)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        making, finding, memory = map(float, run.stdout.split())
+        print(f"{size}: {making * 1e3:.2f} ms to make, {finding * 1e6:.1f} us to find, {memory / 1e6:.0f} MB")
+        assert making < 5e-3
+        assert finding < 10e-6
+        assert memory < most

@@ -1,0 +1,245 @@
+"""Runs a bulk job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from wechatpay_chain._bulk.lines import Line, LineSource, Shape, read_lines
+from wechatpay_chain._bulk.records import Records
+from wechatpay_chain._bulk.repeating import is_repeatable
+from wechatpay_chain._bulk.result import Result, judge_error, judge_response
+from wechatpay_chain._chain.node import Chain
+from wechatpay_chain._pipeline.async_driver import in_thread
+from wechatpay_chain.errors import (
+    ArgumentError,
+    AuthenticationError,
+    ConfigurationError,
+    TransportError,
+    WeChatPayError,
+)
+
+__all__ = ["Bulk", "Result", "parse_rate"]
+
+ATTEMPTS = 12
+"""How often a line is sent in one run, beside the retries of the client, if it may be."""
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 20.0
+"""Seconds before the second attempt, at most; twice as long before each further one."""
+
+UNSENT_IN_A_ROW = 20
+"""How many lines in a row that could not be sent end the job: the service cannot be reached."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def parse_rate(rate: str | float | None) -> float:
+    """Returns the calls per second of a rate such as 50, "50/s" or "600/m"; 0 for no limit.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if rate is None:
+        return 0.0
+    text, _, unit = str(rate).partition("/")
+    try:
+        per_second = float(text) / {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+    except (ValueError, KeyError):
+        per_second = 0.0
+    if not 0 < per_second < float("inf"):
+        raise ArgumentError(f"rate: came {rate!r}; expected calls per time, such as '50/s' or '600/m'")
+    return per_second
+
+
+class Bulk:
+    """A bulk job: one call for each line of a file, each line once.
+
+        async for result in client.bulk(
+            "POST",
+            "v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon",
+            "users.csv",
+            results="results.jsonl",
+            rate="50/s",
+        ):
+            print(result.line, result.outcome, result.code)
+
+    A line's values are path variables, if the path has such names, otherwise members of the body, or of the query of a GET or a DELETE.
+    In a CSV file, the header has the names; `amount.total` is a member of `amount`, an empty cell is left out, and numbers are written
+    as the operation has them. What WeChat Pay wants encrypted is encrypted.
+
+    **Each line once.** A result is on the disk before it is returned, and a line with a final result, `done` or `refused`, is not sent
+    again when the job is started again with the same files: also after the process was killed. A line whose outcome is unknown is sent
+    again with exactly the same values, if the service can recognize it: a query, a PUT, a DELETE, or a call with a number of your own,
+    such as out_request_no or out_bill_no. Any other line is noted before it is sent, and is then `unknown` for you to look up.
+
+    A job ends with an error that is not about a line: a wrong key (401), an input that has changed, a service that cannot be reached.
+    Start it again when the cause is gone. Memory does not grow with the job, but for 8 bytes a line.
+
+    Args:
+        method: the verb.
+        node: the operation.
+        lines: a .csv or .jsonl file, or dicts. The same lines in the same order when the job is started again.
+        results: the file that gets the results, one JSON object a line, mode 0600. The job is started again by naming it again.
+        json: members that each call has; a line replaces them.
+        rate: the most calls per time, such as "50/s" or "600/m"; None for no limit.
+        concurrency: the most calls at the same time, 1 to 1000.
+        repeat: True or False to say yourself whether a line may be sent again although it may have been acted on.
+        timeout: seconds, for each call.
+
+    Raises:
+        ArgumentError: an argument is wrong, the input is not that of the results, or another process writes to the same file.
+        AuthenticationError, ConfigurationError, TransportError, OSError: see above; while it is iterated.
+
+    Attributes:
+        counts: how many lines have which outcome and code, in this run.
+        skipped: how many lines had a result from an earlier run.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        node: Chain,
+        lines: LineSource,
+        results: str | os.PathLike[str],
+        *,
+        json: Mapping[str, Any] | None,
+        rate: str | float | None,
+        concurrency: int,
+        repeat: bool | None,
+        timeout: Any,
+    ) -> None:
+        self._method = str(method).upper()
+        if self._method not in METHODS:
+            raise ArgumentError(f"method: came {method!r}; expected one of {', '.join(METHODS)}")
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= 1000:
+            raise ArgumentError(f"concurrency: came {concurrency!r}; expected a number from 1 to 1000")
+        rate_per_second = parse_rate(rate)
+        self._interval = 1 / rate_per_second if rate_per_second else 0.0
+        self._shape = Shape(self._method, node, json or {})
+        self._verb = getattr(node, f"{self._method.lower()}_async")
+        self._lines, self._results, self._concurrency = lines, results, concurrency
+        self._repeat, self._timeout = repeat, timeout
+        self._next_call = 0.0
+        self._unsent = 0
+        self._error: BaseException | None = None
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.skipped = 0
+
+    async def __aiter__(self) -> AsyncIterator[Result]:
+        # Many results take seconds to read.
+        records = await in_thread(asyncio.get_running_loop(), partial(Records, self._results))
+        is_done = False
+        try:
+            feed = self._feed(records)
+            ready: asyncio.Queue[Result | None] = asyncio.Queue(self._concurrency)
+            workers = [asyncio.create_task(self._work(feed, records, ready)) for _ in range(self._concurrency)]
+            left = len(workers)
+            try:
+                while left:
+                    result = await ready.get()
+                    if result is None:
+                        left -= 1
+                        continue
+                    self.counts[result.outcome, result.code] += 1
+                    yield result
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+            if self._error is not None:
+                raise self._error
+            is_done = True
+        finally:
+            records.close(is_done=is_done)
+
+    def _feed(self, records: Records) -> Iterator[Line]:
+        """Yields the lines without a final result."""
+        for line in read_lines(self._lines):
+            known = records.find_digest(line.number)
+            if not known:
+                yield line
+            elif known != line.digest:
+                raise ArgumentError(f"results: line {line.number} of the input is not the one that has a result there")
+            else:
+                self.skipped += 1
+
+    async def _work(self, feed: Iterator[Line], records: Records, ready: asyncio.Queue[Result | None]) -> None:
+        """Takes line after line until there is none, or until something ends the whole job."""
+        try:
+            while self._error is None:
+                line = next(feed, None)
+                if line is None:
+                    break
+                result = replace(await self._do(line, records), digest=f"{line.digest:016x}")
+                await records.append(result.to_json())
+                await ready.put(result)
+                self._check_reach(result)
+        except Exception as error:
+            self._error = self._error or error
+        await ready.put(None)
+
+    def _check_reach(self, result: Result) -> None:
+        """Ends the job if the service cannot be reached."""
+        self._unsent = self._unsent + 1 if result.outcome == "unsent" else 0
+        if self._unsent >= UNSENT_IN_A_ROW:
+            raise TransportError(
+                f"the job has ended, because {self._unsent} lines in a row could not be sent: {result.message}",
+                sent=False,
+            )
+
+    async def _do(self, line: Line, records: Records) -> Result:
+        """Sends a line, and again as long as that is allowed and makes sense."""
+        try:
+            arguments = self._shape.make_arguments(line)
+        except ArgumentError as error:
+            return Result(line.number, "refused", code="ArgumentError", message=str(error), attempts=0)
+        again = self._repeat if self._repeat is not None else is_repeatable(self._method, arguments)
+        if not again and line.number in records.begun:
+            message = (
+                "an earlier run was interrupted while this line was sent, and it has no number by which to repeat it"
+            )
+            return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0)
+        if not again:
+            await records.begin(line.number)
+        if self._method != "GET":
+            arguments["idempotent"] = again
+        may_be_done = False
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._await_slot()
+            try:
+                return replace(
+                    judge_response(line.number, await self._verb(**arguments, timeout=self._timeout)), attempts=attempt
+                )
+            except (AuthenticationError, ConfigurationError):
+                raise  # it is not about this line
+            except WeChatPayError as error:
+                result, is_temporary = judge_error(line.number, error)
+            if may_be_done and result.outcome == "refused":
+                # A refusal of a repetition does not say what the first attempt did.
+                result = replace(result, outcome="unknown")
+            may_be_done = may_be_done or result.outcome == "unknown"
+            result = replace(result, attempts=attempt)
+            if attempt == ATTEMPTS or not is_temporary or not (again or result.outcome == "unsent"):
+                break
+            backoff = min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
+        return replace(result, outcome="unknown") if may_be_done else result
+
+    async def _await_slot(self) -> None:
+        """Waits until the rate allows another call."""
+        if self._interval:
+            now = time.monotonic()
+            slot = max(self._next_call, now)
+            self._next_call = slot + self._interval
+            if slot > now:
+                await asyncio.sleep(slot - now)
+
+    def __repr__(self) -> str:
+        return f"<Bulk {self._method} {sum(self.counts.values())} results>"

@@ -1,0 +1,168 @@
+"""The files of a bulk job: its results, and which lines without a number of their own were begun.
+
+What is written is on the disk before anything depends on it. Many lines share one fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from array import array
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any
+
+from wechatpay_chain._pipeline.async_driver import in_thread
+from wechatpay_chain.errors import ArgumentError
+
+__all__ = ["Records"]
+
+MODE = 0o600
+"""The results have what the service returned, which can be personal data."""
+
+
+class _Appended:
+    """A file that grows by whole lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BufferedRandom = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, MODE), "r+b")
+        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def lock(self, path: Path) -> None:
+        """Locks the file, so that two processes cannot do the same job; where the system has no such locks, nothing."""
+        try:
+            import fcntl
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise ArgumentError(f"results: another process writes to {str(path)!r}") from None
+
+    def read(self) -> Any:
+        """Yields the whole lines, and cuts off one that a killed process has not finished."""
+        whole = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            yield line
+        self._file.seek(whole)
+        self._file.truncate()
+
+    async def append(self, line: bytes) -> None:
+        """Writes a line. Returns when it is on the disk.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._pending.append((line, written))
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._write_pending(loop))
+        await written
+
+    async def _write_pending(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._pending:
+            batch, self._pending = self._pending, []
+            try:
+                await in_thread(loop, lambda lines=[line for line, _ in batch]: self._write(lines))  # type: ignore[misc]
+            except OSError as error:
+                for _, written in batch:
+                    if not written.done():
+                        written.set_exception(error)
+            else:
+                for _, written in batch:
+                    if not written.done():
+                        written.set_result(None)
+
+    def _write(self, lines: list[bytes]) -> None:
+        self._file.write(b"".join(lines))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Records:
+    """The results of a job, and the lines that were begun.
+
+    Args:
+        path: the file with the results. `.begun` is added for the other one, which exists only while it is needed.
+
+    Raises:
+        ArgumentError: another process does this job, or the file has other things than results.
+        OSError: a file cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._begun_path = self._path.with_name(f"{self._path.name}.begun")
+        self._results = _Appended(self._path)
+        self._results.lock(self._path)
+        self._begun: _Appended | None = None
+        self._finished = array("Q", [0])
+        try:
+            self._read_results()
+            self.begun = self._read_begun()
+        except BaseException:
+            self.close()
+            raise
+
+    def find_digest(self, line: int) -> int:
+        """Returns the digest of a line that has a final result; 0 for another line."""
+        return self._finished[line] if line < len(self._finished) else 0
+
+    def forget(self, line: int) -> None:
+        """Lets a line be done again."""
+        self._finished[line] = 0
+
+    async def begin(self, line: int) -> None:
+        """Notes that a line is sent now that must not be sent twice."""
+        if self._begun is None:
+            self._begun = _Appended(self._begun_path)
+            self._begun._file.seek(0, os.SEEK_END)
+        await self._begun.append(b"%d\n" % line)
+
+    async def append(self, result: bytes) -> None:
+        """Writes a result. Returns when it is on the disk."""
+        await self._results.append(result)
+
+    def close(self, *, is_done: bool = False) -> None:
+        """Closes the files.
+
+        Args:
+            is_done: True if every line has a result, so that the lines that were begun need not be known any more.
+        """
+        self._results.close()
+        if self._begun is not None:
+            self._begun.close()
+        if is_done:
+            self._begun_path.unlink(missing_ok=True)
+
+    def _read_results(self) -> None:
+        for text in self._results.read():
+            try:
+                known = json.loads(text)
+                line, digest, outcome = known["line"], int(known["digest"], 16), known["outcome"]
+            except (ValueError, KeyError, TypeError):
+                raise ArgumentError(
+                    f"results: {str(self._path)!r} has a line that is no result of a bulk job"
+                ) from None
+            if line >= len(self._finished):
+                self._finished.extend([0] * (line + 1 - len(self._finished)))
+            # What is not final is done again, or stays as it is if it must not be sent twice.
+            self._finished[line] = 0 if outcome in ("unknown", "unsent") else digest
+
+    def _read_begun(self) -> set[int]:
+        if not self._begun_path.exists():
+            return set()
+        begun = _Appended(self._begun_path)
+        lines = {int(line) for line in begun.read() if line.strip().isdigit()}
+        begun.close()
+        return {line for line in lines if not self.find_digest(line)}

@@ -1,0 +1,101 @@
+"""The clients of many merchants, each made when it is first needed.
+
+```python
+def load(mchid: str) -> Client:
+    row = db.find_merchant(mchid)  # raises a LookupError if there is none
+    return Client(mchid=mchid, private_key=row.private_key, …)
+
+merchants = Merchants(load, size=2_000)
+merchants.get("1900000109").v3.pay.transactions.native.post(json={…})
+```
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wechatpay_chain._forks.process import ForkSafeLock
+from wechatpay_chain.errors import ArgumentError, ConfigurationError
+
+if TYPE_CHECKING:
+    from wechatpay_chain._client import Client
+
+__all__ = ["Merchants"]
+
+
+class Merchants:
+    """Keeps the clients that were used last, up to a number, and loads the others again when they are needed.
+
+    Clients share their connections. One that is not kept any more can still be used by whoever has it, and frees what it holds when
+    nobody has it. Several threads that need the same new client wait for one of them to load it; other merchants do not wait.
+
+    Args:
+        load: makes the client of a merchant. What it raises is raised by `get`, and not kept, so that a merchant can be added at any
+            time. It gets what came from a URL, so it must look the number up, and not make a path or a query of it.
+        size: the most clients that are kept. One takes about 30 kB.
+
+    Raises:
+        ConfigurationError: `size` is not a positive number.
+    """
+
+    def __init__(self, load: Callable[[str], Client], *, size: int = 1_000) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ConfigurationError(f"size: came {size!r}; expected the most clients to keep, 1 or more")
+        self._load, self._size = load, size
+        self._clients: OrderedDict[str, Client] = OrderedDict()
+        self._lock = ForkSafeLock()
+        self._loading: dict[str, ForkSafeLock] = {}
+
+    def get(self, mchid: str) -> Client:
+        """Returns the client of a merchant.
+
+        On an event loop, call it in a thread if loading takes time: `await asyncio.to_thread(merchants.get, mchid)`.
+
+        Args:
+            mchid: the merchant number, or the number of a brand.
+
+        Raises:
+            ArgumentError: it is no text of digits.
+            Exception: what `load` raises.
+        """
+        if not (isinstance(mchid, str) and mchid.isascii() and mchid.isdigit() and len(mchid) <= 32):
+            raise ArgumentError("mchid: expected a merchant number: a text of at most 32 digits")
+        known = self._find(mchid)
+        if known is not None:
+            return known
+        lock = self._loading.setdefault(mchid, ForkSafeLock())
+        try:
+            with lock.current:
+                known = self._find(mchid)
+                return self._keep(mchid, self._load(mchid)) if known is None else known
+        finally:
+            self._loading.pop(mchid, None)
+
+    def forget(self, mchid: str) -> None:
+        """Lets the next `get` load the client again: its keys have changed, or the merchant has left."""
+        with self._lock.current:
+            self._clients.pop(mchid, None)
+
+    def __len__(self) -> int:
+        """The number of clients that are kept."""
+        return len(self._clients)
+
+    def __repr__(self) -> str:
+        return f"<Merchants {len(self._clients)} of {self._size}>"
+
+    def _find(self, mchid: str) -> Client | None:
+        with self._lock.current:
+            client = self._clients.get(mchid)
+            if client is not None:
+                self._clients.move_to_end(mchid)
+            return client
+
+    def _keep(self, mchid: str, client: Client) -> Client:
+        with self._lock.current:
+            self._clients[mchid] = client
+            # Not `if`: a child that was forked between the two steps has one too many.
+            while len(self._clients) > self._size:
+                self._clients.popitem(last=False)
+        return client
