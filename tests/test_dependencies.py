@@ -48,6 +48,7 @@ def test_every_import_is_declared():
         "_bills/frames.py": names_of(REQUIREMENTS)
         | {"pandas", "polars", "pyarrow"},  # whoever asks for a table has them
         "_bills/reading.py": names_of(REQUIREMENTS) | {"pandas", "polars", "pyarrow"},
+        "telemetry.py": names_of(REQUIREMENTS) | {"opentelemetry"},  # of opentelemetry-api
         "_rates/limiter.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_stores/redis_store.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_schemes/sm2.py": names_of([*REQUIREMENTS, *EXTRAS["sm2"]]),
@@ -75,7 +76,9 @@ def test_a_store_in_redis_without_its_extra_says_what_to_install():
 
 
 @pytest.mark.parametrize(
-    "requirement", [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *EXTRAS["redis"], *TEST_REQUIREMENTS], ids=str
+    "requirement",
+    [*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"], *EXTRAS["redis"], *EXTRAS["otel"], *TEST_REQUIREMENTS],
+    ids=str,
 )
 def test_every_requirement_has_a_lowest_version(requirement):
     assert build_constraint(requirement).startswith(f"{requirement.name}==")

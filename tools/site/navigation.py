@@ -73,6 +73,8 @@ REFERENCE = (
     "api-stores.md",
     "api-bills.md",
     "api-rates.md",
+    "api-telemetry.md",
+    "api-merchants.md",
     "api-crypto.md",
     "api-micropay.md",
     "api-types.md",
