@@ -210,7 +210,7 @@ def test_a_page_runs_from_top_to_bottom(page, reader, monkeypatch, capsys):
     sandbox.pay("20251231-0001", notify=False)
     # The pages fetch the bills of yesterday, which are ready at 10:00.
     sandbox.advance(max(10 - sandbox.now.hour, 0) * 3600)
-    scope = {"client": client, "sandbox": sandbox, "my_orders": [], "__name__": "page"}
+    scope = {"client": client, "sandbox": sandbox, "__name__": "page"}
     for piece in pieces(page):
         exec(compile(adapt(piece), str(page), "exec"), scope)
     capsys.readouterr()

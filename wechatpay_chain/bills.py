@@ -13,7 +13,7 @@ of a million rows takes no more memory than one of ten.
 
 Amounts are `Decimal` in yuan (in overseas bills, in the currency that the row names), with the sign that the bill has: a fee that is
 given back is negative. A rate is a fraction: 0.60% is `Decimal("0.006")`. Times are in the time zone Asia/Shanghai. Everything else is a
-text, also numbers of orders. An empty cell is None where an amount or a time is expected, otherwise an empty text.
+text, also numbers of orders. An empty amount is 0, an empty time or rate is None, and an empty text is an empty text.
 """
 
 from __future__ import annotations

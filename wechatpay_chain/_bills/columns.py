@@ -16,7 +16,7 @@ CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
 """The time zone of every bill. China has had no daylight saving time since 1991."""
 
 Value = str | Decimal | datetime | int | None
-"""A cell: a text; an amount or a rate; a time; a number of rows; None for an empty cell that is no text."""
+"""A cell: a text; an amount or a rate; a time; a number of rows; None for an empty time or rate."""
 
 FREE_TEXT = ("商品名称", "商户数据包", "备注", "业务凭证号", "分账描述", "description", "单品信息", "评论内容")
 """The columns whose texts are written by merchants and users, so that they may contain commas and line ends."""
@@ -79,10 +79,10 @@ class Row(dict[str, Value]):
         return True
 
 
-class _Amounts(dict[str, Decimal | None]):
+class _Amounts(dict[str, Decimal]):
     """Parses amounts, and keeps the most common ones: most cells of a bill are 0.00."""
 
-    def __missing__(self, text: str) -> Decimal | None:
+    def __missing__(self, text: str) -> Decimal:
         value = Decimal(text)
         if not value.is_finite():
             raise InvalidOperation
@@ -130,5 +130,5 @@ def find_conversion(name: str) -> Callable[[str], Value] | None:
     """Returns the function that converts the cells of a column; None for texts."""
     kind = find_kind(name)
     if kind == "amount":
-        return _Amounts({"": None}).__getitem__
+        return _Amounts({"": Decimal(0)}).__getitem__
     return {"text": None, "time": _parse_time, "percent": _parse_percent, "count": _parse_count}[kind]

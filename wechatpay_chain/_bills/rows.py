@@ -16,7 +16,7 @@ __all__ = ["FundRow", "PaymentRow", "RefundRow", "SharingRow", "TradeRow"]
 class PaymentRow(TypedDict):
     """A row of a trade bill of the type SUCCESS."""
 
-    交易时间: datetime | None
+    交易时间: datetime
     公众账号ID: str
     商户号: str
     特约商户号: str
@@ -28,13 +28,13 @@ class PaymentRow(TypedDict):
     交易状态: str
     付款银行: str
     货币种类: str
-    应结订单金额: Decimal | None
-    代金券金额: Decimal | None
+    应结订单金额: Decimal
+    代金券金额: Decimal
     商品名称: str
     商户数据包: str
-    手续费: Decimal | None
+    手续费: Decimal
     费率: Decimal | None
-    订单金额: Decimal | None
+    订单金额: Decimal
     费率备注: str
 
 
@@ -43,11 +43,11 @@ class TradeRow(PaymentRow):
 
     微信退款单号: str
     商户退款单号: str
-    退款金额: Decimal | None
-    充值券退款金额: Decimal | None
+    退款金额: Decimal
+    充值券退款金额: Decimal
     退款类型: str
     退款状态: str
-    申请退款金额: Decimal | None
+    申请退款金额: Decimal
 
 
 class RefundRow(TradeRow):
@@ -60,14 +60,14 @@ class RefundRow(TradeRow):
 FundRow = TypedDict(
     "FundRow",
     {
-        "记账时间": datetime | None,
+        "记账时间": datetime,
         "微信支付业务单号": str,
         "资金流水单号": str,
         "业务名称": str,
         "业务类型": str,
         "收支类型": str,
-        "收支金额(元)": Decimal | None,
-        "账户结余(元)": Decimal | None,
+        "收支金额(元)": Decimal,
+        "账户结余(元)": Decimal,
         "资金变更提交申请人": str,
         "备注": str,
         "业务凭证号": str,
@@ -78,16 +78,16 @@ FundRow.__doc__ = "A row of a fund bill. 收支类型 is 收入 or 支出; amoun
 SharingRow = TypedDict(
     "SharingRow",
     {
-        "分账时间": datetime | None,
+        "分账时间": datetime,
         "分账发起方": str,
         "分账方": str,
         "微信订单号": str,
         "微信分账/回退单号": str,
         "分账明细单号": str,
         "商户分账/回退单号": str,
-        "订单金额": Decimal | None,
+        "订单金额": Decimal,
         "分账接收方": str,
-        "金额": Decimal | None,
+        "金额": Decimal,
         "业务类型": str,
         "处理状态": str,
     },

@@ -210,8 +210,9 @@ class Bulk:
             await records.begin(line.number)
         if self._method != "GET":
             arguments["idempotent"] = again
-        may_be_done = False
-        for attempt in range(1, ATTEMPTS + 1):
+        may_be_done, attempt = False, 0
+        while True:
+            attempt += 1
             await self._await_slot()
             try:
                 return replace(

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from array import array
+from functools import partial
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class _Appended:
         while self._pending:
             batch, self._pending = self._pending, []
             try:
-                await in_thread(loop, lambda lines=[line for line, _ in batch]: self._write(lines))  # type: ignore[misc]
+                await in_thread(loop, partial(self._write, [line for line, _ in batch]))
             except OSError as error:
                 for _, written in batch:
                     if not written.done():

@@ -64,7 +64,8 @@ def bulk(
     except KeyboardInterrupt:
         print_line("wechatpay-chain: interrupted; the same command goes on from here", stderr=True)
         raise
-    outcomes = Counter(dict.fromkeys(("done", "refused", "unknown", "unsent"), 0))
+    outcomes: Counter[str] = Counter()
+    outcomes.update(dict.fromkeys(("done", "refused", "unknown", "unsent"), 0))
     for (outcome, _), count in job.counts.items():
         outcomes[outcome] += count
     _show_summary(job, outcomes)
