@@ -12,8 +12,8 @@ sub-merchants, profit sharing, overseas statements, the records of coupons, and 
 of a million rows takes no more memory than one of ten.
 
 Amounts are `Decimal` in yuan (in overseas bills, in the currency that the row names), with the sign that the bill has: a fee that is
-given back is negative. A rate is a fraction: 0.60% is `Decimal("0.006")`. Times are in the time zone Asia/Shanghai. Everything else is a
-text, also numbers of orders. An empty amount is 0, an empty time or rate is None, and an empty text is an empty text.
+given back is negative. A rate is a fraction: 0.60% is `Decimal("0.006")`. Times are in the time zone Asia/Shanghai. A count is an int. Everything else is a text, also the
+number of an order. An empty amount is 0, an empty time or rate is None, and an empty text is an empty text.
 """
 
 from __future__ import annotations

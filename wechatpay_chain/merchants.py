@@ -58,10 +58,13 @@ class Merchants:
 
         Raises:
             ArgumentError: it is no text of digits.
+        ConfigurationError: `load` returned None.
             Exception: what `load` raises.
         """
         if not (isinstance(mchid, str) and mchid.isascii() and mchid.isdigit() and len(mchid) <= 32):
-            raise ArgumentError("mchid: expected a merchant number: a text of at most 32 digits")
+            raise ArgumentError(
+                f"mchid: came {str(mchid)[:40]!r} of type {type(mchid).__name__}; expected a text of 1 to 32 digits"
+            )
         known = self._find(mchid)
         if known is not None:
             return known
@@ -92,7 +95,9 @@ class Merchants:
                 self._clients.move_to_end(mchid)
             return client
 
-    def _keep(self, mchid: str, client: Client) -> Client:
+    def _keep(self, mchid: str, client: Client | None) -> Client:
+        if client is None:
+            raise ConfigurationError("load: it returned None; raise a LookupError for a merchant that is unknown")
         with self._lock.current:
             self._clients[mchid] = client
             # Not `if`: a child that was forked between the two steps has one too many.

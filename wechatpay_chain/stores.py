@@ -102,7 +102,7 @@ class CertificateFile:
     """Certificate cache in a file. The certificates stay encrypted as they were received.
 
     Args:
-        path: of the file. Its folder must exist.
+        path: the file. Its folder must exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -99,6 +99,8 @@ class Telemetry:
         Raises:
             ConfigurationError: they are installed already.
         """
+        if "trace" in client.middleware:
+            raise ConfigurationError("telemetry: this client is traced already; install it once")
         client.middleware.insert_before(next(iter(client.middleware)), "trace", partial(self._call, client))
         before = "errors" if "errors" in client.middleware else "verify"
         client.middleware.insert_before(before, "trace_attempts", self._attempt)

@@ -113,7 +113,7 @@ def test_a_job_that_is_started_again_sends_nothing_twice(service, wire, acts, tm
 def test_an_input_that_has_changed_is_refused(service, wire, acts, tmp_path):
     settings, lines = service.settings(wire.base_url), lines_of(5)
     run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl")
-    with pytest.raises(ArgumentError, match="line 3 of the input is not the one that has a result"):
+    with pytest.raises(ArgumentError, match="results: line 3 is not the one that has a result there"):
         run(Client(**settings), "POST", PATH, [*lines[:2], *lines[3:]], results=tmp_path / "r.jsonl")
     assert len(wire.received) == 5
 
@@ -174,11 +174,60 @@ def test_a_line_without_one_is_sent_once_and_reported(service, wire, tmp_path):
     assert (results[3].outcome, results[3].code, results[3].attempts) == ("unknown", "TransportError", 1)
     assert len(wire.received) == 5
     assert (tmp_path / "r.jsonl.begun").exists() is False
-    # Somebody who knows better says so.
+    # The next runs do not send it either, until somebody who knows better says so.
     wire.respond = lambda received: service.signed(b"{}")
+    for _ in range(2):
+        results, job = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl")
+        assert [(result.line, result.outcome, result.code) for result in results.values()] == [
+            (3, "unknown", "Interrupted")
+        ]
+        assert job.earlier == {"done": 4}
+    assert len(wire.received) == 5
     results, job = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl", repeat=True)
     assert [result.outcome for result in results.values()] == ["done"]
     assert job.skipped == 4
+
+
+def test_a_line_that_was_not_sent_is_sent_by_the_next_run(service, wire, tmp_path):
+    """Although it has no number of its own: it is known that nothing was sent."""
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    lines = [{"complaint_id": str(number), "response_content": "x"} for number in range(3)]
+    nowhere = service.settings("http://127.0.0.1:9/")
+    results, _ = run(Client(**nowhere), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert [(result.outcome, result.attempts) for result in results.values()] == [("unsent", 3)] * 3
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**service.settings(wire.base_url)), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert [result.outcome for result in results.values()] == ["done"] * 3
+    assert len(wire.received) == 3
+
+
+@pytest.mark.parametrize("change", ["method", "path", "json", "line"])
+def test_results_of_another_job_are_not_taken_for_those_of_this_one(service, wire, tmp_path, change):
+    wire.respond = lambda received: Reply(200, {}, b"{}") if change == "line" else service.signed(b"{}")
+    settings, lines = service.settings(wire.base_url), lines_of(3)
+    run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl", json={"stock_id": "S1"})
+    method = "PUT" if change == "method" else "POST"
+    path = PATH.replace("pre-send", "send") if change == "path" else PATH
+    stock = "S2" if change == "json" else "S1"
+    if change == "line":  # whose outcome is unknown: a new number could act twice
+        lines[1] = {**lines[1], "out_request_no": "new"}
+    with pytest.raises(ArgumentError, match="the input, the operation or json= has changed"):
+        run(Client(**settings), method, path, lines, results=tmp_path / "r.jsonl", json={"stock_id": stock})
+
+
+def test_a_column_that_is_misspelt_ends_the_job_before_it_begins(service, wire, tmp_path):
+    lines = [{"open_id": "o1", "out_request_no": "R1"}]
+    with pytest.raises(
+        ArgumentError, match="line 1 has no value for openid, which the path needs; its names are open_id, out"
+    ):
+        run(Client(**service.settings(wire.base_url)), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    assert read(tmp_path / "r.jsonl") == []
+
+
+def test_a_file_of_another_encoding_says_so(shop, tmp_path, capsys):
+    (tmp_path / "transfers.csv").write_bytes("out_bill_no,transfer_remark\nB1,奖励\n".encode("gb18030"))
+    assert main(command(tmp_path)) == 2
+    assert "is not UTF-8; save it as CSV UTF-8" in capsys.readouterr().err
 
 
 def test_a_refusal_of_a_repetition_does_not_say_what_became_of_the_first(service, wire, tmp_path):
@@ -207,14 +256,14 @@ def test_a_wrong_key_ends_the_job(service, wire, tmp_path):
     assert read(tmp_path / "r.jsonl") == []
 
 
-def test_a_service_that_cannot_be_reached_ends_the_job(service, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "ATTEMPTS", 2)
+def test_a_service_that_cannot_be_reached_ends_the_job(service, tmp_path):
     settings = service.settings("http://127.0.0.1:9/")
     with pytest.raises(TransportError, match="20 lines in a row could not be sent") as caught:
         run(Client(**settings), "POST", PATH, lines_of(1000), results=tmp_path / "r.jsonl")
     assert caught.value.sent is False
     records = read(tmp_path / "r.jsonl")
     assert len(records) < 100
+    assert {record["attempts"] for record in records} == {3}
     assert {record["outcome"] for record in records} == {"unsent"}
 
 
@@ -223,6 +272,7 @@ def test_a_line_that_cannot_be_sent_is_refused(service, wire, acts, tmp_path):
     results, _ = run(Client(**service.settings(wire.base_url)), "POST", PATH, lines, results=tmp_path / "r.jsonl")
     assert [results[line].outcome for line in range(1, 5)] == ["done", "done", "refused", "refused"]
     assert results[3].code == results[4].code == "PathVariableError"
+    assert results[3].attempts == results[4].attempts == 0
     assert len(wire.received) == 2
 
 
@@ -290,12 +340,12 @@ def test_lines_may_be_json(tmp_path):
     assert [(line.number, line.fields) for line in read_lines(path)] == [(1, {"a": 1}), (3, {"a": {"b": "中"}})]
     for text in ("[1]\n", "x\n", '{"a": 1\n'):
         path.write_text(text)
-        with pytest.raises(ArgumentError, match="line 1 is no JSON object"):
+        with pytest.raises(ArgumentError, match=r"line 1 of '.*' is no JSON object"):
             list(read_lines(path))
     path = tmp_path / "lines.csv"
     for text in ("a,b\n1\n", "a,b\n1,2,3\n"):
         path.write_text(text)
-        with pytest.raises(ArgumentError, match="line 1 has more or fewer cells"):
+        with pytest.raises(ArgumentError, match=r"line 1 of '.*' has more or fewer cells"):
             list(read_lines(path))
     with pytest.raises(ArgumentError, match="number 1 came as a str"):
         list(read_lines(["x"]))
@@ -447,8 +497,11 @@ def test_the_command_does_a_job(shop, tmp_path, capsys):
         file.write("B31,\nB32,31\n")
     assert main(command(tmp_path)) == 1
     shown = capsys.readouterr().out
-    assert "1 done, 1 refused, 0 unknown, 0 unsent, 30 had a result from an earlier run" in shown
+    assert "31 done, 1 refused, 0 unknown, 0 unsent, 30 of them by an earlier run" in shown
     assert "PARAM_ERROR" in shown
+    assert "their messages are in" in shown
+    assert main(command(tmp_path)) == 1, "what was refused stays refused"
+    assert "31 done, 1 refused, 0 unknown, 0 unsent, 32 of them by an earlier run" in capsys.readouterr().out
     assert main(command(tmp_path, "--rate", "often")) == 2
 
 

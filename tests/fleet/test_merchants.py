@@ -80,10 +80,15 @@ def test_an_error_is_not_kept(loaded):
     assert merchants._loading == {}
 
 
+def test_a_load_that_returns_nothing_says_so():
+    with pytest.raises(ConfigurationError, match="load: it returned None; raise a LookupError"):
+        Merchants(lambda mchid: None).get("1")
+
+
 @pytest.mark.parametrize("mchid", ["", "../x", "1900000001 ", "١٩", 1900000001, None, "1" * 33])
 def test_what_is_no_number_is_refused_before_it_is_looked_up(loaded, mchid):
     load, counts = loaded
-    with pytest.raises(ArgumentError, match="mchid: expected a merchant number"):
+    with pytest.raises(ArgumentError, match=r"mchid: came .* expected a text of 1 to 32 digits"):
         Merchants(load).get(mchid)
     assert counts == {}
 

@@ -369,6 +369,13 @@ def test_the_repr_shows_no_password():
     assert shown == "<RateLimits 127.0.0.1:1/0>"
 
 
+def test_they_are_installed_once(limited):
+    make, _ = limited
+    client = make({})
+    with pytest.raises(ConfigurationError, match="rates: this client has rate limits already; install them once"):
+        RateLimits({}).install(client)
+
+
 def test_paths_with_numbers_in_them_are_not_kept_for_ever(limited):
     make, _ = limited
     client = make({})

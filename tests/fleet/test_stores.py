@@ -268,7 +268,11 @@ def test_a_notification_is_refused_while_redis_is_away(service, redis_server, mo
 
 @MODES
 def test_a_file_that_cannot_be_written_refuses_a_notification(service, tmp_path, mode):
+    with pytest.raises(ConfigurationError, match=r"path: the folder '.*no' does not exist"):
+        SQLiteStore(tmp_path / "no" / "folder.db")
+    (tmp_path / "no").mkdir()
     reader = Notifications(service.certs, APIV3_KEY, seen=SQLiteStore(tmp_path / "no" / "folder.db"))
+    (tmp_path / "no").rmdir()
     body = envelope()
     with pytest.raises(SignatureError) as caught:
         parse(reader, mode, service.signature(body), body)

@@ -31,6 +31,9 @@ __all__ = ["Bulk", "Result", "parse_rate"]
 ATTEMPTS = 12
 """How often a line is sent in one run, beside the retries of the client, if it may be."""
 
+ATTEMPTS_WITHOUT_REACH = 3
+"""How often it is sent as long as no line has been sent at all, perhaps because of a wrong proxy."""
+
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 20.0
 """Seconds before the second attempt, at most; twice as long before each further one."""
 
@@ -38,6 +41,9 @@ UNSENT_IN_A_ROW = 20
 """How many lines in a row that could not be sent end the job: the service cannot be reached."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+_SECONDS = {"": 1, "s": 1, "second": 1, "m": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
 def parse_rate(rate: str | float | None) -> float:
@@ -50,7 +56,7 @@ def parse_rate(rate: str | float | None) -> float:
         return 0.0
     text, _, unit = str(rate).partition("/")
     try:
-        per_second = float(text) / {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+        per_second = float(text) / _SECONDS[unit]
     except (ValueError, KeyError):
         per_second = 0.0
     if not 0 < per_second < float("inf"):
@@ -77,10 +83,11 @@ class Bulk:
     **Each line once.** A result is on the disk before it is returned, and a line with a final result, `done` or `refused`, is not sent
     again when the job is started again with the same files: also after the process was killed. A line whose outcome is unknown is sent
     again with exactly the same values, if the service can recognize it: a query, a PUT, a DELETE, or a call with a number of your own,
-    such as out_request_no or out_bill_no. Any other line is noted before it is sent, and is then `unknown` for you to look up.
+    such as out_request_no or out_bill_no. Any other line is noted before it is sent, and never sent again; it stays `unknown` for you
+    to look up. Correct what was refused in a new input, with another file for its results.
 
     A job ends with an error that is not about a line: a wrong key (401), an input that has changed, a service that cannot be reached.
-    Start it again when the cause is gone. Memory does not grow with the job, but for 8 bytes a line.
+    Start it again when the cause is gone. Memory grows by 9 bytes a line, and by nothing else.
 
     Args:
         method: the verb.
@@ -99,7 +106,7 @@ class Bulk:
 
     Attributes:
         counts: how many lines have which outcome and code, in this run.
-        skipped: how many lines had a result from an earlier run.
+        earlier: how many lines had a final result from an earlier run, by outcome: done and refused.
     """
 
     def __init__(
@@ -128,11 +135,13 @@ class Bulk:
         self._repeat, self._timeout = repeat, timeout
         self._next_call = 0.0
         self._unsent = 0
+        self._is_reached = False
         self._error: BaseException | None = None
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.skipped = 0
+        self.earlier: Counter[str] = Counter()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
+        self._error, self._unsent = None, 0
         # Many results take seconds to read.
         records = await in_thread(asyncio.get_running_loop(), partial(Records, self._results))
         is_done = False
@@ -161,14 +170,25 @@ class Bulk:
 
     def _feed(self, records: Records) -> Iterator[Line]:
         """Yields the lines without a final result."""
+        is_first = True
         for line in read_lines(self._lines):
-            known = records.find_digest(line.number)
-            if not known:
-                yield line
-            elif known != line.digest:
-                raise ArgumentError(f"results: line {line.number} of the input is not the one that has a result there")
-            else:
-                self.skipped += 1
+            digest, outcome = records.find(line.number)
+            if digest and digest != self._shape.find_digest(line):
+                raise ArgumentError(
+                    f"results: line {line.number} is not the one that has a result there: the input, the operation or json= has "
+                    "changed; restore it, or name another file for the results"
+                )
+            if outcome in ("done", "refused"):
+                self.earlier[outcome] += 1
+                continue
+            missing = self._shape.find_missing(line) if is_first else ()
+            if missing:
+                raise ArgumentError(
+                    f"lines: line {line.number} has no value for {', '.join(missing)}, which the path needs; its names are "
+                    f"{', '.join(map(str, line.fields))}"
+                )
+            is_first = False
+            yield line
 
     async def _work(self, feed: Iterator[Line], records: Records, ready: asyncio.Queue[Result | None]) -> None:
         """Takes line after line until there is none, or until something ends the whole job."""
@@ -177,7 +197,7 @@ class Bulk:
                 line = next(feed, None)
                 if line is None:
                     break
-                result = replace(await self._do(line, records), digest=f"{line.digest:016x}")
+                result = replace(await self._do(line, records), digest=f"{self._shape.find_digest(line):016x}")
                 await records.append(result.to_json())
                 await ready.put(result)
                 self._check_reach(result)
@@ -201,10 +221,8 @@ class Bulk:
         except ArgumentError as error:
             return Result(line.number, "refused", code="ArgumentError", message=str(error), attempts=0)
         again = self._repeat if self._repeat is not None else is_repeatable(self._method, arguments)
-        if not again and line.number in records.begun:
-            message = (
-                "an earlier run was interrupted while this line was sent, and it has no number by which to repeat it"
-            )
+        if not again and records.is_begun(line.number):
+            message = "an earlier run may have sent this line, and it has no number by which to repeat it; look it up"
             return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0)
         if not again:
             await records.begin(line.number)
@@ -215,19 +233,21 @@ class Bulk:
             attempt += 1
             await self._await_slot()
             try:
-                return replace(
-                    judge_response(line.number, await self._verb(**arguments, timeout=self._timeout)), attempts=attempt
-                )
+                response = await self._verb(**arguments, timeout=self._timeout)
+                self._is_reached = True
+                return replace(judge_response(line.number, response), attempts=attempt)
             except (AuthenticationError, ConfigurationError):
                 raise  # it is not about this line
             except WeChatPayError as error:
                 result, is_temporary = judge_error(line.number, error)
+            self._is_reached = self._is_reached or result.outcome != "unsent"
             if may_be_done and result.outcome == "refused":
                 # A refusal of a repetition does not say what the first attempt did.
                 result = replace(result, outcome="unknown")
             may_be_done = may_be_done or result.outcome == "unknown"
-            result = replace(result, attempts=attempt)
-            if attempt == ATTEMPTS or not is_temporary or not (again or result.outcome == "unsent"):
+            result = replace(result, attempts=attempt if result.attempts else 0)
+            most = ATTEMPTS if self._is_reached else ATTEMPTS_WITHOUT_REACH
+            if attempt >= most or not is_temporary or not (again or result.outcome == "unsent"):
                 break
             backoff = min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
@@ -241,6 +261,11 @@ class Bulk:
             self._next_call = slot + self._interval
             if slot > now:
                 await asyncio.sleep(slot - now)
+
+    @property
+    def skipped(self) -> int:
+        """How many lines had a final result from an earlier run."""
+        return sum(self.earlier.values())
 
     def __repr__(self) -> str:
         return f"<Bulk {self._method} {sum(self.counts.values())} results>"

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from uritemplate import variables
 
@@ -40,12 +40,6 @@ class Line(NamedTuple):
     fields: Mapping[str, Any]
     is_text: bool
 
-    @property
-    def digest(self) -> int:
-        """A hash of the values, 1 to 2**64 - 1, which tells whether the input is still the same."""
-        text = json.dumps(self.fields, sort_keys=True, ensure_ascii=False, default=_to_text)
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") or 1
-
 
 def _to_text(value: object) -> str:
     return value._encrypt(str) if isinstance(value, Sensitive) else str(value)
@@ -56,7 +50,7 @@ def read_lines(source: LineSource) -> Iterator[Line]:
 
     Raises:
         ArgumentError: a line is no JSON object, or of another type.
-        OSError, UnicodeDecodeError: the file cannot be read.
+        OSError: the file cannot be read.
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
@@ -70,15 +64,22 @@ def read_lines(source: LineSource) -> Iterator[Line]:
 
 def _read_csv(path: Path) -> Iterator[Line]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, fields in enumerate(csv.DictReader(file), 1):
-            if None in fields or None in fields.values():
-                raise ArgumentError(f"{path}: line {number} has more or fewer cells than the header")
-            yield Line(number, fields, True)
+        try:
+            for number, fields in enumerate(csv.DictReader(file), 1):
+                if None in fields or None in fields.values():
+                    raise ArgumentError(
+                        f"lines: line {number} of {str(path)!r} has more or fewer cells than the header"
+                    )
+                yield Line(number, fields, True)
+        except UnicodeDecodeError:
+            raise ArgumentError(f"lines: {str(path)!r} is not UTF-8; save it as CSV UTF-8") from None
+        except csv.Error as error:
+            raise ArgumentError(f"lines: {str(path)!r} is no CSV file: {error}") from None
 
 
 def _read_jsonl(path: Path) -> Iterator[Line]:
     with path.open(encoding="utf-8-sig") as file:
-        for number, text in enumerate(file, 1):
+        for number, text in _decode(path, file):
             if not text.strip():
                 continue
             try:
@@ -86,8 +87,15 @@ def _read_jsonl(path: Path) -> Iterator[Line]:
             except (ValueError, RecursionError):
                 fields = None
             if not isinstance(fields, dict):
-                raise ArgumentError(f"{path}: line {number} is no JSON object")
+                raise ArgumentError(f"lines: line {number} of {str(path)!r} is no JSON object")
             yield Line(number, fields, False)
+
+
+def _decode(path: Path, file: TextIO) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(file, 1)
+    except UnicodeDecodeError:
+        raise ArgumentError(f"lines: {str(path)!r} is not UTF-8") from None
 
 
 class Shape:
@@ -103,6 +111,7 @@ class Shape:
         template = str(node).partition("?")[0]
         self._variables = frozenset(variables(template))
         self._constants = dict(constants)
+        self._job = method, template, self._constants
         known = find_path(template.lstrip("/"), method)
         self._operation: Operation | None = (
             find_operation(method, known.methods[method]) if known and method in known.methods else None
@@ -111,6 +120,16 @@ class Shape:
         self._part = "params" if is_query else "xml" if template.lstrip("/").startswith("v2/") else "json"
         schema = self._operation and (self._operation.query if is_query else self._operation.body)
         self._schema: Schema = schema or {"type": "object", "properties": {}}
+
+    def find_digest(self, line: Line) -> int:
+        """Returns a hash of what a line asks for, 1 to 2**64 - 1, which tells whether the job is still the same."""
+        asked = [*self._job, line.fields]
+        text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=_to_text)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") or 1
+
+    def find_missing(self, line: Line) -> list[str]:
+        """Returns the path variables that a line has no value for."""
+        return sorted(name for name in self._variables if line.fields.get(name) in (None, ""))
 
     def make_arguments(self, line: Line) -> dict[str, Any]:
         """Returns the keywords of the verb for a line.

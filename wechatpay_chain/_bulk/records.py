@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from array import array
+from collections import Counter
 from functools import partial
 from io import BufferedRandom
 from pathlib import Path
@@ -21,6 +22,9 @@ __all__ = ["Records"]
 
 MODE = 0o600
 """The results have what the service returned, which can be personal data."""
+
+
+_OUTCOMES = ("", "done", "refused", "unknown", "unsent")
 
 
 class _Appended:
@@ -107,21 +111,23 @@ class Records:
         self._results = _Appended(self._path)
         self._results.lock(self._path)
         self._begun: _Appended | None = None
-        self._finished = array("Q", [0])
+        self._digests, self._outcomes = array("Q", [0]), bytearray(1)
         try:
+            self._begins = self._read_begun()
             self._read_results()
-            self.begun = self._read_begun()
         except BaseException:
             self.close()
             raise
 
-    def find_digest(self, line: int) -> int:
-        """Returns the digest of a line that has a final result; 0 for another line."""
-        return self._finished[line] if line < len(self._finished) else 0
+    def find(self, line: int) -> tuple[int, str]:
+        """Returns the digest of a line and its last outcome; 0 and an empty text for a line without a result."""
+        if line >= len(self._digests):
+            return 0, ""
+        return self._digests[line], _OUTCOMES[self._outcomes[line]]
 
-    def forget(self, line: int) -> None:
-        """Lets a line be done again."""
-        self._finished[line] = 0
+    def is_begun(self, line: int) -> bool:
+        """Tells whether a line, which must not be sent twice, may have been sent by an earlier run."""
+        return self._begins[line] > 0 or self.find(line)[1] == "unknown"
 
     async def begin(self, line: int) -> None:
         """Notes that a line is sent now that must not be sent twice."""
@@ -155,15 +161,20 @@ class Records:
                 raise ArgumentError(
                     f"results: {str(self._path)!r} has a line that is no result of a bulk job"
                 ) from None
-            if line >= len(self._finished):
-                self._finished.extend([0] * (line + 1 - len(self._finished)))
-            # What is not final is done again, or stays as it is if it must not be sent twice.
-            self._finished[line] = 0 if outcome in ("unknown", "unsent") else digest
+            if outcome not in _OUTCOMES or not isinstance(line, int) or line < 1:
+                raise ArgumentError(f"results: {str(self._path)!r} has a line that is no result of a bulk job")
+            if line >= len(self._digests):
+                self._digests.extend([0] * (line + 1 - len(self._digests)))
+                self._outcomes.extend(bytes(line + 1 - len(self._outcomes)))
+            self._digests[line], self._outcomes[line] = digest, _OUTCOMES.index(outcome)
+            if self._begins[line]:
+                self._begins[line] -= 1  # this beginning has its result
 
-    def _read_begun(self) -> set[int]:
+    def _read_begun(self) -> Counter[int]:
         if not self._begun_path.exists():
-            return set()
+            return Counter()
         begun = _Appended(self._begun_path)
-        lines = {int(line) for line in begun.read() if line.strip().isdigit()}
-        begun.close()
-        return {line for line in lines if not self.find_digest(line)}
+        try:
+            return Counter(int(line) for line in begun.read() if line.strip().isdigit())
+        finally:
+            begun.close()

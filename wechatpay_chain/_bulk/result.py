@@ -9,11 +9,14 @@ from typing import Any, Literal
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain.errors import (
     APIError,
+    ArgumentError,
+    PathVariableError,
     RateExceededError,
     RateLimitError,
     ServerError,
     SignatureError,
     TransportError,
+    UnsupportedError,
     WeChatPayError,
 )
 
@@ -65,6 +68,8 @@ def judge_error(line: int, error: WeChatPayError) -> tuple[Result, bool]:
 
     A response that is not verified is not asked for again at once: a forger must not get another try.
     """
+    if isinstance(error, (ArgumentError, PathVariableError, UnsupportedError)):
+        return Result(line, "refused", code=type(error).__name__, message=str(error), attempts=0), False
     is_temporary = isinstance(error, (TransportError, ServerError, RateLimitError, RateExceededError))
     outcome: Outcome = "refused"
     if isinstance(error, (TransportError, RateExceededError)) and not error.sent:

@@ -68,7 +68,8 @@ def bulk(
     outcomes.update(dict.fromkeys(("done", "refused", "unknown", "unsent"), 0))
     for (outcome, _), count in job.counts.items():
         outcomes[outcome] += count
-    _show_summary(job, outcomes)
+    outcomes.update(job.earlier)
+    _show_summary(job, outcomes, output)
     if outcomes["unknown"] or outcomes["unsent"]:
         raise typer.Exit(int(Status.UNKNOWN))
     if outcomes["refused"]:
@@ -83,12 +84,13 @@ async def _run(client: Client, job: Bulk, show: Show) -> None:
             show(job.skipped + finished, finished - done)
 
 
-def _show_summary(job: Bulk, outcomes: Counter[str]) -> None:
-    earlier = f", {job.skipped:,} had a result from an earlier run" if job.skipped else ""
+def _show_summary(job: Bulk, outcomes: Counter[str], output: Path) -> None:
+    earlier = f", {job.skipped:,} of them by an earlier run" if job.skipped else ""
     print_line(", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items()), earlier)
     failed = [(outcome, code, count) for (outcome, code), count in job.counts.most_common() if outcome != "done"]
     if failed:
         print_table(("outcome", "code", "lines"), ((outcome, code, f"{count:,}") for outcome, code, count in failed))
+        print_line(f"their messages are in {output}")
 
 
 @contextmanager

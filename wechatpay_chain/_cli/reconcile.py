@@ -38,8 +38,8 @@ def reconcile(
     query: Annotated[str, typer.Option(help="For a SQLite file, the SELECT that has the columns below.")] = "",
     number: Annotated[str, typer.Option(help="The column with the out_trade_no.")] = "out_trade_no",
     refund: Annotated[
-        str, typer.Option(help="The column with the out_refund_no, empty in payments.")
-    ] = "out_refund_no",
+        str | None, typer.Option(help="The column with the out_refund_no, empty in payments; by default out_refund_no.")
+    ] = None,
     amount: Annotated[str, typer.Option(help="The column with the amount.")] = "amount",
     unit: Annotated[Unit, typer.Option(help="The unit of the amounts.")] = Unit.YUAN,
     as_json: AsJson = False,
@@ -64,8 +64,16 @@ def reconcile(
 
 
 def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        if file.read(16) == b"SQLite format 3\0":  # https://sqlite.org/fileformat.html
+            raise Failure(f'{str(path)!r} is a SQLite file; add --query "SELECT …"')
     with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from csv.DictReader(file)
+        try:
+            yield from csv.DictReader(file)
+        except UnicodeDecodeError:
+            raise Failure(f"{str(path)!r} is not UTF-8; save it as CSV UTF-8") from None
+        except csv.Error as error:
+            raise Failure(f"{str(path)!r} is no CSV file: {error}") from None
 
 
 def _read_query(path: Path, query: str) -> Iterator[Mapping[str, Any]]:
@@ -80,17 +88,17 @@ def _read_query(path: Path, query: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _to_entries(
-    rows: Iterator[Mapping[str, Any]], number: str, refund: str, amount: str, unit: Unit
+    rows: Iterator[Mapping[str, Any]], number: str, refund: str | None, amount: str, unit: Unit
 ) -> Iterator[bills.Entry]:
     for line, row in enumerate(rows, 1):
-        for name in (number, amount):
-            if name not in row:
+        for name in (number, amount, refund):
+            if name is not None and name not in row:
                 raise Failure(f"ORDERS has no column {name!r}; its columns are {', '.join(map(str, row))}")
         try:
             value = Decimal(str(row[amount]).strip())
         except InvalidOperation:
             raise Failure(f"row {line} of ORDERS has in {amount!r} what is no amount") from None
-        refunded = str(row.get(refund) or "").strip()
+        refunded = str(row.get(refund or "out_refund_no") or "").strip()
         yield bills.Entry(
             refunded or str(row[number]).strip(), value / 100 if unit is Unit.FEN else value, bool(refunded)
         )

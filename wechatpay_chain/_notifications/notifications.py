@@ -266,7 +266,8 @@ class Notifications:
                 raise
             except Exception as error:
                 raise SignatureError(
-                    f"it is unknown whether the notification is a replay: the nonce store raised a {type(error).__name__}",
+                    f"it is unknown whether the notification is a replay, because the nonce store raised {type(error).__name__}; "
+                    "its cause is in __cause__",
                     Reason.NONCE_STORE_FAILED,
                     None,
                 ) from error

@@ -118,7 +118,7 @@ class RateLimits:
     Args:
         rates: the limits by operation; by default `DOCUMENTED`, which says what an entry is.
         storage: where calls are counted, as the `limits` library names it: `memory://` for one process, or `redis://host:6379/0` for all
-            processes that share it. While Redis cannot be reached, nothing is limited.
+            processes that share it. While Redis cannot be reached, each process counts by itself.
         wait: the most seconds that a call waits, 240 at most, because it is signed when it waits; 0 to raise at once.
 
     Raises:
@@ -155,6 +155,8 @@ class RateLimits:
         Raises:
             ConfigurationError: the client has rate limits already.
         """
+        if "rates" in client.middleware:
+            raise ConfigurationError("rates: this client has rate limits already; install them once")
         merchant = client.mchid or client.brand_id
         innermost = list(client.middleware)[-1]
         client.middleware.insert_after(innermost, "rates", partial(self._limit, merchant))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wechatpay_chain._forks.process import current_process
+from wechatpay_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,13 +43,18 @@ class SQLiteStore:
     disk: the locks of SQLite do not work on every network file system (https://sqlite.org/wal.html).
 
     Args:
-        path: of the file. Its folder must exist; two more files appear beside it.
+        path: the file. SQLite adds two files beside it, `-wal` and `-shm`.
         namespace: whose certificates these are; one for each merchant number, because certificates are kept encrypted with its
             APIv3 key. Nonces are shared by all namespaces.
+
+    Raises:
+        ConfigurationError: the folder of the file does not exist.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, namespace: str = "") -> None:
         self._path, self._namespace = Path(path), namespace
+        if not self._path.parent.is_dir():
+            raise ConfigurationError(f"path: the folder {str(self._path.parent)!r} does not exist")
         self._local = threading.local()
         # A connection of a parent must be neither used nor closed in a forked child: https://sqlite.org/howtocorrupt.html
         self._inherited: list[object] = []
