@@ -13,7 +13,7 @@ import sys
 import time
 import tracemalloc
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import pytest
@@ -208,6 +208,89 @@ def test_cells_may_have_no_back_ticks():
     assert bill.summary is None
 
 
+FLOW = "批次id,优惠id,优惠类型,优惠金额（元）,订单总金额（元）,交易类型,支付单号,消耗时间,消耗商户号,设备号,银行流水号,单品信息"
+
+
+@pytest.mark.parametrize(
+    ("end", "wanted"),
+    [
+        ('"POS1","","[{""goods_id"":""a1""},{""goods_id"":""a2""}]"', '[{"goods_id":"a1"},{"goods_id":"a2"}]'),
+        ('"POS1","","[{"goods_id":"a1"},{"goods_id":"a2"}]"', '[{"goods_id":"a1"},{"goods_id":"a2"}]'),
+        ('"POS1","",[{"goods_id":"a1","n":2}]', '[{"goods_id":"a1","n":2}]'),
+        ('"POS1","",""', ""),
+    ],
+)
+def test_the_last_columns_of_coupon_records_may_be_json(end, wanted):
+    line = "`1500001,`1818,`全场代金券,`1.00,`2.00,`支付,`4200,`2026-10-01 16:23:05,`1900000001," + end
+    rows, bill = read_all(make(line, line.replace("`1818", "`1819"), head=FLOW, tail=("总条数", "`2")))
+    assert [(row["优惠id"], row["设备号"], row["单品信息"]) for row in rows] == [
+        ("1818", "POS1", wanted),
+        ("1819", "POS1", wanted),
+    ]
+    assert bill.summary == {"总条数": 2}
+
+
+def test_a_row_that_is_cut_off_does_not_take_the_summary_for_its_text():
+    for cells in (21, 26):
+        short = ",".join(row_of().split(",")[:cells])
+        with pytest.raises(BillError, match="line 3 of the bill does not have 27 cells"):
+            read_all(make(row_of(), short))
+
+
+def test_texts_in_the_last_column_may_have_line_ends():
+    header = "分账时间,分账发起方,金额,分账描述"
+    lines = ("`2026-10-01 10:10:00,`1,`1.00,`第一行", "第二行", "`2026-10-01 10:10:00,`2,`1.00,`a", "b, c")
+    rows, bill = read_all(make(*lines, head=header, tail=("总笔数,总金额", "`2,`2.00")))
+    assert [row["分账描述"] for row in rows] == ["第一行\n第二行", "a\nb, c"]
+    assert bill.summary["总笔数"] == 2
+    comments = "100\n`2026-10-01 10:00:05,` 42,`5,`好\n很快,总之\n`2026-10-01 10:00:06,` 43,`1,`差\n"
+    rows, _ = read_all(comments.encode())
+    assert [row["评论内容"] for row in rows] == ["好\n很快,总之", "差"]
+
+
+def test_a_bill_that_was_saved_by_another_program_is_read():
+    """It quotes what has commas, and fills the short lines up."""
+    quoted = row_of().replace("`示例商品", '"`苹果,香蕉"')
+    tail = ("总交易单数,订单总金额" + "," * 25, "`1,`0.00" + "," * 25)
+    rows, bill = read_all(make(quoted, "," * 26, row_of(商户订单号="ORDER0002"), tail=tail))
+    assert [row["商品名称"] for row in rows] == ["苹果,香蕉", "示例商品"]
+    assert dict(bill.summary) == {"总交易单数": 1, "订单总金额": Decimal("0.00")}
+
+
+def test_some_cells_may_have_no_back_ticks():
+    line = row_of().replace(",`CNY", ",CNY").replace(",`0.60%", ",0.60%")
+    (row,), _ = read_all(make(line))
+    assert (row["货币种类"], row["费率"], row["商品名称"]) == ("CNY", Decimal("0.006"), "示例商品")
+
+
+def test_names_of_other_layouts_are_found_by_get_too():
+    (row, _), _ = read_all(SAMPLES / "v2-downloadbill-ALL-legacy.csv")
+    assert row.get("订单金额") == Decimal("10.00")
+    assert row.get("no such column", 5) == 5
+
+
+def test_a_mark_before_any_line_is_left_out():
+    rows, bill = read_all(make(row_of(), tail=("\ufeff总交易单数,订单总金额", "`1,`0.00", "\x1a")))
+    assert len(rows) == 1
+    assert bill.summary["总交易单数"] == 1
+
+
+def test_a_time_with_an_offset_is_converted():
+    (row,), _ = read_all(make(row_of(交易时间="2026-10-01T02:00:00+00:00")))
+    assert row["交易时间"] == at(2026, 10, 1, 10)
+
+
+def test_the_context_of_the_caller_does_not_matter():
+    with localcontext() as context:
+        context.prec = 4
+        (row,), _ = read_all(make(row_of(订单金额="24691.34", 费率="0.3825%")))
+        assert (row["订单金额"], row["费率"]) == (Decimal("24691.34"), Decimal("0.003825"))
+        entries = [bills.Entry(f"N{number}", Decimal("24691.34")) for number in range(3)]
+        lines = [row_of(商户订单号=entry.number, 订单金额="24691.34") for entry in entries]
+        found = compare(entries, make(*lines, tail=("总交易单数,订单总金额", "`3,`74074.02")))
+        assert (found.paid, found.differences) == (Decimal("74074.02"), [])
+
+
 def test_several_totals_are_kept():
     rows, bill = read_all(make(row_of(), tail=("总笔数,总金额", "`1,`2.00", "`3,`4.00")))
     assert len(rows) == 1
@@ -267,6 +350,12 @@ ERROR = (SAMPLES / "v2-downloadbill-error.xml").read_bytes()
         (make(row_of(), tail=("总交易单数,订单总金额", "`1.5,`0.00")), "'总交易单数' what is no value"),
         (make(row_of(), tail=("总交易单数,订单总金额", "`1")), "does not have 2 cells"),
         (gzip.compress(make(row_of()))[:-9], "cannot be read"),
+        (gzip.compress(make(row_of()))[:30] + b"x" * 200, "cannot be read"),
+        (b"<html>" + "中".encode("gb18030") * 9000, "not UTF-8"),
+        ("²\n".encode(), "names of columns"),
+        ((SAMPLES / "v2-batchquerycomment.csv").read_bytes().partition(b"\n")[2], "names of columns"),
+        (make(row_of(费率="NaN%")), "'费率' what is no value"),
+        (make(row_of(), tail=("总交易单数,订单总金额", "`Infinity,`0.00")), "'总交易单数' what is no value"),
     ],
 )
 def test_what_is_no_bill_says_so(content, message):
@@ -278,6 +367,8 @@ def test_what_is_no_bill_says_so(content, message):
 def test_a_source_that_is_none_is_refused():
     with pytest.raises(ArgumentError, match="source: came a int"):
         bills.read(5)
+    with pytest.raises(ArgumentError, match="source: came a StringIO"):
+        bills.read(io.StringIO("a,b"))
     with pytest.raises(FileNotFoundError):
         bills.read("no such file")
 
@@ -408,18 +499,26 @@ class TestFrames:
         polars = pytest.importorskip("polars")
         with bills.read(SAMPLES / "v3-tradebill-REFUND.csv") as bill:
             frame = bill.to_polars()
-        assert frame.schema["退款金额"] == polars.Decimal(24, 5)
+        assert frame.schema["退款金额"] == polars.Decimal(38, 8)
         assert frame["退款金额"].sum() == Decimal("15.00")
         assert frame["退款成功时间"][0] == at(2026, 10, 1, 12, 5, 12)
         assert frame["退款成功时间"][1] is None
         with bills.read(make(tail=())) as bill:
             assert bill.to_polars().shape == (0, 27)
 
+    def test_an_amount_is_never_rounded(self):
+        content = make(row_of(手续费="0.123456789"))
+        with bills.read(content) as bill:
+            assert bill.to_pandas()["手续费"][0] == Decimal("0.123456789")
+        for library in ("polars", "arrow"):
+            with bills.read(content) as bill, pytest.raises(BillError, match="more than 8 decimal places"):
+                getattr(bill, f"to_{library}")()
+
     def test_arrow(self):
         arrow = pytest.importorskip("pyarrow")
         with bills.read(SAMPLES / "v3-tradebill-REFUND.csv") as bill:
             table = bill.to_arrow()
-        assert table.schema.field("退款金额").type == arrow.decimal128(24, 5)
+        assert table.schema.field("退款金额").type == arrow.decimal128(38, 8)
         assert sum(table["退款金额"].to_pylist()) == Decimal("15.00")
         assert table["退款成功时间"].to_pylist() == [at(2026, 10, 1, 12, 5, 12), None]
 
@@ -497,7 +596,30 @@ def test_older_layouts_are_compared_too():
     assert compare(entries[:1], SAMPLES / "v2-downloadbill-SUCCESS.csv").differences == []
 
 
+def test_payments_that_were_reversed_are_refunds_or_nothing():
+    lines = [
+        row_of(商户订单号="P1", 交易状态="SUCCESS", 订单金额="10.00"),
+        row_of(商户订单号="P1", 交易状态="REVOKED", 微信退款单号="50", 申请退款金额="10.00"),
+        row_of(商户订单号="P2", 交易状态="REVOKED"),
+    ]
+    entries = [bills.Entry("P1", Decimal("10.00")), bills.Entry("P1", Decimal("10.00"), True)]
+    found = compare(entries, make(*lines, tail=("总交易单数,订单总金额,申请退款总金额", "`3,`10.00,`10.00")))
+    assert (found.payments, found.refunds, found.differences) == (1, 1, [])
+
+
+def test_a_total_that_is_rounded_fits():
+    lines = [row_of(商户订单号=f"N{number}", 手续费="0.02500") for number in range(3)]
+    entries = [bills.Entry(f"N{number}", Decimal("0.00")) for number in range(3)]
+    assert compare(entries, make(*lines, tail=("总交易单数,手续费总金额", "`3.0,`0.08"))).differences == []
+    assert compare(entries, make(*lines, tail=("总交易单数,手续费总金额", "`3.0,`0.09"))).differences != []
+
+
 def test_what_cannot_be_compared_is_refused():
+    for header in ("交易时间,订单金额(标价币种),商户订单号,交易状态", "交易时间,商户订单号,订单金额"):
+        with pytest.raises(BillError, match="expected a trade bill"):
+            compare(ENTRIES, make(head=header, tail=()))
+    with pytest.raises(ArgumentError, match="entries: came a number of type int"):
+        compare([bills.Entry(1, Decimal(1))])
     with pytest.raises(BillError, match="expected a trade bill"):
         compare(ENTRIES, SAMPLES / "v3-fundflowbill-BASIC.csv")
     with pytest.raises(ArgumentError, match="entries: came an amount of type float"):
@@ -553,7 +675,16 @@ def test_the_command_compares_a_database(tmp_path, capsys):
     assert main(["reconcile", bill, shop, "--query", query, "--unit", "fen"]) == 0
     assert "no differences" in capsys.readouterr().out
     assert main(["reconcile", bill, shop, "--query", "SELECT * FROM nothing"]) == 2
-    assert main(["reconcile", bill, shop, "--query", "DELETE FROM orders"]) == 2
+    for other in (
+        "DELETE FROM orders",
+        f"ATTACH '{tmp_path / 'new.db'}' AS new",
+        f"VACUUM INTO '{tmp_path / 'new.db'}'",
+        "",
+    ):
+        assert main(["reconcile", bill, shop, "--query", other]) == 2
+    assert not (tmp_path / "new.db").exists()
+    assert main(["reconcile", bill, shop]) == 2
+    assert 'is a SQLite file; add --query "SELECT' in capsys.readouterr().err
     assert main(["reconcile", bill, str(tmp_path / "none.db"), "--query", query]) == 2
     assert not (tmp_path / "none.db").exists()
 
@@ -563,6 +694,25 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     bill = str(SAMPLES / "v3-tradebill-ALL.csv")
     assert main(["reconcile", bill, str(tmp_path / "orders.csv")]) == 2
     assert "no column 'out_trade_no'; its columns are no, refund_no, money, note" in capsys.readouterr().err
+    assert (
+        main(
+            [
+                "reconcile",
+                bill,
+                str(tmp_path / "orders.csv"),
+                *COLUMNS[:2],
+                "--amount",
+                "money",
+                "--refund",
+                "refund_nr",
+            ]
+        )
+        == 2
+    )
+    assert "no column 'refund_nr'" in capsys.readouterr().err
+    (tmp_path / "orders.csv").write_bytes("out_trade_no,amount,备注\n1,2,\n".encode("gb18030"))
+    assert main(["reconcile", bill, str(tmp_path / "orders.csv")]) == 2
+    assert "is not UTF-8; save it as CSV UTF-8" in capsys.readouterr().err
     (tmp_path / "orders.csv").write_text("out_trade_no,amount\n1,ten\n")
     assert main(["reconcile", bill, str(tmp_path / "orders.csv")]) == 2
     assert "row 1 of ORDERS has in 'amount' what is no amount" in capsys.readouterr().err

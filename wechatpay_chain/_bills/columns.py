@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
-from typing import Literal
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any, Literal
 
 __all__ = ["CHINA", "FREE_TEXT", "Row", "Value", "find_conversion", "find_kind"]
 
@@ -53,6 +53,10 @@ _WIDE = str.maketrans("（）", "()")
 _NARROW = str.maketrans("()", "（）")
 
 
+_EXACT = Context(prec=50)
+"""The caller's own context of decimals may have fewer digits."""
+
+
 class Row(dict[str, Value]):
     """A row of a bill: its cells by the names in the header.
 
@@ -70,6 +74,13 @@ class Row(dict[str, Value]):
             return _ABSENT[name]
         raise KeyError(name)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Returns a cell, by this name of its column or another one; the default if there is no such column."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
     def has(self, name: str) -> bool:
         """Tells whether a column is there, by this name or another of its names."""
         try:
@@ -83,25 +94,33 @@ class _Amounts(dict[str, Decimal]):
     """Parses amounts, and keeps the most common ones: most cells of a bill are 0.00."""
 
     def __missing__(self, text: str) -> Decimal:
-        value = Decimal(text)
-        if not value.is_finite():
-            raise InvalidOperation
+        value = _parse_finite(text)
         if len(self) < 10_000:
             self[text] = value
         return value
 
 
 def _parse_time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text).replace(tzinfo=CHINA) if text else None
+    if not text:
+        return None
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=CHINA) if time.tzinfo is None else time.astimezone(CHINA)
 
 
 def _parse_percent(text: str) -> Decimal | None:
-    return Decimal(text.removesuffix("%")) / 100 if text else None
+    return _EXACT.divide(_parse_finite(text.removesuffix("%")), Decimal(100)) if text else None
+
+
+def _parse_finite(text: str) -> Decimal:
+    value = Decimal(text)
+    if not value.is_finite():
+        raise InvalidOperation
+    return value
 
 
 def _parse_count(text: str) -> int:
     """Parses a number of rows. Some bills write 45.0."""
-    number = Decimal(text)
+    number = _parse_finite(text)
     if number != int(number):
         raise InvalidOperation
     return int(number)

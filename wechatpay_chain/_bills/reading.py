@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from wechatpay_chain._bills.columns import FREE_TEXT, Row, find_conversion
+from wechatpay_chain._bills.columns import FREE_TEXT, Row, find_conversion, find_kind
 from wechatpay_chain._bills.frames import to_arrow, to_pandas, to_polars
-from wechatpay_chain._bills.lines import begins_row, split_header, split_odd_line
+from wechatpay_chain._bills.lines import begins_row, clean, is_summary_header, split_header, split_odd_line
 from wechatpay_chain._bills.source import BillSource, open_lines, refuse_error
 from wechatpay_chain.errors import BillError
 
@@ -30,6 +31,9 @@ COMMENTS = ("评论时间", "微信支付订单号", "星级", "评论内容")
 LONGEST_LINE = 1 << 20
 """The most characters of a line."""
 
+MOST_LINES = 100
+"""The most lines of one row, of which a text has line ends."""
+
 
 class Bill(Generic[R]):
     """A bill that is being read: an iterator of its rows, and a context manager that closes its file.
@@ -44,6 +48,7 @@ class Bill(Generic[R]):
     def __init__(self, source: BillSource) -> None:
         self._lines, self._file = open_lines(source)
         self._line = 0
+        self._peeked: str | None = None
         self.summaries: list[Row] = []
         self.offset: int | None = None
         try:
@@ -52,6 +57,7 @@ class Bill(Generic[R]):
         except BaseException:
             self.close()
             raise
+        self._is_dated = find_kind(self.columns[0]) == "time"
         self._free = [index for index, name in enumerate(self.columns) if name in FREE_TEXT]
         self._rows = self._read_rows()
 
@@ -76,7 +82,7 @@ class Bill(Generic[R]):
         return to_pandas(self._rows, self.columns)
 
     def to_polars(self) -> polars.DataFrame:
-        """Returns the rest of the bill as a `polars.DataFrame`: amounts are decimals of 5 places, times have their time zone.
+        """Returns the rest of the bill as a `polars.DataFrame`: amounts are decimals of 8 places, times have their time zone.
 
         Raises:
             ConfigurationError: polars is not installed.
@@ -85,7 +91,7 @@ class Bill(Generic[R]):
         return to_polars(self._rows, self.columns)
 
     def to_arrow(self) -> pyarrow.Table:
-        """Returns the rest of the bill as a `pyarrow.Table`: amounts are decimals of 5 places, times have their time zone.
+        """Returns the rest of the bill as a `pyarrow.Table`: amounts are decimals of 8 places, times have their time zone.
 
         Raises:
             ConfigurationError: pyarrow is not installed.
@@ -109,53 +115,73 @@ class Bill(Generic[R]):
     def __repr__(self) -> str:
         return f"<Bill of {len(self.columns)} columns, line {self._line}>"
 
-    def _read_line(self) -> str:
-        """Returns the next line without its end; an empty text at the end of the file.
+    def _read(self, most: int, *, whole: bool = False) -> str:
+        """Returns the next line, or as many characters as there are up to a number.
 
         Raises:
             BillError: it cannot be read.
         """
         try:
-            self._line += 1
-            line = self._lines.readline(LONGEST_LINE)
+            return self._lines.read(most) if whole else self._lines.readline(most)
         except UnicodeDecodeError:
             raise self._make_error("or one soon after is not UTF-8") from None
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, zlib.error) as error:
             raise self._make_error(f"cannot be read: {error}") from error
+
+    def _read_line(self) -> str:
+        """Returns the next line with its end; an empty text at the end of the file.
+
+        Raises:
+            BillError: it cannot be read, or is too long.
+        """
+        self._line += 1
+        if self._peeked is not None:
+            line, self._peeked = self._peeked, None
+            return line
+        line = self._read(LONGEST_LINE)
         if len(line) == LONGEST_LINE:
             raise self._make_error("is too long")
         return line
 
+    def _peek(self) -> str:
+        """Returns the next line, which stays the next one."""
+        if self._peeked is None:
+            self._peeked = self._read(LONGEST_LINE)
+        return self._peeked
+
     def _read_header(self) -> tuple[str, ...]:
-        line = self._read_line()
-        while line and not line.strip():
-            line = self._read_line()
-        if not line:
+        head = clean(self._read_line()).strip()
+        while not head and self._peek():
+            head = clean(self._read_line()).strip()
+        if not head:
             raise BillError("this is no bill: it is empty")
-        head = line.strip()
-        refuse_error(head if not head.startswith("<") else head + self._lines.read(LONGEST_LINE))
-        if head.isdigit():
+        refuse_error(head + self._read(LONGEST_LINE, whole=True) if head.startswith("<") else head)
+        if re.fullmatch("[0-9]{1,15}", head):
             self.offset = int(head)
             return COMMENTS
         names = tuple(split_header(head))
-        if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        is_header = len(names) > 1 and all(names) and len(set(names)) == len(names)
+        if not is_header or any(sign in head for sign in "`\r"):
             raise BillError("this is no bill: its first line does not have the names of columns")
         return names
 
     def _read_rows(self) -> Iterator[R]:
         names, width, conversions = self.columns, len(self.columns), self._conversions
         readline, is_comment = self._read_line, self.offset is not None
+        ends_free = bool(self._free) and self._free[-1] == width - 1
         try:
             while line := readline():
                 text = line.rstrip("\r\n")
                 cells: list[Any] = text[1:].split(",`")
-                if len(cells) != width or text[0] != "`" or text[-1] == '"':
-                    found = self._split(text)
+                if len(cells) != width or text[0] != "`":
+                    found = self._split(clean(text))
                     if found is None:
                         return
                     if not found:
                         continue
                     cells = found
+                if ends_free:
+                    self._continue_text(cells)
                 if is_comment:
                     cells = [cell.strip() for cell in cells]
                 self._convert(cells, conversions, names)
@@ -163,33 +189,47 @@ class Bill(Generic[R]):
         finally:
             self.close()
 
+    def _is_text(self, line: str, *, may_be_blank: bool) -> bool:
+        """Tells whether a line goes on with the text of the row before it."""
+        content = clean(line)
+        is_end = not line or (self.offset is None and is_summary_header(content))
+        is_blank = not content.strip(" ,")
+        return not is_end and not (is_blank and not may_be_blank) and not begins_row(content, is_dated=self._is_dated)
+
+    def _continue_text(self, cells: list[Any]) -> None:
+        """Adds the lines that belong to a text in the last column."""
+        while self._is_text(self._peek(), may_be_blank=False):
+            cells[-1] += "\n" + self._read_line().rstrip("\r\n")
+
     def _split(self, text: str) -> list[Any] | None:
         """Returns the cells of a line that is not split at its back-ticks; none for a line that is to be left out.
 
         Returns:
             None if this was the beginning of the summary, which has been read then.
         """
-        width, first, began = len(self.columns), text[:1], self._line
-        while True:
-            if not text.strip() or text.removeprefix("\ufeff").split(",") == list(self.columns):
-                return []  # a header again: the parts of a large bill were put together
-            if first not in ("`", '"') and not any(character.isdigit() for character in text):
-                self._read_summary(text)
-                return None
-            cells = split_odd_line(text, width, self._free)
-            if cells is not None:
-                return cells
-            line = self._read_line() if self._free else ""
-            if not line or begins_row(line) or len(text) > LONGEST_LINE:
-                self._line = began
-                raise self._make_error(f"does not have {width} cells")
-            text = f"{text}\n{line.rstrip()}"
+        width, began = len(self.columns), self._line
+        if not text.strip(" ,\0\x1a") or split_header(text) == list(self.columns):
+            return []  # a header again: the parts of a large bill were put together
+        if self.offset is None and text[:1] not in ("`", '"') and not any(map(str.isdigit, text)):
+            self._read_summary(text)
+            return None
+        cells = split_odd_line(text, width, self._free)
+        for _ in range(MOST_LINES):
+            if cells is not None or not self._free or not self._is_text(self._peek(), may_be_blank=True):
+                break
+            text = f"{text}\n{self._read_line().rstrip()}"
+            pieces = text[1:].split(",`")
+            cells = pieces if text.startswith("`") and len(pieces) == width else None
+        if cells is None:
+            self._line = began
+            raise self._make_error(f"does not have {width} cells")
+        return cells
 
     def _read_summary(self, header: str) -> None:
         names = split_header(header)
         conversions = _find_conversions(names)
         while line := self._read_line():
-            text = line.rstrip("\r\n")
+            text = clean(line).rstrip(" ,")
             if not text:
                 continue
             cells: list[Any] | None = split_odd_line(text, len(names), ())
@@ -203,7 +243,7 @@ class Bill(Generic[R]):
         try:
             for index, convert in conversions:
                 cells[index] = convert(cells[index])
-        except (ValueError, InvalidOperation):
+        except (ValueError, ArithmeticError):
             raise self._make_error(f"has in {names[index]!r} what is no value of this column") from None
 
     def _make_error(self, what: str) -> BillError:

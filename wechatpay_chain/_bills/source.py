@@ -47,7 +47,7 @@ def open_lines(source: BillSource) -> tuple[io.TextIOWrapper, BinaryIO]:
         raw: io.RawIOBase = io.FileIO(source)
     elif isinstance(source, (bytes, Response)):
         raw = _Borrowed(io.BytesIO(source if isinstance(source, bytes) else source.content))
-    elif callable(getattr(source, "read", None)):
+    elif callable(getattr(source, "read", None)) and not isinstance(source, io.TextIOBase):
         raw = _Borrowed(source)
     else:
         raise ArgumentError(

@@ -77,7 +77,9 @@ def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_query(path: Path, query: str) -> Iterator[Mapping[str, Any]]:
-    # Read-only: no file is made where none is, and no query changes anything.
+    if query.split(None, 1)[:1] not in (["SELECT"], ["select"], ["WITH"], ["with"]):
+        raise Failure("--query: expected a SELECT")
+    # Read-only: no file is made where none is.
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             cursor = connection.execute(query)
@@ -94,14 +96,22 @@ def _to_entries(
         for name in (number, amount, refund):
             if name is not None and name not in row:
                 raise Failure(f"ORDERS has no column {name!r}; its columns are {', '.join(map(str, row))}")
-        try:
-            value = Decimal(str(row[amount]).strip())
-        except InvalidOperation:
-            raise Failure(f"row {line} of ORDERS has in {amount!r} what is no amount") from None
+        value = _parse_amount(row[amount])
+        if value is None:
+            raise Failure(f"row {line} of ORDERS has in {amount!r} what is no amount")
         refunded = str(row.get(refund or "out_refund_no") or "").strip()
+        refunded = "" if refunded == "0" else refunded  # as bills write it
         yield bills.Entry(
             refunded or str(row[number]).strip(), value / 100 if unit is Unit.FEN else value, bool(refunded)
         )
+
+
+def _parse_amount(cell: object) -> Decimal | None:
+    try:
+        value = Decimal(str(cell).strip())
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
 
 
 def _to_json(difference: bills.Difference) -> dict[str, object]:
