@@ -45,7 +45,7 @@ def test_each_rule_is_that_of_the_documentation(key):
     most = query["properties"].get(rule.size, {}).get("maximum") if rule.size else None
     assert most is None or rule.rows <= most
     for path in (rule.items, rule.total):
-        if path and path != "$n" and "violation" not in path:
+        if path and "$n" not in path and "violation" not in path:
             schema = operation.response
             for name in path.split("."):
                 schema = schema["properties"][name]
@@ -331,11 +331,63 @@ def test_numbers_of_a_row_are_taken_off_and_those_in_it_stay():
         "total_refund_count": "2",
         "x_10": "d",
     }
-    assert paging._split_numbered(fields) == [
-        {"out_refund_no": "a", "coupon_refund_id_1": "b"},
-        {"out_refund_no": "c"},
-        {"x": "d"},
-    ]
+    rows = paging._split_numbered(fields, "out_refund_no")
+    assert rows == [{"out_refund_no": "a", "coupon_refund_id_1": "b"}, {"out_refund_no": "c"}], (
+        "x_10 belongs to no refund"
+    )
+
+
+ACTIVITIES = "v3/marketing/paygiftactivity/activities"
+STOCKS = "v3/marketing/favor/stocks"
+
+
+def test_a_service_that_caps_its_pages_loses_no_rows(client, wire, service, collect):
+    """A limit of 50 was asked for, and 10 rows come."""
+    serve(wire, service, [{"data": [0] * 10, "total_count": 35}] * 3 + [{"data": [0] * 5, "total_count": 35}])
+    assert len(collect(pages(client.chain(STOCKS), params={"limit": 50}))) == 35
+    answers = [{"risk_trade_list": [0] * 10, "total_num": 25}] * 2 + [{"risk_trade_list": [0] * 5, "total_num": 25}]
+    serve(wire, service, answers)
+    node = client.v3.merchant_risk_manage.ec_trade_risk.query_risk_trades
+    assert len(collect(pages(node, json={"sub_mchid": "1", "page_size": 50}))) == 25
+
+
+def test_a_loop_may_begin_at_a_later_page(client, wire, service, collect):
+    queries = serve(wire, service, [{"data": [0] * 10, "total_count": 35}, {"data": [0] * 5, "total_count": 35}])
+    assert len(collect(pages(client.chain(STOCKS), params={"offset": 2, "limit": 10}))) == 15
+    assert [query["offset"] for query in queries] == ["2", "3"]
+
+
+def test_a_filter_that_is_none_is_no_filter(client, wire, service, collect):
+    serve(wire, service, [{"data": [0] * 20, "total_count": 25}, {"data": [0] * 5, "total_count": 25}])
+    node = client.v3.marketing.favor.users._openid_.coupons
+    assert len(collect(pages(node, params={"available_mchid": None, "limit": None}, openid="o"))) == 25
+
+
+@pytest.mark.parametrize("later", [0, None, "", -1, 60, "60", 60.0])
+def test_a_total_that_only_the_first_page_has_is_kept(client, wire, service, collect, later):
+    serve(wire, service, [{"data": [0] * 50, "total_count": 60}, {"data": [0] * 10, "total_count": later}])
+    params = {"begin_date": "2026-01-01", "end_date": "2026-01-02"}
+    assert len(collect(pages(client.v3.merchant_service.complaints_v2, params=params))) == 60
+
+
+@pytest.mark.parametrize("total", ["95", 95.0, "95.0"])
+def test_a_total_may_be_written_in_several_ways(client, wire, service, collect, total):
+    serve(wire, service, [{"data": [0] * 95, "total_count": total}])
+    assert len(collect(pages(client.chain(ACTIVITIES), params={"limit": 100}))) == 95
+
+
+def test_tokens_that_go_round_are_an_error(client, wire, service, collect):
+    serve(wire, service, [{"user_coupon_list": [1], "next_page_token": token} for token in "ababab"])
+    node = client.v3.marketing.partner.product_coupon.users._openid_.coupons
+    with pytest.raises(ContentError, match="that of an earlier page"):
+        collect(pages(node, params={"brand_id": "1"}, openid="o"))
+
+
+@pytest.mark.parametrize("body", [{"data": {"a": 1}, "total_count": 1}, [1], {"data": 5}])
+def test_a_response_without_a_list_is_an_error(client, wire, service, collect, body):
+    serve(wire, service, [body])
+    with pytest.raises(ContentError, match="has no list in 'data'"):
+        collect(pages(client.chain(ACTIVITIES), params={"limit": 10}))
 
 
 @pytest.mark.parametrize(

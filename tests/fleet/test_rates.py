@@ -298,7 +298,7 @@ def test_4_processes_share_a_limit_fairly(service, limited, wire, redis_server):
         process.join(20)
     assert most_in_a_second([moment for each in times for moment in each], window=0.9) <= 40
     assert sum(counts) >= 40 * 4 * 0.75
-    assert fairness(counts) > 0.85, counts
+    assert fairness(counts) > 0.7, counts
 
 
 @NEEDS_REDIS

@@ -89,7 +89,7 @@ def test_of_many_tasks_one_sees_a_nonce_as_new(redis_server):
     async def run():
         store = AsyncRedisStore(redis_server.url)
         try:
-            return await asyncio.gather(*(store.add(str(number % 100), 60) for number in range(800)))
+            return await asyncio.gather(*(store.add(str(number % 100), 60) for number in range(400)))
         finally:
             await store._redis.aclose()
 

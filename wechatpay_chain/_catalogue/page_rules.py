@@ -22,7 +22,7 @@ class PageRule(NamedTuple):
         position: the name of the parameter that says where a page begins.
         size: the name of the parameter with the number of rows of a page; empty if there is none.
         rows: the number of rows that is asked for unless the caller says another: the documented maximum or default; 0 to ask for none.
-        items: where the rows are, with a dot before a member of a member; `$n` for numbered fields; empty if the response is one row.
+        items: where the rows are, with a dot before a member of a member; for numbered fields, the one that each row has, with `$n`; empty if the response is one row.
         total: where the number of all rows is. Empty if there is none, or if it counts more than the rows that are listed.
     """
 
@@ -38,9 +38,15 @@ RULES: dict[str, PageRule] = {
     "POST /v2/billcommentsp/batchquerycomment": PageRule(
         "comments", position="offset", size="limit", rows=200, items=""
     ),
-    "POST /v2/deposit/refundquery": PageRule("numbered", position="offset", items="$n", total="total_refund_count"),
-    "POST /v2/pay/refundquery": PageRule("numbered", position="offset", items="$n", total="total_refund_count"),
-    "POST /v2/pay/refundqueryv2": PageRule("numbered", position="offset", items="$n", total="total_refund_count"),
+    "POST /v2/deposit/refundquery": PageRule(
+        "numbered", position="offset", items="out_refund_no_$n", total="total_refund_count"
+    ),
+    "POST /v2/pay/refundquery": PageRule(
+        "numbered", position="offset", items="out_refund_no_$n", total="total_refund_count"
+    ),
+    "POST /v2/pay/refundqueryv2": PageRule(
+        "numbered", position="offset", items="out_refund_no_$n", total="total_refund_count"
+    ),
     "POST /v2/pay/settlementquery": PageRule(
         "numbered", position="offset", size="limit", rows=20, items="", total="record_num"
     ),
@@ -53,7 +59,7 @@ RULES: dict[str, PageRule] = {
         total="violation_records.total_size",
     ),
     "POST /v2/sandboxnew/pay/refundquery": PageRule(
-        "numbered", position="offset", items="$n", total="total_refund_count"
+        "numbered", position="offset", items="out_refund_no_$n", total="total_refund_count"
     ),
     "POST /v2/secapi/mch/submchmanage": PageRule(
         "page", position="page_index", size="page_size", rows=0, items="mchinfo", total="total"

@@ -37,7 +37,8 @@ class Cursor:
     """
 
     def __init__(self, rule: PageRule, given: Mapping[str, Any], *, is_xml: bool) -> None:
-        self._rule, self._given, self._is_xml = rule, dict(given), is_xml
+        self._rule, self._is_xml = rule, is_xml
+        self._given = {name: value for name, value in given.items() if value is not None}
         if rule.size and rule.rows:
             self._given.setdefault(rule.size, rule.rows)
         begin = 1 if rule.style == "page" else 0
@@ -46,7 +47,11 @@ class Cursor:
             self._position = _to_number(rule.position, self._position)
         self._size = _to_number(rule.size, self._given[rule.size]) if rule.size in self._given else 0
         self._total: int | None = None
-        self._pages = self._rows = 0
+        self._pages = 0
+        # Those in front of the first page count, too.
+        in_front = self._position - begin if rule.style in ("page", "pages") and isinstance(self._position, int) else 0
+        self._rows = in_front * self._size
+        self._tokens: set[str] = set()
 
     @property
     def query(self) -> dict[str, Any]:
@@ -73,10 +78,12 @@ class Cursor:
         if rule.style == "comments":
             return self._read_comments(response)
         body = response.xml() if self._is_xml else response.json()
-        rows = _rows_of(body, rule)
-        # Some lists say the total on the first page only.
-        stated = _find(body, rule.total) if rule.total else None
-        self._total = self._total if stated is None else _to_number(rule.total, stated)
+        rows = _rows_of(body, rule, response)
+        # Some lists say the total on the first page only, or say 0 on the others.
+        stated = _read_total(_find(body, rule.total)) if rule.total else None
+        if not rule.items and stated == 0:
+            rows = []
+        self._total = stated if stated or self._total is None else self._total
         return rows, self._advance(body, len(rows), response)
 
     def _advance(self, body: Any, rows: int, response: Response) -> bool:
@@ -86,18 +93,22 @@ class Cursor:
                 return False
             case "token":
                 self._position = str(_find(body, f"next_{rule.position}") or "")
-                if self._position and self._position == before:
-                    raise ContentError(f"{response.request.template}: the token of the next page is that of this page")
+                if self._position in self._tokens:
+                    raise ContentError(
+                        f"{response.request.template}: the token of the next page is that of an earlier page"
+                    )
+                self._tokens.add(self._position)
                 return self._position != ""
             case "page" | "pages":
                 assert isinstance(before, int)
                 self._position = before + 1
+                # The service may return fewer rows than were asked for.
                 self._rows += rows
-                done = (before if rule.style == "page" else before + 1) * self._size or self._rows
+                done = self._rows
             case _:
                 assert isinstance(before, int)
                 self._position = done = before + (rows if rule.items else self._size)
-        if not rows or "available_mchid" in self._given:  # with it, favor users' coupons come in one piece
+        if not rows or self._given.get("available_mchid"):  # with it, favor users' coupons come in one piece
             return False
         if self._total is not None:
             return done < self._total
@@ -105,6 +116,8 @@ class Cursor:
 
     def _read_comments(self, response: Response) -> tuple[list[Any], bool]:
         # A response in XML is an error, which the layers have raised.
+        if not response.content.strip():
+            return [], False
         from wechatpay_chain._bills.reading import Bill
 
         with Bill[Any](response) as table:
@@ -130,28 +143,43 @@ def _find(body: Any, path: str) -> Any:
 
 
 def _parse(text: str) -> Any:
+    if not text.strip():
+        return None
     try:
         return jsons.loads(text)
     except (ValueError, RecursionError):
         raise ContentError("the list is no JSON; ask for it as JSON") from None
 
 
-def _rows_of(body: Any, rule: PageRule) -> list[Any]:
+def _read_total(value: Any) -> int | None:
+    """Returns a total; None if there is none. Some services write it as a text, or as 95.0."""
+    try:
+        total = int(float(value)) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1
+    except (ValueError, OverflowError):
+        return None
+    return total if total >= 0 else None
+
+
+def _rows_of(body: Any, rule: PageRule, response: Response) -> list[Any]:
     if not rule.items:
         return [body]
-    if rule.items == "$n":
-        return _split_numbered(body)
+    if rule.items.endswith("_$n"):
+        return _split_numbered(body, rule.items.removesuffix("_$n"))
     rows = _find(body, rule.items)
-    return rows if isinstance(rows, list) else []
+    if isinstance(rows, str):
+        rows = _parse(rows)
+    if not isinstance(body, Mapping) or not (rows is None or isinstance(rows, list)):
+        raise ContentError(f"{response.request.template}: the response has no list in {rule.items!r}")
+    return rows or []
 
 
-def _split_numbered(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _split_numbered(fields: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """Returns the rows in numbered fields: out_refund_no_0 and coupon_refund_id_0_1 are out_refund_no and coupon_refund_id_1 of row 0."""
     rows: dict[int, dict[str, Any]] = {}
     for name, value in fields.items():
         if found := _NUMBERED.fullmatch(name):
             rows.setdefault(int(found["row"]), {})[found["stem"] + (found["rest"] or "")] = value
-    return [rows[number] for number in sorted(rows)]
+    return [rows[number] for number in sorted(rows) if key in rows[number]]
 
 
 class Pages:

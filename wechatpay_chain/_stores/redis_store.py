@@ -25,6 +25,9 @@ KEEP = 30 * 24 * 3600
 TIMEOUT = 1.0
 """Seconds for a connection, and for each command, of a client that is made from a URL. WeChat Pay waits 5 seconds for a reply."""
 
+QUEUE = 3.0
+"""Seconds for which a caller waits for a free connection of such a client."""
+
 CONNECTIONS = 16
 """The most connections of a client that is made from a URL. The others would wait for Redis, too."""
 
@@ -177,7 +180,7 @@ def _make_pool(kind: Any, url: str) -> object:
     """Returns a connection pool with timeouts, unless the URL itself has some. Callers wait for a free connection."""
     try:
         pool: object = kind.from_url(
-            url, max_connections=CONNECTIONS, timeout=TIMEOUT, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+            url, max_connections=CONNECTIONS, timeout=QUEUE, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
         )
         return pool
     except ValueError:
