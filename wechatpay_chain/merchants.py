@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Merchants"]
 
+LONGEST_LOAD = 60.0
+"""Seconds for which `get` waits for another thread that loads the same client."""
+
+
+class _Loading:
+    """The loading of a client, by one of those that need it.
+
+    Attributes:
+        lock: of the one that loads.
+        callers: how many need it.
+    """
+
+    __slots__ = ("callers", "lock")
+
+    def __init__(self) -> None:
+        self.lock, self.callers = ForkSafeLock(), 0
+
 
 class Merchants:
     """Keeps the clients that were used last, up to a number, and loads the others again when they are needed.
@@ -34,7 +51,7 @@ class Merchants:
     Args:
         load: makes the client of a merchant. What it raises is raised by `get`, and not kept, so that a merchant can be added at any
             time. It gets what came from a URL, so it must look the number up, and not make a path or a query of it.
-        size: the most clients that are kept. One takes about 30 kB.
+        size: the most clients that are kept. One takes about 20 kB.
 
     Raises:
         ConfigurationError: `size` is not a positive number.
@@ -46,7 +63,7 @@ class Merchants:
         self._load, self._size = load, size
         self._clients: OrderedDict[str, Client] = OrderedDict()
         self._lock = ForkSafeLock()
-        self._loading: dict[str, ForkSafeLock] = {}
+        self._loading: dict[str, _Loading] = {}
 
     def get(self, mchid: str) -> Client:
         """Returns the client of a merchant.
@@ -58,7 +75,7 @@ class Merchants:
 
         Raises:
             ArgumentError: it is no text of digits.
-        ConfigurationError: `load` returned None.
+            ConfigurationError: `load` returned None, or has not returned within 60 seconds in another thread.
             Exception: what `load` raises.
         """
         if not (isinstance(mchid, str) and mchid.isascii() and mchid.isdigit() and len(mchid) <= 32):
@@ -68,18 +85,23 @@ class Merchants:
         known = self._find(mchid)
         if known is not None:
             return known
-        lock = self._loading.setdefault(mchid, ForkSafeLock())
+        with self._lock.current:
+            loading = self._loading.setdefault(mchid, _Loading())
+            loading.callers += 1
         try:
-            with lock.current:
-                known = self._find(mchid)
-                return self._keep(mchid, self._load(mchid)) if known is None else known
+            return self._load_once(mchid, loading)
         finally:
-            self._loading.pop(mchid, None)
+            with self._lock.current:
+                loading.callers -= 1
+                if not loading.callers and self._loading.get(mchid) is loading:
+                    del self._loading[mchid]
 
     def forget(self, mchid: str) -> None:
         """Lets the next `get` load the client again: its keys have changed, or the merchant has left."""
         with self._lock.current:
             self._clients.pop(mchid, None)
+            # Whoever is loading it now may have read the old keys already.
+            self._loading.pop(mchid, None)
 
     def __len__(self) -> int:
         """The number of clients that are kept."""
@@ -95,11 +117,26 @@ class Merchants:
                 self._clients.move_to_end(mchid)
             return client
 
-    def _keep(self, mchid: str, client: Client | None) -> Client:
+    def _load_once(self, mchid: str, loading: _Loading) -> Client:
+        """Loads a client, unless another caller has just loaded it."""
+        lock = loading.lock.current
+        if not lock.acquire(timeout=LONGEST_LOAD):
+            raise ConfigurationError(
+                f"load: it has not returned the client of {mchid} within {LONGEST_LOAD:g} s; give it timeouts, and do not let it wait "
+                "for another merchant's client"
+            )
+        try:
+            known = self._find(mchid)
+            return self._keep(mchid, self._load(mchid), loading) if known is None else known
+        finally:
+            lock.release()
+
+    def _keep(self, mchid: str, client: Client | None, loading: _Loading) -> Client:
         if client is None:
             raise ConfigurationError("load: it returned None; raise a LookupError for a merchant that is unknown")
         with self._lock.current:
-            self._clients[mchid] = client
+            if self._loading.get(mchid) is loading:  # and was not forgotten meanwhile
+                self._clients[mchid] = client
             # Not `if`: a child that was forked between the two steps has one too many.
             while len(self._clients) > self._size:
                 self._clients.popitem(last=False)

@@ -26,7 +26,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wechatpay_chain._catalogue.nearest import find_path
+from wechatpay_chain._catalogue.nearest import find_path, list_segments
 from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.effects import Flow
@@ -197,17 +197,17 @@ def _describe(span: Any, error: BaseException) -> str:
 
 @lru_cache(maxsize=4096)
 def hide_values(method: str, template: str) -> str:
-    """Returns a path template with a leading slash, in which values that were written into it are variables again."""
-    segments = template.lstrip("/").split("/")
-    suspicious = [
-        segment for segment in segments if re.search(r"\d", segment) and not re.fullmatch(r"v[23]|\{.*\}", segment)
-    ]
-    shown = f"/{'/'.join(segments)}"
-    if not suspicious or find_operation(method, shown.removeprefix("/v2") if segments[0] == "v2" else shown):
-        return shown
-    known = find_path("/".join(segments), method)
+    """Returns a path template with a leading slash, in which values that were written into it are variables again.
+
+    Of a path that the catalogue lacks, only segments are shown that it has elsewhere: a value can look like a name.
+    """
+    path = template.lstrip("/")
+    prefix = "/v2" if path.startswith("v2/") else ""
+    if find_operation(method, f"/{path}".removeprefix(prefix)):
+        return f"/{path}"
+    known = find_path(path, method)
     if known is not None:
-        path: str = known.methods.get(method) or next(iter(known.methods.values()))
-        prefix = "/v2" if segments[0] == "v2" else ""
-        return prefix + path
-    return "/" + "/".join("{}" if segment in suspicious else segment for segment in segments)
+        return prefix + (known.methods.get(method) or next(iter(known.methods.values())))
+    named = list_segments()
+    segments = (each if each in named or re.fullmatch(r"\{[^{}]*\}", each) else "{}" for each in path.split("/"))
+    return f"/{'/'.join(segments)}"

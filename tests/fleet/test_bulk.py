@@ -19,7 +19,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.service import Reply
-from wechatpay_chain import ArgumentError, AuthenticationError, Client, Sensitive, TransportError, crypto
+from wechatpay_chain import (
+    ArgumentError,
+    AuthenticationError,
+    Client,
+    RedirectionError,
+    Retry,
+    Sensitive,
+    TransportError,
+    crypto,
+)
 from wechatpay_chain._bulk import bulk as running
 from wechatpay_chain._bulk.lines import Shape, read_lines
 from wechatpay_chain._bulk.repeating import is_repeatable
@@ -253,7 +262,174 @@ def test_a_wrong_key_ends_the_job(service, wire, tmp_path):
     with pytest.raises(AuthenticationError):
         run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(1000), results=tmp_path / "r.jsonl")
     assert len(wire.received) <= 64
-    assert read(tmp_path / "r.jsonl") == []
+    assert {record["outcome"] for record in read(tmp_path / "r.jsonl")} == {"unsent"}
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_after_the_key_is_corrected_every_line_is_sent(service, wire, tmp_path, numbered):
+    """A 401 says that the line was not acted on: also of one without a number of its own."""
+    wire.respond = lambda received: Reply(401, {}, b'{"code":"SIGN_ERROR"}')
+    settings, lines = (
+        service.settings(wire.base_url),
+        [{"complaint_id": str(n), "response_content": "x"} for n in "abcd"],
+    )
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    job = (PATH, lines_of(4)) if numbered else (path, lines)
+    with pytest.raises(AuthenticationError):
+        run(Client(**settings), "POST", *job, results=tmp_path / "r.jsonl", concurrency=3)
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**settings), "POST", *job, results=tmp_path / "r.jsonl", concurrency=3)
+    assert [result.outcome for result in results.values()] == ["done"] * 4
+
+
+def test_a_redirect_ends_the_job_and_refuses_nothing(service, wire, tmp_path):
+    """A captive portal, for example."""
+    wire.respond = lambda received: Reply(302, {"Location": "https://portal.example"}, b"")
+    settings = service.settings(wire.base_url)
+    with pytest.raises(RedirectionError):
+        run(Client(**settings), "POST", PATH, lines_of(500), results=tmp_path / "r.jsonl", concurrency=4)
+    assert len(wire.received) <= 8
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**settings), "POST", PATH, lines_of(500), results=tmp_path / "r.jsonl")
+    assert {result.outcome for result in results.values()} == {"done"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 407, 408, 413, 499])
+def test_a_refusal_without_a_code_is_not_final(service, wire, tmp_path, status):
+    wire.respond = lambda received: Reply(status, {}, b"<html>proxy</html>")
+    settings = service.settings(wire.base_url)
+    results, _ = run(Client(**settings), "POST", PATH, lines_of(1), results=tmp_path / "r.jsonl")
+    assert (results[1].outcome, results[1].status) == ("unknown", status)
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**settings), "POST", PATH, lines_of(1), results=tmp_path / "r.jsonl")
+    assert results[1].outcome == "done"
+
+
+@pytest.mark.parametrize("lost", ["run", "kill", "retry"])
+@pytest.mark.parametrize("next_answer", ["refused", "unreachable"])
+def test_what_may_be_done_stays_unknown(service, wire, tmp_path, lost, next_answer):
+    """Neither a refusal nor a lost connection says what became of an earlier attempt, of whichever run."""
+    refusal = Reply(400, {}, b'{"code":"OUT_TRADE_NO_USED"}')
+    settings, path = service.settings(wire.base_url), tmp_path / "r.jsonl"
+    answers = [None]
+    wire.respond = lambda received: answers.pop(0) if answers else refusal
+    if lost == "retry":
+        settings["retry"] = Retry(attempts=2, backoff=0.01)
+    elif lost == "kill":
+        digest = Shape("POST", Client(**settings)[PATH], {}).find_digest(next(read_lines(lines_of(1))))
+        (tmp_path / "r.jsonl.begun").write_text(f"1 {digest:016x}\n")
+    else:
+        answers *= 12
+        run(Client(**settings), "POST", PATH, lines_of(1), results=path)
+    if next_answer == "unreachable" and lost != "retry":
+        settings["base_url"] = "http://127.0.0.1:9/"
+    results, _ = run(Client(**settings), "POST", PATH, lines_of(1), results=path)
+    assert results[1].outcome == "unknown"
+
+
+def test_a_line_without_a_number_stays_unknown_after_a_run_that_could_not_send_it(service, wire, tmp_path):
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    lines = [{"complaint_id": "1", "response_content": "x"}]
+    settings, nowhere = service.settings(wire.base_url), service.settings("http://127.0.0.1:9/")
+    wire.respond = lambda received: None
+    run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl")
+    run(Client(**nowhere), "POST", path, lines, results=tmp_path / "r.jsonl", repeat=True)
+    results, _ = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert (results[1].outcome, results[1].code) == ("unknown", "Interrupted")
+    assert len(wire.received) == 1
+
+
+def test_numbers_made_anew_are_refused_before_anything_is_sent(service, wire, tmp_path):
+    """Also those of lines that were in flight when the job was killed."""
+    settings, lines = service.settings(wire.base_url), lines_of(40)
+    wire.respond = lambda received: service.signed(b"{}")
+    run(Client(**settings), "POST", PATH, lines[:30], results=tmp_path / "r.jsonl")
+    records = (tmp_path / "r.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "r.jsonl").write_text("".join(record for record in records if '"line": 1,' not in record))
+    with (tmp_path / "in.jsonl").open("w") as file:
+        for line in [*lines[:29], {"openid": "o30", "out_request_no": "new"}, *lines[30:]]:
+            file.write(json.dumps(line) + "\n")
+    sent = len(wire.received)
+    with pytest.raises(ArgumentError, match="line 30 is not the one"):
+        run(Client(**settings), "POST", PATH, tmp_path / "in.jsonl", results=tmp_path / "r.jsonl")
+    assert len(wire.received) == sent
+    digest = Shape("POST", Client(**settings)[PATH], {}).find_digest(next(read_lines(lines_of(1))))
+    (tmp_path / "r.jsonl").write_text("")
+    (tmp_path / "r.jsonl.begun").write_text(f"1 {digest:016x}\n")
+    anew = [{"openid": "o1", "out_request_no": "Z1"}]
+    with pytest.raises(ArgumentError, match="line 1 is not the one"):
+        run(Client(**settings), "POST", PATH, anew, results=tmp_path / "r.jsonl")
+    assert len(wire.received) == sent
+
+
+@pytest.mark.parametrize("content", ["openid,out_request_no", '{"openid": "o1"}', '{"openid": "o1"}\n', "42"])
+def test_a_file_of_something_else_is_never_changed(service, wire, tmp_path, content):
+    (tmp_path / "users.jsonl").write_text(content)
+    with pytest.raises(ArgumentError, match="has a line that is no result of a bulk job"):
+        run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(1), results=tmp_path / "users.jsonl")
+    assert (tmp_path / "users.jsonl").read_text() == content
+
+
+def test_an_unpaired_surrogate_does_not_end_the_job(service, wire, tmp_path):
+    wire.respond = lambda received: service.signed(b'{"name": "\\ud800"}')
+    settings = service.settings(wire.base_url)
+    lines = [*lines_of(1), {"openid": "o2", "out_request_no": "\ud800"}]
+    for _ in range(2):
+        _, job = run(Client(**settings), "POST", PATH, lines, results=tmp_path / "r.jsonl")
+    assert job.earlier == {"done": 1, "refused": 1}
+    responses = {record["line"]: record["response"] for record in read(tmp_path / "r.jsonl")}
+    assert responses == {1: {"name": "\ud800"}, 2: None}
+
+
+@pytest.mark.parametrize("header", ["openid,amount,amount.total", "openid,a.b,a.b.c", "openid,openid"])
+def test_a_header_with_two_columns_for_one_member_is_refused(client, tmp_path, header):
+    (tmp_path / "in.csv").write_text(f"{header}\n" + ",".join("1" for _ in header.split(",")) + "\n")
+    with pytest.raises(ArgumentError, match="lines: the header has more than one column for"):
+        run(client, "POST", PATH, tmp_path / "in.csv", results=tmp_path / "r.jsonl")
+
+
+@pytest.mark.parametrize("cell", ["1_0", "1.0", "one", "0x1"])
+def test_a_cell_that_is_no_integer_is_refused(client, wire, tmp_path, cell):
+    (tmp_path / "in.csv").write_text(f"out_bill_no,transfer_amount\nB1,{cell}\n")
+    target = "v3/fund-app/mch-transfer/transfer-bills"
+    results, _ = run(client, "POST", target, tmp_path / "in.csv", results=tmp_path / "r.jsonl", json=TRANSFER)
+    assert (results[1].outcome, results[1].message) == ("refused", "transfer_amount: the cell is no integer")
+    assert wire.received == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("timeout", "x"), ("timeout", -1), ("json", {"a": object()})])
+def test_an_argument_that_no_call_can_have_is_refused_at_once(client, tmp_path, name, value):
+    with pytest.raises(ArgumentError, match=f"{name}: "):
+        client.bulk("POST", PATH, lines_of(1), results=tmp_path / "r.jsonl", **{name: value})
+
+
+def test_a_call_that_raises_a_cancelled_error_of_its_own_ends_the_job(service, wire, tmp_path):
+    client = Client(**service.settings(wire.base_url))
+    wire.respond = lambda received: service.signed(b"{}")
+
+    def cancel(request):
+        if len(wire.received) > 30:
+            raise asyncio.CancelledError
+        return (yield request)
+
+    client.middleware.insert_before(next(iter(client.middleware)), "cancel", cancel)
+
+    async def work():
+        job = client.bulk("POST", PATH, lines_of(60), results=tmp_path / "r.jsonl", concurrency=4)
+        async with client:
+            return [result async for result in job]
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def test_a_query_that_is_refused_after_a_lost_response_is_refused(service, wire, tmp_path):
+    """A query does nothing, so its last answer counts."""
+    answers = [None, Reply(404, {}, b'{"code":"NOT_FOUND"}')]
+    wire.respond = lambda received: answers.pop(0)
+    path, lines = "v3/pay/transactions/out-trade-no/{out_trade_no}", [{"out_trade_no": "1"}]
+    results, _ = run(Client(**service.settings(wire.base_url)), "GET", path, lines, results=tmp_path / "r.jsonl")
+    assert (results[1].outcome, results[1].code) == ("refused", "NOT_FOUND")
 
 
 def test_a_service_that_cannot_be_reached_ends_the_job(service, tmp_path):

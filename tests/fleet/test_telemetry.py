@@ -213,7 +213,9 @@ def test_a_cancelled_call_ends_its_spans(traced, wire, recorded, caplog):
         ("GET", "v3/pay/transactions/id/4200000001202610010000000001", "/v3/pay/transactions/id/{transaction_id}"),
         ("POST", "v3/pay/transactions/out-trade-no/N1/close", "/v3/pay/transactions/out-trade-no/{out_trade_no}/close"),
         ("POST", "v2/pay/unifiedorder", "/v2/pay/unifiedorder"),
-        ("GET", "v3/nobody/knows/o123/this", "/v3/nobody/knows/{}/this"),
+        ("GET", "v3/nobody/knows/o123/this", "/v3/{}/{}/{}/{}"),
+        ("GET", "v3/pay/transactions/nobody/{openid}/ALICE", "/v3/pay/transactions/{}/{openid}/{}"),
+        ("GET", "v3/pay/transactions/out-trade-no/ORDER-ALICE", "/v3/pay/transactions/out-trade-no/{out_trade_no}"),
         (
             "POST",
             "v3/apply4sub/sub_merchants/1900000109/modify-settlement",

@@ -15,13 +15,15 @@ from typing import Any
 from wechatpay_chain._bulk.lines import Line, LineSource, Shape, read_lines
 from wechatpay_chain._bulk.records import Records
 from wechatpay_chain._bulk.repeating import is_repeatable
-from wechatpay_chain._bulk.result import Result, judge_error, judge_response
+from wechatpay_chain._bulk.result import Result, judge_error, judge_response, may_earlier_attempts_be_done
 from wechatpay_chain._chain.node import Chain
+from wechatpay_chain._messages.arguments import parse_timeout
 from wechatpay_chain._pipeline.async_driver import in_thread
 from wechatpay_chain.errors import (
     ArgumentError,
     AuthenticationError,
     ConfigurationError,
+    RedirectionError,
     TransportError,
     WeChatPayError,
 )
@@ -39,6 +41,9 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 20.0
 
 UNSENT_IN_A_ROW = 20
 """How many lines in a row that could not be sent end the job: the service cannot be reached."""
+
+NOT_ABOUT_A_LINE = (AuthenticationError, ConfigurationError, RedirectionError)
+"""Errors that end the job: a wrong key or setting, or a proxy that answers in place of the service."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -83,11 +88,12 @@ class Bulk:
     **Each line once.** A result is on the disk before it is returned, and a line with a final result, `done` or `refused`, is not sent
     again when the job is started again with the same files: also after the process was killed. A line whose outcome is unknown is sent
     again with exactly the same values, if the service can recognize it: a query, a PUT, a DELETE, or a call with a number of your own,
-    such as out_request_no or out_bill_no. Any other line is noted before it is sent, and never sent again; it stays `unknown` for you
-    to look up. Correct what was refused in a new input, with another file for its results.
+    such as out_request_no or out_bill_no. Any other line is never sent again; it stays `unknown` for you to look up. So does a line that
+    is refused when it is sent again: the refusal does not say what became of it the first time. Correct what was refused in a new input,
+    with another file for its results.
 
-    A job ends with an error that is not about a line: a wrong key (401), an input that has changed, a service that cannot be reached.
-    Start it again when the cause is gone. Memory grows by 9 bytes a line, and by nothing else.
+    A job ends with an error that is not about a line: a wrong key (401), a redirect (3xx), an input that has changed, a service that
+    cannot be reached. Start it again when the cause is gone. Memory grows by 10 bytes a line, and by nothing else.
 
     Args:
         method: the verb.
@@ -102,7 +108,7 @@ class Bulk:
 
     Raises:
         ArgumentError: an argument is wrong, the input is not that of the results, or another process writes to the same file.
-        AuthenticationError, ConfigurationError, TransportError, OSError: see above; while it is iterated.
+        AuthenticationError, ConfigurationError, RedirectionError, TransportError, OSError: see above; while it is iterated.
 
     Attributes:
         counts: how many lines have which outcome and code, in this run.
@@ -127,6 +133,8 @@ class Bulk:
             raise ArgumentError(f"method: came {method!r}; expected one of {', '.join(METHODS)}")
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= 1000:
             raise ArgumentError(f"concurrency: came {concurrency!r}; expected a number from 1 to 1000")
+        if timeout is not None:
+            parse_timeout(timeout)
         rate_per_second = parse_rate(rate)
         self._interval = 1 / rate_per_second if rate_per_second else 0.0
         self._shape = Shape(self._method, node, json or {})
@@ -135,17 +143,21 @@ class Bulk:
         self._repeat, self._timeout = repeat, timeout
         self._next_call = 0.0
         self._unsent = 0
-        self._is_reached = False
+        self._is_reached = self._is_closing = False
         self._error: BaseException | None = None
         self.counts: Counter[tuple[str, str]] = Counter()
         self.earlier: Counter[str] = Counter()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
-        self._error, self._unsent = None, 0
+        self._error, self._unsent, self._is_closing = None, 0, False
         # Many results take seconds to read.
-        records = await in_thread(asyncio.get_running_loop(), partial(Records, self._results))
+        loop = asyncio.get_running_loop()
+        records = await in_thread(loop, partial(Records, self._results))
         is_done = False
         try:
+            if records.has_lines and isinstance(self._lines, (str, os.PathLike, list, tuple)):
+                # Before anything is sent, and not only when its turn comes.
+                await in_thread(loop, partial(self._check_lines, records))
             feed = self._feed(records)
             ready: asyncio.Queue[Result | None] = asyncio.Queue(self._concurrency)
             workers = [asyncio.create_task(self._work(feed, records, ready)) for _ in range(self._concurrency)]
@@ -159,6 +171,7 @@ class Bulk:
                     self.counts[result.outcome, result.code] += 1
                     yield result
             finally:
+                self._is_closing = True
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
@@ -168,16 +181,24 @@ class Bulk:
         finally:
             records.close(is_done=is_done)
 
+    def _check_lines(self, records: Records) -> None:
+        for line in read_lines(self._lines):
+            self._check_line(line, records.find(line.number)[0])
+
+    def _check_line(self, line: Line, known: int) -> None:
+        """Raises an ArgumentError for a line that is not the one that an earlier run has sent."""
+        if known and known != self._shape.find_digest(line):
+            raise ArgumentError(
+                f"results: line {line.number} is not the one that has a result there: the input, the operation or json= has "
+                "changed; restore it, or name another file for the results"
+            )
+
     def _feed(self, records: Records) -> Iterator[Line]:
         """Yields the lines without a final result."""
         is_first = True
         for line in read_lines(self._lines):
             digest, outcome = records.find(line.number)
-            if digest and digest != self._shape.find_digest(line):
-                raise ArgumentError(
-                    f"results: line {line.number} is not the one that has a result there: the input, the operation or json= has "
-                    "changed; restore it, or name another file for the results"
-                )
+            self._check_line(line, digest)
             if outcome in ("done", "refused"):
                 self.earlier[outcome] += 1
                 continue
@@ -197,16 +218,23 @@ class Bulk:
                 line = next(feed, None)
                 if line is None:
                     break
-                result = replace(await self._do(line, records), digest=f"{self._shape.find_digest(line):016x}")
+                digest = self._shape.find_digest(line)
+                result, error = await self._do(line, digest, records)
+                result = replace(result, digest=f"{digest:016x}")
                 await records.append(result.to_json())
                 await ready.put(result)
-                self._check_reach(result)
-        except Exception as error:
+                self._check_reach(result, error)
+        except BaseException as error:
+            # Not only an Exception: a call can raise a CancelledError of its own.
             self._error = self._error or error
+            if self._is_closing:
+                raise
         await ready.put(None)
 
-    def _check_reach(self, result: Result) -> None:
-        """Ends the job if the service cannot be reached."""
+    def _check_reach(self, result: Result, error: WeChatPayError | None) -> None:
+        """Ends the job if there is an error that is not about a line, or if the service cannot be reached."""
+        if error is not None:
+            raise error
         self._unsent = self._unsent + 1 if result.outcome == "unsent" else 0
         if self._unsent >= UNSENT_IN_A_ROW:
             raise TransportError(
@@ -214,44 +242,48 @@ class Bulk:
                 sent=False,
             )
 
-    async def _do(self, line: Line, records: Records) -> Result:
-        """Sends a line, and again as long as that is allowed and makes sense."""
+    async def _do(self, line: Line, digest: int, records: Records) -> tuple[Result, WeChatPayError | None]:
+        """Sends a line, and again as long as that is allowed and makes sense.
+
+        Returns:
+            What became of it, and the error that ends the job, if there is one.
+        """
         try:
             arguments = self._shape.make_arguments(line)
         except ArgumentError as error:
-            return Result(line.number, "refused", code="ArgumentError", message=str(error), attempts=0)
+            return Result(line.number, "refused", code="ArgumentError", message=str(error), attempts=0), None
         again = self._repeat if self._repeat is not None else is_repeatable(self._method, arguments)
         if not again and records.is_begun(line.number):
             message = "an earlier run may have sent this line, and it has no number by which to repeat it; look it up"
-            return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0)
-        if not again:
-            await records.begin(line.number)
-        if self._method != "GET":
+            return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0), None
+        may_act = self._method != "GET"
+        may_be_done, attempt = may_act and records.is_begun(line.number), 0
+        if may_act:
+            await records.begin(line.number, digest)
             arguments["idempotent"] = again
-        may_be_done, attempt = False, 0
         while True:
             attempt += 1
             await self._await_slot()
             try:
                 response = await self._verb(**arguments, timeout=self._timeout)
                 self._is_reached = True
-                return replace(judge_response(line.number, response), attempts=attempt)
-            except (AuthenticationError, ConfigurationError):
-                raise  # it is not about this line
+                return replace(judge_response(line.number, response), attempts=attempt), None
             except WeChatPayError as error:
                 result, is_temporary = judge_error(line.number, error)
+                may_be_done = may_be_done or (may_act and may_earlier_attempts_be_done(error))
+                fatal = error if isinstance(error, NOT_ABOUT_A_LINE) else None
             self._is_reached = self._is_reached or result.outcome != "unsent"
             if may_be_done and result.outcome == "refused":
                 # A refusal of a repetition does not say what the first attempt did.
                 result = replace(result, outcome="unknown")
-            may_be_done = may_be_done or result.outcome == "unknown"
+            may_be_done = may_be_done or (may_act and result.outcome == "unknown")
             result = replace(result, attempts=attempt if result.attempts else 0)
             most = ATTEMPTS if self._is_reached else ATTEMPTS_WITHOUT_REACH
-            if attempt >= most or not is_temporary or not (again or result.outcome == "unsent"):
+            if attempt >= most or fatal or not is_temporary or not (again or result.outcome == "unsent"):
                 break
             backoff = min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
-        return replace(result, outcome="unknown") if may_be_done else result
+        return (replace(result, outcome="unknown") if may_be_done else result), fatal
 
     async def _await_slot(self) -> None:
         """Waits until the rate allows another call."""

@@ -6,7 +6,8 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -65,7 +66,9 @@ def read_lines(source: LineSource) -> Iterator[Line]:
 def _read_csv(path: Path) -> Iterator[Line]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            for number, fields in enumerate(csv.DictReader(file), 1):
+            reader = csv.DictReader(file)
+            _check_header(reader.fieldnames or ())
+            for number, fields in enumerate(reader, 1):
                 if None in fields or None in fields.values():
                     raise ArgumentError(
                         f"lines: line {number} of {str(path)!r} has more or fewer cells than the header"
@@ -75,6 +78,14 @@ def _read_csv(path: Path) -> Iterator[Line]:
             raise ArgumentError(f"lines: {str(path)!r} is not UTF-8; save it as CSV UTF-8") from None
         except csv.Error as error:
             raise ArgumentError(f"lines: {str(path)!r} is no CSV file: {error}") from None
+
+
+def _check_header(names: Sequence[str]) -> None:
+    """Raises an ArgumentError if two columns are for the same member, such as amount and amount.total."""
+    outer = {name[: dot.start()] for name in names for dot in re.finditer(r"\.", name)}
+    twice = sorted({name for name in names if name in outer or names.count(name) > 1})
+    if twice:
+        raise ArgumentError(f"lines: the header has more than one column for {', '.join(twice)}")
 
 
 def _read_jsonl(path: Path) -> Iterator[Line]:
@@ -105,9 +116,16 @@ class Shape:
         method: the verb in upper case.
         node: the operation.
         constants: members that each call has, in its body, or in the query of a GET and a DELETE; a line replaces them.
+
+    Raises:
+        ArgumentError: the constants cannot be sent.
     """
 
     def __init__(self, method: str, node: Chain, constants: Mapping[str, Any]) -> None:
+        try:
+            json.dumps(constants, default=lambda value: value._encrypt(str))
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            raise ArgumentError("json: it has something that JSON cannot represent") from None
         template = str(node).partition("?")[0]
         self._variables = frozenset(variables(template))
         self._constants = dict(constants)
@@ -125,7 +143,7 @@ class Shape:
         """Returns a hash of what a line asks for, 1 to 2**64 - 1, which tells whether the job is still the same."""
         asked = [*self._job, line.fields]
         text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=_to_text)
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") or 1
+        return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big") or 1
 
     def find_missing(self, line: Line) -> list[str]:
         """Returns the path variables that a line has no value for."""
@@ -173,13 +191,13 @@ def _convert(column: str, text: str, kind: str) -> Any:
     try:
         match kind:
             case "integer":
-                return int(text)
+                return int(text.replace("_", "?"))  # int() takes 1_0 for 10
             case "number":
                 return json.loads(text)
             case "boolean":
                 return {"true": True, "false": False}[text.lower()]
             case "object" | "array":
                 return json.loads(text)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         raise ArgumentError(f"{column}: the cell is no {kind}") from None
     return text

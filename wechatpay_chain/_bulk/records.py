@@ -1,4 +1,4 @@
-"""The files of a bulk job: its results, and which lines without a number of their own were begun.
+"""The files of a bulk job: its results, and which lines were begun.
 
 What is written is on the disk before anything depends on it. Many lines share one fsync.
 """
@@ -9,11 +9,10 @@ import asyncio
 import json
 import os
 from array import array
-from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
 
 from wechatpay_chain._pipeline.async_driver import in_thread
 from wechatpay_chain.errors import ArgumentError
@@ -28,9 +27,15 @@ _OUTCOMES = ("", "done", "refused", "unknown", "unsent")
 
 
 class _Appended:
-    """A file that grows by whole lines."""
+    """A file that grows by whole lines.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        start: what each line starts with.
+    """
+
+    def __init__(self, path: Path, start: bytes) -> None:
+        self._start = start
         self._file: BufferedRandom = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, MODE), "r+b")
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -47,11 +52,13 @@ class _Appended:
             self._file.close()
             raise ArgumentError(f"results: another process writes to {str(path)!r}") from None
 
-    def read(self) -> Any:
-        """Yields the whole lines, and cuts off one that a killed process has not finished."""
+    def read(self) -> Iterator[bytes]:
+        """Yields the lines, and cuts off one that a killed process has not finished, after the others were used without an error."""
         whole = 0
         for line in self._file:
             if not line.endswith(b"\n"):
+                if not whole and not line.startswith(self._start[: len(line)]):
+                    yield line  # it is a file of something else
                 break
             whole += len(line)
             yield line
@@ -76,7 +83,7 @@ class _Appended:
             batch, self._pending = self._pending, []
             try:
                 await in_thread(loop, partial(self._write, [line for line, _ in batch]))
-            except OSError as error:
+            except Exception as error:
                 for _, written in batch:
                     if not written.done():
                         written.set_exception(error)
@@ -108,33 +115,39 @@ class Records:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._begun_path = self._path.with_name(f"{self._path.name}.begun")
-        self._results = _Appended(self._path)
+        self._results = _Appended(self._path, b'{"line": ')
         self._results.lock(self._path)
         self._begun: _Appended | None = None
-        self._digests, self._outcomes = array("Q", [0]), bytearray(1)
+        # By the number of a line. What was begun and has no result yet is counted, because a line can be begun several times.
+        self._digests, self._outcomes, self._begins = array("Q", [0]), bytearray(1), bytearray(1)
         try:
-            self._begins = self._read_begun()
+            self._read_begun()
             self._read_results()
         except BaseException:
             self.close()
             raise
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether an earlier run has sent anything."""
+        return len(self._digests) > 1
+
     def find(self, line: int) -> tuple[int, str]:
-        """Returns the digest of a line and its last outcome; 0 and an empty text for a line without a result."""
+        """Returns the digest of a line and its last outcome: 0 and an empty text for what is not known."""
         if line >= len(self._digests):
             return 0, ""
         return self._digests[line], _OUTCOMES[self._outcomes[line]]
 
     def is_begun(self, line: int) -> bool:
-        """Tells whether a line, which must not be sent twice, may have been sent by an earlier run."""
-        return self._begins[line] > 0 or self.find(line)[1] == "unknown"
+        """Tells whether a line may have been acted on in an earlier run."""
+        return line < len(self._begins) and (self._begins[line] > 0 or self.find(line)[1] == "unknown")
 
-    async def begin(self, line: int) -> None:
-        """Notes that a line is sent now that must not be sent twice."""
+    async def begin(self, line: int, digest: int) -> None:
+        """Notes that a line is sent now. Returns when that is on the disk."""
         if self._begun is None:
-            self._begun = _Appended(self._begun_path)
+            self._begun = _Appended(self._begun_path, b"")
             self._begun._file.seek(0, os.SEEK_END)
-        await self._begun.append(b"%d\n" % line)
+        await self._begun.append(b"%d %016x\n" % (line, digest))
 
     async def append(self, result: bytes) -> None:
         """Writes a result. Returns when it is on the disk."""
@@ -156,25 +169,34 @@ class Records:
         for text in self._results.read():
             try:
                 known = json.loads(text)
-                line, digest, outcome = known["line"], int(known["digest"], 16), known["outcome"]
+                line, digest, outcome = known["line"], int(known["digest"], 16), _OUTCOMES.index(known["outcome"])
             except (ValueError, KeyError, TypeError):
-                raise ArgumentError(
-                    f"results: {str(self._path)!r} has a line that is no result of a bulk job"
-                ) from None
-            if outcome not in _OUTCOMES or not isinstance(line, int) or line < 1:
+                line = 0
+            if not isinstance(line, int) or line < 1:
                 raise ArgumentError(f"results: {str(self._path)!r} has a line that is no result of a bulk job")
-            if line >= len(self._digests):
-                self._digests.extend([0] * (line + 1 - len(self._digests)))
-                self._outcomes.extend(bytes(line + 1 - len(self._outcomes)))
-            self._digests[line], self._outcomes[line] = digest, _OUTCOMES.index(outcome)
-            if self._begins[line]:
-                self._begins[line] -= 1  # this beginning has its result
+            self._note(line, digest)
+            self._outcomes[line] = outcome
+            # This result is that of a beginning.
+            self._begins[line] = max(self._begins[line] - 1, 0)
 
-    def _read_begun(self) -> Counter[int]:
+    def _read_begun(self) -> None:
         if not self._begun_path.exists():
-            return Counter()
-        begun = _Appended(self._begun_path)
+            return
+        begun = _Appended(self._begun_path, b"")
         try:
-            return Counter(int(line) for line in begun.read() if line.strip().isdigit())
+            for text in begun.read():
+                line, digest = text.split()
+                self._note(int(line), int(digest, 16))
+                self._begins[int(line)] = min(self._begins[int(line)] + 1, 255)
+        except ValueError:
+            raise ArgumentError(f"results: {str(self._begun_path)!r} has a line that no bulk job wrote") from None
         finally:
             begun.close()
+
+    def _note(self, line: int, digest: int) -> None:
+        missing = line + 1 - len(self._digests)
+        if missing > 0:
+            self._digests.extend([0] * missing)
+            self._outcomes.extend(bytes(missing))
+            self._begins.extend(bytes(missing))
+        self._digests[line] = digest

@@ -10,6 +10,7 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain.errors import (
     APIError,
     ArgumentError,
+    AuthenticationError,
     PathVariableError,
     RateExceededError,
     RateLimitError,
@@ -20,7 +21,10 @@ from wechatpay_chain.errors import (
     WeChatPayError,
 )
 
-__all__ = ["Result", "judge_error", "judge_response"]
+__all__ = ["Result", "judge_error", "judge_response", "may_earlier_attempts_be_done"]
+
+_NOT_KNOWN_YET = ("PROCESSING", "SEND_FAILED", "BIZERR_NEED_RETRY")
+"""Failures of APIv2 after which the outcome must be queried: https://pay.weixin.qq.com/doc/v2/merchant/4011974053"""
 
 Outcome = Literal["done", "refused", "unknown", "unsent"]
 
@@ -53,7 +57,8 @@ class Result:
 
     def to_json(self) -> bytes:
         """Returns the line of the file with the results."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode() + b"\n"
+        # A response can have an unpaired surrogate, which is written as the escape that JSON has for it.
+        return json.dumps(asdict(self), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def judge_response(line: int, response: Response) -> Result:
@@ -66,17 +71,23 @@ def judge_response(line: int, response: Response) -> Result:
 def judge_error(line: int, error: WeChatPayError) -> tuple[Result, bool]:
     """Returns the result of a call that failed, and True if it may be made again in this run.
 
-    A response that is not verified is not asked for again at once: a forger must not get another try.
+    A response that is not verified is not asked for again at once: a forger must not get another try. A refusal without a code is
+    perhaps not of the service, but of a proxy.
     """
     if isinstance(error, (ArgumentError, PathVariableError, UnsupportedError)):
         return Result(line, "refused", code=type(error).__name__, message=str(error), attempts=0), False
     is_temporary = isinstance(error, (TransportError, ServerError, RateLimitError, RateExceededError))
-    outcome: Outcome = "refused"
-    if isinstance(error, (TransportError, RateExceededError)) and not error.sent:
+    code = error.code if isinstance(error, APIError) else ""
+    outcome: Outcome = "refused" if code and code not in _NOT_KNOWN_YET and not is_temporary else "unknown"
+    if isinstance(error, AuthenticationError) or not error.sent:
         outcome = "unsent"
-    elif is_temporary or isinstance(error, SignatureError) or (error.sent and not isinstance(error, APIError)):
-        outcome = "unknown"
-    code = error.code if isinstance(error, APIError) and error.code else type(error).__name__
     response = error.response if isinstance(error, (APIError, SignatureError)) else None
     status, request_id = (response.status_code, response.request_id) if response else (0, "")
-    return Result(line, outcome, status, code, str(error), request_id), is_temporary
+    return Result(line, outcome, status, code or type(error).__name__, str(error), request_id), is_temporary
+
+
+def may_earlier_attempts_be_done(error: WeChatPayError) -> bool:
+    """Tells whether an attempt before the last one, which the client has repeated by itself, may have been acted on."""
+    return any(
+        each.sent and (each.status is None or each.status >= 500 or each.status == 429) for each in error.attempts[:-1]
+    )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from wechatpay_chain._catalogue.operations import list_operations
 from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 
-__all__ = ["SIMILAR", "KnownPath", "find_path", "nearest_path"]
+__all__ = ["SIMILAR", "KnownPath", "find_path", "list_segments", "nearest_path"]
 
 SIMILAR = 0.8
 """How similar a path must be to be taken for a misspelt one, from 0 to 1."""
@@ -52,6 +52,12 @@ def _paths() -> Mapping[str, KnownPath]:
         known = found.setdefault(normal, KnownPath(template, tuple(normal.split("/")), _words(normal), {}))
         known.methods[method] = path
     return found
+
+
+@cache
+def list_segments() -> frozenset[str]:
+    """Returns every segment that is a name in some path."""
+    return frozenset(segment for known in _paths().values() for segment in known.segments if "{" not in segment)
 
 
 def _normal(template: str) -> str:

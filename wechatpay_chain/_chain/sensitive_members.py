@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,14 @@ from wechatpay_chain._messages.sensitive import Sensitive
 
 __all__ = ["mark_sensitive"]
 
-LONGEST = 214
-"""The bytes of the longest text that can be encrypted. A ciphertext has 344."""
+_CIPHERTEXT = re.compile("[A-Za-z0-9+/]{340,}={0,3}")
+"""What is taken for a ciphertext: base64 that is too long for a text that could be encrypted. A key of RSA makes 344 characters."""
 
 
 def mark_sensitive(schema: Schema, value: Any) -> Any:
     """Returns a value whose sensitive texts are marked, so that the client encrypts them. Ciphertexts stay as they are.
+
+    A text that is too long to be encrypted is marked, too, so that the client refuses it.
 
     Args:
         schema: the schema of the value.
@@ -30,6 +33,6 @@ def mark_sensitive(schema: Schema, value: Any) -> Any:
             }
         case "array", list():
             return [mark_sensitive(schema["items"], item) for item in value]
-        case "string", str() if schema.get("encrypted") and len(value.encode()) <= LONGEST:
+        case "string", str() if schema.get("encrypted") and not _CIPHERTEXT.fullmatch(value):
             return Sensitive(value)
     return value

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import ForkSafeLock, current_process
@@ -32,6 +33,9 @@ logger = logging.getLogger("wechatpay_chain")
 
 STORAGE_TIMEOUT = 1.0
 """Seconds for a connection to Redis, and for each command."""
+
+STORAGE_REST = 10.0
+"""Seconds for which a storage is not asked again that could not be used. Meanwhile each process counts by itself."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds for which a group of operations pauses after a 429; twice as long after each further one."""
@@ -140,10 +144,11 @@ class RateLimits:
         if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= LONGEST_WAIT:
             raise ConfigurationError(f"wait: came {wait!r}; expected seconds from 0 to {LONGEST_WAIT:g}")
         self._library, self._storage, self._wait = limits, storage, wait
-        self._rules = Rules(rates, limits.parse)
+        self._rules = Rules(rates, limits.parse_many)
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = ForkSafeLock()
         self._limiters: dict[object, Any] = {}
+        self._rests_until = 0.0
         self._is_local = isinstance(storage, str) and storage.startswith("memory:")
         self._limiter  # noqa: B018 -- a wrong storage shows now
 
@@ -176,18 +181,30 @@ class RateLimits:
             group = self._groups.setdefault(key, _Group())
         if group is not None:
             yield from self._await_turn(merchant, rule, group, request)
+        sent = time.monotonic()
         response: Response = yield request
+        if response.status_code == 429:
+            self._pause(key, sent)
         return response
 
+    def _pause(self, key: tuple[str, str], sent: float) -> None:
+        """Begins a pause of a group after a refusal, and forgets groups whose pause was long ago."""
+        old = time.monotonic() - LONGEST_PAUSE
+        for each, group in list(self._groups.items()):
+            if not group.places and group.paused_until < old:
+                self._groups.pop(each, None)
+        self._groups.setdefault(key, _Group()).begin_pause(sent)
+
     def _slow_down(self, merchant: str, request: Request) -> Flow:
-        """Begins a pause after a refusal, and ends its growth after a success. A layer."""
+        """Begins a pause after a refusal that only APIv2 has, and ends its growth after a success. A layer."""
         rule = self._rules.find(request.method, request.template)
         key = merchant, rule.group
         began = time.monotonic()
         try:
             response: Response = yield request
-        except RateLimitError:
-            self._groups.setdefault(key, _Group()).begin_pause(began)
+        except RateLimitError as error:
+            if error.status_code != 429:
+                self._pause(key, began)
             raise
         group = self._groups.get(key)
         if group is not None and group.pause and time.monotonic() >= group.paused_until:
@@ -235,7 +252,8 @@ class RateLimits:
                     yield from self._sleep_until(place.moment, deadline, rule, request)
                     continue
                 if (yield from self._ask(partial(self._limiter.hit, rule.item, merchant, rule.group), True)):
-                    place.moment = time.monotonic()
+                    # Without the call before it, because each would keep the one before, and so all of them.
+                    place.moment, place.before = time.monotonic(), None
                     return
                 # Other processes have used the window up.
                 look = partial(self._limiter.get_window_stats, rule.item, merchant, rule.group)
@@ -264,11 +282,15 @@ class RateLimits:
         """Asks the storage. Memory is asked at once; Redis, through an effect, because it takes time."""
         if self._is_local:
             return function()
+        if time.monotonic() < self._rests_until:
+            return fallback
         try:
             return (yield Invoke(function))
         except Exception as error:
+            self._rests_until = time.monotonic() + STORAGE_REST
             logger.warning("the storage of the rate limits cannot be used: %s: %s", type(error).__name__, error)
             return fallback
 
     def __repr__(self) -> str:
-        return f"<RateLimits {self._storage.partition('@')[2] or self._storage}>"
+        storage = urlsplit(self._storage)
+        return f"<RateLimits {storage.scheme}://{storage.netloc.rpartition('@')[2]}>"

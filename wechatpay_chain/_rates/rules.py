@@ -33,7 +33,7 @@ class Rules:
 
     Args:
         rates: the limits by operation; see `DOCUMENTED`.
-        parse: parses a limit.
+        parse: parses a text that has limits.
 
     Raises:
         ConfigurationError: an entry is wrong.
@@ -77,6 +77,9 @@ def _compile(entry: str) -> tuple[str, re.Pattern[str]]:
 
 def _parse(entry: str, text: str, parse: Any) -> Any:
     try:
-        return parse(text)
+        (item,) = parse(text)
     except (ValueError, TypeError, AttributeError):
-        raise ConfigurationError(f"rates: {entry!r} came with {text!r}; expected a limit such as '50/second'") from None
+        item = None
+    if item is None or item.amount < 1:
+        raise ConfigurationError(f"rates: {entry!r} came with {text!r}; expected one limit such as '50/second'")
+    return item

@@ -5,6 +5,7 @@ Each step is one command on one key, so it is atomic, takes one round trip, and 
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -88,7 +89,7 @@ class RedisStore:
         if isinstance(redis, str):
             module: Any = _import("redis")
             redis = module.Redis.from_pool(_make_pool(module.BlockingConnectionPool, redis))
-        self._redis: Any = _check_timeout(redis)
+        self._redis: Any = _check_client(redis, is_async=False)
         self._keys = _Keys(prefix, namespace)
 
     def add(self, nonce: str, seconds: float) -> bool:
@@ -97,7 +98,8 @@ class RedisStore:
         Raises:
             redis.RedisError: Redis cannot be reached. The notification is then refused, and sent again.
         """
-        return bool(self._redis.set(self._keys.of_nonce(nonce), b"", nx=True, px=int(seconds * 1000)))
+        # Not bool(): whatever else came back, such as a pipeline, must not let a notification pass.
+        return self._redis.set(self._keys.of_nonce(nonce), b"", nx=True, px=int(seconds * 1000)) is True
 
     def load(self) -> bytes | None:
         """Returns the certificates that were saved last; see `CertificateCache.load`."""
@@ -140,12 +142,12 @@ class AsyncRedisStore:
         if isinstance(redis, str):
             module: Any = _import("redis.asyncio")
             redis = module.Redis.from_pool(_make_pool(module.BlockingConnectionPool, redis))
-        self._redis: Any = _check_timeout(redis)
+        self._redis: Any = _check_client(redis, is_async=True)
         self._keys = _Keys(prefix, namespace)
 
     async def add(self, nonce: str, seconds: float) -> bool:
         """Stores a nonce; see `RedisStore.add`."""
-        return bool(await self._redis.set(self._keys.of_nonce(nonce), b"", nx=True, px=int(seconds * 1000)))
+        return (await self._redis.set(self._keys.of_nonce(nonce), b"", nx=True, px=int(seconds * 1000))) is True
 
     async def load(self) -> bytes | None:
         """Returns the certificates that were saved last; see `CertificateCache.load`."""
@@ -187,12 +189,15 @@ def _make_pool(kind: Any, url: str) -> object:
         raise ConfigurationError("redis: the URL is wrong; expected one such as 'redis://host:6379/0'") from None
 
 
-def _check_timeout(client: C) -> C:
-    """Returns a client that ends each command in bounded time."""
+def _check_client(client: C, *, is_async: bool) -> C:
+    """Returns a client of the right kind, which ends each command in bounded time."""
     holder = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
     known = getattr(holder, "connection_kwargs", None) or getattr(client, "connection_kwargs", {})
     if not callable(getattr(client, "pttl", None)):
         raise ConfigurationError(f"redis: came a {type(client).__name__}; expected a URL, or a client of redis-py")
+    if inspect.iscoroutinefunction(getattr(client, "execute_command", None)) != is_async:
+        expected = "redis.asyncio" if is_async else "redis, and not of redis.asyncio: AsyncRedisStore takes that"
+        raise ConfigurationError(f"redis: came a {type(client).__name__}; expected a client of {expected}")
     if known.get("socket_timeout", TIMEOUT) is None or "socket_timeout" not in known:
         raise ConfigurationError(
             "redis: the client has no socket_timeout, so that a call could wait for ever; make it with socket_timeout=1"

@@ -6,10 +6,12 @@ import math
 import os
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain.errors import ConfigurationError
 
@@ -39,7 +41,8 @@ class SQLiteStore:
         store = SQLiteStore("/var/lib/shop/wechatpay.db")
         client = Client(seen=store, certificate_cache=store, …)
 
-    A nonce is on the disk when `add` returns, in a write-ahead log that survives a killed process. The file must be on a local
+    A nonce is in the file when `add` returns, and stays there when the process is killed; those of the last moment can be lost when the
+    machine loses its power. The file must be on a local
     disk: the locks of SQLite do not work on every network file system (https://sqlite.org/wal.html).
 
     Args:
@@ -74,12 +77,15 @@ class SQLiteStore:
 
     def save(self, content: bytes) -> None:
         """Saves certificates; see `CertificateCache.save`."""
-        self._connect().execute(_SAVE, (self._namespace, content, time.time()))
+        with self._connect() as connection:
+            connection.execute(_SAVE, (self._namespace, content, time.time()))
 
     def age(self) -> float | None:
         """Returns the seconds since the certificates were saved; see `SharedCertificateCache.age`."""
         row = self._find(self._namespace)
-        return None if row is None else max(time.time() - row[1], 0.0)
+        age = -1.0 if row is None else time.time() - row[1]
+        # They were saved in the future, by a clock that was wrong: nobody knows how old they are.
+        return age if age >= 0 else None
 
     def claim(self, seconds: float) -> bool:
         """Claims the next download; see `SharedCertificateCache.claim`."""
@@ -87,33 +93,41 @@ class SQLiteStore:
         return self._add(f"claim of {self._namespace}", seconds, time.time() + seconds)
 
     def _find(self, name: str) -> tuple[bytes, float] | None:
-        with closing(
-            self._connect().execute("SELECT content, saved FROM certificates WHERE name = ?", (name,))
-        ) as found:
+        select = "SELECT content, saved FROM certificates WHERE name = ?"
+        with self._connect() as connection, closing(connection.execute(select, (name,))) as found:
             row: tuple[bytes, float] | None = found.fetchone()
             return row
 
     def _add(self, nonce: str, seconds: float, latest: float) -> bool:
         """Adds a row unless there is one that has not ended, and does not end after `latest`."""
-        now, connection = time.time(), self._connect()
-        with connection:
+        with self._connect() as connection, connection:
+            now = time.time()
             # A transaction that reads before it writes could deadlock with another.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM nonces WHERE ends <= ?", (now,))
             return connection.execute(_ADD, (nonce, now + seconds, now, latest)).rowcount == 1
 
-    def _connect(self) -> sqlite3.Connection:
-        """Returns the connection of this thread in this process."""
-        known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
-        if known is not None and known[0] is current_process():
-            return known[1]
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """Gives the connection of this thread in this process. No fork can come in between.
+
+        A child that is forked within a transaction inherits a lock of SQLite that nobody releases.
+        """
         import sqlite3
 
-        self._inherited.append(known)
-        connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
-        _prepare(connection)
-        self._local.known = current_process(), connection
-        return connection
+        if not no_fork.acquire(timeout=BUSY):
+            raise sqlite3.OperationalError(f"{self._path}: another thread has been using it for {BUSY:g} s")
+        try:
+            known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
+            if known is None or known[0] is not current_process():
+                if known is not None:
+                    self._inherited.append(known)
+                connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+                _prepare(connection)
+                known = self._local.known = current_process(), connection
+            yield known[1]
+        finally:
+            no_fork.release()
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path}>"
