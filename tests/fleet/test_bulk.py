@@ -495,6 +495,24 @@ def test_a_csv_file_has_types_and_secrets(service, wire, acts, tmp_path):
     assert "张三" not in (tmp_path / "r.jsonl").read_text()
 
 
+@pytest.mark.parametrize("name", ["张" * 80, "A" * 300, "A b" * 200])
+def test_a_name_that_is_too_long_to_be_encrypted_is_never_sent(client, wire, tmp_path, name):
+    lines = [{"out_bill_no": "B1", "transfer_amount": 400, "user_name": name}]
+    target = "v3/fund-app/mch-transfer/transfer-bills"
+    results, _ = run(client, "POST", target, lines, results=tmp_path / "r.jsonl", json=TRANSFER)
+    assert (results[1].outcome, results[1].code) == ("refused", "ArgumentError")
+    assert wire.received == []
+
+
+def test_a_ciphertext_is_sent_as_it_is(service, client, wire, acts, tmp_path):
+    ciphertext = crypto.encrypt("张三", service.public_key.public_key())
+    lines = [{"out_bill_no": "B1", "transfer_amount": 400, "user_name": ciphertext}]
+    target = "v3/fund-app/mch-transfer/transfer-bills"
+    results, _ = run(client, "POST", target, lines, results=tmp_path / "r.jsonl", json=TRANSFER)
+    assert results[1].outcome == "done"
+    assert json.loads(wire.received[0].body)["user_name"] == ciphertext
+
+
 def test_columns_with_dots_are_members_of_members(client):
     shape = Shape("POST", client.v3.refund.domestic.refunds, {"amount": {"currency": "CNY"}})
     path = client.v3.refund.domestic.refunds

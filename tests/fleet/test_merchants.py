@@ -103,6 +103,73 @@ def test_a_client_is_made_again_after_a_change_of_keys(loaded):
     assert counts["1"] == 2
 
 
+def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
+    """It may have the old keys."""
+    load, counts = loaded
+    loading, go_on = threading.Event(), threading.Event()
+
+    def slow(mchid):
+        client = load(mchid)
+        if counts[mchid] == 1:
+            loading.set()
+            go_on.wait(10)
+        return client
+
+    merchants = Merchants(slow)
+    with ThreadPoolExecutor(1) as threads:
+        old = threads.submit(merchants.get, "1")
+        assert loading.wait(10)
+        merchants.forget("1")
+        new = merchants.get("1")
+        go_on.set()
+        assert old.result(10) is not new
+    assert merchants.get("1") is new
+
+
+def test_after_a_load_that_failed_there_is_still_one_client(loaded):
+    load, counts = loaded
+    barrier = threading.Barrier(8)
+
+    def failing(mchid):
+        counts["tries"] += 1
+        time.sleep(0.05)
+        if counts["tries"] == 1:
+            raise LookupError(mchid)
+        return load(mchid)
+
+    merchants = Merchants(failing)
+
+    def get(_):
+        barrier.wait(10)
+        try:
+            return merchants.get("1")
+        except LookupError:
+            return merchants.get("1")
+
+    with ThreadPoolExecutor(8) as threads:
+        clients = set(threads.map(get, range(8)))
+    assert len(clients) == 1
+    assert counts["1"] == 1
+    assert merchants._loading == {}
+
+
+def test_loads_that_wait_for_each_other_end(loaded, monkeypatch):
+    load, _ = loaded
+    monkeypatch.setattr("wechatpay_chain.merchants.LONGEST_LOAD", 0.5)
+    barrier = threading.Barrier(2)
+
+    def entangled(mchid):
+        barrier.wait(10)
+        merchants.get("2" if mchid == "1" else "1")
+        return load(mchid)
+
+    merchants = Merchants(entangled)
+    with ThreadPoolExecutor(2) as threads:
+        for future in [threads.submit(merchants.get, mchid) for mchid in ("1", "2")]:
+            with pytest.raises(ConfigurationError, match="load: it has not returned the client of"):
+                future.result(10)
+
+
 def test_many_threads_make_one_client_and_others_do_not_wait(loaded):
     load, counts = loaded
     slow = threading.Event()

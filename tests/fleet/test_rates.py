@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import multiprocessing
+import socket
 import threading
 import time
 from collections import Counter
@@ -207,6 +209,52 @@ def test_many_429s_at_once_are_one_pause(limited, wire, monkeypatch):
     assert group.pause == 0.2
 
 
+def test_a_call_that_waited_before_it_was_refused_extends_the_pause(limited, wire, monkeypatch):
+    monkeypatch.setattr(limiter, "FIRST_PAUSE", 0.2)
+    make, _ = limited
+    wire.respond = lambda received: Reply(429, {}, b"{}")
+    client = make({REFUND: "1/second"})
+    with ThreadPoolExecutor(2) as threads:
+        for future in [threads.submit(client.v3.refund.domestic.refunds.post, json={}) for _ in range(2)]:
+            with pytest.raises(RateLimitError):
+                future.result()
+    (group,) = limits_of(client)._groups.values()
+    assert group.pause == 0.4
+
+
+def test_a_group_is_forgotten_after_its_pause(limited, wire, monkeypatch):
+    monkeypatch.setattr(limiter, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(limiter, "LONGEST_PAUSE", 0.05)
+    make, _ = limited
+    wire.respond = lambda received: Reply(429, {}, b"{}")
+    client = make({})
+    for number in range(30):
+        with pytest.raises(RateLimitError):
+            client[f"v3/x/{number}"].get()
+        time.sleep(0.01)
+    assert len(limits_of(client)._groups) < 20
+
+
+def test_calls_that_have_gone_are_freed_while_others_wait(limited):
+    make, _ = limited
+    client = make({REFUND: "40/second"})
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: client.v3.refund.domestic.refunds.post(json={}), range(200)))
+    gc.collect()
+    assert sum(isinstance(known, limiter._Place) for known in gc.get_objects()) <= 100
+
+
+def test_a_storage_that_does_not_answer_is_not_asked_by_every_call(limited):
+    pytest.importorskip("redis")
+    make, _ = limited
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = make({REFUND: "1000/second"}, storage=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        began = time.monotonic()
+        for _ in range(10):
+            client.v3.refund.domestic.refunds.post(json={})
+        assert time.monotonic() - began < 5
+
+
 def limits_of(client):
     return client.middleware.layers[list(client.middleware).index("rates")].func.__self__
 
@@ -348,6 +396,8 @@ def test_a_cancelled_task_leaves_the_queue(limited):
         ({"FETCH /v3/x": "1/second"}, {}, "rates: came 'FETCH /v3/x'"),
         ({"GET /v3/x": "often"}, {}, "rates: 'GET /v3/x' came with 'often'"),
         ({"GET /v3/x": 5}, {}, "rates: 'GET /v3/x' came with 5"),
+        ({"GET /v3/x": "0/second"}, {}, "came with '0/second'; expected one limit"),
+        ({"GET /v3/x": "50/second;2/minute"}, {}, "came with '50/second;2/minute'; expected one limit"),
         ({"GET /v3/**/x": "1/second"}, {}, "rates: came"),
         ({}, {"wait": 241}, "wait: came 241"),
         ({}, {"wait": -1}, "wait: came -1"),
@@ -362,11 +412,12 @@ def test_wrong_settings_are_refused(rates, how, message):
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_repr_shows_no_password():
+@pytest.mark.parametrize(
+    "secret", [":hunter2@127.0.0.1:1/0", "a:hun@ter2@127.0.0.1:1/0", "127.0.0.1:1/0?password=hunter2"]
+)
+def test_the_repr_shows_no_password(secret):
     pytest.importorskip("redis")
-    shown = repr(RateLimits(storage="redis://:hunter2@127.0.0.1:1/0"))
-    assert "hunter2" not in shown
-    assert shown == "<RateLimits 127.0.0.1:1/0>"
+    assert repr(RateLimits(storage=f"redis://{secret}")) == "<RateLimits redis://127.0.0.1:1>"
 
 
 def test_they_are_installed_once(limited):

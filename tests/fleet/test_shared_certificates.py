@@ -144,6 +144,20 @@ def test_a_cache_that_fails_delays_a_call_and_does_not_fail_it(authority, settin
     assert time.monotonic() - began < 5
 
 
+def test_a_process_does_not_wait_for_a_claim_of_its_own(service, wire, settings, send, no_backoff, monkeypatch):
+    """Its first download failed."""
+    monkeypatch.setattr(refresh, "BACKOFF_AFTER_OUTAGE", 0)
+    wire.respond = lambda received: Reply(500, {}, b"{}")
+    began = time.monotonic()
+    with Client(**settings, certificate_cache=CertificateMemory()) as client:
+        for _ in range(2):
+            with pytest.raises(WeChatPayError):
+                send(client.v3.x, "get")
+        wire.respond = Authority(service)
+        assert send(client.v3.x, "get").status_code == 200
+    assert time.monotonic() - began < 4
+
+
 @NEEDS_REDIS
 def test_certificates_are_downloaded_while_redis_is_away(authority, settings, send, redis_server):
     store = RedisStore(redis_server.url)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -180,6 +181,64 @@ def test_a_clock_that_is_set_does_not_block_downloads(tmp_path, monkeypatch, clo
     assert store.claim(10) is True
     store.save(b"2")
     assert store.load() == b"2"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_while_another_thread_adds_can_add(tmp_path):
+    """It would inherit a lock of SQLite that nobody releases."""
+    store, ends = SQLiteStore(tmp_path / "store.db"), threading.Event()
+
+    def work():
+        number = 0
+        while not ends.is_set():
+            store.add(f"parent {number}", 60)
+            number += 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        statuses = []
+        for number in range(100):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    status = 0 if store.add(f"child {number}", 60) else 2
+                finally:
+                    os._exit(status)
+            statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    finally:
+        ends.set()
+        thread.join()
+    assert set(statuses) == {0}
+
+
+def test_certificates_of_a_clock_that_was_ahead_have_no_age(tmp_path, monkeypatch):
+    """Otherwise they would be new for as long as it was ahead, and a rotation would never be seen."""
+    store, now = SQLiteStore(tmp_path / "store.db"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 30 * 24 * 3600)
+    store.save(b"1")
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert store.age() is None
+    store.save(b"2")
+    assert store.age() == 0
+
+
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_a_client_of_the_other_kind_is_refused(kind):
+    """A coroutine is true, so that every replay would pass."""
+    redis, awaited = pytest.importorskip("redis"), pytest.importorskip("redis.asyncio")
+    module = awaited if kind is RedisStore else redis
+    with pytest.raises(ConfigurationError, match="redis: came a Redis; expected a client of redis"):
+        kind(module.Redis(socket_timeout=1))
+
+
+@NEEDS_REDIS
+def test_a_pipeline_lets_no_notification_pass(redis_server):
+    from redis import Redis
+
+    store = RedisStore(Redis.from_url(redis_server.url, socket_timeout=1).pipeline())
+    assert store.add("n", 60) is False
 
 
 @NEEDS_REDIS

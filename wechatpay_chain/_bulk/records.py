@@ -167,13 +167,10 @@ class Records:
 
     def _read_results(self) -> None:
         for text in self._results.read():
-            try:
-                known = json.loads(text)
-                line, digest, outcome = known["line"], int(known["digest"], 16), _OUTCOMES.index(known["outcome"])
-            except (ValueError, KeyError, TypeError):
-                line = 0
-            if not isinstance(line, int) or line < 1:
+            parsed = _parse(text)
+            if parsed is None:
                 raise ArgumentError(f"results: {str(self._path)!r} has a line that is no result of a bulk job")
+            line, digest, outcome = parsed
             self._note(line, digest)
             self._outcomes[line] = outcome
             # This result is that of a beginning.
@@ -200,3 +197,13 @@ class Records:
             self._outcomes.extend(bytes(missing))
             self._begins.extend(bytes(missing))
         self._digests[line] = digest
+
+
+def _parse(text: bytes) -> tuple[int, int, int] | None:
+    """Returns the number of a result's line, its digest, and the number of its outcome; None if it is something else."""
+    try:
+        known = json.loads(text)
+        line, digest, outcome = known["line"], int(known["digest"], 16), _OUTCOMES.index(known["outcome"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (line, digest, outcome) if isinstance(line, int) and line > 0 and outcome else None
