@@ -17,9 +17,11 @@ from redis import Redis
 
 from wechatpay_chain import (
     APIError,
+    AuthenticationError,
     Client,
     RateExceededError,
     RateLimitError,
+    RedirectionError,
     ServerError,
     TransportError,
     WeChatPayError,
@@ -28,6 +30,8 @@ from wechatpay_chain.rates import DOCUMENTED, RateLimits
 from wechatpay_chain.stores import RedisStore
 
 REDIS = os.environ["REDIS_URL"]
+# What is not about a coupon: the network, the rate, the service; a key or a proxy, until somebody has corrected it.
+AGAIN = (TransportError, RateExceededError, RateLimitError, ServerError, AuthenticationError, RedirectionError)
 LOST_AFTER = int(os.environ.get("LOST_AFTER", "600"))  # seconds: more than a task takes
 
 app = Celery("coupons", broker=REDIS)
@@ -53,10 +57,17 @@ def send_coupon(self, job: str, line: int, openid: str, number: str, coupon: dic
         return
     try:
         response = send.post(openid=openid, json={**coupon, "send_request_no": number}, idempotent=True)
-    except (TransportError, RateExceededError, RateLimitError, ServerError) as error:
+    except AGAIN as error:
         raise self.retry(exc=error, countdown=min(2**self.request.retries, 300)) from error
     except APIError as error:
-        result = {"outcome": "refused", "code": error.code, "request_id": error.request_id}
+        # A refusal of a repetition does not say what became of the first call, and one without a code can come from a proxy.
+        is_first = not self.request.retries and not (self.request.delivery_info or {}).get("redelivered")
+        is_refused = is_first and error.code and len(error.attempts) < 2
+        result = {
+            "outcome": "refused" if is_refused else "unknown",
+            "code": error.code,
+            "request_id": error.request_id,
+        }
     except WeChatPayError as error:
         result = {"outcome": "unknown", "code": type(error).__name__}  # such as a response that is not verified
     else:
