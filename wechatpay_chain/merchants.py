@@ -127,9 +127,13 @@ class Merchants:
             )
         try:
             known = self._find(mchid)
-            return self._keep(mchid, self._load(mchid), loading) if known is None else known
+            if known is not None:
+                return known
+            if self._loading.get(mchid) is loading:
+                return self._keep(mchid, self._load(mchid), loading)
         finally:
             lock.release()
+        return self.get(mchid)  # it was forgotten while this caller waited
 
     def _keep(self, mchid: str, client: Client | None, loading: _Loading) -> Client:
         if client is None:

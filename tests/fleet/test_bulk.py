@@ -339,6 +339,47 @@ def test_a_line_without_a_number_stays_unknown_after_a_run_that_could_not_send_i
     assert len(wire.received) == 1
 
 
+def test_a_line_that_was_not_sent_and_then_begun_is_not_sent_again(service, wire, tmp_path):
+    """The second run was killed."""
+    path = "v3/merchant-service/complaints-v2/{complaint_id}/response"
+    lines = [{"complaint_id": str(number), "response_content": "x"} for number in range(3)]
+    nowhere, settings = service.settings("http://127.0.0.1:9/"), service.settings(wire.base_url)
+    run(Client(**nowhere), "POST", path, lines, results=tmp_path / "r.jsonl")
+    begun = tmp_path / "r.jsonl.begun"
+    (first,) = (line for line in begun.read_text().splitlines(keepends=True) if line.startswith("1 "))
+    with begun.open("a") as file:
+        file.write(first)
+    wire.respond = lambda received: service.signed(b"{}")
+    results, _ = run(Client(**settings), "POST", path, lines, results=tmp_path / "r.jsonl")
+    assert [results[line].outcome for line in (1, 2, 3)] == ["unknown", "done", "done"]
+    assert len(wire.received) == 2
+    assert not begun.exists()
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_an_input_that_has_become_shorter_is_refused(service, wire, tmp_path, kind):
+    """Half a file must not make the job forget what it has begun of the other half."""
+    wire.respond = lambda received: service.signed(b"{}")
+    settings = service.settings(wire.base_url)
+    run(Client(**settings), "POST", PATH, lines_of(10), results=tmp_path / "r.jsonl")
+    digest = Shape("POST", Client(**settings)[PATH], {}).find_digest(next(read_lines(lines_of(1))))
+    (tmp_path / "r.jsonl.begun").write_text(f"11 {digest:016x}\n")
+    with pytest.raises(ArgumentError, match="lines: there are 5, but the results have line 11"):
+        run(Client(**settings), "POST", PATH, kind(lines_of(5)), results=tmp_path / "r.jsonl")
+    assert (tmp_path / "r.jsonl.begun").exists()
+    assert len(wire.received) == 10
+
+
+def test_a_restart_ends_too_while_the_service_cannot_be_reached(service, wire, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "ATTEMPTS", 1)
+    wire.respond = lambda received: None
+    run(Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(100), results=tmp_path / "r.jsonl")
+    nowhere = service.settings("http://127.0.0.1:9/")
+    with pytest.raises(TransportError, match="20 lines in a row could not be sent"):
+        run(Client(**nowhere), "POST", PATH, lines_of(100), results=tmp_path / "r.jsonl", concurrency=4)
+    assert {record["outcome"] for record in read(tmp_path / "r.jsonl")} == {"unknown"}
+
+
 def test_numbers_made_anew_are_refused_before_anything_is_sent(service, wire, tmp_path):
     """Also those of lines that were in flight when the job was killed."""
     settings, lines = service.settings(wire.base_url), lines_of(40)

@@ -126,6 +126,31 @@ def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
     assert merchants.get("1") is new
 
 
+def test_those_who_waited_for_a_client_that_was_forgotten_share_a_new_one(loaded):
+    load, counts = loaded
+    loading, go_on = threading.Event(), threading.Event()
+
+    def slow(mchid):
+        client = load(mchid)
+        if counts[mchid] == 1:
+            loading.set()
+            go_on.wait(10)
+        return client
+
+    merchants = Merchants(slow)
+    with ThreadPoolExecutor(9) as threads:
+        old = threads.submit(merchants.get, "1")
+        assert loading.wait(10)
+        waiting = [threads.submit(merchants.get, "1") for _ in range(8)]
+        time.sleep(0.2)
+        merchants.forget("1")
+        go_on.set()
+        assert old.result(10) not in {future.result(10) for future in waiting}
+    assert len({future.result() for future in waiting}) == 1
+    assert counts["1"] == 2
+    assert merchants._loading == {}
+
+
 def test_after_a_load_that_failed_there_is_still_one_client(loaded):
     load, counts = loaded
     barrier = threading.Barrier(8)

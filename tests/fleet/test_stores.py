@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from tests.fleet.conftest import NEEDS_REDIS
 from tests.service import PUBLIC_KEY_ID
 from tests.test_notification import APIV3_KEY, RESOURCE, envelope
 from wechatpay_chain import Client, ConfigurationError, Notifications, Reason, SeenNonces, SignatureError
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain.stores import AsyncRedisStore, CertificateFile, CertificateMemory, RedisStore, SQLiteStore
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -211,6 +213,43 @@ def test_a_child_that_is_forked_while_another_thread_adds_can_add(tmp_path):
         ends.set()
         thread.join()
     assert set(statuses) == {0}
+
+
+def test_a_file_that_is_locked_delays_neither_imports_nor_the_other_callers_for_long(tmp_path):
+    store = SQLiteStore(tmp_path / "store.db")
+    assert store.add("first", 60)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(8) as threads:
+        began = time.monotonic()
+        refused = [threads.submit(store.add, str(number), 60) for number in range(8)]
+        waits = []
+        while time.monotonic() < began + 1:
+            asked = time.monotonic()
+            with no_fork:
+                waits.append(time.monotonic() - asked)
+            time.sleep(0.01)
+        for future in refused:
+            with pytest.raises(sqlite3.OperationalError):
+                future.result(10)
+        assert time.monotonic() - began < 4
+    assert sorted(waits)[len(waits) // 2] < 0.5
+    other.rollback()
+    other.close()
+    assert store.add("last", 60)
+
+
+def test_of_many_callers_that_had_to_wait_one_has_the_claim(tmp_path):
+    stores = [SQLiteStore(tmp_path / "store.db") for _ in range(8)]
+    stores[0].add("the tables", 60)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(8) as threads:
+        claims = [threads.submit(store.claim, 10) for store in stores]
+        time.sleep(0.3)
+        other.rollback()
+        assert sum(claim.result(10) for claim in claims) == 1
+    other.close()
 
 
 def test_certificates_of_a_clock_that_was_ahead_have_no_age(tmp_path, monkeypatch):

@@ -8,8 +8,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from wechatpay_chain._bulk.lines import Line, LineSource, Shape, read_lines
@@ -67,6 +68,27 @@ def parse_rate(rate: str | float | None) -> float:
     if not 0 < per_second < float("inf"):
         raise ArgumentError(f"rate: came {rate!r}; expected calls per time, such as '50/s' or '600/m'")
     return per_second
+
+
+@dataclass
+class _Run:
+    """What belongs to one iteration of a job.
+
+    Attributes:
+        records: the files.
+        feed: the lines that are left.
+        ready: the results; None from each worker that has ended.
+        error: what ends the job.
+        is_closing: whether nobody waits for results any more.
+        unsent: how many lines in a row could not be sent.
+    """
+
+    records: Records
+    feed: Iterator[Line]
+    ready: asyncio.Queue[Result | None]
+    error: BaseException | None = None
+    is_closing: bool = False
+    unsent: int = 0
 
 
 class Bulk:
@@ -142,48 +164,62 @@ class Bulk:
         self._lines, self._results, self._concurrency = lines, results, concurrency
         self._repeat, self._timeout = repeat, timeout
         self._next_call = 0.0
-        self._unsent = 0
-        self._is_reached = self._is_closing = False
-        self._error: BaseException | None = None
+        self._is_reached = False
         self.counts: Counter[tuple[str, str]] = Counter()
         self.earlier: Counter[str] = Counter()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
-        self._error, self._unsent, self._is_closing = None, 0, False
         # Many results take seconds to read.
         loop = asyncio.get_running_loop()
         records = await in_thread(loop, partial(Records, self._results))
         is_done = False
         try:
-            if records.has_lines and isinstance(self._lines, (str, os.PathLike, list, tuple)):
+            if records.last_line and self._can_be_read_twice():
                 # Before anything is sent, and not only when its turn comes.
                 await in_thread(loop, partial(self._check_lines, records))
-            feed = self._feed(records)
-            ready: asyncio.Queue[Result | None] = asyncio.Queue(self._concurrency)
-            workers = [asyncio.create_task(self._work(feed, records, ready)) for _ in range(self._concurrency)]
-            left = len(workers)
+            run = _Run(records, self._feed(records), asyncio.Queue(self._concurrency))
+            workers = [asyncio.create_task(self._work(run)) for _ in range(self._concurrency)]
+            left, has_unsent = len(workers), False
             try:
                 while left:
-                    result = await ready.get()
+                    result = await run.ready.get()
                     if result is None:
                         left -= 1
                         continue
+                    has_unsent = has_unsent or result.outcome == "unsent"
                     self.counts[result.outcome, result.code] += 1
                     yield result
             finally:
-                self._is_closing = True
+                run.is_closing = True
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-            if self._error is not None:
-                raise self._error
-            is_done = True
+            if run.error is not None:
+                raise run.error
+            # What was begun must be known for as long as a result says that a line was not sent: the next run sends it.
+            is_done = not has_unsent
         finally:
             records.close(is_done=is_done)
 
+    def _can_be_read_twice(self) -> bool:
+        if isinstance(self._lines, (str, os.PathLike)):
+            return Path(self._lines).is_file()  # and not a pipe
+        return isinstance(self._lines, (list, tuple))
+
     def _check_lines(self, records: Records) -> None:
+        last = 0
         for line in read_lines(self._lines):
             self._check_line(line, records.find(line.number)[0])
+            last = line.number
+        self._check_end(last, records)
+
+    def _check_end(self, last: int, records: Records) -> None:
+        """Raises an ArgumentError if an earlier run had more lines: they must not be forgotten."""
+        if last < records.last_line:
+            raise ArgumentError(
+                f"lines: there are {last}, but the results have line {records.last_line}; restore the input, or name another file "
+                "for the results"
+            )
 
     def _check_line(self, line: Line, known: int) -> None:
         """Raises an ArgumentError for a line that is not the one that an earlier run has sent."""
@@ -195,8 +231,9 @@ class Bulk:
 
     def _feed(self, records: Records) -> Iterator[Line]:
         """Yields the lines without a final result."""
-        is_first = True
+        is_first, last = True, 0
         for line in read_lines(self._lines):
+            last = line.number
             digest, outcome = records.find(line.number)
             self._check_line(line, digest)
             if outcome in ("done", "refused"):
@@ -210,39 +247,29 @@ class Bulk:
                 )
             is_first = False
             yield line
+        self._check_end(last, records)
 
-    async def _work(self, feed: Iterator[Line], records: Records, ready: asyncio.Queue[Result | None]) -> None:
+    async def _work(self, run: _Run) -> None:
         """Takes line after line until there is none, or until something ends the whole job."""
         try:
-            while self._error is None:
-                line = next(feed, None)
+            while run.error is None:
+                line = next(run.feed, None)
                 if line is None:
                     break
                 digest = self._shape.find_digest(line)
-                result, error = await self._do(line, digest, records)
+                result, error = await self._do(line, digest, run)
                 result = replace(result, digest=f"{digest:016x}")
-                await records.append(result.to_json())
-                await ready.put(result)
-                self._check_reach(result, error)
+                await run.records.append(result.to_json())
+                await run.ready.put(result)
+                run.error = run.error or error
         except BaseException as error:
             # Not only an Exception: a call can raise a CancelledError of its own.
-            self._error = self._error or error
-            if self._is_closing:
+            if run.is_closing:
                 raise
-        await ready.put(None)
+            run.error = run.error or error
+        await run.ready.put(None)
 
-    def _check_reach(self, result: Result, error: WeChatPayError | None) -> None:
-        """Ends the job if there is an error that is not about a line, or if the service cannot be reached."""
-        if error is not None:
-            raise error
-        self._unsent = self._unsent + 1 if result.outcome == "unsent" else 0
-        if self._unsent >= UNSENT_IN_A_ROW:
-            raise TransportError(
-                f"the job has ended, because {self._unsent} lines in a row could not be sent: {result.message}",
-                sent=False,
-            )
-
-    async def _do(self, line: Line, digest: int, records: Records) -> tuple[Result, WeChatPayError | None]:
+    async def _do(self, line: Line, digest: int, run: _Run) -> tuple[Result, WeChatPayError | None]:
         """Sends a line, and again as long as that is allowed and makes sense.
 
         Returns:
@@ -253,25 +280,25 @@ class Bulk:
         except ArgumentError as error:
             return Result(line.number, "refused", code="ArgumentError", message=str(error), attempts=0), None
         again = self._repeat if self._repeat is not None else is_repeatable(self._method, arguments)
-        if not again and records.is_begun(line.number):
+        if not again and run.records.is_begun(line.number):
             message = "an earlier run may have sent this line, and it has no number by which to repeat it; look it up"
             return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0), None
         may_act = self._method != "GET"
-        may_be_done, attempt = may_act and records.is_begun(line.number), 0
+        may_be_done, attempt = may_act and run.records.is_begun(line.number), 0
         if may_act:
-            await records.begin(line.number, digest)
+            await run.records.begin(line.number, digest)
             arguments["idempotent"] = again
         while True:
             attempt += 1
             await self._await_slot()
             try:
                 response = await self._verb(**arguments, timeout=self._timeout)
-                self._is_reached = True
+                self._is_reached, run.unsent = True, 0
                 return replace(judge_response(line.number, response), attempts=attempt), None
             except WeChatPayError as error:
                 result, is_temporary = judge_error(line.number, error)
                 may_be_done = may_be_done or (may_act and may_earlier_attempts_be_done(error))
-                fatal = error if isinstance(error, NOT_ABOUT_A_LINE) else None
+                fatal: WeChatPayError | None = error if isinstance(error, NOT_ABOUT_A_LINE) else None
             self._is_reached = self._is_reached or result.outcome != "unsent"
             if may_be_done and result.outcome == "refused":
                 # A refusal of a repetition does not say what the first attempt did.
@@ -283,6 +310,12 @@ class Bulk:
                 break
             backoff = min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
+        run.unsent = run.unsent + 1 if result.outcome == "unsent" else 0
+        if run.unsent >= UNSENT_IN_A_ROW:
+            fatal = TransportError(
+                f"the job has ended, because {run.unsent} lines in a row could not be sent: {result.message}",
+                sent=False,
+            )
         return (replace(result, outcome="unknown") if may_be_done else result), fatal
 
     async def _await_slot(self) -> None:

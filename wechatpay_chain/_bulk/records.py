@@ -128,9 +128,9 @@ class Records:
             raise
 
     @property
-    def has_lines(self) -> bool:
-        """Whether an earlier run has sent anything."""
-        return len(self._digests) > 1
+    def last_line(self) -> int:
+        """The highest number of a line that an earlier run has sent; 0 if there is none."""
+        return len(self._digests) - 1
 
     def find(self, line: int) -> tuple[int, str]:
         """Returns the digest of a line and its last outcome: 0 and an empty text for what is not known."""

@@ -114,7 +114,7 @@ class Refresh:
         self._clock_at_last_try = _clock_offset()
         self._adopted = time.monotonic() if keyring.has_configured else float("-inf")
         self._saved = float("-inf")  # when the certificates that are in the keyring were saved in a shared cache
-        self._claimed_until = float("-inf")  # until when this process has claimed the download
+        self._claim: tuple[object, float] = None, 0.0  # which process has claimed the download, and until when
 
     @property
     def certificates_query(self) -> str:
@@ -270,8 +270,11 @@ class Refresh:
             if time.monotonic() - began > OTHERS_WAIT:
                 return False
             try:
-                if time.monotonic() < self._claimed_until or (yield Invoke(partial(self._shared.claim, CLAIM))):
-                    self._claimed_until = time.monotonic() + CLAIM
+                asked = time.monotonic()
+                if self._claim[0] is current_process() and asked < self._claim[1]:
+                    return False
+                if (yield Invoke(partial(self._shared.claim, CLAIM))):
+                    self._claim = current_process(), asked + CLAIM
                     return False
             except Exception as error:
                 logger.warning("the certificate cache cannot be used: %s: %s", type(error).__name__, error)

@@ -148,7 +148,7 @@ class RateLimits:
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = ForkSafeLock()
         self._limiters: dict[object, Any] = {}
-        self._rests_until = 0.0
+        self._rests_until = self._swept = 0.0
         self._is_local = isinstance(storage, str) and storage.startswith("memory:")
         self._limiter  # noqa: B018 -- a wrong storage shows now
 
@@ -178,22 +178,26 @@ class RateLimits:
         key = merchant, rule.group
         group = self._groups.get(key)
         if group is None and rule.item is not None:
-            group = self._groups.setdefault(key, _Group())
+            group = self._make_group(key)
         if group is not None:
             yield from self._await_turn(merchant, rule, group, request)
         sent = time.monotonic()
         response: Response = yield request
         if response.status_code == 429:
-            self._pause(key, sent)
+            self._make_group(key).begin_pause(sent)
         return response
 
-    def _pause(self, key: tuple[str, str], sent: float) -> None:
-        """Begins a pause of a group after a refusal, and forgets groups whose pause was long ago."""
-        old = time.monotonic() - LONGEST_PAUSE
-        for each, group in list(self._groups.items()):
-            if not group.places and group.paused_until < old:
-                self._groups.pop(each, None)
-        self._groups.setdefault(key, _Group()).begin_pause(sent)
+    def _make_group(self, key: tuple[str, str]) -> _Group:
+        """Returns a group, and now and then forgets those that nobody has used for long. The storage counts their calls all the same."""
+        now = time.monotonic()
+        with self._lock.current:
+            if now > self._swept + LONGEST_PAUSE:
+                self._swept = now
+                for each, group in list(self._groups.items()):
+                    last = group.places[-1].moment if group.places else 0.0
+                    if max(last, group.paused_until) < now - LONGEST_PAUSE:
+                        del self._groups[each]
+            return self._groups.setdefault(key, _Group())
 
     def _slow_down(self, merchant: str, request: Request) -> Flow:
         """Begins a pause after a refusal that only APIv2 has, and ends its growth after a success. A layer."""
@@ -204,7 +208,7 @@ class RateLimits:
             response: Response = yield request
         except RateLimitError as error:
             if error.status_code != 429:
-                self._pause(key, began)
+                self._make_group(key).begin_pause(began)
             raise
         group = self._groups.get(key)
         if group is not None and group.pause and time.monotonic() >= group.paused_until:

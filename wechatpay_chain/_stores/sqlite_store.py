@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
@@ -22,6 +23,11 @@ __all__ = ["SQLiteStore"]
 
 BUSY = 2.0
 """Seconds for which a process waits for another that writes; WeChat Pay waits 5 seconds for the reply to a notification."""
+
+PAUSE = 0.02
+"""Seconds for which one try waits for it, and the most seconds between two tries."""
+
+T = TypeVar("T")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, ends REAL NOT NULL) WITHOUT ROWID;
@@ -77,8 +83,7 @@ class SQLiteStore:
 
     def save(self, content: bytes) -> None:
         """Saves certificates; see `CertificateCache.save`."""
-        with self._connect() as connection:
-            connection.execute(_SAVE, (self._namespace, content, time.time()))
+        self._run(lambda connection: connection.execute(_SAVE, (self._namespace, content, time.time())))
 
     def age(self) -> float | None:
         """Returns the seconds since the certificates were saved; see `SharedCertificateCache.age`."""
@@ -90,62 +95,71 @@ class SQLiteStore:
     def claim(self, seconds: float) -> bool:
         """Claims the next download; see `SharedCertificateCache.claim`."""
         # A claim that ends later than a new one was made before the clock was set back.
-        return self._add(f"claim of {self._namespace}", seconds, time.time() + seconds)
+        return self._add(f"claim of {self._namespace}", seconds, seconds)
 
     def _find(self, name: str) -> tuple[bytes, float] | None:
-        select = "SELECT content, saved FROM certificates WHERE name = ?"
-        with self._connect() as connection, closing(connection.execute(select, (name,))) as found:
-            row: tuple[bytes, float] | None = found.fetchone()
-            return row
+        def find(connection: sqlite3.Connection) -> tuple[bytes, float] | None:
+            select = "SELECT content, saved FROM certificates WHERE name = ?"
+            with closing(connection.execute(select, (name,))) as found:
+                row: tuple[bytes, float] | None = found.fetchone()
+                return row
 
-    def _add(self, nonce: str, seconds: float, latest: float) -> bool:
-        """Adds a row unless there is one that has not ended, and does not end after `latest`."""
-        with self._connect() as connection, connection:
-            now = time.time()
-            # A transaction that reads before it writes could deadlock with another.
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("DELETE FROM nonces WHERE ends <= ?", (now,))
-            return connection.execute(_ADD, (nonce, now + seconds, now, latest)).rowcount == 1
+        return self._run(find)
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """Gives the connection of this thread in this process. No fork can come in between.
+    def _add(self, nonce: str, seconds: float, longest: float) -> bool:
+        """Adds a row unless there is one that has not ended, and ends within `longest` seconds."""
 
-        A child that is forked within a transaction inherits a lock of SQLite that nobody releases.
+        def add(connection: sqlite3.Connection) -> bool:
+            with connection:
+                # A transaction that reads before it writes could deadlock with another.
+                connection.execute("BEGIN IMMEDIATE")
+                now = time.time()
+                connection.execute("DELETE FROM nonces WHERE ends <= ?", (now,))
+                return connection.execute(_ADD, (nonce, now + seconds, now, now + longest)).rowcount == 1
+
+        return self._run(add)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does something with the file, and again while others are using it, for 2 seconds at most.
+
+        No fork can come in between, because a child that is forked within a transaction inherits a lock that nobody releases. So it is
+        tried for short times: imports and forks wait meanwhile.
         """
         import sqlite3
 
-        if not no_fork.acquire(timeout=BUSY):
-            raise sqlite3.OperationalError(f"{self._path}: another thread has been using it for {BUSY:g} s")
-        try:
-            known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
-            if known is None or known[0] is not current_process():
-                if known is not None:
-                    self._inherited.append(known)
-                connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
-                _prepare(connection)
-                known = self._local.known = current_process(), connection
-            yield known[1]
-        finally:
-            no_fork.release()
+        deadline = time.monotonic() + BUSY
+        while True:
+            if not no_fork.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+                raise sqlite3.OperationalError(f"{self._path}: other threads have been using it for {BUSY:g} s")
+            try:
+                return work(self._connect())
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            finally:
+                no_fork.release()
+            time.sleep(random.uniform(0.001, PAUSE))  # noqa: S311 -- it is no secret
 
-    def __repr__(self) -> str:
-        return f"<SQLiteStore {self._path}>"
+    def _connect(self) -> sqlite3.Connection:
+        """Returns the connection of this thread in this process."""
+        known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
+        if known is not None and known[0] is current_process():
+            return known[1]
+        import sqlite3
 
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Makes the tables. SQLite does not wait for another process that switches the same file to a write-ahead log."""
-    import sqlite3
-
-    deadline = time.monotonic() + BUSY
-    while True:
+        if known is not None:
+            self._inherited.append(known)
+            self._local.known = None
+        connection = sqlite3.connect(self._path, timeout=PAUSE, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_TABLES)
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+        except BaseException:
+            connection.close()
+            raise
+        self._local.known = current_process(), connection
+        return connection
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self._path}>"
