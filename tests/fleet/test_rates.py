@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import json
+import math
 import multiprocessing
 import socket
 import threading
@@ -280,11 +281,11 @@ def test_32_threads_share_a_limit_fairly(limited):
 def test_500_tasks_go_in_their_order(limited):
     make, times = limited
     client = make({REFUND: "200/second"})
-    came, left = [], []
+    came, left = {}, {}
 
-    def note(order):
+    def note(moments):
         def layer(request):
-            order.append(request.headers["X-Number"])
+            moments[request.headers["X-Number"]] = time.monotonic()
             return (yield request)
 
         return layer
@@ -302,11 +303,16 @@ def test_500_tasks_go_in_their_order(limited):
 
     began = time.monotonic()
     asyncio.run(run())
-    assert 1.4 <= time.monotonic() - began < 5
+    assert 1.4 <= time.monotonic() - began < 20
     assert most_in_a_second(times) <= 200
-    # Those that come a moment later may have signed their call sooner; nobody is overtaken by more than a few, also on a busy machine.
-    overtaken = max(abs(left.index(number) - place) for place, number in enumerate(came))
-    assert overtaken <= 25, overtaken
+    # A busy event loop wakes those who wait a moment late, while others come just then and need not wait. But nobody loses a turn, which
+    # would be a second.
+    first_of_the_later, most = math.inf, 0.0
+    for number in reversed(came):
+        most = max(most, left[number] - first_of_the_later)
+        first_of_the_later = min(first_of_the_later, left[number])
+    print(f"overtaken by {most * 1000:.1f} ms at most")
+    assert most < 0.9
 
 
 def call_for(settings, url, seconds, barrier, results):

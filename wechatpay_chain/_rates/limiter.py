@@ -46,6 +46,9 @@ MOST_PATIENCE = 0.05
 SKEW = 0.002
 """Seconds by which two clocks may differ: ours is the monotonic one, that of the window is not."""
 
+LOOK_AGAIN = 0.01
+"""Seconds after which a call looks again whether the one before it has gone, which a busy event loop has not woken in time."""
+
 LONGEST_WAIT = 240.0
 """Seconds after which a signed call must be on its way. The service refuses a signature after 300."""
 
@@ -56,16 +59,20 @@ class _Place:
     Attributes:
         moment: when the call goes, or went, in seconds of the monotonic clock.
         before: the call that must have gone a period earlier; None if there is room now.
+        is_waiting: whether the call has neither gone nor given up.
     """
 
-    __slots__ = ("before", "moment")
+    __slots__ = ("before", "is_waiting", "moment")
 
     def __init__(self, moment: float, before: _Place | None) -> None:
-        self.moment, self.before = moment, before
+        self.moment, self.before, self.is_waiting = moment, before, True
 
     def find_moment(self, period: float) -> float:
         """Returns when the call may go, by what is known now: those before it may be late, or have given up."""
-        return self.before.moment + period + SKEW if self.before is not None else 0.0
+        if self.before is None:
+            return 0.0
+        moment = self.before.moment + period + SKEW
+        return max(moment, time.monotonic() + LOOK_AGAIN) if self.before.is_waiting else moment
 
 
 class _Group:
@@ -86,7 +93,7 @@ class _Group:
     def take_place(self, amount: int, period: float) -> _Place:
         """Returns a place after all others, with no more than `amount` calls in a period."""
         now = time.monotonic()
-        while self.places and self.places[0].moment < now - period - SKEW:
+        while self.places and not self.places[0].is_waiting and self.places[0].moment < now - period - SKEW:
             self.places.popleft()
         place = _Place(now, self.places[-amount] if len(self.places) >= amount else None)
         place.moment = max(now, place.find_moment(period))
@@ -95,7 +102,7 @@ class _Group:
 
     def leave(self, place: _Place) -> None:
         """Gives a place up: those after it may go sooner."""
-        place.moment = float("-inf")
+        place.moment, place.is_waiting = float("-inf"), False
         with suppress(ValueError):
             self.places.remove(place)
 
@@ -257,7 +264,7 @@ class RateLimits:
                     continue
                 if (yield from self._ask(partial(self._limiter.hit, rule.item, merchant, rule.group), True)):
                     # Without the call before it, because each would keep the one before, and so all of them.
-                    place.moment, place.before = time.monotonic(), None
+                    place.moment, place.before, place.is_waiting = time.monotonic(), None, False
                     return
                 # Other processes have used the window up.
                 look = partial(self._limiter.get_window_stats, rule.item, merchant, rule.group)
