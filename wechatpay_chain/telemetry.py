@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from wechatpay_chain._catalogue.nearest import find_path, list_segments
 from wechatpay_chain._catalogue.operations import find_operation
-from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._extras import importing
 from wechatpay_chain._messages.effects import Flow
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
@@ -69,14 +69,9 @@ class Telemetry:
         *,
         propagate: bool = False,
     ) -> None:
-        try:
-            with no_fork:
-                from opentelemetry import context, metrics, trace
-                from opentelemetry import propagate as propagation
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "telemetry: OpenTelemetry is not installed; pip install 'wechatpay-chain[otel]'"
-            ) from None
+        with importing("telemetry: OpenTelemetry is not installed; pip install 'wechatpay-chain[otel]'"):
+            from opentelemetry import context, metrics, trace
+            from opentelemetry import propagate as propagation
         self._context, self._trace = context, trace
         self._inject = propagation.inject if propagate else None
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)

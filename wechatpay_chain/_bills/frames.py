@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from importlib import import_module
 from itertools import islice
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from wechatpay_chain._bills.columns import find_kind
-from wechatpay_chain._forks.no_fork import no_fork
-from wechatpay_chain.errors import BillError, ConfigurationError
+from wechatpay_chain._extras import importing
+from wechatpay_chain.errors import BillError
 
 if TYPE_CHECKING:
     import pandas
@@ -75,12 +74,8 @@ def to_pandas(rows: Iterator[Any], names: Sequence[str]) -> pandas.DataFrame:
 
 
 def _import(name: str) -> Any:
-    try:
-        with no_fork:
-            module: ModuleType = import_module(name)
-    except ModuleNotFoundError:
-        raise ConfigurationError(f"{name} is not installed; pip install {name}") from None
-    return module
+    with importing(f"{name} is not installed; pip install {name}"):
+        return import_module(name)
 
 
 def _columns_of(rows: Iterator[Any], names: Sequence[str], scale: bool = True) -> Iterator[Mapping[str, list[Any]]]:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from wechatpay_chain._extras import importing
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import ForkSafeLock, current_process
 from wechatpay_chain._messages.effects import Flow, Invoke, Sleep, Steps
@@ -139,15 +140,10 @@ class RateLimits:
     def __init__(
         self, rates: Mapping[str, str] = DOCUMENTED, *, storage: str = "memory://", wait: float = 30.0
     ) -> None:
-        try:
-            with no_fork:
-                import limits
-                import limits.storage
-                import limits.strategies
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                "rates: the limits library is not installed; pip install 'wechatpay-chain[redis]'"
-            ) from None
+        with importing("rates: the limits library is not installed; pip install 'wechatpay-chain[redis]'"):
+            import limits
+            import limits.storage
+            import limits.strategies
         if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= LONGEST_WAIT:
             raise ConfigurationError(f"wait: came {wait!r}; expected seconds from 0 to {LONGEST_WAIT:g}")
         self._library, self._storage, self._wait = limits, storage, wait
@@ -172,10 +168,9 @@ class RateLimits:
         merchant = client.mchid or client.brand_id
         innermost = list(client.middleware)[-1]
         client.middleware.insert_after(innermost, "rates", partial(self._limit, merchant))
-        outside = "retry" if "retry" in client.middleware else None
         slow_down = partial(self._slow_down, merchant)
-        if outside:
-            client.middleware.insert_after(outside, "slow_down", slow_down)
+        if "retry" in client.middleware:
+            client.middleware.insert_after("retry", "slow_down", slow_down)
         else:
             client.middleware.insert_before(next(iter(client.middleware)), "slow_down", slow_down)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._extras import importing
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
@@ -87,11 +87,8 @@ def _check_length(name: str, octets: object, length: int) -> None:
 
 @cache
 def _gmssl() -> Any:
-    with no_fork:
-        try:
-            import gmssl_pyx
-        except ImportError:
-            raise ConfigurationError("SM2 keys need gmssl-pyx; run: pip install 'wechatpay-chain[sm2]'") from None
+    with importing("SM2 keys need gmssl-pyx; run: pip install 'wechatpay-chain[sm2]'"):
+        import gmssl_pyx
     return gmssl_pyx
 
 

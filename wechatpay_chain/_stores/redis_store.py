@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._extras import importing
 from wechatpay_chain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -171,11 +171,8 @@ class AsyncRedisStore:
 
 def _import(name: str) -> ModuleType:
     """Imports redis-py when it is first needed."""
-    try:
-        with no_fork:
-            return import_module(name)
-    except ModuleNotFoundError:
-        raise ConfigurationError("redis: redis-py is not installed; pip install 'wechatpay-chain[redis]'") from None
+    with importing("redis: redis-py is not installed; pip install 'wechatpay-chain[redis]'"):
+        return import_module(name)
 
 
 def _make_pool(kind: Any, url: str) -> object:

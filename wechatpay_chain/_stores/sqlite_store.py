@@ -48,8 +48,8 @@ class SQLiteStore:
         client = Client(seen=store, certificate_cache=store, …)
 
     A nonce is in the file when `add` returns, and stays there when the process is killed; those of the last moment can be lost when the
-    machine loses its power. The file must be on a local
-    disk: the locks of SQLite do not work on every network file system (https://sqlite.org/wal.html).
+    machine loses its power. The file must be on a local disk: the locks of SQLite do not work on every network file system
+    (https://sqlite.org/wal.html).
 
     Args:
         path: the file. SQLite adds two files beside it, `-wal` and `-shm`.
