@@ -76,7 +76,7 @@ class _Run:
 
     Attributes:
         records: the files.
-        feed: the lines that are left.
+        feed: the lines that are left, and their digests.
         ready: the results; None from each worker that has ended.
         error: what ends the job.
         is_closing: whether nobody waits for results any more.
@@ -84,7 +84,7 @@ class _Run:
     """
 
     records: Records
-    feed: Iterator[Line]
+    feed: Iterator[tuple[Line, int]]
     ready: asyncio.Queue[Result | None]
     error: BaseException | None = None
     is_closing: bool = False
@@ -209,7 +209,7 @@ class Bulk:
     def _check_lines(self, records: Records) -> None:
         last = 0
         for line in read_lines(self._lines):
-            self._check_line(line, records.find(line.number)[0])
+            self._check_line(line, self._shape.find_digest(line), records)
             last = line.number
         self._check_end(last, records)
 
@@ -221,21 +221,23 @@ class Bulk:
                 "for the results"
             )
 
-    def _check_line(self, line: Line, known: int) -> None:
+    @staticmethod
+    def _check_line(line: Line, digest: int, records: Records) -> None:
         """Raises an ArgumentError for a line that is not the one that an earlier run has sent."""
-        if known and known != self._shape.find_digest(line):
+        if records.find(line.number)[0] not in (0, digest):
             raise ArgumentError(
                 f"results: line {line.number} is not the one that has a result there: the input, the operation or json= has "
                 "changed; restore it, or name another file for the results"
             )
 
-    def _feed(self, records: Records) -> Iterator[Line]:
-        """Yields the lines without a final result."""
+    def _feed(self, records: Records) -> Iterator[tuple[Line, int]]:
+        """Yields the lines without a final result, and their digests."""
         is_first, last = True, 0
         for line in read_lines(self._lines):
             last = line.number
-            digest, outcome = records.find(line.number)
-            self._check_line(line, digest)
+            digest = self._shape.find_digest(line)
+            self._check_line(line, digest, records)
+            outcome = records.find(line.number)[1]
             if outcome in ("done", "refused"):
                 self.earlier[outcome] += 1
                 continue
@@ -246,17 +248,17 @@ class Bulk:
                     f"{', '.join(map(str, line.fields))}"
                 )
             is_first = False
-            yield line
+            yield line, digest
         self._check_end(last, records)
 
     async def _work(self, run: _Run) -> None:
         """Takes line after line until there is none, or until something ends the whole job."""
         try:
             while run.error is None:
-                line = next(run.feed, None)
-                if line is None:
+                following = next(run.feed, None)
+                if following is None:
                     break
-                digest = self._shape.find_digest(line)
+                line, digest = following
                 result, error = await self._do(line, digest, run)
                 result = replace(result, digest=f"{digest:016x}")
                 await run.records.append(result.to_json())

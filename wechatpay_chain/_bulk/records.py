@@ -36,7 +36,7 @@ class _Appended:
 
     def __init__(self, path: Path, start: bytes) -> None:
         self._start = start
-        self._file: BufferedRandom = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, MODE), "r+b")
+        self._file: BufferedRandom = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, MODE), "r+b")
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -146,7 +146,6 @@ class Records:
         """Notes that a line is sent now. Returns when that is on the disk."""
         if self._begun is None:
             self._begun = _Appended(self._begun_path, b"")
-            self._begun._file.seek(0, os.SEEK_END)
         await self._begun.append(b"%d %016x\n" % (line, digest))
 
     async def append(self, result: bytes) -> None:
