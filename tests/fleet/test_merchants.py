@@ -103,9 +103,8 @@ def test_a_client_is_made_again_after_a_change_of_keys(loaded):
     assert counts["1"] == 2
 
 
-def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
-    """It may have the old keys."""
-    load, counts = loaded
+def held(load, counts):
+    """Returns a `load` whose first call waits, the event that it has begun, and the one that lets it go on."""
     loading, go_on = threading.Event(), threading.Event()
 
     def slow(mchid):
@@ -115,6 +114,12 @@ def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
             go_on.wait(10)
         return client
 
+    return slow, loading, go_on
+
+
+def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
+    """It may have the old keys."""
+    slow, loading, go_on = held(*loaded)
     merchants = Merchants(slow)
     with ThreadPoolExecutor(1) as threads:
         old = threads.submit(merchants.get, "1")
@@ -127,16 +132,8 @@ def test_a_client_that_was_forgotten_while_it_was_loaded_is_not_kept(loaded):
 
 
 def test_those_who_waited_for_a_client_that_was_forgotten_share_a_new_one(loaded):
-    load, counts = loaded
-    loading, go_on = threading.Event(), threading.Event()
-
-    def slow(mchid):
-        client = load(mchid)
-        if counts[mchid] == 1:
-            loading.set()
-            go_on.wait(10)
-        return client
-
+    _, counts = loaded
+    slow, loading, go_on = held(*loaded)
     merchants = Merchants(slow)
     with ThreadPoolExecutor(9) as threads:
         old = threads.submit(merchants.get, "1")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Literal
 
-__all__ = ["CHINA", "FREE_TEXT", "Row", "Value", "find_conversion", "find_kind"]
+__all__ = ["CHINA", "FREE_TEXT", "TOTALS", "Row", "Value", "find_conversion", "find_kind"]
 
 CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
 """The time zone of every bill. China has had no daylight saving time since 1991."""
@@ -45,6 +45,16 @@ _SAME: Mapping[str, tuple[str, ...]] = {
     "总企业红包退款金额": ("充值券退款总金额",),
 }
 """Names of the same column in other layouts. Merchants without 免充值 coupons have the layouts of 2016 and 2018 still."""
+
+TOTALS: Mapping[str, str] = {
+    "应结订单总金额": "应结订单金额",
+    "退款总金额": "退款金额",
+    "充值券退款总金额": "充值券退款金额",
+    "手续费总金额": "手续费",
+    "订单总金额": "订单金额",
+    "申请退款总金额": "申请退款金额",
+}
+"""The columns of the summary of a trade bill, each with the column that it adds up."""
 
 _ABSENT: Mapping[str, Value] = {"费率备注": ""}
 """Columns that the older layouts do not have, and what they would have in them."""

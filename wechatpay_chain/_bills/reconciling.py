@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, Literal, NamedTuple
 
-from wechatpay_chain._bills.columns import Row
+from wechatpay_chain._bills.columns import TOTALS, Row
 from wechatpay_chain._bills.reading import Bill
 from wechatpay_chain.errors import ArgumentError, BillError
 
@@ -71,16 +71,6 @@ class Reconciliation:
     differences: list[Difference]
 
 
-_TOTALS: Mapping[str, str] = {
-    "应结订单总金额": "应结订单金额",
-    "退款总金额": "退款金额",
-    "充值券退款总金额": "充值券退款金额",
-    "手续费总金额": "手续费",
-    "订单总金额": "订单金额",
-    "申请退款总金额": "申请退款金额",
-}
-
-
 def reconcile(bill: Bill[Any], entries: Iterable[Entry]) -> Reconciliation:
     """Compares the rows of a trade bill with a shop's own payments and refunds of the same day.
 
@@ -120,13 +110,13 @@ def _compare(
 ) -> Reconciliation:
     seen: set[tuple[str, bool]] = set()
     rows = 0
-    sums = {name: Decimal(0) for name in _TOTALS}
+    sums = {name: Decimal(0) for name in TOTALS}
     counts, amounts = {False: 0, True: 0}, {False: Decimal(0), True: Decimal(0)}
     for row in bill:
         is_refund = row["交易状态"] in ("REFUND", "REVOKED")
         number = _number_of(row, is_refund)
         amount = _amount_of(row, is_refund)
-        for total, name in _TOTALS.items():
+        for total, name in TOTALS.items():
             if row.has(name):
                 sums[total] += row[name] or 0
         rows += 1

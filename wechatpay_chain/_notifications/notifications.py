@@ -152,8 +152,8 @@ class Notifications:
                 of the headers is not supported, or `received_at` is not a datetime.
             ArgumentError: `received_at` has no time zone, or is in the future.
             SignatureError: the signature is not verified, the timestamp is 300 seconds or more off, this is a replay, or
-                the nonce store failed, so that nobody knows. Reply with `Reply.fail()`. WeChat Pay now and then sends a probe with a wrong signature, and
-                expects that reply.
+                the nonce store failed, so that nobody knows. Reply with `Reply.fail()`. WeChat Pay now and then sends a probe
+                with a wrong signature, and expects that reply.
             DecryptionError: the body is not a notification, or was not encrypted with `apiv3_key`.
         """
         with Rejections() as rejections:

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from wechatpay_chain._bills.columns import TOTALS
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.orders import Order
 from wechatpay_chain.sandbox._operations.payments import Payment
@@ -28,16 +29,6 @@ _COLUMNS = {
     "SUCCESS": f"{_ORDER},{_GOODS},费率备注",
     "REFUND": f"{_ORDER},{_TIMES},{_REFUND},{_GOODS},申请退款金额,费率备注",
 }
-_TOTALS = {
-    "应结订单总金额": "应结订单金额",
-    "退款总金额": "退款金额",
-    "充值券退款总金额": "充值券退款金额",
-    "手续费总金额": "手续费",
-    "订单总金额": "订单金额",
-    "申请退款总金额": "申请退款金额",
-}
-"""The columns of the summary, each with the column that it adds up."""
-
 _FUNDS = "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号"
 _FUNDS_SUMMARY = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 _REFUND_STATES = {"PROCESSING": "PROCESSING", "SUCCESS": "SUCCESS", "ABNORMAL": "FAIL", "CLOSED": "FAIL"}
@@ -105,7 +96,7 @@ def write_trade_bill(movements: Sequence[Movement], kind: str) -> bytes:
     kind = {"SUC": "SUCCESS", "REF": "REFUND"}.get(kind.removesuffix("_SPECIAL"), kind.removesuffix("_SPECIAL"))
     columns = _COLUMNS[kind].split(",")
     rows = [_describe_trade(movement, is_refund_bill=kind == "REFUND") for movement in movements]
-    totals = {name: column for name, column in _TOTALS.items() if column in columns}
+    totals = {name: column for name, column in TOTALS.items() if column in columns}
     sums = [sum((Decimal(row[column]) for row in rows), Decimal("0.00")) for column in totals.values()]
     return _encode(
         [
