@@ -661,7 +661,19 @@ def test_a_result_that_was_cut_off_is_written_again(service, wire, acts, tmp_pat
     assert sorted(record["line"] for record in read(path)) == [1, 2, 3, 4, 5]
 
 
-def test_a_loop_that_is_left_leaves_nothing_behind(service, wire, acts, tmp_path):
+@pytest.mark.parametrize("disk", ["fast", "slow"])
+def test_a_loop_that_is_left_leaves_nothing_behind(service, wire, acts, tmp_path, monkeypatch, disk):
+    """Not even a lock, which an fsync in progress would keep."""
+    fsync = os.fsync
+
+    def take_long(file):
+        held = os.dup(file)  # as the system does until an fsync ends
+        time.sleep(0.2)
+        os.close(held)
+
+    if disk == "slow":
+        monkeypatch.setattr(os, "fsync", take_long)
+
     async def leave():
         async with Client(**service.settings(wire.base_url)) as client:
             async for _ in client.bulk("POST", PATH, lines_of(500), results=tmp_path / "r.jsonl", concurrency=4):
@@ -670,6 +682,7 @@ def test_a_loop_that_is_left_leaves_nothing_behind(service, wire, acts, tmp_path
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert [task for task in asyncio.run(leave()) if "Bulk" in repr(task)] == []
+    monkeypatch.setattr(os, "fsync", fsync)
     results, job = run(
         Client(**service.settings(wire.base_url)), "POST", PATH, lines_of(500), results=tmp_path / "r.jsonl"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from array import array
 from collections.abc import Iterator
 from functools import partial
@@ -39,6 +40,7 @@ class _Appended:
         self._file: BufferedRandom = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, MODE), "r+b")
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._writing = threading.Lock()
 
     def lock(self, path: Path) -> None:
         """Locks the file, so that two processes cannot do the same job; where the system has no such locks, nothing."""
@@ -93,12 +95,15 @@ class _Appended:
                         written.set_result(None)
 
     def _write(self, lines: list[bytes]) -> None:
-        self._file.write(b"".join(lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._writing:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        """Closes the file after the fsync in progress, which would keep its lock."""
+        with self._writing:
+            self._file.close()
 
 
 class Records:
