@@ -415,5 +415,9 @@ def test_a_client_takes_a_store_for_both(service, wire, tmp_path):
 
 
 def test_no_engine_is_imported_before_it_is_used():
-    code = "import wechatpay_chain.stores, sys; print({'redis', 'sqlite3'} & set(sys.modules))"
+    # What was there before does not count: where coverage is measured, it is sqlite3.
+    code = (
+        "import sys; before = set(sys.modules); import wechatpay_chain.stores;"
+        " print({'redis', 'sqlite3'} & (set(sys.modules) - before))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
