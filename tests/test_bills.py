@@ -127,7 +127,8 @@ def test_older_layouts_have_the_names_of_today_too():
         "充值券退款金额", "企业红包退款金额"
     )
     (row,), _ = read_all(make(row_of(), head=red_packets))
-    assert row["代金券金额"] == row["企业红包金额"] == Decimal("0.00")
+    assert row["代金券金额"] == row["企业红包金额"] == row["代金券或立减优惠金额"] == Decimal("0.00")
+    assert row["代金券或立减优惠退款金额"] == row["企业红包退款金额"]
     new, _ = read_all(SAMPLES / "v3-tradebill-ALL.csv")
     assert new[0]["总金额"] == new[0]["应结订单金额"]
 
@@ -304,6 +305,30 @@ def test_parts_of_a_large_bill_may_be_put_together():
     first = make(row_of(), tail=())
     rows, _ = read_all(first + make(row_of(商户订单号="ORDER0002")))
     assert [row["商户订单号"] for row in rows] == ["ORDER0001", "ORDER0002"]
+
+
+def test_several_bills_may_be_put_together():
+    """Those of several days, each with its own header and totals."""
+    days = [
+        make(row_of(商户订单号=number, 订单金额="2.00"), tail=("总交易单数,订单总金额", "`1,`2.00")) for number in "AB"
+    ]
+    rows, bill = read_all(b"".join(days))
+    assert [row["商户订单号"] for row in rows] == ["A", "B"]
+    assert [row["订单总金额"] for row in bill.summaries] == [Decimal("2.00")] * 2
+    entries = [bills.Entry(number, Decimal("2.00")) for number in "AB"]
+    assert compare(entries, b"".join(days)).differences == []
+    wrong = days[1].replace(b"`1,`2.00\r\n", b"`1,`3.00\r\n")
+    assert compare(entries, days[0] + wrong).differences == [
+        bills.Difference("summary", "订单总金额", False, Decimal("5.00"), Decimal("4.00"))
+    ]
+
+
+def test_two_tables_of_totals_are_read():
+    _, bill = read_all(make(row_of(), tail=("总交易单数,订单总金额", "`1,`0.00", "总笔数,总金额", "`1,`2.00")))
+    assert [dict(row) for row in bill.summaries] == [
+        {"总交易单数": 1, "订单总金额": Decimal("0.00")},
+        {"总笔数": 1, "总金额": Decimal("2.00")},
+    ]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -612,6 +637,8 @@ def test_a_total_that_is_rounded_fits():
     entries = [bills.Entry(f"N{number}", Decimal("0.00")) for number in range(3)]
     assert compare(entries, make(*lines, tail=("总交易单数,手续费总金额", "`3.0,`0.08"))).differences == []
     assert compare(entries, make(*lines, tail=("总交易单数,手续费总金额", "`3.0,`0.09"))).differences != []
+    # One decimal place is how a program writes a float, not how a bill rounds.
+    assert compare(entries, make(*lines, tail=("总交易单数,手续费总金额", "`3.0,`0.1"))).differences != []
 
 
 def test_what_cannot_be_compared_is_refused():

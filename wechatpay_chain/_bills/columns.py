@@ -21,30 +21,29 @@ Value = str | Decimal | datetime | int | None
 FREE_TEXT = ("商品名称", "商户数据包", "备注", "业务凭证号", "分账描述", "description", "单品信息", "评论内容")
 """The columns whose texts are written by merchants and users, so that they may contain commas and line ends."""
 
-_SAME: Mapping[str, tuple[str, ...]] = {
-    "特约商户号": ("子商户号",),
-    "应结订单金额": ("总金额",),
-    "订单金额": ("总金额",),
-    "代金券金额": ("代金券或立减优惠金额", "企业红包金额"),
-    "充值券退款金额": ("代金券或立减优惠退款金额", "企业红包退款金额"),
-    "申请退款金额": ("退款金额",),
-    "应结订单总金额": ("总交易额",),
-    "订单总金额": ("总交易额",),
-    "退款总金额": ("总退款金额",),
-    "申请退款总金额": ("总退款金额",),
-    "充值券退款总金额": ("总代金券或立减优惠退款金额", "总企业红包退款金额"),
-    "子商户号": ("特约商户号",),
-    "总金额": ("应结订单金额",),
-    "代金券或立减优惠金额": ("代金券金额",),
-    "企业红包金额": ("代金券金额",),
-    "代金券或立减优惠退款金额": ("充值券退款金额",),
-    "企业红包退款金额": ("充值券退款金额",),
-    "总交易额": ("应结订单总金额",),
-    "总退款金额": ("退款总金额",),
-    "总代金券或立减优惠退款金额": ("充值券退款总金额",),
-    "总企业红包退款金额": ("充值券退款总金额",),
+_LAYOUTS = (
+    ("特约商户号", "子商户号"),
+    ("应结订单金额", "总金额"),
+    ("代金券金额", "代金券或立减优惠金额", "企业红包金额"),
+    ("充值券退款金额", "代金券或立减优惠退款金额", "企业红包退款金额"),
+    ("应结订单总金额", "总交易额"),
+    ("退款总金额", "总退款金额"),
+    ("充值券退款总金额", "总代金券或立减优惠退款金额", "总企业红包退款金额"),
+)
+"""The names of one column in the layout of today and in those of 2018 and 2016, which merchants without 免充值 coupons have still."""
+
+_ADDED = {
+    "订单金额": "总金额",
+    "申请退款金额": "退款金额",
+    "订单总金额": "总交易额",
+    "申请退款总金额": "总退款金额",
 }
-"""Names of the same column in other layouts. Merchants without 免充值 coupons have the layouts of 2016 and 2018 still."""
+"""The columns that only the layout of today has, each with what is the same amount where there are no 免充值 coupons."""
+
+_OTHERS: Mapping[str, tuple[str, ...]] = {
+    **{name: names for names in _LAYOUTS for name in names},
+    **{name: (other,) for name, other in _ADDED.items()},
+}
 
 TOTALS: Mapping[str, str] = {
     "应结订单总金额": "应结订单金额",
@@ -77,7 +76,7 @@ class Row(dict[str, Value]):
     __slots__ = ()
 
     def __missing__(self, name: str) -> Value:
-        for other in (name.translate(_WIDE), name.translate(_NARROW), *_SAME.get(name, ())):
+        for other in (name.translate(_WIDE), name.translate(_NARROW), *_OTHERS.get(name, ())):
             if other in self:
                 return self[other]
         if name in _ABSENT:

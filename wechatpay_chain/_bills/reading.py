@@ -40,8 +40,8 @@ class Bill(Generic[R]):
 
     Attributes:
         columns: the names in the header.
-        summary: the totals at the end, by their names; None before the last row has been read, and in a bill without any.
-        summaries: all rows with totals; more than one only in some profit-sharing bills.
+        summary: the totals at the end, by their names; None before the last row has been read, and in a bill without totals.
+        summaries: all rows with totals; more than one in some profit-sharing bills, and where several bills were put together.
         offset: of comments (APIv2), the number in the first line, which the next request needs; None in other files.
     """
 
@@ -63,7 +63,7 @@ class Bill(Generic[R]):
 
     @property
     def summary(self) -> Row | None:
-        """The totals at the end, by their names; None before the last row has been read, and in a bill without any."""
+        """The first row of `summaries`; None before the last row has been read, and in a bill without totals."""
         return self.summaries[0] if self.summaries else None
 
     def __iter__(self) -> Iterator[R]:
@@ -174,12 +174,9 @@ class Bill(Generic[R]):
                 text = line.rstrip("\r\n")
                 cells: list[Any] = text[1:].split(",`")
                 if len(cells) != width or text[0] != "`":
-                    found = self._split(clean(text))
-                    if found is None:
-                        return
-                    if not found:
+                    cells = self._split(clean(text))
+                    if not cells:
                         continue
-                    cells = found
                 if ends_free:
                     self._continue_text(cells)
                 if is_comment:
@@ -201,19 +198,15 @@ class Bill(Generic[R]):
         while self._is_text(self._peek(), may_be_blank=False):
             cells[-1] += "\n" + self._read_line().rstrip("\r\n")
 
-    def _split(self, text: str) -> list[Any] | None:
-        """Returns the cells of a line that is not split at its back-ticks; none for a line that is to be left out.
-
-        Returns:
-            None if this was the beginning of the summary, which has been read then.
-        """
+    def _split(self, text: str) -> list[Any]:
+        """Returns the cells of a line that is not split at its back-ticks; none for a line that is no row: a summary is read here."""
         width, began = len(self.columns), self._line
         if not text.strip(" ,\0\x1a") or split_header(text) == list(self.columns):
             return []  # a header again: the parts of a large bill were put together
         if self.offset is None and text[:1] not in ("`", '"') and not any(map(str.isdigit, text)):
             self._read_summary(text)
-            return None
-        cells = split_odd_line(text, width, self._free)
+            return []
+        cells: list[Any] | None = split_odd_line(text, width, self._free)
         for _ in range(MOST_LINES):
             if cells is not None or not self._free or not self._is_text(self._peek(), may_be_blank=True):
                 break
@@ -232,6 +225,12 @@ class Bill(Generic[R]):
             text = clean(line).rstrip(" ,")
             if not text:
                 continue
+            if is_summary_header(text):
+                names = split_header(text)
+                conversions = _find_conversions(names)
+                continue
+            if split_header(text) == list(self.columns):
+                return  # the next of several bills
             cells: list[Any] | None = split_odd_line(text, len(names), ())
             if cells is None:
                 raise self._make_error(f"does not have {len(names)} cells")
