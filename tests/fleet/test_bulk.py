@@ -233,6 +233,28 @@ def test_a_column_that_is_misspelt_ends_the_job_before_it_begins(service, wire, 
     assert read(tmp_path / "r.jsonl") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("u.csv", "openid,n\no1,1\no2,2,3\n"),
+        ("u.jsonl", '{"openid": "o1"}\n{"openid"\n'),
+        ("u.jsonl", '{"openid": "o1"}\n[]\n'),
+    ],
+)
+def test_a_line_that_cannot_be_read_ends_the_job_before_it_begins(service, wire, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ArgumentError, match="line 2 of"):
+        run(
+            Client(**service.settings(wire.base_url)),
+            "POST",
+            PATH,
+            tmp_path / name,
+            results=tmp_path / "r.jsonl",
+            concurrency=1,
+        )
+    assert wire.received == []
+
+
 def test_a_file_of_another_encoding_says_so(shop, tmp_path, capsys):
     (tmp_path / "transfers.csv").write_bytes("out_bill_no,transfer_remark\nB1,奖励\n".encode("gb18030"))
     assert main(command(tmp_path)) == 2

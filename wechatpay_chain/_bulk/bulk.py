@@ -174,8 +174,8 @@ class Bulk:
         records = await in_thread(loop, partial(Records, self._results))
         is_done = False
         try:
-            if records.last_line and self._can_be_read_twice():
-                # Before anything is sent, and not only when its turn comes.
+            if self._can_be_read_twice():
+                # Before anything is sent, and not only when the turn of a line comes.
                 await in_thread(loop, partial(self._check_lines, records))
             run = _Run(records, self._feed(records), asyncio.Queue(self._concurrency))
             workers = [asyncio.create_task(self._work(run)) for _ in range(self._concurrency)]
@@ -209,7 +209,8 @@ class Bulk:
     def _check_lines(self, records: Records) -> None:
         last = 0
         for line in read_lines(self._lines):
-            self._check_line(line, self._shape.find_digest(line), records)
+            if records.last_line:
+                self._check_line(line, self._shape.find_digest(line), records)
             last = line.number
         self._check_end(last, records)
 
