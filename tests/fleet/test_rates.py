@@ -142,6 +142,11 @@ def test_merchants_are_counted_apart_and_clients_of_one_together(service, wire):
             "v3/marketing/partner/product-coupon/product-coupons/{id}",
             "* /v3/marketing/partner/product-coupon/**",
         ),
+        (
+            "POST",
+            "v3/marketing/partner/product-coupon/users/{openid}/pre-send-coupon",
+            "POST /v3/marketing/partner/product-coupon/users/*/pre-send-coupon",
+        ),
         ("POST", "v3/marketing/partner/product-coupon", None),
         ("GET", "v3/marketing/favor/stocks", "GET /v3/marketing/favor/stocks"),
         ("GET", "v3/marketing/favor/stocks/{stock_id}", "GET /v3/marketing/favor/stocks/*"),

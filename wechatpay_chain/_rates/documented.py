@@ -1,7 +1,8 @@
 """The rate limits that WeChat Pay has documented, or told in its community.
 
-Each is per merchant number, that of the caller. Most operations have a limit that is not documented. Sources: the page of each operation,
-and the comments of https://github.com/wechatpay-apiv3/wechatpay-go; where they differ, the lower number.
+Each is per merchant number, that of the caller. A limit that is counted for another merchant, such as the receiver of a profit sharing, is not
+here. Most operations have a limit that is not documented. Sources: the page of each operation, and the comments of https://github.com/wechatpay-apiv3/wechatpay-go;
+where they differ, the lower number.
 """
 
 from __future__ import annotations
@@ -26,6 +27,19 @@ DOCUMENTED: Mapping[str, str] = MappingProxyType(
         "POST /v3/profitsharing/return-orders": "100/second",
         "POST /v3/fund-app/mch-transfer/transfer-bills": "100/second",
         "GET /v3/fund-app/mch-transfer/transfer-bills/**": "100/second",
+        "POST /v3/fund-app/mch-transfer/user-confirm-authorization": "50/second",
+        "POST /v3/fund-app/mch-transfer/user-confirm-authorization/**": "50/second",
+        "POST /v3/fund-app/mch-transfer/partner/sub-mch-authorizations": "100/second",
+        "GET /v3/fund-app/mch-transfer/partner/sub-mch-authorizations/*": "100/second",
+        "POST /v3/fund-app/mch-transfer/partner/budget/*/electronic-receipts": "20/second",
+        "GET /v3/fund-app/mch-transfer/partner/budget/*/electronic-receipts": "50/second",
+        "POST /v3/fund-app/mch-transfer/partner/charity-budget": "50/second",
+        "POST /v3/fund-app/mch-transfer/partner/charity-budget/*/unlock": "100/second",
+        "GET /v3/fund-app/mch-transfer/partner/charity-budget/*": "100/second",
+        "POST /v3/fund-app/mch-transfer/partner/charity-transfer-bills": "100/second",
+        "GET /v3/fund-app/mch-transfer/partner/charity-transfer-bills/**": "100/second",
+        "POST /v3/platsolution/ecommerce/mch-transfer/compensate-bills": "100/second",
+        "GET /v3/platsolution/ecommerce/mch-transfer/compensate-bills/**": "100/second",
         "POST /v3/transfer/batches": "50/second",
         "GET /v3/transfer/batches/**": "50/second",
         "POST /v3/partner-transfer/batches": "50/second",
@@ -37,6 +51,9 @@ DOCUMENTED: Mapping[str, str] = MappingProxyType(
         "GET /v3/merchantfund/partner/income-records": "50/second",
         "GET /v3/merchantfund/merchant/income-records": "50/second",
         "GET /v3/capital/capitallhh/**": "300/second",
+        "GET /v3/abnormal-fund-processing/receipts/**": "100/second",
+        "POST /v3/funds-to-oversea/return/return-orders": "150/second",
+        "GET /v3/funds-to-oversea/return/return-orders/**": "300/second",
         "POST /v3/applyment4sub/applyment/": "15/second",
         "GET /v3/applyment4sub/applyment/**": "100/second",
         "GET /v3/apply4sub/sub_merchants/*/settlement": "100/second",
@@ -54,12 +71,16 @@ DOCUMENTED: Mapping[str, str] = MappingProxyType(
         "POST /v3/marketing/favor/stocks/*/pause": "1000/minute",
         "POST /v3/marketing/favor/stocks/*/restart": "1000/minute",
         "POST /v3/marketing/favor/callbacks": "1000/minute",
+        "GET /v3/marketing/favor/callbacks": "2000/second",
         "GET /v3/marketing/favor/stocks/*/use-flow": "5/minute",
         "GET /v3/marketing/favor/stocks/*/refund-flow": "5/minute",
+        "GET /v3/multiuse/stocks/*/send-flow": "1000/minute",
         "POST /v3/marketing/busifavor/coupons/use": "500/second",
         "POST /v3/marketing/busifavor/coupons/associate": "500/second",
         "POST /v3/marketing/busifavor/coupons/disassociate": "500/second",
         "POST /v3/marketing/busifavor/stocks": "1000/minute",
+        "POST /v3/marketing/partner/product-coupon/users/*/pre-send-coupon": "500/second",
+        "POST /v3/marketing/partner/product-coupon/image-generation-tasks": "500/second",
         "* /v3/marketing/partner/product-coupon/**": "20/second",
         "* /brand/marketing/product-coupon/**": "20/second",
         "* /v3/brand/partner/card-member/**": "5/second",
