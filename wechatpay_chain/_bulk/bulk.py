@@ -123,7 +123,8 @@ class Bulk:
         lines: a .csv or .jsonl file, or dicts. The same lines in the same order when the job is started again.
         results: the file that gets the results, one JSON object a line, mode 0600. The job is started again by naming it again.
         json: members that each call has; a line replaces them.
-        rate: the most calls per time, such as "50/s" or "600/m"; None for no limit.
+        rate: the most calls per time, such as "50/s" or "600/m"; None for no limit. The client's retries inside a call are not
+            counted; `wechatpay_chain.rates` counts them.
         concurrency: the most calls at the same time, 1 to 1000.
         repeat: True or False to say yourself whether a line may be sent again although it may have been acted on.
         timeout: seconds, for each call.

@@ -40,7 +40,7 @@ class Result:
         code: the error code of the service, or the class of another error; empty if it is done.
         message: the error in words.
         request_id: the Request-ID, which WeChat Pay's support asks for.
-        attempts: how often it was sent.
+        attempts: how many calls were made for it; the client may have retried inside each.
         response: the JSON of a response that means success, or the fields of APIv2; None without one.
         digest: of the line, in hexadecimal digits.
     """
