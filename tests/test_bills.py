@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -683,7 +684,7 @@ def test_the_command_compares_a_csv_file(tmp_path, capsys, unit):
 
 
 def test_the_command_compares_a_database(tmp_path, capsys):
-    with sqlite3.connect(tmp_path / "shop.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         connection.execute("CREATE TABLE orders (no TEXT, refund_no TEXT, fen INTEGER)")
         connection.executemany(
             "INSERT INTO orders VALUES (?, ?, ?)",

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -237,6 +238,21 @@ def test_a_file_that_is_locked_delays_neither_imports_nor_the_other_callers_for_
     other.rollback()
     other.close()
     assert store.add("last", 60)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
+def test_a_store_that_nobody_uses_any_more_leaves_no_file_open(tmp_path):
+    """Whichever threads have used it; Python 3.13 warns of a connection that is left open."""
+    store = SQLiteStore(tmp_path / "store.db")
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(store.add, map(str, range(20)), [60] * 20))
+
+    def list_open():
+        return [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+
+    assert str(tmp_path / "store.db") in list_open()
+    del store
+    assert not any(each.startswith(str(tmp_path)) for each in list_open())
 
 
 def test_of_many_callers_that_had_to_wait_one_has_the_claim(tmp_path):

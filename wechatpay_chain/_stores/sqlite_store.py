@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import random
-import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +41,18 @@ _SAVE = (
 )
 
 
+_INHERITED: list[object] = []
+"""Connections of a parent, which must be neither used nor closed in a forked child: https://sqlite.org/howtocorrupt.html"""
+
+
+def _close(process: object, connection: sqlite3.Connection) -> None:
+    """Closes a connection when its store is not used any more, or when the process ends."""
+    if process is current_process():
+        connection.close()
+    else:
+        _INHERITED.append(connection)
+
+
 class SQLiteStore:
     """Nonce store and certificate cache in a SQLite file, which the processes of one machine share.
 
@@ -64,9 +76,7 @@ class SQLiteStore:
         self._path, self._namespace = Path(path), namespace
         if not self._path.parent.is_dir():
             raise ConfigurationError(f"path: the folder {str(self._path.parent)!r} does not exist")
-        self._local = threading.local()
-        # A connection of a parent must be neither used nor closed in a forked child: https://sqlite.org/howtocorrupt.html
-        self._inherited: list[object] = []
+        self._known: tuple[object, sqlite3.Connection] | None = None
 
     def add(self, nonce: str, seconds: float) -> bool:
         """Stores a nonce; see `NonceStore.add`.
@@ -141,16 +151,13 @@ class SQLiteStore:
             time.sleep(random.uniform(0.001, PAUSE))  # noqa: S311 -- it is no secret
 
     def _connect(self) -> sqlite3.Connection:
-        """Returns the connection of this thread in this process."""
-        known: tuple[object, sqlite3.Connection] | None = getattr(self._local, "known", None)
-        if known is not None and known[0] is current_process():
-            return known[1]
+        """Returns the connection of this process. Only a thread that has the lock may use it."""
+        process = current_process()
+        if self._known is not None and self._known[0] is process:
+            return self._known[1]
         import sqlite3
 
-        if known is not None:
-            self._inherited.append(known)
-            self._local.known = None
-        connection = sqlite3.connect(self._path, timeout=PAUSE, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=PAUSE, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -158,7 +165,8 @@ class SQLiteStore:
         except BaseException:
             connection.close()
             raise
-        self._local.known = current_process(), connection
+        self._known = process, connection
+        weakref.finalize(self, _close, process, connection)
         return connection
 
     def __repr__(self) -> str:
