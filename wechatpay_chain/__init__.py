@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from wechatpay_chain._payment_v2 import PaymentV2
     from wechatpay_chain._pipeline.retry import Retry
     from wechatpay_chain._pipeline.stack import Stack
+    from wechatpay_chain._stores.memory_stores import SeenNonces
     from wechatpay_chain.errors import (
         APIError,
         ArgumentError,
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
         UnsupportedError,
         WeChatPayError,
     )
-    from wechatpay_chain.stores import SeenNonces
 
 _HOMES = {
     "APIError": "errors",
@@ -110,7 +110,7 @@ _HOMES = {
     "Response": "_messages.response",
     "Result": "_bulk.bulk",
     "Retry": "_pipeline.retry",
-    "SeenNonces": "stores",
+    "SeenNonces": "_stores.memory_stores",
     "Sensitive": "_messages.sensitive",
     "ServerError": "errors",
     "SignatureError": "errors",

@@ -258,7 +258,7 @@ def parse_certificate_cache(cache: object) -> CertificateCache | None:
     if cache is None:
         return None
     if isinstance(cache, (str, os.PathLike)):
-        from wechatpay_chain.stores import CertificateFile
+        from wechatpay_chain._stores.certificate_file import CertificateFile
 
         return CertificateFile(cache)
     if callable(getattr(cache, "load", None)) and callable(getattr(cache, "save", None)):

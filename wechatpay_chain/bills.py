@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, overload
 
+from wechatpay_chain._bills.bill import Bill, check_columns
 from wechatpay_chain._bills.columns import CHINA, Row, Value
-from wechatpay_chain._bills.reading import Bill, check_columns
 from wechatpay_chain._bills.reconciling import Difference, Entry, Reconciliation, reconcile
 from wechatpay_chain._bills.rows import FundRow, PaymentRow, RefundRow, SharingRow, TradeRow
 from wechatpay_chain._bills.source import BillSource

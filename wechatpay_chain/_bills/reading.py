@@ -1,29 +1,18 @@
-"""Reads a bill row by row, in constant memory."""
+"""Reads the rows of a bill one by one, in constant memory."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from wechatpay_chain._bills.columns import FREE_TEXT, Row, find_conversion, find_kind
-from wechatpay_chain._bills.frames import to_arrow, to_pandas, to_polars
 from wechatpay_chain._bills.lines import begins_row, clean, is_summary_header, split_header, split_odd_line
 from wechatpay_chain._bills.source import BillSource, open_lines, refuse_error
 from wechatpay_chain.errors import BillError
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    import pandas
-    import polars
-    import pyarrow
-    from typing_extensions import Self
-
-__all__ = ["Bill", "check_columns"]
-
-R = TypeVar("R", bound=Mapping[str, Any])
+__all__ = ["Reader"]
 
 COMMENTS = ("评论时间", "微信支付订单号", "星级", "评论内容")
 """The columns of the comments of APIv2, which have no header: https://pay.weixin.qq.com/doc/v2/merchant/4014326528"""
@@ -35,19 +24,20 @@ MOST_LINES = 100
 """The most lines of one row, of which a text has line ends."""
 
 
-class Bill(Generic[R]):
-    """A bill that is being read: an iterator of its rows, and a context manager that closes its file.
+class Reader:
+    """Reads a bill: its header at once, and its rows when they are asked for.
 
     Attributes:
         columns: the names in the header.
-        summary: the totals at the end, by their names; None before the last row has been read, and in a bill without totals.
-        summaries: all rows with totals; more than one in some profit-sharing bills, and where several bills were put together.
-        offset: of comments (APIv2), the number in the first line, which the next request needs; None in other files.
+        rows: the rows that are left. The file is closed after the last one.
+        summaries: the rows with totals that have been read.
+        offset: of comments (APIv2), the number in the first line; None in other files.
+        line: the number of the line that was read last, from 1.
     """
 
     def __init__(self, source: BillSource) -> None:
         self._lines, self._file = open_lines(source)
-        self._line = 0
+        self.line = 0
         self._peeked: str | None = None
         self.summaries: list[Row] = []
         self.offset: int | None = None
@@ -59,61 +49,12 @@ class Bill(Generic[R]):
             raise
         self._is_dated = find_kind(self.columns[0]) == "time"
         self._free = [index for index, name in enumerate(self.columns) if name in FREE_TEXT]
-        self._rows = self._read_rows()
-
-    @property
-    def summary(self) -> Row | None:
-        """The first row of `summaries`; None before the last row has been read, and in a bill without totals."""
-        return self.summaries[0] if self.summaries else None
-
-    def __iter__(self) -> Iterator[R]:
-        return self._rows
-
-    def __next__(self) -> R:
-        return next(self._rows)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Returns the rest of the bill as a `pandas.DataFrame`: amounts are Decimal objects, times have their time zone.
-
-        Raises:
-            ConfigurationError: pandas is not installed.
-            BillError: a line cannot be read.
-        """
-        return to_pandas(self._rows, self.columns)
-
-    def to_polars(self) -> polars.DataFrame:
-        """Returns the rest of the bill as a `polars.DataFrame`: amounts are decimals of 8 places, times have their time zone.
-
-        Raises:
-            ConfigurationError: polars is not installed.
-            BillError: a line cannot be read.
-        """
-        return to_polars(self._rows, self.columns)
-
-    def to_arrow(self) -> pyarrow.Table:
-        """Returns the rest of the bill as a `pyarrow.Table`: amounts are decimals of 8 places, times have their time zone.
-
-        Raises:
-            ConfigurationError: pyarrow is not installed.
-            BillError: a line cannot be read.
-        """
-        return to_arrow(self._rows, self.columns)
+        self.rows = self._read_rows()
 
     def close(self) -> None:
-        """Closes the file, unless it was opened elsewhere. It is closed after the last row, too."""
+        """Closes the file, unless it was opened elsewhere."""
         self._lines.close()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Bill of {len(self.columns)} columns, line {self._line}>"
 
     def _read(self, most: int, *, whole: bool = False) -> str:
         """Returns the next line, or as many characters as there are up to a number.
@@ -134,7 +75,7 @@ class Bill(Generic[R]):
         Raises:
             BillError: it cannot be read, or is too long.
         """
-        self._line += 1
+        self.line += 1
         if self._peeked is not None:
             line, self._peeked = self._peeked, None
             return line
@@ -165,7 +106,7 @@ class Bill(Generic[R]):
             raise BillError("this is no bill: its first line does not have the names of columns")
         return names
 
-    def _read_rows(self) -> Iterator[R]:
+    def _read_rows(self) -> Iterator[Row]:
         names, width, conversions = self.columns, len(self.columns), self._conversions
         readline, is_comment = self._read_line, self.offset is not None
         ends_free = bool(self._free) and self._free[-1] == width - 1
@@ -182,7 +123,7 @@ class Bill(Generic[R]):
                 if is_comment:
                     cells = [cell.strip() for cell in cells]
                 self._convert(cells, conversions, names)
-                yield cast("R", Row(zip(names, cells)))  # noqa: B905 -- the lengths are equal, and the check takes time
+                yield Row(zip(names, cells))  # noqa: B905 -- the lengths are equal, and the check takes time
         finally:
             self.close()
 
@@ -200,7 +141,7 @@ class Bill(Generic[R]):
 
     def _split(self, text: str) -> list[Any]:
         """Returns the cells of a line that is not split at its back-ticks; none for a line that is no row: a summary is read here."""
-        width, began = len(self.columns), self._line
+        width, began = len(self.columns), self.line
         if not text.strip(" ,\0\x1a") or split_header(text) == list(self.columns):
             return []  # a header again: the parts of a large bill were put together
         if self.offset is None and text[:1] not in ("`", '"') and not any(map(str.isdigit, text)):
@@ -214,7 +155,7 @@ class Bill(Generic[R]):
             pieces = text[1:].split(",`")
             cells = pieces if text.startswith("`") and len(pieces) == width else None
         if cells is None:
-            self._line = began
+            self.line = began
             raise self._make_error(f"does not have {width} cells")
         return cells
 
@@ -246,17 +187,9 @@ class Bill(Generic[R]):
             raise self._make_error(f"has in {names[index]!r} what is no value of this column") from None
 
     def _make_error(self, what: str) -> BillError:
-        return BillError(f"line {self._line} of the bill {what}")
+        return BillError(f"line {self.line} of the bill {what}")
 
 
 def _find_conversions(names: Sequence[str]) -> list[tuple[int, Any]]:
     found = ((index, find_conversion(name)) for index, name in enumerate(names))
     return [(index, convert) for index, convert in found if convert is not None]
-
-
-def check_columns(bill: Bill[Any], kind: type) -> None:
-    """Raises a BillError if a bill lacks a column of a kind of rows."""
-    row = Row(dict.fromkeys(bill.columns, ""))
-    missing = [name for name in kind.__annotations__ if not row.has(name)]
-    if missing:
-        raise BillError(f"this bill has no column {missing[0]!r}, so its rows are no {kind.__name__}")

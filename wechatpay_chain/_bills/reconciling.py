@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from typing import Any, Literal, NamedTuple
 
+from wechatpay_chain._bills.bill import Bill
 from wechatpay_chain._bills.columns import TOTALS, Row
-from wechatpay_chain._bills.reading import Bill
 from wechatpay_chain.errors import ArgumentError, BillError
 
 __all__ = ["Difference", "Entry", "Reconciliation", "reconcile"]

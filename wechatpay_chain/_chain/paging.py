@@ -118,10 +118,10 @@ class Cursor:
         # A response in XML is an error, which the layers have raised.
         if not response.content.strip():
             return [], False
-        from wechatpay_chain._bills.reading import Bill
+        from wechatpay_chain._bills.reading import Reader
 
-        with Bill[Any](response) as table:
-            rows = list(table)
+        table = Reader(response)
+        rows: list[Any] = list(table.rows)
         before, self._position = self._position, table.offset or 0
         return rows, len(rows) >= self._size and self._position != before
 
