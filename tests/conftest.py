@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.redis_server import redis_server  # noqa: F401 -- a fixture
 from tests.service import Service, Wire, certificate_pem, new_certificate, new_key, private_pem
 from wechatpay_chain import Client, Response
 from wechatpay_chain.sandbox import Sandbox

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.fleet.conftest import NEEDS_REDIS
 from tests.fleet.test_bulk import Coupons
+from tests.redis_server import NEEDS_REDIS
 from wechatpay_chain.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

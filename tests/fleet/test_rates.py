@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.fleet.conftest import NEEDS_REDIS
+from tests.redis_server import NEEDS_REDIS
 from tests.service import SERIAL, Reply, private_pem
 from wechatpay_chain import Client, ConfigurationError, RateExceededError, RateLimitError, Retry, WeChatPayError
 from wechatpay_chain._rates import limiter

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.fleet.conftest import NEEDS_REDIS
+from tests.redis_server import NEEDS_REDIS
 from tests.service import SERIAL, Reply, Wire, new_key, private_pem
 from tests.test_rotation import APIV3_KEY, Authority, new_certificate
 from wechatpay_chain import Client, SignatureError, WeChatPayError
