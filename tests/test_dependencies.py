@@ -47,7 +47,7 @@ def test_every_import_is_declared():
         "sandbox": names_of([*REQUIREMENTS, *EXTRAS["cli"], *EXTRAS["sandbox"]]),
         "_bills/frames.py": names_of(REQUIREMENTS)
         | {"pandas", "polars", "pyarrow"},  # whoever asks for a table has them
-        "_bills/reading.py": names_of(REQUIREMENTS) | {"pandas", "polars", "pyarrow"},
+        "_bills/bill.py": names_of(REQUIREMENTS) | {"pandas", "polars", "pyarrow"},
         "telemetry.py": names_of(REQUIREMENTS) | {"opentelemetry"},  # of opentelemetry-api
         "_rates/limiter.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
         "_stores/redis_store.py": names_of([*REQUIREMENTS, *EXTRAS["redis"]]),
