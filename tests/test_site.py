@@ -217,6 +217,10 @@ def test_guides_lead_to_the_pages_of_operations_and_to_the_other_language(tmp_pa
     assert f"[`v3.pay.transactions.native.PostBody`](site:api/{NATIVE}/)" in types
     assert "[English](site:en/types/)" in types
     assert (tmp_path / "zh" / "examples" / "fastapi_app.py").exists()
+    fleet = (tmp_path / "zh" / "fleet.md").read_text(encoding="utf-8")
+    for file in ("examples/coupons.py", "assets/grafana.json"):
+        assert f"](site:{file})" in fleet
+        assert (tmp_path / "zh" / file).exists()
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path):

@@ -41,8 +41,8 @@ def _lead(text: str) -> str:
         return f"]({SITE}{'en/' if language == 'en' else ''}{_address(page)}"
 
     text = re.sub(r"\]\((?:\.\./)+(en|zh)/([\w/-]+)\.md", write, text)
-    # The examples are in both sites, the pages of operations in the Chinese one only.
-    text = re.sub(r"\]\((?:\.\./)+examples/", f"]({SITE}examples/", text)
+    # The examples and the other files are in both sites, the pages of operations in the Chinese one only.
+    text = re.sub(r"\]\((?:\.\./)+(examples|assets)/", rf"]({SITE}\1/", text)
     return re.sub(r"\]\((?:\.\./)*api/([\w.-]+)\.md", lambda link: f"]({SITE}api/{_address(link[1])}", text)
 
 
