@@ -248,7 +248,7 @@ def test_a_wrong_size_is_refused(loaded, size):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory is read in /proc")
 def test_10000_clients_take_little(tmp_path):
-    """At most 40 kB and 5 ms each, and 10 µs to find one; with a bound, memory does not grow."""
+    """At most 40 kB and 5 ms of CPU each, and 10 µs to find one; with a bound, memory does not grow."""
     (tmp_path / "key.pem").write_text(private_pem(new_key()))
     (tmp_path / "public.pem").write_text(public_pem(new_key()))
     program = f"""
@@ -265,12 +265,14 @@ def rss():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 load("1")
 before, merchants = rss(), Merchants(load, size=int(sys.argv[1]))
-began = time.perf_counter()
+began = time.process_time()
 for number in range(10_000): merchants.get(str(1_900_000_000 + number))
-made = time.perf_counter() - began
-began = time.perf_counter()
-for _ in range(1000): merchants.get("1900009999")
-print(made / 10_000, (time.perf_counter() - began) / 1000, rss() - before)
+made, found = time.process_time() - began, []
+for _ in range(10):
+    began = time.process_time()
+    for _ in range(1000): merchants.get("1900009999")
+    found.append(time.process_time() - began)
+print(made / 10_000, min(found) / 1000, rss() - before)
 """
     for size, most in ((10_000, 400e6), (500, 80e6)):
         run = subprocess.run(
