@@ -429,6 +429,34 @@ def test_a_fork_and_a_first_call_do_not_deadlock(echo, service, tmp_path):
     assert run_program(program, write_settings(service, echo.base_url, tmp_path)) == "[0]\n"
 
 
+def test_a_child_of_a_fork_that_has_waited_for_too_long_can_call(echo, service, tmp_path):
+    """Something in another thread never ends, such as an import that the fork hook of another library blocks."""
+    program = """
+    import faulthandler
+    from wechatpay_chain._forks import no_fork as hooks
+
+    faulthandler.dump_traceback_later(20, exit=True)
+    hooks.MAX_WAIT = 0.2
+    began, ends = threading.Event(), threading.Event()
+
+    def hold():
+        with hooks.no_fork.current:
+            began.set()
+            ends.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    began.wait()
+    pid = os.fork()
+    if pid == 0:
+        exit_after(lambda: fetch_path(2)[0] == fetch_path(2)[1])
+    print(wait_for_exit([pid]))
+    ends.set()
+    thread.join()
+    """
+    assert run_program(program, write_settings(service, echo.base_url, tmp_path)) == "[0]\n"
+
+
 CHILD_OF_A_LOOP = """
     import faulthandler
     faulthandler.dump_traceback_later(30, exit=True)

@@ -193,7 +193,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from wechatpay_chain._forks.no_fork import no_fork
 
-    with no_fork:
+    with no_fork.current:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -260,7 +260,7 @@ class Client(Brackets):
         config = self._config
         if config.apiv3_key is None and not config.v2.keys:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._notifications.notifications import Notifications
 
         return Notifications(
@@ -277,7 +277,7 @@ class Client(Brackets):
     @property
     def payment(self) -> Payment:
         """Signs the parameters that a front end needs to start a payment: `client.payment.jsapi(appid, prepay_id)`."""
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._payment import Payment
 
         return Payment(self._config.credentials, next(iter(self._config.v2.keys), None))

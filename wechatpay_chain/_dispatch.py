@@ -107,7 +107,7 @@ class Dispatch(NamedTuple):
 
 @cache
 def _async_drive() -> Callable[..., Awaitable[Response]]:
-    with no_fork:
+    with no_fork.current:
         from wechatpay_chain._pipeline import async_driver  # it imports asyncio, which not every program needs
 
     return async_driver.drive

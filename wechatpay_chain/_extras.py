@@ -22,7 +22,7 @@ def importing(missing: str) -> Iterator[None]:
         ConfigurationError: the library is not installed, or cannot be imported.
     """
     try:
-        with no_fork:
+        with no_fork.current:
             yield
     except ImportError:
         raise ConfigurationError(missing) from None

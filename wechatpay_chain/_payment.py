@@ -41,7 +41,7 @@ class Payment:
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
         """
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._payment_v2 import PaymentV2
 
         return PaymentV2(self._mchid, self._require_key())

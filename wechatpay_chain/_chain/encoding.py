@@ -52,7 +52,7 @@ class Encoder(NamedTuple):
         headers = headers | check_fields(call.headers) if call.headers else headers
         uploaded = None
         if file is not None:
-            with no_fork:
+            with no_fork.current:
                 from wechatpay_chain._files.upload import encode_upload  # mimetypes alone takes 3 ms to import
 
             body, uploaded = encode_upload(target.partition("?")[0], file, call.json)

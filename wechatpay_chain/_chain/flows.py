@@ -59,7 +59,7 @@ class Flows(NamedTuple):
             request = yield from self.calls.find(checked).prepare(checked, library)
             return (yield from _run(self.stack.layers, request))
         except (APIError, PathVariableError) as error:
-            with no_fork:
+            with no_fork.current:
                 from wechatpay_chain._chain.advice import advise
 
             advise(error, call)
@@ -77,7 +77,7 @@ class Flows(NamedTuple):
         library: str,
     ) -> Iterator[Flow]:
         """Makes the flow of a download, and removes an incomplete file on exit. `Client.download` has the arguments."""
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._files.announcement import locate, read_announcement
             from wechatpay_chain._files.download import DownloadSink
 

@@ -215,7 +215,7 @@ def _expanded(template: _Template, values: dict[str, VariableValue]) -> str:
 
 @lru_cache(maxsize=4096)
 def _uri_template(template: str) -> URITemplate:
-    with no_fork:
+    with no_fork.current:
         from uritemplate import URITemplate
 
     return URITemplate(template)

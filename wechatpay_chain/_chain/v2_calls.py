@@ -34,7 +34,7 @@ class V2Calls(NamedTuple):
             raise ConfigurationError("apiv2_key: it is missing; calls of APIv2 are signed with it")
         if call.json is not None:
             raise ArgumentError(f"json: /{call.template} speaks XML; pass the fields as xml=")
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._chain.v2_encoding import encode  # many programs need no XML
             from wechatpay_chain._files.source import open_file
         if is_sensitive := call.is_sensitive:

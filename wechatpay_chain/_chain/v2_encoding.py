@@ -65,7 +65,7 @@ def encode(
         )
     headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
     if file is not None:
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._files.upload import encode_form
 
         upload = encode_form(file, lambda digest: api.add_signature({**fields, "media_hash": digest}, rule))

@@ -42,7 +42,7 @@ class V3Calls(NamedTuple):
         if call.certificate is not None:
             raise ArgumentError(f"certificate: /{call.template} needs none; the TLS certificate is for APIv2")
         if call.files is not None:
-            with no_fork:
+            with no_fork.current:
                 from wechatpay_chain._files.source import open_file
 
             # To read and hash a file takes time, which an event loop does not have.

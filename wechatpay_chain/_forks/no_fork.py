@@ -11,29 +11,32 @@ from __future__ import annotations
 import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
-from _thread import RLock, get_ident
+from _thread import get_ident
+
+from wechatpay_chain._forks.process import ForkSafeLock
 
 __all__ = ["no_fork"]
 
 MAX_WAIT = 10.0
 """The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
 
-no_fork = RLock()
-"""The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it."""
+no_fork = ForkSafeLock()
+"""The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it. In a child it is free, also if
+the fork has waited for too long."""
 
 _forking_threads: set[int] = set()
 
 
 def _acquire() -> None:
-    if no_fork.acquire(timeout=MAX_WAIT):
+    if no_fork.current.acquire(timeout=MAX_WAIT):
         _forking_threads.add(get_ident())
 
 
 def _release() -> None:
     if get_ident() in _forking_threads:
         _forking_threads.discard(get_ident())
-        no_fork.release()
+        no_fork.current.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_acquire, after_in_parent=_release, after_in_child=_release)
+    os.register_at_fork(before=_acquire, after_in_parent=_release, after_in_child=_forking_threads.clear)

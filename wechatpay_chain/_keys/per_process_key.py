@@ -48,7 +48,7 @@ class PerProcessKey(Generic[Key]):
         """The copy of the current process."""
         process = current_process()
         if process not in self._keys:
-            with no_fork:  # delays forks, because OpenSSL creates a key under process-wide locks
+            with no_fork.current:  # delays forks, because OpenSSL creates a key under process-wide locks
                 self._keys.setdefault(process, self._copy())
         key: Key = self._keys[process]
         return key

@@ -194,7 +194,7 @@ class Notifications:
             SignatureError: the signature is missing or wrong. Reply with `Reply.xml_fail()`.
             DecryptionError: the body is not XML of WeChat Pay, or was not encrypted with these keys.
         """
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._notifications.xml_notification import read_xml_notification
         with Rejections() as rejections:
             posted = rejections.begin({}, body, None)
@@ -214,7 +214,7 @@ class Notifications:
         """
         if not self._apiv2_keys:
             raise ConfigurationError("apiv2_key: it is missing; the reply is signed with it")
-        with no_fork:
+        with no_fork.current:
             from wechatpay_chain._messages.xml_body import check_fields, encode_xml
             from wechatpay_chain._schemes.apiv2 import MD5, compute_signature
         written = {"nonce_str": new_nonce(), **check_fields("fields", fields)}

@@ -21,7 +21,7 @@ def run_local(steps: Steps[T]) -> T:
 
 async def run_local_async(steps: Steps[T]) -> T:
     """Runs steps for callers that await, and returns their result."""
-    with no_fork:
+    with no_fork.current:
         from wechatpay_chain._pipeline import async_driver  # it imports asyncio, which not every program needs
 
     return await async_driver.drive(steps, _refused_async)

@@ -229,7 +229,7 @@ class RateLimits:
                 {} if self._is_local else {"socket_timeout": STORAGE_TIMEOUT, "socket_connect_timeout": STORAGE_TIMEOUT}
             )
             try:
-                with no_fork:
+                with no_fork.current:
                     storage = self._library.storage.storage_from_string(self._storage, **options)
                     limiter = self._library.strategies.MovingWindowRateLimiter(storage)
             except Exception as error:

@@ -54,7 +54,7 @@ def _no_fork_in_first_call(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if function in _thread.used:
             return function(*args, **kwargs)
-        with no_fork:
+        with no_fork.current:
             _thread.used.add(function)
             return function(*args, **kwargs)
 

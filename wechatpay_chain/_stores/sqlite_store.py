@@ -139,7 +139,7 @@ class SQLiteStore:
 
         deadline = time.monotonic() + BUSY
         while True:
-            if not no_fork.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            if not no_fork.current.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
                 raise sqlite3.OperationalError(f"{self._path}: other threads have been using it for {BUSY:g} s")
             try:
                 return work(self._connect())
@@ -147,7 +147,7 @@ class SQLiteStore:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             finally:
-                no_fork.release()
+                no_fork.current.release()
             time.sleep(random.uniform(0.001, PAUSE))  # noqa: S311 -- it is no secret
 
     def _connect(self) -> sqlite3.Connection:

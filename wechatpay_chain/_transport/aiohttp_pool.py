@@ -111,7 +111,7 @@ _contexts: weakref.WeakValueDictionary[Hashable, ssl.SSLContext] = weakref.WeakV
 def _new_context(route: Route) -> ssl.SSLContext:
     ca_bundle = route.ca_bundle
     try:
-        with no_fork:
+        with no_fork.current:
             is_folder = ca_bundle is not None and Path(ca_bundle).is_dir()
             context = ssl.create_default_context(
                 cafile=None if is_folder else ca_bundle, capath=ca_bundle if is_folder else None

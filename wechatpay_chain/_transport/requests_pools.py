@@ -141,7 +141,7 @@ class Pools(HTTPAdapter):
 
     def _new_context(self, certificate: ClientCertificate | None) -> ssl.SSLContext:
         bundle = self._ca_bundle or DEFAULT_CA_BUNDLE_PATH
-        with no_fork:
+        with no_fork.current:
             context = create_urllib3_context()
             context.load_verify_locations(**{"capath" if Path(bundle).is_dir() else "cafile": bundle})
             if certificate is not None:

@@ -135,7 +135,7 @@ class Transports:
         """Sends blocking calls."""
         transport = self._made.get("blocking")
         if transport is None:
-            with no_fork:
+            with no_fork.current:
                 from wechatpay_chain._transport.requests import RequestsTransport
 
             made = RequestsTransport(self._route, self._response_limit, self._session)
@@ -148,7 +148,7 @@ class Transports:
         """Sends awaited calls."""
         transport = self._made.get("awaiting")
         if transport is None:
-            with no_fork:
+            with no_fork.current:
                 from wechatpay_chain._transport.aiohttp import AiohttpTransport
 
             made = AiohttpTransport(self._route, self._response_limit, self._async_session)

@@ -18,5 +18,5 @@ def import_product(package: str, name: str) -> object:
     """
     if name not in sys.modules[package].__all__:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    with no_fork:
+    with no_fork.current:
         return import_module(f"{package}.{name}")
