@@ -52,7 +52,9 @@ class _Appended:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise ArgumentError(f"results: another process writes to {str(path)!r}") from None
+            raise ArgumentError(
+                f"results: another process, or an unclosed loop over a job, writes to {str(path)!r}; wait for its end"
+            ) from None
 
     def read(self) -> Iterator[bytes]:
         """Yields the lines, and cuts off one that a killed process has not finished, after the others were used without an error."""
