@@ -53,7 +53,8 @@ class _Appended:
         except OSError:
             self._file.close()
             raise ArgumentError(
-                f"results: another process, or an unclosed loop over a job, writes to {str(path)!r}; wait for its end"
+                f"results: another process writes to {str(path)!r}, or a loop over this job that was left and is not closed yet; wait "
+                "until it has ended"
             ) from None
 
     def read(self) -> Iterator[bytes]:
