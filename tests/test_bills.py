@@ -324,6 +324,31 @@ def test_several_bills_may_be_put_together():
     ]
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("csv") and "comment" not in name])
+def test_two_bills_of_one_kind_are_twice_the_rows(name):
+    content = (SAMPLES / name).read_bytes()
+    (rows, one), (both, two) = read_all(content), read_all(content + content)
+    assert both == rows * 2
+    assert two.summaries == one.summaries * 2
+
+
+def test_a_bill_of_another_kind_is_not_taken_for_totals():
+    new, old = ((SAMPLES / f"{name}.csv").read_bytes() for name in ("v3-tradebill-ALL", "v2-downloadbill-ALL-legacy"))
+    for content in (new + old, old + new, make(row_of(), tail=()) + old):
+        with pytest.raises(BillError, match="another kind of bill begins there"):
+            read_all(content)
+
+
+def test_amounts_and_numbers_of_rows_are_compared_exactly():
+    """Only fees are rounded, and many bills do not make a difference of one row small."""
+    day = make(row_of(订单金额="2.00"), tail=("总交易单数,订单总金额", "`1,`2.00"))
+    wrong = {("总交易单数", b"`1,`2.00", b"`2,`2.00"), ("订单总金额", b"`1,`2.00", b"`1,`2.01")}
+    for name, right, instead in wrong:
+        entries = [bills.Entry("ORDER0001", Decimal("2.00"))]
+        found = compare(entries, day * 300 + day.replace(right, instead))
+        assert {each.number for each in found.differences if each.kind == "summary"} == {name}
+
+
 def test_two_tables_of_totals_are_read():
     _, bill = read_all(make(row_of(), tail=("总交易单数,订单总金额", "`1,`0.00", "总笔数,总金额", "`1,`2.00")))
     assert [dict(row) for row in bill.summaries] == [

@@ -9,7 +9,7 @@
 
 All files are read that WeChat Pay calls bills: trade bills of APIv3 and APIv2 with their old and new layouts, fund bills, those of
 sub-merchants, profit sharing, overseas statements, the records of coupons, and comments; compressed or not. They are streamed: a bill
-of a million rows takes no more memory than one of ten.
+of a million rows takes no more memory than one of ten. Bills of one kind that were put together, such as those of a month, are read as one.
 
 Amounts are `Decimal` in yuan (in overseas bills, in the currency that the row names), with the sign that the bill has: a fee that is
 given back is negative. A rate is a fraction: 0.60% is `Decimal("0.006")`. Times are in the time zone Asia/Shanghai. A count is an int. Everything else is a text, also the

@@ -29,7 +29,8 @@ class Bill(Generic[R]):
 
     Attributes:
         columns: the names in the header.
-        summary: the totals at the end, by their names; None before the last row has been read, and in a bill without totals.
+        summary: the first row of `summaries`: the totals at the end, by their names; None before they have been read, and in a bill
+            without any.
         summaries: all rows with totals; more than one in some profit-sharing bills, and where several bills were put together.
         offset: of comments (APIv2), the number in the first line, which the next request needs; None in other files.
     """
@@ -42,7 +43,7 @@ class Bill(Generic[R]):
 
     @property
     def summary(self) -> Row | None:
-        """The first row of `summaries`; None before the last row has been read, and in a bill without totals."""
+        """The first row of `summaries`; None before it has been read, and in a bill without totals."""
         return self.summaries[0] if self.summaries else None
 
     def __iter__(self) -> Iterator[R]:

@@ -30,7 +30,7 @@ _LAYOUTS = (
     ("退款总金额", "总退款金额"),
     ("充值券退款总金额", "总代金券或立减优惠退款金额", "总企业红包退款金额"),
 )
-"""The names of one column in the layout of today and in those of 2018 and 2016, which merchants without 免充值 coupons have still."""
+"""The names of each column in the layout of today and in those of 2018 and 2016, which merchants without 免充值 coupons have still."""
 
 _ADDED = {
     "订单金额": "总金额",

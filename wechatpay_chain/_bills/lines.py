@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["begins_row", "clean", "is_summary_header", "split_header", "split_odd_line"]
+__all__ = ["begins_row", "clean", "is_names", "is_summary_header", "split_header", "split_odd_line"]
 
 _DATED = re.compile(r"[`\"]?`?\d{4}-\d\d-\d\d[ T]\d\d:")
 _CELL = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=,|$)|(?P<bare>[^,"]*)(?=,|$)')
@@ -36,9 +36,15 @@ def begins_row(line: str, *, is_dated: bool) -> bool:
     return _DATED.match(line) is not None if is_dated else line.startswith(("`", '"'))
 
 
+def is_names(line: str) -> bool:
+    """Tells whether a line has names and no values: it has no back-tick at its beginning, and no digits."""
+    return line.strip(" ,") != "" and line[:1] not in ("`", '"') and not any(map(str.isdigit, line))
+
+
 def is_summary_header(line: str) -> bool:
-    """Tells whether a line has the names of totals, which have no back-ticks and no digits."""
-    return line[:1] not in ("`", '"') and not any(map(str.isdigit, line)) and ("总" in line or "total" in line.lower())
+    """Tells whether a line has the names of totals, of which the first one is a number of rows."""
+    first = line.partition(",")[0]
+    return is_names(line) and ("总" in first or "total" in first.lower())
 
 
 def split_odd_line(line: str, width: int, free: Sequence[int]) -> list[str] | None:

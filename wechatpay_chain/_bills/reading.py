@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wechatpay_chain._bills.columns import FREE_TEXT, Row, find_conversion, find_kind
-from wechatpay_chain._bills.lines import begins_row, clean, is_summary_header, split_header, split_odd_line
+from wechatpay_chain._bills.lines import begins_row, clean, is_names, is_summary_header, split_header, split_odd_line
 from wechatpay_chain._bills.source import BillSource, open_lines, refuse_error
 from wechatpay_chain.errors import BillError
 
@@ -130,7 +130,7 @@ class Reader:
     def _is_text(self, line: str, *, may_be_blank: bool) -> bool:
         """Tells whether a line goes on with the text of the row before it."""
         content = clean(line)
-        is_end = not line or (self.offset is None and is_summary_header(content))
+        is_end = not line or (self.offset is None and (is_summary_header(content) or self._is_header(content)))
         is_blank = not content.strip(" ,")
         return not is_end and not (is_blank and not may_be_blank) and not begins_row(content, is_dated=self._is_dated)
 
@@ -142,9 +142,9 @@ class Reader:
     def _split(self, text: str) -> list[Any]:
         """Returns the cells of a line that is not split at its back-ticks; none for a line that is no row: a summary is read here."""
         width, began = len(self.columns), self.line
-        if not text.strip(" ,\0\x1a") or split_header(text) == list(self.columns):
+        if not text.strip(" ,\0\x1a") or self._is_header(text):
             return []  # a header again: the parts of a large bill were put together
-        if self.offset is None and text[:1] not in ("`", '"') and not any(map(str.isdigit, text)):
+        if self.offset is None and is_names(text):
             self._read_summary(text)
             return []
         cells: list[Any] | None = split_odd_line(text, width, self._free)
@@ -159,19 +159,20 @@ class Reader:
             raise self._make_error(f"does not have {width} cells")
         return cells
 
+    def _is_header(self, text: str) -> bool:
+        """Tells whether a line has the names of the columns again."""
+        return split_header(text) == list(self.columns)
+
     def _read_summary(self, header: str) -> None:
+        """Reads rows with totals, up to the next line of names: other totals, or the next of several bills."""
         names = split_header(header)
+        if find_kind(names[0]) == "time":
+            raise self._make_error("has the names of other columns, so another kind of bill begins there")
         conversions = _find_conversions(names)
-        while line := self._read_line():
-            text = clean(line).rstrip(" ,")
+        while (line := self._peek()) and not is_names(clean(line)):
+            text = clean(self._read_line()).rstrip(" ,")
             if not text:
                 continue
-            if is_summary_header(text):
-                names = split_header(text)
-                conversions = _find_conversions(names)
-                continue
-            if split_header(text) == list(self.columns):
-                return  # the next of several bills
             cells: list[Any] | None = split_odd_line(text, len(names), ())
             if cells is None:
                 raise self._make_error(f"does not have {len(names)} cells")
