@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import multiprocessing
 import os
 import sqlite3
@@ -137,6 +139,67 @@ def test_a_forked_child_has_its_own_connection(tmp_path):
         os._exit(0 if [store.add(nonce, 60) for nonce in ("parent", "child")] == [False, True] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert [store.add(nonce, 60) for nonce in ("child", "parent", "new")] == [False, False, True]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_keeps_its_nonces_when_its_parent_closes_the_file(tmp_path):
+    """With a connection of its parent, SQLite would take no locks in the child, and delete the log below it."""
+    store = SQLiteStore(tmp_path / "store.db")
+    assert store.add("parent", 60) is True
+    (began, begins), (closed, closes) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        is_new = store.add("first", 60)
+        os.write(begins, b"x")
+        os.read(closed, 1)
+        os._exit(0 if is_new and store.add("second", 60) else 1)
+    os.read(began, 1)
+    assert store.add("again", 60) is True
+    del store
+    os.write(closes, b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [SQLiteStore(tmp_path / "store.db").add(nonce, 60) for nonce in ("first", "second")] == [False, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_store_that_was_used_before_a_fork_in_c_takes_no_nonce(tmp_path):
+    """Its locks would not be there; a notification that is refused is sent again."""
+    store = SQLiteStore(tmp_path / "store.db")
+    assert store.add("parent", 60) is True
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        status = 0
+        with contextlib.suppress(sqlite3.OperationalError):
+            status = 1 + store.add("parent", 60)
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.add("parent", 60) is False
+
+
+def test_a_process_can_end_while_its_threads_use_a_store(tmp_path):
+    code = """
+import atexit, sys, threading
+from wechatpay_chain.stores import SQLiteStore
+
+store = SQLiteStore(sys.argv[1])
+atexit.register(lambda: print(store.add("at the end", 60), flush=True))
+
+def work():
+    number = 0
+    while True:
+        store.add(str(number), 60)
+        number += 1
+
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+while not store.add("main", 60):
+    pass
+"""
+    for number in range(5):
+        run = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / f"{number}.db"], capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
 
 
 @CACHES

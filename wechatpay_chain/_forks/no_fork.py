@@ -12,10 +12,11 @@ import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
 from _thread import get_ident
+from collections.abc import Callable
 
 from wechatpay_chain._forks.process import ForkSafeLock
 
-__all__ = ["no_fork"]
+__all__ = ["call_before_fork", "no_fork"]
 
 MAX_WAIT = 10.0
 """The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
@@ -25,11 +26,19 @@ no_fork = ForkSafeLock()
 the fork has waited for too long."""
 
 _forking_threads: set[int] = set()
+_functions: list[Callable[[], None]] = []
+
+
+def call_before_fork(function: Callable[[], None]) -> None:
+    """Lets a function be called before each fork, by a thread that has the lock; not if the fork has waited for too long."""
+    _functions.append(function)
 
 
 def _acquire() -> None:
     if no_fork.current.acquire(timeout=MAX_WAIT):
         _forking_threads.add(get_ident())
+        for function in _functions:
+            function()
 
 
 def _release() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -12,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wechatpay_chain._forks.no_fork import no_fork
+from wechatpay_chain._forks.no_fork import call_before_fork, no_fork
 from wechatpay_chain._forks.process import current_process
 from wechatpay_chain.errors import ConfigurationError
 
@@ -41,16 +42,33 @@ _SAVE = (
 )
 
 
-_INHERITED: list[object] = []
-"""Connections of a parent, which must be neither used nor closed in a forked child: https://sqlite.org/howtocorrupt.html"""
+_open: dict[int, tuple[object, sqlite3.Connection]] = {}
+"""The connection of each store that is in use, and the process that made it."""
+
+_keys = itertools.count()
 
 
-def _close(process: object, connection: sqlite3.Connection) -> None:
-    """Closes a connection when its store is not used any more, or when the process ends."""
-    if process is current_process():
-        connection.close()
-    else:
-        _INHERITED.append(connection)
+def _close(key: int) -> None:
+    """Closes the connection of a store."""
+    lock = no_fork.current
+    # A fork in the midst of it would leave the child a lock that nobody releases.
+    if not lock.acquire(timeout=BUSY):
+        return
+    try:
+        if key in _open and _open[key][0] is current_process():
+            _open.pop(key)[1].close()
+    finally:
+        lock.release()
+
+
+def _close_all() -> None:
+    for key in list(_open):
+        _close(key)
+
+
+# SQLite keeps its locks in the memory of the process. A child that has a connection of its parent takes no lock of its own, and the file
+# is not safe from others any more: https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+call_before_fork(_close_all)
 
 
 class SQLiteStore:
@@ -61,7 +79,7 @@ class SQLiteStore:
 
     A nonce is in the file when `add` returns, and stays there when the process is killed; those of the last moment can be lost when the
     machine loses its power. The file must be on a local disk: the locks of SQLite do not work on every network file system
-    (https://sqlite.org/wal.html).
+    (https://sqlite.org/wal.html). A server that forks in C, such as uWSGI, must do so before the store is used, or with `lazy-apps`.
 
     Args:
         path: the file. SQLite adds two files beside it, `-wal` and `-shm`.
@@ -76,7 +94,11 @@ class SQLiteStore:
         self._path, self._namespace = Path(path), namespace
         if not self._path.parent.is_dir():
             raise ConfigurationError(f"path: the folder {str(self._path.parent)!r} does not exist")
-        self._known: tuple[object, sqlite3.Connection] | None = None
+        with no_fork.current:
+            import sqlite3  # noqa: F401 -- not while a fork may come in between
+        self._key = next(_keys)
+        # Also when the process ends: a connection that another thread uses must not be freed under it.
+        weakref.finalize(self, _close, self._key)
 
     def add(self, nonce: str, seconds: float) -> bool:
         """Stores a nonce; see `NonceStore.add`.
@@ -93,7 +115,11 @@ class SQLiteStore:
 
     def save(self, content: bytes) -> None:
         """Saves certificates; see `CertificateCache.save`."""
-        self._run(lambda connection: connection.execute(_SAVE, (self._namespace, content, time.time())))
+
+        def save(connection: sqlite3.Connection) -> None:
+            connection.execute(_SAVE, (self._namespace, content, time.time()))
+
+        self._run(save)
 
     def age(self) -> float | None:
         """Returns the seconds since the certificates were saved; see `SharedCertificateCache.age`."""
@@ -139,7 +165,8 @@ class SQLiteStore:
 
         deadline = time.monotonic() + BUSY
         while True:
-            if not no_fork.current.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            lock = no_fork.current
+            if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
                 raise sqlite3.OperationalError(f"{self._path}: other threads have been using it for {BUSY:g} s")
             try:
                 return work(self._connect())
@@ -147,16 +174,26 @@ class SQLiteStore:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             finally:
-                no_fork.current.release()
+                lock.release()
             time.sleep(random.uniform(0.001, PAUSE))  # noqa: S311 -- it is no secret
 
     def _connect(self) -> sqlite3.Connection:
-        """Returns the connection of this process. Only a thread that has the lock may use it."""
-        process = current_process()
-        if self._known is not None and self._known[0] is process:
-            return self._known[1]
+        """Returns the connection of this process. Only a thread that has the lock may use it.
+
+        Raises:
+            sqlite3.OperationalError: it is of a parent process.
+        """
         import sqlite3
 
+        process = current_process()
+        if self._key in _open:
+            owner, connection = _open[self._key]
+            if owner is process:
+                return connection
+            raise sqlite3.OperationalError(
+                f"{self._path}: the store was used before a server forked this process without Python's knowledge; with uWSGI, set "
+                "lazy-apps = true"
+            )
         connection = sqlite3.connect(self._path, timeout=PAUSE, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -165,8 +202,7 @@ class SQLiteStore:
         except BaseException:
             connection.close()
             raise
-        self._known = process, connection
-        weakref.finalize(self, _close, process, connection)
+        _open[self._key] = process, connection
         return connection
 
     def __repr__(self) -> str:
