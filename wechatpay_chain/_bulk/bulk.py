@@ -114,6 +114,8 @@ class Bulk:
     is refused when it is sent again: the refusal does not say what became of it the first time. Correct what was refused in a new input,
     with another file for its results.
 
+    A file, a list or a tuple is read to its end first: if a line cannot be read, nothing is sent.
+
     A job ends with an error that is not about a line: a wrong key (401), a redirect (3xx), an input that has changed, a service that
     cannot be reached. Start it again when the cause is gone. Memory grows by 10 bytes a line, and by nothing else.
 

@@ -53,8 +53,8 @@ class _Appended:
         except OSError:
             self._file.close()
             raise ArgumentError(
-                f"results: another process writes to {str(path)!r}, or a loop over this job that was left and is not closed yet; wait "
-                "until it has ended"
+                f"results: {str(path)!r} is in use by another process, or by an `async for` over this job that was left early and is "
+                "not closed; end that first"
             ) from None
 
     def read(self) -> Iterator[bytes]:
