@@ -468,14 +468,15 @@ def test_an_adapter_mounted_later_may_not_retry_either(service, wire):
 
 def test_a_later_attempt_waits_only_for_the_rest_of_the_deadline(service, wire, send):
     def respond(received):
-        time.sleep(1.5)
+        time.sleep(3.5)
         return service.signed()
 
     wire.respond = respond
-    policy = Retry(attempts=2, deadline=1.0, backoff=0.01)
-    with Client(**{**service.settings(wire.base_url), "retry": policy}, timeout=(5, 0.6)) as client:
+    policy = Retry(attempts=2, deadline=2.0, backoff=0.01)
+    with Client(**{**service.settings(wire.base_url), "retry": policy}, timeout=(5, 1.6)) as client:
         began = time.monotonic()
         with pytest.raises(TransportError) as caught:
             send(client.v3.x, "get")
     assert len(caught.value.attempts) == 2
-    assert time.monotonic() - began < 1.4
+    # A second attempt of 1.6 seconds would end after 3.2.
+    assert time.monotonic() - began < 3.1
