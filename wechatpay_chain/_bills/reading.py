@@ -130,9 +130,12 @@ class Reader:
     def _is_text(self, line: str, *, may_be_blank: bool) -> bool:
         """Tells whether a line goes on with the text of the row before it."""
         content = clean(line)
-        is_end = not line or (self.offset is None and (is_summary_header(content) or self._is_header(content)))
-        is_blank = not content.strip(" ,")
-        return not is_end and not (is_blank and not may_be_blank) and not begins_row(content, is_dated=self._is_dated)
+        # Asked first, because it is cheap, and true of nearly every line.
+        if not line or begins_row(content, is_dated=self._is_dated):
+            return False
+        if not content.strip(" ,"):
+            return may_be_blank
+        return self.offset is not None or not (is_summary_header(content) or self._is_header(content))
 
     def _continue_text(self, cells: list[Any]) -> None:
         """Adds the lines that belong to a text in the last column."""

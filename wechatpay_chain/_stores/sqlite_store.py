@@ -49,7 +49,7 @@ _keys = itertools.count()
 
 
 def _close(key: int) -> None:
-    """Closes the connection of a store."""
+    """Closes the connection of a store; if others have the lock for too long, it stays open until the process ends."""
     lock = no_fork.current
     # A fork in the midst of it would leave the child a lock that nobody releases.
     if not lock.acquire(timeout=BUSY):
