@@ -1,4 +1,4 @@
-"""Delays forks during imports, and while OpenSSL creates keys and TLS contexts under its own locks.
+"""Delays forks during imports, while OpenSSL creates keys and TLS contexts under its own locks, and while SQLite uses a file.
 
 A child that is forked at such a moment inherits a locked lock without the thread that would release it, and waits
 forever.
@@ -22,8 +22,8 @@ MAX_WAIT = 10.0
 """The maximum time that a fork waits for an import, in seconds. Fork hooks of other libraries can block an import."""
 
 no_fork = ForkSafeLock()
-"""The lock that a thread holds while it imports modules or lets OpenSSL create objects. A fork waits for it. In a child it is free, also if
-the fork has waited for too long."""
+"""The lock that a thread holds while it imports modules, lets OpenSSL create objects, or uses a file of SQLite. A fork waits for it. In a
+child it is free, also if the fork has waited for too long."""
 
 _forking_threads: set[int] = set()
 _functions: list[Callable[[], None]] = []
