@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ settings.register_profile(
 settings.load_profile("suite")
 
 Send = Callable[..., Response]
+
+
+def pytest_collection_finish() -> None:
+    """Keeps the tests themselves out of the garbage collector, which would stop a worker for more than a second to look at all of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

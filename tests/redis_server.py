@@ -28,6 +28,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def patient_url(self) -> str:
+        """The same with timeouts that a busy machine does not reach, for tests that are not about them."""
+        return f"{self.url}?socket_timeout=20&socket_connect_timeout=20"
+
     def start(self) -> None:
         options = {
             "port": self.port,

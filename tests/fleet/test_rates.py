@@ -347,7 +347,7 @@ def call_for(settings, url, seconds, barrier, results):
 def test_4_processes_share_a_limit_fairly(service, limited, wire, redis_server):
     barrier, results = SPAWN.Barrier(4), SPAWN.Queue()
     settings = {**service.settings(wire.base_url), "private_key": private_pem(service.merchant), "serial": SERIAL}
-    arguments = settings, redis_server.url, 4, barrier, results
+    arguments = settings, redis_server.patient_url, 4, barrier, results
     processes = [SPAWN.Process(target=call_for, args=arguments) for _ in range(4)]
     for process in processes:
         process.start()

@@ -49,7 +49,7 @@ def call(settings, kind, argument, mode, start, results):
     ("kind", "mode"), [("sqlite", "sync"), ("redis", "sync"), ("redis", "async"), ("async redis", "async")]
 )
 def test_six_processes_download_once(service, wire, authority, settings, tmp_path, request, kind, mode):
-    argument = str(tmp_path / "store.db") if kind == "sqlite" else request.getfixturevalue("redis_server").url
+    argument = str(tmp_path / "store.db") if kind == "sqlite" else request.getfixturevalue("redis_server").patient_url
     start, results = SPAWN.Barrier(6), SPAWN.Queue()
     settings = {**settings, "private_key": private_pem(service.merchant), "serial": SERIAL}
     arguments = settings, kind, argument, mode, start, results

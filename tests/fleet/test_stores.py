@@ -49,7 +49,7 @@ def make_store(kind, request, tmp_path, **how):
         return CertificateFile(tmp_path / "certificates.json")
     if kind == "SQLiteStore":
         return SQLiteStore(tmp_path / "store.db", **how)
-    url = request.getfixturevalue("redis_server").url
+    url = request.getfixturevalue("redis_server").patient_url
     if kind == "RedisStore":
         return RedisStore(url, **how)
     store = Awaited(AsyncRedisStore(url, **how))
@@ -93,7 +93,7 @@ def test_of_many_threads_one_sees_a_nonce_as_new(kind, request, tmp_path):
 @NEEDS_REDIS
 def test_of_many_tasks_one_sees_a_nonce_as_new(redis_server):
     async def run():
-        store = AsyncRedisStore(redis_server.url)
+        store = AsyncRedisStore(f"{redis_server.patient_url}&timeout=20")  # for a free connection
         try:
             return await asyncio.gather(*(store.add(str(number % 100), 60) for number in range(400)))
         finally:
@@ -115,7 +115,7 @@ def add_all(make, argument, begins, barrier, results):
 
 @pytest.mark.parametrize("kind", ["SQLiteStore", "RedisStore"])
 def test_of_several_processes_one_sees_a_nonce_as_new(kind, request, tmp_path):
-    argument = tmp_path / "store.db" if kind == "SQLiteStore" else request.getfixturevalue("redis_server").url
+    argument = tmp_path / "store.db" if kind == "SQLiteStore" else request.getfixturevalue("redis_server").patient_url
     barrier, results = SPAWN.Barrier(4), SPAWN.Queue()
     make = SQLiteStore if kind == "SQLiteStore" else RedisStore
     # Each begins elsewhere, so that each has some, however fast one of them is.
@@ -367,7 +367,7 @@ def test_each_step_is_one_command_on_one_key(redis_server):
     """So it works on a cluster, where a command must not name keys of several nodes."""
     from redis import Redis
 
-    store = RedisStore(redis_server.url, prefix="shop:")
+    store = RedisStore(redis_server.patient_url, prefix="shop:")
     store.load()  # the connection is made, which takes commands of its own
     with Redis.from_url(redis_server.url).monitor() as monitor:
         store.add("n", 60)
@@ -464,7 +464,7 @@ def test_a_replay_is_refused_by_every_store(service, request, tmp_path, kind):
     body = envelope()
     headers = service.signature(body)
     if kind == "AsyncRedisStore":
-        url = request.getfixturevalue("redis_server").url
+        url = request.getfixturevalue("redis_server").patient_url
 
         async def run():
             store = AsyncRedisStore(url)
