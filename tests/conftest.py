@@ -25,10 +25,16 @@ settings.load_profile("suite")
 Send = Callable[..., Response]
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Keeps the tests themselves out of the garbage collector, which would stop a worker for more than a second to look at all of them."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

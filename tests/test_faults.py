@@ -360,6 +360,17 @@ def test_advance_waits_for_a_post_that_has_begun(sandbox, shop):
     assert len(notice.posts) == 2
 
 
+def test_a_post_that_is_due_soon_after_an_advance_is_not_late(sandbox, shop):
+    shop.reply = 500
+    notice = sandbox.notify("TRANSACTION.SUCCESS", PAID, shop.url)
+    time.sleep(0.3)  # the worker waits for the second post, in 15 seconds
+    sandbox.advance(14)
+    deadline = time.monotonic() + 5
+    while len(notice.posts) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_the_threads_of_the_sandbox_end_with_it():
     before = set(threading.enumerate())
     with Sandbox() as sandbox:

@@ -160,6 +160,7 @@ class Notifier:
             raise ConfigurationError(f"seconds: came {seconds!r}; expected a number from 0 to {MAX_ADVANCE}")
         with self._changed:
             self._offset += seconds
+            self._changed.notify_all()  # the worker waits for a shorter time now
         self._post_due()
 
     def notify(
