@@ -42,28 +42,37 @@ _SAVE = (
 )
 
 
-_open: dict[int, tuple[object, sqlite3.Connection]] = {}
-"""The connection of each store that is in use, and the process that made it."""
+_open: dict[str, tuple[object, sqlite3.Connection]] = {}
+"""The connection to each file that is in use, and the process that made it. The stores of thousands of merchants share one."""
 
-_keys = itertools.count()
+_users: dict[str, set[int]] = {}
+"""The stores of each file."""
+
+_numbers = itertools.count()
 
 
-def _close(key: int) -> None:
-    """Closes the connection of a store; if others have the lock for too long, it stays open until the process ends."""
+def _leave(file: str, number: int) -> None:
+    """Closes a file that no other store uses; if others have the lock for too long, it stays open until the process ends."""
     lock = no_fork.current
     # A fork in the midst of it would leave the child a lock that nobody releases.
     if not lock.acquire(timeout=BUSY):
         return
     try:
-        if key in _open and _open[key][0] is current_process():
-            _open.pop(key)[1].close()
+        _users[file].discard(number)
+        if not _users[file]:
+            _close(file)
     finally:
         lock.release()
 
 
+def _close(file: str) -> None:
+    if file in _open and _open[file][0] is current_process():
+        _open.pop(file)[1].close()
+
+
 def _close_all() -> None:
-    for key in list(_open):
-        _close(key)
+    for file in list(_open):
+        _close(file)
 
 
 # SQLite keeps its locks in the memory of the process. A child that has a connection of its parent takes no lock of its own, and the file
@@ -79,7 +88,8 @@ class SQLiteStore:
 
     A nonce is in the file when `add` returns, and stays there when the process is killed; those of the last moment can be lost when the
     machine loses its power. The file must be on a local disk: the locks of SQLite do not work on every network file system
-    (https://sqlite.org/wal.html). A server that forks in C, such as uWSGI, must do so before the store is used, or with `lazy-apps`.
+    (https://sqlite.org/wal.html). A server that forks in C, such as uWSGI, must do so before the file is used, or with `lazy-apps`. In one
+    process, the stores of one file share a connection.
 
     Args:
         path: the file. SQLite adds two files beside it, `-wal` and `-shm`.
@@ -94,11 +104,13 @@ class SQLiteStore:
         self._path, self._namespace = Path(path), namespace
         if not self._path.parent.is_dir():
             raise ConfigurationError(f"path: the folder {str(self._path.parent)!r} does not exist")
+        self._file, number = os.path.realpath(path), next(_numbers)
         with no_fork.current:
             import sqlite3  # noqa: F401 -- not while a fork may come in between
-        self._key = next(_keys)
+
+            _users.setdefault(self._file, set()).add(number)
         # Also when the process ends: a connection that another thread uses must not be freed under it.
-        weakref.finalize(self, _close, self._key)
+        weakref.finalize(self, _leave, self._file, number)
 
     def add(self, nonce: str, seconds: float) -> bool:
         """Stores a nonce; see `NonceStore.add`.
@@ -186,15 +198,15 @@ class SQLiteStore:
         import sqlite3
 
         process = current_process()
-        if self._key in _open:
-            owner, connection = _open[self._key]
+        if self._file in _open:
+            owner, connection = _open[self._file]
             if owner is process:
                 return connection
             raise sqlite3.OperationalError(
-                f"{self._path}: the store was used before a server forked this process without Python's knowledge; with uWSGI, set "
+                f"{self._path}: it was used before a server forked this process without Python's knowledge; with uWSGI, set "
                 "lazy-apps = true"
             )
-        connection = sqlite3.connect(self._path, timeout=PAUSE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._file, timeout=PAUSE, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -202,7 +214,7 @@ class SQLiteStore:
         except BaseException:
             connection.close()
             raise
-        _open[self._key] = process, connection
+        _open[self._file] = process, connection
         return connection
 
     def __repr__(self) -> str:
