@@ -7,12 +7,13 @@ Telemetry().install(client)
 ```
 
 Each call is a span, and each attempt of it a span inside, by the conventions for HTTP clients:
-https://opentelemetry.io/docs/specs/semconv/http/http-spans/. A span has the template of a path, never the path itself: `url.full`, which the
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/. That of an attempt is of one HTTP request, and says what HTTP says; that of the
+call has its waits, too, and says what came of it. A span has the template of a path, never the path itself: `url.full`, which the
 conventions ask for, is left out, because order numbers and openids are in it. No header, no body and no message is in a span.
 
 | metric | unit | of |
 |---|---|---|
-| `http.client.request.duration` | s | each attempt |
+| `http.client.request.duration` | s | each attempt that was made, without the wait for a rate limit |
 | `wechatpay.client.call.duration` | s | each call, with its retries and waits |
 | `wechatpay.client.retries` | | the attempts after the first one |
 | `wechatpay.client.refusals` | | responses whose signature was not verified, by `wechatpay.reason` |
@@ -30,13 +31,16 @@ from wechatpay_chain._catalogue.nearest import find_path, list_segments
 from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain._extras import importing
 from wechatpay_chain._messages.effects import Flow
-from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.request import Carried, Request
 from wechatpay_chain._messages.response import Response
+from wechatpay_chain._pipeline.errors import find_error
 from wechatpay_chain._pipeline.stack import Layered
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import APIError, ConfigurationError, SignatureError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -44,7 +48,7 @@ __all__ = ["Telemetry"]
 
 _NAME = "wechatpay_chain"
 _ATTEMPTS = "wechatpay_chain.attempts"
-"""The key in the context of a call, under which its attempts are counted."""
+"""The key in the context of a call, under which the attempts of each of its requests are counted: it may download certificates, too."""
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Source: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/"""
@@ -56,7 +60,7 @@ class Telemetry:
     Args:
         tracer_provider: makes the spans; None for the global one.
         meter_provider: makes the metrics; None for the global one.
-        propagate: whether the context of a trace is sent to WeChat Pay in a header (`traceparent`).
+        propagate: whether the context of a trace is sent to WeChat Pay, in the headers `traceparent` and `tracestate`. Baggage is not.
 
     Raises:
         ConfigurationError: OpenTelemetry is not installed.
@@ -71,9 +75,10 @@ class Telemetry:
     ) -> None:
         with importing("telemetry: OpenTelemetry is not installed; pip install 'wechatpay-chain[otel]'"):
             from opentelemetry import context, metrics, trace
-            from opentelemetry import propagate as propagation
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
         self._context, self._trace = context, trace
-        self._inject = propagation.inject if propagate else None
+        # Not what the process has set for its own services: baggage can have anything in it.
+        self._inject = TraceContextTextMapPropagator().inject if propagate else None
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
         advice: dict[str, Any] = {"unit": "s", "explicit_bucket_boundaries_advisory": _BUCKETS}
@@ -89,31 +94,34 @@ class Telemetry:
         )
 
     def install(self, client: Layered) -> None:
-        """Records the calls of a client, in two layers: `trace` is the outermost one, `trace_attempts` is inside `retry`.
+        """Records the calls of a client, in two layers: `trace` is the outermost one, and `trace_attempts` the innermost one.
 
         Raises:
             ConfigurationError: they are installed already.
         """
         if "trace" in client.middleware:
             raise ConfigurationError("telemetry: this client is traced already; install it once")
-        client.middleware.insert_before(next(iter(client.middleware)), "trace", partial(self._call, client))
-        before = "errors" if "errors" in client.middleware else "verify"
-        client.middleware.insert_before(before, "trace_attempts", self._attempt)
+        merchant = {"wechatpay.mchid": client.mchid} if client.mchid else {"wechatpay.brand_id": client.brand_id}
+        outermost, *_, innermost = client.middleware
+        client.middleware.insert_before(outermost, "trace", partial(self._call, merchant))
+        client.middleware.insert_after(innermost, "trace_attempts", self._attempt)
 
-    def _call(self, client: Layered, request: Request) -> Flow:
+    def _call(self, merchant: Mapping[str, str], request: Request) -> Flow:
         """Records a whole call. A layer."""
         template = hide_values(request.method, request.template)
         attributes: dict[str, Any] = {"http.request.method": request.method, "url.template": template}
-        merchant = {"wechatpay.mchid": client.mchid} if client.mchid else {"wechatpay.brand_id": client.brand_id}
         span = self._tracer.start_span(f"{request.method} {template}", attributes={**attributes, **merchant})
-        inside = self._context.set_value(_ATTEMPTS, [0], self._trace.set_span_in_context(span))
-        token = self._context.attach(inside)
+        counts: dict[Carried, int] = {}
+        token = self._context.attach(self._context.set_value(_ATTEMPTS, counts, self._trace.set_span_in_context(span)))
         began = time.perf_counter()
         try:
             response: Response = yield request
         except BaseException as error:
-            attributes["error.type"] = _describe(span, error)
-            self._set_error(span, attributes["error.type"])
+            failed = error.response if isinstance(error, (APIError, SignatureError)) else None
+            if failed is not None:
+                _note_response(span, failed)
+            attributes["error.type"] = _type_of(error)
+            self._set_error(span, attributes["error.type"], error)
             if isinstance(error, SignatureError):
                 self._refusals.add(1, {"url.template": template, "wechatpay.reason": error.reason.value})
             raise
@@ -125,7 +133,7 @@ class Telemetry:
             span.end()
 
     def _attempt(self, request: Request) -> Flow:
-        """Records one attempt of a call. A layer."""
+        """Records one HTTP request. A layer."""
         template = hide_values(request.method, request.template)
         origin = urlsplit(request.origin)
         attributes: dict[str, Any] = {
@@ -135,10 +143,7 @@ class Telemetry:
             "server.address": origin.hostname or "",
             "server.port": origin.port or (443 if origin.scheme == "https" else 80),
         }
-        counted: Any = self._context.get_value(_ATTEMPTS)
-        resent = 0
-        if isinstance(counted, list):
-            resent, counted[0] = counted[0], counted[0] + 1
+        resent = self._count(request)
         more = {"http.request.resend_count": resent} if resent else {}
         if resent:
             self._retries.add(1, {"http.request.method": request.method, "url.template": template})
@@ -152,22 +157,33 @@ class Telemetry:
         began = time.perf_counter()
         try:
             response: Response = yield request
-            attributes["http.response.status_code"] = response.status_code
-            _note_response(span, response)
         except BaseException as error:
-            attributes["error.type"] = _describe(span, error)
-            failed = error.response if isinstance(error, (APIError, SignatureError)) else None
-            if failed is not None:
-                attributes["http.response.status_code"] = failed.status_code
-            self._set_error(span, attributes["error.type"])
+            attributes["error.type"] = _type_of(error)
+            self._set_error(span, attributes["error.type"], error)
             raise
         else:
+            attributes["http.response.status_code"] = response.status_code
+            _note_response(span, response)
+            if response.status_code >= 400:
+                attributes["error.type"] = str(response.status_code)
+                self._set_error(span, attributes["error.type"], find_error(response))
             return response
         finally:
             self._request_duration.record(time.perf_counter() - began, attributes)
             span.end()
 
-    def _set_error(self, span: Any, kind: str) -> None:
+    def _count(self, request: Request) -> int:
+        """Counts an attempt, and returns how many there were of this request before."""
+        counts = self._context.get_value(_ATTEMPTS)
+        if not isinstance(counts, dict):
+            return 0
+        before: int = counts.get(request._carried, 0)
+        counts[request._carried] = before + 1
+        return before
+
+    def _set_error(self, span: Any, kind: str, error: BaseException | None) -> None:
+        if isinstance(error, APIError) and error.code:
+            span.set_attribute("wechatpay.code", error.code)
         span.set_attribute("error.type", kind)
         span.set_status(self._trace.StatusCode.ERROR)
 
@@ -178,16 +194,9 @@ def _note_response(span: Any, response: Response) -> None:
         span.set_attribute("wechatpay.request_id", response.request_id)
 
 
-def _describe(span: Any, error: BaseException) -> str:
-    """Notes what an error says of the service, and returns its type: the class, or the status of a response."""
-    failed = error.response if isinstance(error, (APIError, SignatureError)) else None
-    if failed is not None:
-        _note_response(span, failed)
-    if isinstance(error, APIError):
-        if error.code:
-            span.set_attribute("wechatpay.code", error.code)
-        return str(error.status_code) if error.status_code >= 400 else type(error).__name__
-    return type(error).__name__
+def _type_of(error: BaseException) -> str:
+    """Returns the type of an error: the status of a response, or else the class."""
+    return str(error.status_code) if isinstance(error, APIError) and error.status_code >= 400 else type(error).__name__
 
 
 @lru_cache(maxsize=4096)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+from opentelemetry import baggage, context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,16 +22,20 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.service import Reply
+from tests.test_rotation import APIV3_KEY, Authority
 from wechatpay_chain import (
     APIError,
     Client,
     ConfigurationError,
     NotFoundError,
+    RateExceededError,
     Retry,
     ServerError,
     SignatureError,
     TransportError,
 )
+from wechatpay_chain._keys import refresh
+from wechatpay_chain.rates import RateLimits
 from wechatpay_chain.telemetry import Telemetry, hide_values
 
 OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
@@ -130,8 +137,10 @@ def test_an_error_is_noted(traced, wire, send, recorded, answer, error, kind, st
     with pytest.raises(error):
         send(traced.v3.x, "post", json={})
     attempt, call = recorded.spans
-    assert attempt.attributes["error.type"] == call.attributes["error.type"] == kind
-    assert attempt.attributes["http.response.status_code"] == status
+    assert call.attributes["error.type"] == kind
+    # That of a client is an error from 400 on: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status
+    assert attempt.attributes.get("error.type") == (kind if status >= 400 else None)
+    assert attempt.attributes["http.response.status_code"] == call.attributes["http.response.status_code"] == status
     assert call.status.status_code is StatusCode.ERROR
     assert call.events == attempt.events == (), "an exception can show values"
     refusals = recorded.metric("wechatpay.client.refusals")
@@ -150,11 +159,68 @@ def test_a_call_that_was_not_sent_has_no_attempt(service, recorded, send):
     assert "http.response.status_code" not in attempt.attributes
 
 
+@pytest.mark.parametrize("first", ["telemetry", "rates"])
+def test_an_attempt_is_what_went_to_the_service(service, wire, recorded, send, first):
+    """The wait for a rate limit is no part of a request, and a call that the limit refuses is no request."""
+    limits = RateLimits({"GET /v3/certificates": "1/second"}, wait=1.5)
+    with Client(**service.settings(wire.base_url)) as client:
+        for each in (first, "rates" if first == "telemetry" else "telemetry"):
+            (recorded.telemetry() if each == "telemetry" else limits).install(client)
+        for _ in range(2):
+            send(client.v3.certificates, "get")
+        client.middleware.replace("rates", refuse)
+        with pytest.raises(RateExceededError):
+            send(client.v3.certificates, "get")
+    attempts = [span for span in recorded.spans if span.kind is SpanKind.CLIENT]
+    calls = [span for span in recorded.spans if span.kind is SpanKind.INTERNAL]
+    assert [len(attempts), len(calls)] == [len(wire.received), 3] == [2, 3]
+    waited = calls[1]
+    assert waited.end_time - waited.start_time > 0.5e9
+    assert attempts[1].end_time - attempts[1].start_time < 0.5e9
+    assert calls[2].attributes["error.type"] == "RateExceededError"
+    (durations,) = recorded.metric("http.client.request.duration")
+    assert durations.count == 2
+
+
+def refuse(request):
+    raise RateExceededError("used up", 1.0)
+    yield request
+
+
+def test_a_download_of_certificates_is_no_retry(service, wire, recorded, send, monkeypatch):
+    monkeypatch.setattr(refresh, "BACKOFF", 0)
+    wire.respond = authority = Authority(service)
+    settings = {**service.settings(wire.base_url), "certs": {}, "apiv3_key": APIV3_KEY}
+    with Client(**settings) as client:
+        send(client.v3.x, "get")
+        recorded.telemetry().install(client)
+        authority.rotate()
+        send(client.v3.y, "get")
+    assert [span.name for span in recorded.spans] == ["GET /v3/{}", "GET /v3/certificates", "GET /v3/{}"]
+    assert not any("http.request.resend_count" in span.attributes for span in recorded.spans)
+    assert recorded.metric("wechatpay.client.retries") == []
+
+
+def test_a_client_that_nobody_uses_is_freed_at_once(service, recorded):
+    client = Client(**service.settings("http://127.0.0.1:9/"))
+    recorded.telemetry().install(client)
+    known = weakref.ref(client)
+    gc.disable()
+    try:
+        del client
+        assert known() is None
+    finally:
+        gc.enable()
+
+
 def test_the_context_is_sent_if_it_is_asked_for(service, wire, recorded, send):
     with Client(**service.settings(wire.base_url)) as client:
         recorded.telemetry(propagate=True).install(client)
+        token = context.attach(baggage.set_baggage("user.phone", "13800000000"))
         send(client.v3.x, "get")
+        context.detach(token)
     attempt, _ = recorded.spans
+    assert wire.received[0].header("baggage") is None
     version, trace_id, span_id, _ = wire.received[0].header("traceparent").split("-")
     assert (version, int(trace_id, 16), int(span_id, 16)) == ("00", attempt.context.trace_id, attempt.context.span_id)
     assert wire.received[0].is_signed_by(service.merchant)

@@ -158,7 +158,7 @@ class RateLimits:
     def install(self, client: Layered) -> None:
         """Limits the calls of a client. Clients of one merchant number share its limits.
 
-        It adds two layers: `rates` is the innermost one, so that a call that may go is on its way at once; `slow_down` sees the errors.
+        It adds two layers: `rates` is inside `sign`, so that a call that may go is on its way at once; `slow_down` sees the errors.
 
         Raises:
             ConfigurationError: the client has rate limits already.
@@ -166,8 +166,8 @@ class RateLimits:
         if "rates" in client.middleware:
             raise ConfigurationError("rates: this client has rate limits already; install them once")
         merchant = client.mchid or client.brand_id
-        innermost = list(client.middleware)[-1]
-        client.middleware.insert_after(innermost, "rates", partial(self._limit, merchant))
+        outside = "sign" if "sign" in client.middleware else "verify"
+        client.middleware.insert_after(outside, "rates", partial(self._limit, merchant))
         slow_down = partial(self._slow_down, merchant)
         if "retry" in client.middleware:
             client.middleware.insert_after("retry", "slow_down", slow_down)
