@@ -167,6 +167,22 @@ def test_a_404_after_the_last_page_is_the_end(client, wire, service, collect):
         collect(pages(client.v3.marketing.paygiftactivity.activities, params={"limit": 10}))
 
 
+def test_a_404_before_the_total_is_reached_is_raised(client, wire, service, collect):
+    """Rows that are missing must not look like the end."""
+    gone = Reply(404, {}, b'{"code":"RESOURCE_NOT_EXISTS"}')
+    serve(wire, service, [{"data": [0] * 10, "total_count": 25}, gone])
+    with pytest.raises(NotFoundError):
+        collect(pages(client.v3.marketing.favor.stocks, params={}))
+
+
+def test_a_total_of_0_on_a_page_with_rows_is_none(client, wire, service, collect):
+    """Complaints have the total on the first page only, where a loop need not begin."""
+    queries = serve(wire, service, [{"data": [0] * 50, "total_count": 0}, {"data": [0] * 7, "total_count": 0}])
+    node = client.v3.merchant_service.complaints_v2
+    assert len(collect(pages(node, params={"begin_date": "2026-01-01", "end_date": "2026-01-02", "offset": 50}))) == 57
+    assert [query["offset"] for query in queries] == ["50", "100"]
+
+
 def test_coupons_of_one_merchant_come_in_one_piece(client, wire, service, collect):
     queries = serve(wire, service, [{"data": list(range(50)), "total_count": 50}])
     node = client.v3.marketing.favor.users._openid_.coupons

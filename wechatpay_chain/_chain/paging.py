@@ -61,9 +61,9 @@ class Cursor:
         return {**self._given, self._rule.position: self._position}
 
     @property
-    def is_past_first_page(self) -> bool:
-        """True after the first page. Lists whose offset counts pages respond with 404 after their last one."""
-        return self._pages > 0
+    def may_be_past_last_page(self) -> bool:
+        """True after the first page, if no total says that there are more. Lists whose offset counts pages respond with 404 then."""
+        return self._rule.style == "pages" and self._pages > 0 and self._total is None
 
     def read(self, response: Response) -> tuple[list[Any], bool]:
         """Returns the rows of a response, and True if there are more.
@@ -79,11 +79,11 @@ class Cursor:
             return self._read_comments(response)
         body = response.xml() if self._is_xml else response.json()
         rows = _rows_of(body, rule, response)
-        # Some lists say the total on the first page only, or say 0 on the others.
+        # Some lists say the total on the first page only, and no total or 0 on the others, with which a loop may begin.
         stated = _read_total(_find(body, rule.total)) if rule.total else None
         if not rule.items and stated == 0:
             rows = []
-        self._total = stated if stated or self._total is None else self._total
+        self._total = stated or self._total
         return rows, self._advance(body, len(rows), response)
 
     def _advance(self, body: Any, rows: int, response: Response) -> bool:
@@ -208,7 +208,7 @@ class Pages:
             try:
                 response: Response = send(**{self._part: cursor.query}, **self._how)
             except NotFoundError:
-                if self._rule.style == "pages" and cursor.is_past_first_page:
+                if cursor.may_be_past_last_page:
                     return
                 raise
             rows, has_more = cursor.read(response)
@@ -220,7 +220,7 @@ class Pages:
             try:
                 response: Response = await send(**{self._part: cursor.query}, **self._how)
             except NotFoundError:
-                if self._rule.style == "pages" and cursor.is_past_first_page:
+                if cursor.may_be_past_last_page:
                     return
                 raise
             rows, has_more = cursor.read(response)
