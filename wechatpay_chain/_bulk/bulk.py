@@ -8,7 +8,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ ATTEMPTS_WITHOUT_REACH = 3
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 20.0
 """Seconds before the second attempt, at most; twice as long before each further one."""
+
+SKIPPED_AT_ONCE = 1000
+"""After how many lines with a final result others of the event loop have their turn."""
 
 UNSENT_IN_A_ROW = 20
 """How many lines in a row that could not be sent end the job: the service cannot be reached."""
@@ -76,19 +80,35 @@ class _Run:
 
     Attributes:
         records: the files.
-        feed: the lines that are left, and their digests.
+        feed: the lines that are left, and their digests; None now and then, while it skips lines.
+        room: for results that nobody has taken yet.
         ready: the results; None from each worker that has ended.
-        error: what ends the job.
+        ends: set when something ends the job.
+        error: what ends it.
         is_closing: whether nobody waits for results any more.
         unsent: how many lines in a row could not be sent.
     """
 
     records: Records
-    feed: Iterator[tuple[Line, int]]
-    ready: asyncio.Queue[Result | None]
+    feed: Iterator[tuple[Line, int] | None]
+    room: asyncio.Semaphore
+    ready: asyncio.Queue[Result | None] = field(default_factory=asyncio.Queue)
+    ends: asyncio.Event = field(default_factory=asyncio.Event)
     error: BaseException | None = None
     is_closing: bool = False
     unsent: int = 0
+
+    def end(self, error: BaseException | None) -> None:
+        """Lets the job end with an error, unless it ends with another already."""
+        if error is not None:
+            self.error = self.error or error
+            self.ends.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits, for no longer than the job goes on."""
+        if seconds > 0:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.ends.wait(), seconds)
 
 
 class Bulk:
@@ -158,11 +178,13 @@ class Bulk:
             raise ArgumentError(f"method: came {method!r}; expected one of {', '.join(METHODS)}")
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= 1000:
             raise ArgumentError(f"concurrency: came {concurrency!r}; expected a number from 1 to 1000")
+        if repeat is not None and not isinstance(repeat, bool):
+            raise ArgumentError(f"repeat: came {repeat!r}; expected True, False or None")
         if timeout is not None:
             parse_timeout(timeout)
         rate_per_second = parse_rate(rate)
         self._interval = 1 / rate_per_second if rate_per_second else 0.0
-        self._shape = Shape(self._method, node, json or {})
+        self._shape = Shape(self._method, node, {} if json is None else json)
         self._verb = getattr(node, f"{self._method.lower()}_async")
         self._lines, self._results, self._concurrency = lines, results, concurrency
         self._repeat, self._timeout = repeat, timeout
@@ -175,12 +197,15 @@ class Bulk:
         # Many results take seconds to read.
         loop = asyncio.get_running_loop()
         records = await in_thread(loop, partial(Records, self._results))
-        is_done = False
+        is_done = self._is_reached = False
+        self._next_call = 0.0
+        self.counts.clear()
+        self.earlier.clear()
         try:
             if self._can_be_read_twice():
                 # Before anything is sent, and not only when the turn of a line comes.
                 await in_thread(loop, partial(self._check_lines, records))
-            run = _Run(records, self._feed(records), asyncio.Queue(self._concurrency))
+            run = _Run(records, self._feed(records), asyncio.Semaphore(self._concurrency))
             workers = [asyncio.create_task(self._work(run)) for _ in range(self._concurrency)]
             left, has_unsent = len(workers), False
             try:
@@ -189,6 +214,7 @@ class Bulk:
                     if result is None:
                         left -= 1
                         continue
+                    run.room.release()
                     has_unsent = has_unsent or result.outcome == "unsent"
                     self.counts[result.outcome, result.code] += 1
                     yield result
@@ -234,8 +260,8 @@ class Bulk:
                 "changed; restore it, or name another file for the results"
             )
 
-    def _feed(self, records: Records) -> Iterator[tuple[Line, int]]:
-        """Yields the lines without a final result, and their digests."""
+    def _feed(self, records: Records) -> Iterator[tuple[Line, int] | None]:
+        """Yields the lines without a final result, and their digests; None after many with one."""
         is_first, last = True, 0
         for line in read_lines(self._lines):
             last = line.number
@@ -244,6 +270,8 @@ class Bulk:
             outcome = records.find(line.number)[1]
             if outcome in ("done", "refused"):
                 self.earlier[outcome] += 1
+                if self.skipped % SKIPPED_AT_ONCE == 0:
+                    yield None
                 continue
             missing = self._shape.find_missing(line) if is_first else ()
             if missing:
@@ -258,22 +286,25 @@ class Bulk:
     async def _work(self, run: _Run) -> None:
         """Takes line after line until there is none, or until something ends the whole job."""
         try:
-            while run.error is None:
-                following = next(run.feed, None)
-                if following is None:
-                    break
+            while run.error is None and (following := next(run.feed, ())) != ():
+                if not following:
+                    await asyncio.sleep(0)
+                    continue
                 line, digest = following
                 result, error = await self._do(line, digest, run)
                 result = replace(result, digest=f"{digest:016x}")
-                await run.records.append(result.to_json())
-                await run.ready.put(result)
-                run.error = run.error or error
+                # What the files say of a line that an earlier run has left unknown is more than can be said now.
+                if result.code != "Interrupted" or run.records.find(line.number)[1] != "unknown":
+                    await run.records.append(result.to_json())
+                await run.room.acquire()
+                run.ready.put_nowait(result)
+                run.end(error)
         except BaseException as error:
             # Not only an Exception: a call can raise a CancelledError of its own.
             if run.is_closing:
                 raise
-            run.error = run.error or error
-        await run.ready.put(None)
+            run.end(error)
+        run.ready.put_nowait(None)
 
     async def _do(self, line: Line, digest: int, run: _Run) -> tuple[Result, WeChatPayError | None]:
         """Sends a line, and again as long as that is allowed and makes sense.
@@ -294,9 +325,13 @@ class Bulk:
         if may_act:
             await run.records.begin(line.number, digest)
             arguments["idempotent"] = again
+        fatal: WeChatPayError | None = None
+        result = Result(line.number, "unsent", code="Stopped", message="the job ended before", attempts=0)
         while True:
+            await self._await_slot(run)
+            if run.error is not None:
+                break
             attempt += 1
-            await self._await_slot()
             try:
                 response = await self._verb(**arguments, timeout=self._timeout)
                 self._is_reached, run.unsent = True, 0
@@ -304,7 +339,7 @@ class Bulk:
             except WeChatPayError as error:
                 result, is_temporary = judge_error(line.number, error)
                 may_be_done = may_be_done or (may_act and may_earlier_attempts_be_done(error))
-                fatal: WeChatPayError | None = error if isinstance(error, NOT_ABOUT_A_LINE) else None
+                fatal = error if isinstance(error, NOT_ABOUT_A_LINE) else None
             self._is_reached = self._is_reached or result.outcome != "unsent"
             if may_be_done and result.outcome == "refused":
                 # A refusal of a repetition does not say what the first attempt did.
@@ -315,7 +350,7 @@ class Bulk:
             if attempt >= most or fatal or not is_temporary or not (again or result.outcome == "unsent"):
                 break
             backoff = min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
+            await run.pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter is no secret
         run.unsent = run.unsent + 1 if result.outcome == "unsent" else 0
         if run.unsent >= UNSENT_IN_A_ROW:
             fatal = TransportError(
@@ -324,14 +359,13 @@ class Bulk:
             )
         return (replace(result, outcome="unknown") if may_be_done else result), fatal
 
-    async def _await_slot(self) -> None:
+    async def _await_slot(self, run: _Run) -> None:
         """Waits until the rate allows another call."""
         if self._interval:
             now = time.monotonic()
             slot = max(self._next_call, now)
             self._next_call = slot + self._interval
-            if slot > now:
-                await asyncio.sleep(slot - now)
+            await run.pause(slot - now)
 
     @property
     def skipped(self) -> int:

@@ -122,6 +122,8 @@ class Shape:
     """
 
     def __init__(self, method: str, node: Chain, constants: Mapping[str, Any]) -> None:
+        if not isinstance(constants, Mapping):
+            raise ArgumentError(f"json: came a {type(constants).__name__}; expected a dict")
         try:
             json.dumps(constants, default=lambda value: value._encrypt(str))
         except (AttributeError, TypeError, ValueError, RecursionError):

@@ -101,8 +101,7 @@ def _show_progress(source: Path) -> Iterator[Show]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with source.open("rb") as file:
-        total = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")) - (source.suffix == ".csv")
+    total = _count_lines(source) if source.is_file() else None  # a pipe can be read once
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -111,10 +110,16 @@ def _show_progress(source: Path) -> Iterator[Show]:
         TextColumn("{task.fields[failed]} failed"),
     )
     with Progress(*columns, console=make_console(stderr=True)) as bar:
-        task = bar.add_task("", total=max(total, 1), rate="-", failed=0)
+        task = bar.add_task("", total=total, rate="-", failed=0)
 
         def show(finished: int, failed: int) -> None:
             speed = bar.tasks[0].speed
             bar.update(task, completed=finished, rate="-" if speed is None else f"{speed:.0f}", failed=failed)
 
         yield show
+
+
+def _count_lines(source: Path) -> int:
+    with source.open("rb") as file:
+        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    return max(lines - (source.suffix == ".csv"), 1)
