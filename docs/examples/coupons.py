@@ -1,7 +1,8 @@
 """Coupons for many users on several machines, on Celery and Redis: `celery -A coupons worker`, and `python coupons.py users.csv JOB`.
 
 Each line is acted on once, also if a worker is killed: a task that was interrupted runs again, and its number makes that harmless. The
-results are in the Redis hash `results:JOB`; the command can be given again, and sends what has no result.
+results are in the Redis hash `results:JOB`, and the numbers that were begun in `begun:JOB`. The command can be given again with the same
+file, and sends what has no result.
 """
 
 from __future__ import annotations
@@ -55,13 +56,14 @@ def send_coupon(self, job: str, line: int, openid: str, number: str, coupon: dic
     """Sends a coupon, and notes the result. The number is made before the task is sent, so each repetition is the same call."""
     if results.hexists(f"results:{job}", line):
         return
+    # Also of a task that was interrupted, or that waits for its next try while the command is given again.
+    is_first = results.hsetnx(f"begun:{job}", str(line), number)
     try:
         response = send.post(openid=openid, json={**coupon, "send_request_no": number}, idempotent=True)
     except AGAIN as error:
         raise self.retry(exc=error, countdown=min(2**self.request.retries, 300)) from error
     except APIError as error:
         # A refusal of a repetition does not say what became of the first call, and one without a code can come from a proxy.
-        is_first = not self.request.retries and not (self.request.delivery_info or {}).get("redelivered")
         is_refused = is_first and error.code and len(error.attempts) < 2
         result = {
             "outcome": "refused" if is_refused else "unknown",
@@ -80,8 +82,14 @@ def start(path: str, job: str, coupon: dict[str, str]) -> int:
     sent = 0
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
         for line, user in enumerate(csv.DictReader(file), 1):
+            number = user["send_request_no"]
+            begun = results.hget(f"begun:{job}", str(line))
+            if begun is not None and begun.decode() != number:
+                raise SystemExit(
+                    f"{path}: line {line} had the number {begun.decode()!r} in this job; restore it, or name another job"
+                )
             if not results.hexists(f"results:{job}", line):
-                send_coupon.delay(job, line, user["openid"], user["send_request_no"], coupon)
+                send_coupon.delay(job, line, user["openid"], number, coupon)
                 sent += 1
     return sent
 

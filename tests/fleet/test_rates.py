@@ -8,11 +8,13 @@ import itertools
 import json
 import math
 import multiprocessing
+import os
 import socket
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -259,6 +261,46 @@ def test_a_storage_that_does_not_answer_is_not_asked_by_every_call(limited):
         for _ in range(10):
             client.v3.refund.domestic.refunds.post(json={})
         assert time.monotonic() - began < 5
+
+
+def test_tasks_that_wait_for_a_storage_that_does_not_answer_wait_once(limited):
+    """They wait in few threads: each would wait for Redis again when its turn comes."""
+    pytest.importorskip("redis")
+    make, times = limited
+
+    async def call(client):
+        calls = (client.v3.refund.domestic.refunds.post_async(json={}) for _ in range(60))
+        await asyncio.gather(*calls)
+        await client.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = make({REFUND: "1000/second"}, storage=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        began = time.monotonic()
+        asyncio.run(call(client))
+    assert len(times) == 60
+    assert times[-1] - began < 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_wait_for_the_calls_of_its_parent(limited):
+    """Those that waited when it was forked never go there."""
+    make, _ = limited
+    client = make({REFUND: "2/second"}, wait=3)
+    call = partial(client.v3.refund.domestic.refunds.post, json={})
+    with ThreadPoolExecutor(6) as threads:
+        calls = [threads.submit(call) for _ in range(6)]
+        time.sleep(0.3)  # four of them wait
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                time.sleep(1.2)
+                call()
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert all(each.result(10).ok for each in calls)
 
 
 def limits_of(client):

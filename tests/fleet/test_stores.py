@@ -81,6 +81,13 @@ def test_a_nonce_is_forgotten_after_its_time(kind, request, tmp_path):
     assert store.add("long", 60) is False
 
 
+@pytest.mark.parametrize("size", [0, -1, True, "10", 1.5])
+def test_a_store_for_no_nonces_is_refused(size):
+    """It would let every replay pass."""
+    with pytest.raises(ConfigurationError, match=r"size: came .*; expected a number from 1 on"):
+        SeenNonces(size)
+
+
 @pytest.mark.parametrize("kind", ["SeenNonces", "SQLiteStore", "RedisStore"])
 def test_of_many_threads_one_sees_a_nonce_as_new(kind, request, tmp_path):
     store = make_store(kind, request, tmp_path)

@@ -131,7 +131,8 @@ class RateLimits:
         rates: the limits by operation; by default `DOCUMENTED`, which says what an entry is.
         storage: where calls are counted, as the `limits` library names it: `memory://` for one process, or `redis://host:6379/0` for all
             processes that share it. While Redis cannot be reached, each process counts by itself.
-        wait: the most seconds that a call waits, 240 at most, because it is signed when it waits; 0 to raise at once.
+        wait: the most seconds that each attempt of a call waits, 240 at most, because it is signed when it waits; 0 to raise at once.
+            `Retry.deadline` does not count them.
 
     Raises:
         ConfigurationError: a limit or the storage is wrong, or the library is not installed.
@@ -148,7 +149,7 @@ class RateLimits:
             raise ConfigurationError(f"wait: came {wait!r}; expected seconds from 0 to {LONGEST_WAIT:g}")
         self._library, self._storage, self._wait = limits, storage, wait
         self._rules = Rules(rates, limits.parse_many)
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._groups: dict[tuple[object, str, str], _Group] = {}
         self._lock = ForkSafeLock()
         self._limiters: dict[object, Any] = {}
         self._rests_until = self._swept = 0.0
@@ -177,7 +178,7 @@ class RateLimits:
     def _limit(self, merchant: str, request: Request) -> Flow:
         """Lets an attempt wait for its turn. A layer."""
         rule = self._rules.find(request.method, request.template)
-        key = merchant, rule.group
+        key = _key(merchant, rule)
         group = self._groups.get(key)
         if group is None and rule.item is not None:
             group = self._make_group(key)
@@ -189,7 +190,7 @@ class RateLimits:
             self._make_group(key).begin_pause(sent)
         return response
 
-    def _make_group(self, key: tuple[str, str]) -> _Group:
+    def _make_group(self, key: tuple[object, str, str]) -> _Group:
         """Returns a group, and now and then forgets those that nobody has used for long. The storage counts their calls all the same."""
         now = time.monotonic()
         with self._lock.current:
@@ -204,7 +205,7 @@ class RateLimits:
     def _slow_down(self, merchant: str, request: Request) -> Flow:
         """Begins a pause after a refusal that only APIv2 has, and ends its growth after a success. A layer."""
         rule = self._rules.find(request.method, request.template)
-        key = merchant, rule.group
+        key = _key(merchant, rule)
         began = time.monotonic()
         try:
             response: Response = yield request
@@ -288,10 +289,14 @@ class RateLimits:
         """Asks the storage. Memory is asked at once; Redis, through an effect, because it takes time."""
         if self._is_local:
             return function()
+        return (yield Invoke(partial(self._ask_redis, function, fallback)))
+
+    def _ask_redis(self, function: Any, fallback: Any) -> Any:
+        # In a thread, where others may have waited for Redis in vain since this call began to wait for the thread.
         if time.monotonic() < self._rests_until:
             return fallback
         try:
-            return (yield Invoke(function))
+            return function()
         except Exception as error:
             self._rests_until = time.monotonic() + STORAGE_REST
             logger.warning("the storage of the rate limits cannot be used: %s: %s", type(error).__name__, error)
@@ -300,3 +305,8 @@ class RateLimits:
     def __repr__(self) -> str:
         storage = urlsplit(self._storage)
         return f"<RateLimits {storage.scheme}://{storage.netloc.rpartition('@')[2]}>"
+
+
+def _key(merchant: str, rule: Rule) -> tuple[object, str, str]:
+    """Returns the key of a group. A forked child has groups of its own: those that wait in its parent never go there."""
+    return current_process(), merchant, rule.group

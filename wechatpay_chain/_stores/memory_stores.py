@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 
 from wechatpay_chain._forks.process import ForkSafeLock
+from wechatpay_chain.errors import ConfigurationError
 
 __all__ = ["CertificateMemory", "SeenNonces"]
 
@@ -18,10 +19,15 @@ class SeenNonces:
     processes need a `NonceStore` that they share.
 
     Args:
-        size: the most nonces that are stored; the oldest are evicted first.
+        size: the most nonces that are stored, 1 or more; the oldest are evicted first.
+
+    Raises:
+        ConfigurationError: the size is something else.
     """
 
     def __init__(self, size: int = 10_000) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ConfigurationError(f"size: came {size!r}; expected a number from 1 on")
         self._size = size
         self._ends: OrderedDict[str, float] = OrderedDict()
         self._lock = ForkSafeLock()

@@ -76,7 +76,8 @@ class RedisStore:
 
     Args:
         redis: a URL, or a client of redis-py with a `socket_timeout`: a `Redis`, or a `RedisCluster`. A client that is made from a
-            URL has timeouts of 1 second.
+            URL has timeouts of 1 second, and tries once. Another one should have `retry=Retry(NoBackoff(), 0)`: by default, redis-py
+            tries for longer than WeChat Pay waits for the reply to a notification.
         namespace: whose certificates these are; one for each merchant number, because certificates are kept encrypted with its
             APIv3 key. Nonces are shared by all namespaces.
         prefix: what the names of the keys begin with.
@@ -197,7 +198,8 @@ def _check_client(client: C, *, is_async: bool) -> C:
         raise ConfigurationError(f"redis: came a {type(client).__name__}; expected a client of {expected}")
     if known.get("socket_timeout", TIMEOUT) is None or "socket_timeout" not in known:
         raise ConfigurationError(
-            "redis: the client has no socket_timeout, so that a call could wait for ever; make it with socket_timeout=1"
+            "redis: the client has no socket_timeout, so that a call could wait for ever; make it with socket_timeout=1 and "
+            "retry=Retry(NoBackoff(), 0)"
         )
     return client
 
