@@ -250,6 +250,53 @@ def test_texts_in_the_last_column_may_have_line_ends():
     assert [row["评论内容"] for row in rows] == ["好\n很快,总之", "差"]
 
 
+@pytest.mark.parametrize("names", ["分账单数,分账金额", "count,amount", "业务类型,笔数,金额", "笔数"])
+def test_totals_after_a_text_are_totals_whatever_their_names_are(names):
+    width = names.count(",") + 1
+    head, row = "分账时间,分账方,单号,金额,分账描述", "`2026-10-01 10:10:00,`1,`42,`1.00,`示例"
+    values = ",".join("`1" for _ in range(width))
+    rows, bill = read_all(make(row, f"{row}\r\n第二行,说明\r\n谢谢", head=head, tail=(names, values)))
+    assert [row["分账描述"] for row in rows] == ["示例", "示例\n第二行,说明\n谢谢"]
+    assert list(bill.summary) == names.split(",")
+
+
+@pytest.mark.parametrize("time", ["", "2026-10-01"])
+def test_a_row_without_a_time_of_day_is_a_row(time):
+    lines = [f"`{moment},`{number},`示例" for number, moment in enumerate(("2026-10-01 10:10:00", time, time))]
+    rows, _ = read_all(make(*lines, head="分账时间,单号,分账描述"))
+    assert [(row["单号"], row["分账描述"]) for row in rows] == [("0", "示例"), ("1", "示例"), ("2", "示例")]
+
+
+def test_a_bill_with_other_times_is_refused_at_once():
+    lines = ["`2026/10/01 10:10,`1,`示例"] * 5000
+    with pytest.raises(BillError, match="line 2 of the bill has in '分账时间' what is no value"):
+        read_all(make(*lines, head="分账时间,单号,分账描述"))
+    endless = make("`2026-10-01 10:10:00,`1,`示例", *["说明"] * 101, head="分账时间,单号,分账描述")
+    with pytest.raises(BillError, match="line 2 of the bill begins a text of more than 100 lines"):
+        read_all(endless)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["尺码S,M,L,XL,XXL,3XL,4XL\n颜色红", "会议\n2026-10-01 09:00:00 开始", "1,2,3,4%,5,6,x\n\n总价", 'a\n"b",c'],
+)
+def test_a_text_with_line_ends_may_look_like_cells(text):
+    rows, bill = read_all(make(row_of(商品名称=text), row_of(商户订单号="ORDER0002")))
+    assert [(row["商品名称"], row["手续费"]) for row in rows] == [
+        (text, Decimal("0.06000")),
+        ("示例商品", Decimal("0.06000")),
+    ]
+    assert bill.summary is not None
+
+
+def test_columns_that_are_added_are_no_amounts_because_of_a_part_of_their_names():
+    added = {"手续费率": "0.60%", "金额类型": "人民币", "时间类型": "日间", "手续费币种": "CNY", "补贴金额(元)": "1.50"}
+    rows, _ = read_all(
+        make(",".join([row_of(), *(f"`{cell}" for cell in added.values())]), head=f"{HEADER},{','.join(added)}")
+    )
+    assert {name: rows[0][name] for name in added} == {**added, "补贴金额(元)": Decimal("1.50")}
+
+
 def test_a_bill_that_was_saved_by_another_program_is_read():
     """It quotes what has commas, and fills the short lines up."""
     quoted = row_of().replace("`示例商品", '"`苹果,香蕉"')
@@ -397,6 +444,7 @@ ERROR = (SAMPLES / "v2-downloadbill-error.xml").read_bytes()
         (make(row_of(), row_of()[:40]), "line 3 of the bill does not have 27 cells"),
         (make(row_of(订单金额="ten")), "line 2 of the bill has in '订单金额' what is no value"),
         (make(row_of(订单金额="NaN")), "line 2 of the bill has in '订单金额' what is no value"),
+        (make(row_of(订单金额="1_0.00")), "line 2 of the bill has in '订单金额' what is no value"),
         (make(row_of(交易时间="yesterday 1")), "line 2 of the bill has in '交易时间' what is no value"),
         (make(row_of(), tail=("总交易单数,订单总金额", "`1.5,`0.00")), "'总交易单数' what is no value"),
         (make(row_of(), tail=("总交易单数,订单总金额", "`1")), "does not have 2 cells"),
@@ -727,6 +775,9 @@ def test_the_command_compares_a_database(tmp_path, capsys):
     query = "SELECT coalesce(no, '') AS out_trade_no, refund_no AS out_refund_no, fen AS amount FROM orders"
     assert main(["reconcile", bill, shop, "--query", query, "--unit", "fen"]) == 0
     assert "no differences" in capsys.readouterr().out
+    assert main(["reconcile", bill, shop, "--query", query.replace("SELECT", "Select"), "--unit", "fen"]) == 0
+    assert main(["reconcile", bill, shop, "--query", "SELECT NULL AS out_trade_no, 1 AS amount"]) == 2
+    assert "row 1 of ORDERS has no number in 'out_trade_no'" in capsys.readouterr().err
     assert main(["reconcile", bill, shop, "--query", "SELECT * FROM nothing"]) == 2
     for other in (
         "DELETE FROM orders",

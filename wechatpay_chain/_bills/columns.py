@@ -122,7 +122,7 @@ def _parse_percent(text: str) -> Decimal | None:
 
 def _parse_finite(text: str) -> Decimal:
     value = Decimal(text)
-    if not value.is_finite():
+    if not value.is_finite() or "_" in text:  # Decimal takes 1_0 for 10
         raise InvalidOperation
     return value
 
@@ -140,18 +140,16 @@ Kind = Literal["text", "time", "amount", "percent", "count"]
 
 
 def find_kind(name: str) -> Kind:
-    """Returns what is in the cells of a column, by its name."""
-    name = name.translate(_WIDE)
-    lowered = name.lower()
-    if "时间" in name or lowered.endswith(("_time", " time")):
+    """Returns what is in the cells of a column, by the end of its name: 金额类型 is a text. What is in parentheses is left out."""
+    base = name.translate(_WIDE).partition("(")[0].strip()
+    lowered = base.lower()
+    if base.endswith("时间") or lowered.endswith(("_time", " time")):
         return "time"
-    if "备注" in name or "币种" in name.replace("(标价币种)", "") or "currency" in lowered:
-        return "text"
-    if "金额" in name or "交易额" in name or "amount" in lowered or name.startswith(("手续费", "账户结余")):
+    if base.endswith(("金额", "交易额")) or base in ("手续费", "账户结余") or lowered.endswith("amount"):
         return "amount"
-    if any(counted in name for counted in ("笔数", "单数", "条数", "星级")):
+    if base.endswith(("笔数", "单数", "条数", "星级")):
         return "count"
-    return "percent" if name == "费率" else "text"
+    return "percent" if base == "费率" else "text"
 
 
 def find_conversion(name: str) -> Callable[[str], Value] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["begins_row", "clean", "is_names", "is_summary_header", "split_header", "split_odd_line"]
+__all__ = ["begins_row", "clean", "count_cells", "is_names", "is_summary_header", "split_header", "split_odd_line"]
 
 _DATED = re.compile(r"[`\"]?`?\d{4}-\d\d-\d\d[ T]\d\d:")
 _CELL = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=,|$)|(?P<bare>[^,"]*)(?=,|$)')
@@ -26,14 +26,22 @@ def split_header(line: str) -> list[str]:
     return [name.strip().removeprefix("`").strip('"') for name in line.rstrip(",").split(",")]
 
 
-def begins_row(line: str, *, is_dated: bool) -> bool:
+def begins_row(line: str, *, is_dated: bool, is_ticked: bool) -> bool:
     """Tells whether a line is the beginning of a row, and not what is left of a text with a line end in it.
 
     Args:
         line: the line.
         is_dated: whether the first cell of each row is a time.
+        is_ticked: whether the row before it begins with a back-tick.
     """
+    if is_ticked and not line.startswith("`"):
+        return False
     return _DATED.match(line) is not None if is_dated else line.startswith(("`", '"'))
+
+
+def count_cells(line: str) -> int:
+    """Returns how many cells a line has, if there is a back-tick in front of each; 0 if it does not begin with one."""
+    return line.count(",`") + 1 if line.startswith("`") else 0
 
 
 def is_names(line: str) -> bool:

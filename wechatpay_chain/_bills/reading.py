@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wechatpay_chain._bills.columns import FREE_TEXT, Row, find_conversion, find_kind
-from wechatpay_chain._bills.lines import begins_row, clean, is_names, is_summary_header, split_header, split_odd_line
+from wechatpay_chain._bills.lines import (
+    begins_row,
+    clean,
+    count_cells,
+    is_names,
+    is_summary_header,
+    split_header,
+    split_odd_line,
+)
 from wechatpay_chain._bills.source import BillSource, open_lines, refuse_error
 from wechatpay_chain.errors import BillError
 
@@ -38,7 +47,7 @@ class Reader:
     def __init__(self, source: BillSource) -> None:
         self._lines, self._file = open_lines(source)
         self.line = 0
-        self._peeked: str | None = None
+        self._ahead: deque[str] = deque()
         self.summaries: list[Row] = []
         self.offset: int | None = None
         try:
@@ -76,19 +85,18 @@ class Reader:
             BillError: it cannot be read, or is too long.
         """
         self.line += 1
-        if self._peeked is not None:
-            line, self._peeked = self._peeked, None
-            return line
+        if self._ahead:
+            return self._ahead.popleft()
         line = self._read(LONGEST_LINE)
         if len(line) == LONGEST_LINE:
             raise self._make_error("is too long")
         return line
 
-    def _peek(self) -> str:
-        """Returns the next line, which stays the next one."""
-        if self._peeked is None:
-            self._peeked = self._read(LONGEST_LINE)
-        return self._peeked
+    def _peek(self, ahead: int = 0) -> str:
+        """Returns the next line, or one that comes later; they stay the next ones."""
+        while len(self._ahead) <= ahead:
+            self._ahead.append(self._read(LONGEST_LINE))
+        return self._ahead[ahead]
 
     def _read_header(self) -> tuple[str, ...]:
         head = clean(self._read_line()).strip()
@@ -118,49 +126,73 @@ class Reader:
                     cells = self._split(clean(text))
                     if not cells:
                         continue
-                if ends_free:
-                    self._continue_text(cells)
                 if is_comment:
                     cells = [cell.strip() for cell in cells]
                 self._convert(cells, conversions, names)
+                if ends_free:
+                    self._continue_text(cells, is_ticked=text[:1] == "`")
                 yield Row(zip(names, cells))  # noqa: B905 -- the lengths are equal, and the check takes time
         finally:
             self.close()
 
-    def _is_text(self, line: str, *, may_be_blank: bool) -> bool:
-        """Tells whether a line goes on with the text of the row before it."""
+    def _is_text(self, ahead: int, *, is_ticked: bool, may_be_blank: bool) -> bool:
+        """Tells whether a line that comes goes on with the text of the row before it."""
+        line = self._peek(ahead)
         content = clean(line)
         # Asked first, because it is cheap, and true of nearly every line.
-        if not line or begins_row(content, is_dated=self._is_dated):
+        if not line or begins_row(content, is_dated=self._is_dated, is_ticked=is_ticked):
             return False
         if not content.strip(" ,"):
             return may_be_blank
-        return self.offset is not None or not (is_summary_header(content) or self._is_header(content))
+        if self.offset is not None:
+            return True
+        if is_summary_header(content) or self._is_header(content):
+            return False
+        cells, width = count_cells(content), len(self.columns)
+        if cells == width:
+            return False  # a row, whose first cell is not what it is in others
+        if cells or not is_names(content):
+            return True
+        # Totals, whatever their names are: a row with as many values comes next.
+        below = count_cells(clean(self._peek(ahead + 1)))
+        return below == width or below != content.count(",") + 1
 
-    def _continue_text(self, cells: list[Any]) -> None:
+    def _continue_text(self, cells: list[Any], *, is_ticked: bool) -> None:
         """Adds the lines that belong to a text in the last column."""
-        while self._is_text(self._peek(), may_be_blank=False):
+        began = self.line
+        while self._is_text(0, is_ticked=is_ticked, may_be_blank=False):
             cells[-1] += "\n" + self._read_line().rstrip("\r\n")
+            if self.line - began > MOST_LINES:
+                self.line = began
+                raise self._make_error(f"begins a text of more than {MOST_LINES} lines")
 
     def _split(self, text: str) -> list[Any]:
         """Returns the cells of a line that is not split at its back-ticks; none for a line that is no row: a summary is read here."""
-        width, began = len(self.columns), self.line
+        width = len(self.columns)
         if not text.strip(" ,\0\x1a") or self._is_header(text):
             return []  # a header again: the parts of a large bill were put together
         if self.offset is None and is_names(text):
             self._read_summary(text)
             return []
-        cells: list[Any] | None = split_odd_line(text, width, self._free)
-        for _ in range(MOST_LINES):
-            if cells is not None or not self._free or not self._is_text(self._peek(), may_be_blank=True):
-                break
-            text = f"{text}\n{self._read_line().rstrip()}"
-            pieces = text[1:].split(",`")
-            cells = pieces if text.startswith("`") and len(pieces) == width else None
+        cells: list[Any] | None = self._join_lines(text) or split_odd_line(text, width, self._free)
         if cells is None:
-            self.line = began
             raise self._make_error(f"does not have {width} cells")
         return cells
+
+    def _join_lines(self, text: str) -> list[Any] | None:
+        """Returns the cells of a row with line ends in a text, if the next lines have the others; None if they do not."""
+        width = len(self.columns)
+        if not self._free or not 0 < count_cells(text) < width:
+            return None
+        for ahead in range(MOST_LINES):
+            if not self._is_text(ahead, is_ticked=True, may_be_blank=True):
+                break
+            text = f"{text}\n{self._peek(ahead).rstrip()}"
+            if count_cells(text) == width:
+                for _ in range(ahead + 1):
+                    self._read_line()
+                return text[1:].split(",`")
+        return None
 
     def _is_header(self, text: str) -> bool:
         """Tells whether a line has the names of the columns again."""

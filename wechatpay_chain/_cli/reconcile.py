@@ -77,7 +77,7 @@ def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_query(path: Path, query: str) -> Iterator[Mapping[str, Any]]:
-    if query.split(None, 1)[:1] not in (["SELECT"], ["select"], ["WITH"], ["with"]):
+    if query.upper().split(None, 1)[:1] not in (["SELECT"], ["WITH"]):
         raise Failure("--query: expected a SELECT")
     # Read-only: no file is made where none is.
     try:
@@ -101,9 +101,10 @@ def _to_entries(
             raise Failure(f"row {line} of ORDERS has in {amount!r} what is no amount")
         refunded = str(row.get(refund or "out_refund_no") or "").strip()
         refunded = "" if refunded == "0" else refunded  # as bills write it
-        yield bills.Entry(
-            refunded or str(row[number]).strip(), value / 100 if unit is Unit.FEN else value, bool(refunded)
-        )
+        own = refunded or str(row[number] or "").strip()
+        if not own:
+            raise Failure(f"row {line} of ORDERS has no number in {number!r}")
+        yield bills.Entry(own, value / 100 if unit is Unit.FEN else value, bool(refunded))
 
 
 def _parse_amount(cell: object) -> Decimal | None:
