@@ -250,7 +250,7 @@ def test_texts_in_the_last_column_may_have_line_ends():
     assert [row["评论内容"] for row in rows] == ["好\n很快,总之", "差"]
 
 
-@pytest.mark.parametrize("names", ["分账单数,分账金额", "count,amount", "业务类型,笔数,金额", "笔数"])
+@pytest.mark.parametrize("names", ["分账单数,分账金额", "count,amount", "业务类型,笔数,金额", "总笔数"])
 def test_totals_after_a_text_are_totals_whatever_their_names_are(names):
     width = names.count(",") + 1
     head, row = "分账时间,分账方,单号,金额,分账描述", "`2026-10-01 10:10:00,`1,`42,`1.00,`示例"
@@ -258,6 +258,22 @@ def test_totals_after_a_text_are_totals_whatever_their_names_are(names):
     rows, bill = read_all(make(row, f"{row}\r\n第二行,说明\r\n谢谢", head=head, tail=(names, values)))
     assert [row["分账描述"] for row in rows] == ["示例", "示例\n第二行,说明\n谢谢"]
     assert list(bill.summary) == names.split(",")
+
+
+def test_rows_that_begin_in_another_way_are_rows():
+    """Those before 2025-01-15 have no back-ticks, and another program writes quotes."""
+    head, ticked = "分账时间,单号,金额,分账描述", "`2026-10-01 10:10:00,`1,`1.00,`示例"
+    bare, quoted = "2025-01-14 10:10:00,2,1.00,示例", '"2026-10-01 10:10:00","3","1.00","a,b"'
+    rows, _ = read_all(make(ticked, bare, quoted, ticked, "2026-10-01 09:00:00 开始", head=head))
+    assert [row["单号"] for row in rows] == ["1", "2", "3", "1"]
+    assert rows[-1]["分账描述"] == "示例\n2026-10-01 09:00:00 开始"
+
+
+def test_a_text_with_a_back_tick_is_no_total():
+    row = "`2026-10-01 10:10:00,`1,`1.00,`示例"
+    rows, bill = read_all(make(row, "谢谢", "`b`", row, head="分账时间,单号,金额,分账描述"))
+    assert [row["分账描述"] for row in rows] == ["示例\n谢谢\n`b`", "示例"]
+    assert bill.summary["总交易单数"] == 1
 
 
 @pytest.mark.parametrize("time", ["", "2026-10-01"])

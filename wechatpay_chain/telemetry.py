@@ -7,8 +7,8 @@ Telemetry().install(client)
 ```
 
 Each call is a span, and each attempt of it a span inside, by the conventions for HTTP clients:
-https://opentelemetry.io/docs/specs/semconv/http/http-spans/. That of an attempt is of one HTTP request, and says what HTTP says; that of the
-call has its waits, too, and says what came of it. A span has the template of a path, never the path itself: `url.full`, which the
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/. The span of an attempt
+covers one HTTP request; that of the call also covers its waits, and has the outcome. A span has the template of a path, never the path itself: `url.full`, which the
 conventions ask for, is left out, because order numbers and openids are in it. No header, no body and no message is in a span.
 
 | metric | unit | of |
@@ -102,9 +102,9 @@ class Telemetry:
         if "trace" in client.middleware:
             raise ConfigurationError("telemetry: this client is traced already; install it once")
         merchant = {"wechatpay.mchid": client.mchid} if client.mchid else {"wechatpay.brand_id": client.brand_id}
-        outermost, *_, innermost = client.middleware
-        client.middleware.insert_before(outermost, "trace", partial(self._call, merchant))
-        client.middleware.insert_after(innermost, "trace_attempts", self._attempt)
+        layers = list(client.middleware)
+        client.middleware.insert_before(layers[0], "trace", partial(self._call, merchant))
+        client.middleware.insert_after(layers[-1], "trace_attempts", self._attempt)
 
     def _call(self, merchant: Mapping[str, str], request: Request) -> Flow:
         """Records a whole call. A layer."""

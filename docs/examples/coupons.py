@@ -52,12 +52,14 @@ send = client.v3.marketing.partner.product_coupon.users._openid_.pre_send_coupon
 
 
 @app.task(bind=True, max_retries=None)
-def send_coupon(self, job: str, line: int, openid: str, number: str, coupon: dict[str, str]) -> None:
+def send_coupon(self, job: str, line: str, openid: str, number: str, coupon: dict[str, str]) -> None:
     """Sends a coupon, and notes the result. The number is made before the task is sent, so each repetition is the same call."""
     if results.hexists(f"results:{job}", line):
         return
     # Also of a task that was interrupted, or that waits for its next try while the command is given again.
-    is_first = results.hsetnx(f"begun:{job}", str(line), number)
+    is_first = results.hsetnx(f"begun:{job}", line, number)
+    if not is_first and results.hget(f"begun:{job}", line) != number.encode():
+        return  # of a file that was changed: the line is sent with the number that was begun
     try:
         response = send.post(openid=openid, json={**coupon, "send_request_no": number}, idempotent=True)
     except AGAIN as error:
@@ -74,24 +76,24 @@ def send_coupon(self, job: str, line: int, openid: str, number: str, coupon: dic
         result = {"outcome": "unknown", "code": type(error).__name__}  # such as a response that is not verified
     else:
         result = {"outcome": "done", "response": response.json()}
-    results.hset(f"results:{job}", str(line), json.dumps(result))
+    results.hset(f"results:{job}", line, json.dumps(result))
 
 
 def start(path: str, job: str, coupon: dict[str, str]) -> int:
     """Sends a task for each line that has no result yet. Returns how many."""
-    sent = 0
     with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        for line, user in enumerate(csv.DictReader(file), 1):
-            number = user["send_request_no"]
-            begun = results.hget(f"begun:{job}", str(line))
-            if begun is not None and begun.decode() != number:
-                raise SystemExit(
-                    f"{path}: line {line} had the number {begun.decode()!r} in this job; restore it, or name another job"
-                )
-            if not results.hexists(f"results:{job}", line):
-                send_coupon.delay(job, line, user["openid"], number, coupon)
-                sent += 1
-    return sent
+        users = {str(line): user for line, user in enumerate(csv.DictReader(file), 1)}
+    for line, number in results.hgetall(f"begun:{job}").items():
+        user = users.get(line.decode())
+        if user is None or user["send_request_no"] != number.decode():
+            raise SystemExit(
+                f"{path}: line {line.decode()} was {number.decode()} in this job; restore it, or name another job"
+            )
+    finished = {line.decode() for line in results.hkeys(f"results:{job}")}
+    left = [(line, user) for line, user in users.items() if line not in finished]
+    for line, user in left:
+        send_coupon.delay(job, line, user["openid"], user["send_request_no"], coupon)
+    return len(left)
 
 
 if __name__ == "__main__":

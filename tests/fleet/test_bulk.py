@@ -744,6 +744,22 @@ def test_an_error_ends_what_waits_too(service, wire, tmp_path, monkeypatch, wait
     assert len(results) == 100
 
 
+def test_what_is_cancelled_as_the_job_ends_is_cancelled():
+    """Otherwise a worker would wait for room in a loop that was left."""
+
+    async def cancel():
+        loop = asyncio.get_running_loop()
+        job = running._Run(None, iter(()), asyncio.Semaphore(1), loop.create_future())
+        waiting = loop.create_task(job.pause(60))
+        await asyncio.sleep(0)
+        job.end(LookupError())
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(cancel())
+
+
 def test_a_job_that_is_iterated_again_counts_anew(service, wire, acts, tmp_path):
     async def twice():
         async with Client(**service.settings(wire.base_url)) as client:
@@ -777,7 +793,7 @@ def test_lines_that_are_skipped_let_other_tasks_go_on(service, wire, acts, tmp_p
 
     async def again():
         async with Client(**settings) as client:
-            job = client.bulk("POST", PATH, read_slowly(), results=tmp_path / "r.jsonl", concurrency=1)
+            job = client.bulk("POST", PATH, read_slowly(), results=tmp_path / "r.jsonl", concurrency=2)
             counting = asyncio.create_task(count())
             assert [result async for result in job] == []
             counting.cancel()

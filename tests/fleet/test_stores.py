@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -84,7 +85,7 @@ def test_a_nonce_is_forgotten_after_its_time(kind, request, tmp_path):
 @pytest.mark.parametrize("size", [0, -1, True, "10", 1.5])
 def test_a_store_for_no_nonces_is_refused(size):
     """It would let every replay pass."""
-    with pytest.raises(ConfigurationError, match=r"size: came .*; expected a number from 1 on"):
+    with pytest.raises(ConfigurationError, match=r"size: came .*; expected a number, 1 or more"):
         SeenNonces(size)
 
 
@@ -328,6 +329,18 @@ def test_a_store_that_nobody_uses_any_more_leaves_no_file_open(tmp_path):
     assert str(tmp_path / "store.db") in list_open()
     del store
     assert not any(each.startswith(str(tmp_path)) for each in list_open())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be deleted there")
+def test_a_file_that_was_deleted_is_made_anew(tmp_path):
+    """Other processes would not see the nonces in one that has no name any more."""
+    store = SQLiteStore(tmp_path / "store.db")
+    assert store.add("first", 60)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert store.add("second", 60)
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as other:
+        assert other.execute("SELECT nonce FROM nonces").fetchall() == [("second",)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")

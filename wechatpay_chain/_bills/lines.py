@@ -26,16 +26,13 @@ def split_header(line: str) -> list[str]:
     return [name.strip().removeprefix("`").strip('"') for name in line.rstrip(",").split(",")]
 
 
-def begins_row(line: str, *, is_dated: bool, is_ticked: bool) -> bool:
+def begins_row(line: str, *, is_dated: bool) -> bool:
     """Tells whether a line is the beginning of a row, and not what is left of a text with a line end in it.
 
     Args:
         line: the line.
         is_dated: whether the first cell of each row is a time.
-        is_ticked: whether the row before it begins with a back-tick.
     """
-    if is_ticked and not line.startswith("`"):
-        return False
     return _DATED.match(line) is not None if is_dated else line.startswith(("`", '"'))
 
 

@@ -135,23 +135,33 @@ class Reader:
         finally:
             self.close()
 
-    def _is_text(self, ahead: int, *, is_ticked: bool, may_be_blank: bool) -> bool:
-        """Tells whether a line that comes goes on with the text of the row before it."""
-        line = self._peek(ahead)
+    def _is_text(self, ahead: int, *, is_ticked: bool, is_last: bool) -> bool:
+        """Tells whether a line that comes goes on with the text of the row before it.
+
+        Args:
+            ahead: how many lines come before it.
+            is_ticked: whether that row begins with a back-tick.
+            is_last: whether the text is in the last column, so that the row can end there.
+        """
+        line, width = self._peek(ahead), len(self.columns)
         content = clean(line)
-        # Asked first, because it is cheap, and true of nearly every line.
-        if not line or begins_row(content, is_dated=self._is_dated, is_ticked=is_ticked):
+        if not line:
             return False
+        # Asked first, because it is cheap, and true of nearly every line.
+        if begins_row(content, is_dated=self._is_dated):
+            # One that does not begin as the row before it is a row if it has all cells.
+            is_other = is_ticked and not content.startswith("`")
+            return is_other and split_odd_line(content, width, self._free) is None
         if not content.strip(" ,"):
-            return may_be_blank
+            return not is_last
         if self.offset is not None:
             return True
         if is_summary_header(content) or self._is_header(content):
             return False
-        cells, width = count_cells(content), len(self.columns)
+        cells = count_cells(content)
         if cells == width:
             return False  # a row, whose first cell is not what it is in others
-        if cells or not is_names(content):
+        if cells or not is_last or "," not in content or not is_names(content):
             return True
         # Totals, whatever their names are: a row with as many values comes next.
         below = count_cells(clean(self._peek(ahead + 1)))
@@ -160,7 +170,7 @@ class Reader:
     def _continue_text(self, cells: list[Any], *, is_ticked: bool) -> None:
         """Adds the lines that belong to a text in the last column."""
         began = self.line
-        while self._is_text(0, is_ticked=is_ticked, may_be_blank=False):
+        while self._is_text(0, is_ticked=is_ticked, is_last=True):
             cells[-1] += "\n" + self._read_line().rstrip("\r\n")
             if self.line - began > MOST_LINES:
                 self.line = began
@@ -185,7 +195,7 @@ class Reader:
         if not self._free or not 0 < count_cells(text) < width:
             return None
         for ahead in range(MOST_LINES):
-            if not self._is_text(ahead, is_ticked=True, may_be_blank=True):
+            if not self._is_text(ahead, is_ticked=True, is_last=False):
                 break
             text = f"{text}\n{self._peek(ahead).rstrip()}"
             if count_cells(text) == width:

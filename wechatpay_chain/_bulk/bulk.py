@@ -8,7 +8,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -83,7 +82,7 @@ class _Run:
         feed: the lines that are left, and their digests; None now and then, while it skips lines.
         room: for results that nobody has taken yet.
         ready: the results; None from each worker that has ended.
-        ends: set when something ends the job.
+        ends: done when something ends the job.
         error: what ends it.
         is_closing: whether nobody waits for results any more.
         unsent: how many lines in a row could not be sent.
@@ -92,23 +91,22 @@ class _Run:
     records: Records
     feed: Iterator[tuple[Line, int] | None]
     room: asyncio.Semaphore
+    ends: asyncio.Future[None]
     ready: asyncio.Queue[Result | None] = field(default_factory=asyncio.Queue)
-    ends: asyncio.Event = field(default_factory=asyncio.Event)
     error: BaseException | None = None
     is_closing: bool = False
     unsent: int = 0
 
     def end(self, error: BaseException | None) -> None:
         """Lets the job end with an error, unless it ends with another already."""
-        if error is not None:
-            self.error = self.error or error
-            self.ends.set()
+        if error is not None and self.error is None:
+            self.error = error
+            self.ends.set_result(None)
 
     async def pause(self, seconds: float) -> None:
         """Waits, for no longer than the job goes on."""
         if seconds > 0:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.ends.wait(), seconds)
+            await asyncio.wait([self.ends], timeout=seconds)
 
 
 class Bulk:
@@ -205,7 +203,7 @@ class Bulk:
             if self._can_be_read_twice():
                 # Before anything is sent, and not only when the turn of a line comes.
                 await in_thread(loop, partial(self._check_lines, records))
-            run = _Run(records, self._feed(records), asyncio.Semaphore(self._concurrency))
+            run = _Run(records, self._feed(records), asyncio.Semaphore(self._concurrency), loop.create_future())
             workers = [asyncio.create_task(self._work(run)) for _ in range(self._concurrency)]
             left, has_unsent = len(workers), False
             try:
@@ -263,6 +261,7 @@ class Bulk:
     def _feed(self, records: Records) -> Iterator[tuple[Line, int] | None]:
         """Yields the lines without a final result, and their digests; None after many with one."""
         is_first, last = True, 0
+        at_once = max(SKIPPED_AT_ONCE // self._concurrency, 1)  # each worker skips as many
         for line in read_lines(self._lines):
             last = line.number
             digest = self._shape.find_digest(line)
@@ -270,7 +269,7 @@ class Bulk:
             outcome = records.find(line.number)[1]
             if outcome in ("done", "refused"):
                 self.earlier[outcome] += 1
-                if self.skipped % SKIPPED_AT_ONCE == 0:
+                if self.skipped % at_once == 0:
                     yield None
                 continue
             missing = self._shape.find_missing(line) if is_first else ()
@@ -294,7 +293,7 @@ class Bulk:
                 result, error = await self._do(line, digest, run)
                 result = replace(result, digest=f"{digest:016x}")
                 # What the files say of a line that an earlier run has left unknown is more than can be said now.
-                if result.code != "Interrupted" or run.records.find(line.number)[1] != "unknown":
+                if result.code not in ("Interrupted", "Stopped") or run.records.find(line.number)[1] != "unknown":
                     await run.records.append(result.to_json())
                 await run.room.acquire()
                 run.ready.put_nowait(result)
@@ -326,7 +325,9 @@ class Bulk:
             await run.records.begin(line.number, digest)
             arguments["idempotent"] = again
         fatal: WeChatPayError | None = None
-        result = Result(line.number, "unsent", code="Stopped", message="the job ended before", attempts=0)
+        result = Result(
+            line.number, "unsent", code="Stopped", message="the job ended before this line was sent", attempts=0
+        )
         while True:
             await self._await_slot(run)
             if run.error is not None:

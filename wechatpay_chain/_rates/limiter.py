@@ -132,7 +132,7 @@ class RateLimits:
         storage: where calls are counted, as the `limits` library names it: `memory://` for one process, or `redis://host:6379/0` for all
             processes that share it. While Redis cannot be reached, each process counts by itself.
         wait: the most seconds that each attempt of a call waits, 240 at most, because it is signed when it waits; 0 to raise at once.
-            `Retry.deadline` does not count them.
+            `Retry.deadline` does not shorten this wait, but the wait counts towards it.
 
     Raises:
         ConfigurationError: a limit or the storage is wrong, or the library is not installed.
@@ -292,7 +292,7 @@ class RateLimits:
         return (yield Invoke(partial(self._ask_redis, function, fallback)))
 
     def _ask_redis(self, function: Any, fallback: Any) -> Any:
-        # In a thread, where others may have waited for Redis in vain since this call began to wait for the thread.
+        # Others may have asked Redis in vain while this call waited for a thread.
         if time.monotonic() < self._rests_until:
             return fallback
         try:

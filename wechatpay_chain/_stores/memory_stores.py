@@ -27,7 +27,7 @@ class SeenNonces:
 
     def __init__(self, size: int = 10_000) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ConfigurationError(f"size: came {size!r}; expected a number from 1 on")
+            raise ConfigurationError(f"size: came {size!r}; expected a number, 1 or more")
         self._size = size
         self._ends: OrderedDict[str, float] = OrderedDict()
         self._lock = ForkSafeLock()

@@ -76,7 +76,7 @@ class RedisStore:
 
     Args:
         redis: a URL, or a client of redis-py with a `socket_timeout`: a `Redis`, or a `RedisCluster`. A client that is made from a
-            URL has timeouts of 1 second, and tries once. Another one should have `retry=Retry(NoBackoff(), 0)`: by default, redis-py
+            URL has timeouts of 1 second, and tries once. Another one should have `retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0)`: by default, redis-py
             tries for longer than WeChat Pay waits for the reply to a notification.
         namespace: whose certificates these are; one for each merchant number, because certificates are kept encrypted with its
             APIv3 key. Nonces are shared by all namespaces.
@@ -199,7 +199,7 @@ def _check_client(client: C, *, is_async: bool) -> C:
     if known.get("socket_timeout", TIMEOUT) is None or "socket_timeout" not in known:
         raise ConfigurationError(
             "redis: the client has no socket_timeout, so that a call could wait for ever; make it with socket_timeout=1 and "
-            "retry=Retry(NoBackoff(), 0)"
+            "retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0)"
         )
     return client
 

@@ -42,8 +42,11 @@ _SAVE = (
 )
 
 
-_open: dict[str, tuple[object, sqlite3.Connection]] = {}
-"""The connection to each file that is in use, and the process that made it. The stores of thousands of merchants share one."""
+_Identity = tuple[int, int] | None
+
+_open: dict[str, tuple[object, sqlite3.Connection, _Identity]] = {}
+"""The connection to each file that is in use, the process that made it, and which file that was. The stores of thousands of merchants
+share one."""
 
 _users: dict[str, set[int]] = {}
 """The stores of each file."""
@@ -68,6 +71,15 @@ def _leave(file: str, number: int) -> None:
 def _close(file: str) -> None:
     if file in _open and _open[file][0] is current_process():
         _open.pop(file)[1].close()
+
+
+def _identify(file: str) -> _Identity:
+    """Returns what tells a file from another one of the same name; None if there is none."""
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _close_all() -> None:
@@ -199,13 +211,15 @@ class SQLiteStore:
 
         process = current_process()
         if self._file in _open:
-            owner, connection = _open[self._file]
-            if owner is process:
+            owner, connection, identity = _open[self._file]
+            if owner is not process:
+                raise sqlite3.OperationalError(
+                    f"{self._path}: it was used before a server forked this process without Python's knowledge; with uWSGI, set "
+                    "lazy-apps = true"
+                )
+            if _identify(self._file) == identity:
                 return connection
-            raise sqlite3.OperationalError(
-                f"{self._path}: it was used before a server forked this process without Python's knowledge; with uWSGI, set "
-                "lazy-apps = true"
-            )
+            _close(self._file)  # it was deleted, and other processes use a new one
         connection = sqlite3.connect(self._file, timeout=PAUSE, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -214,7 +228,7 @@ class SQLiteStore:
         except BaseException:
             connection.close()
             raise
-        _open[self._file] = process, connection
+        _open[self._file] = process, connection, _identify(self._file)
         return connection
 
     def __repr__(self) -> str:
