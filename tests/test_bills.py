@@ -269,6 +269,11 @@ def test_rows_that_begin_in_another_way_are_rows():
     assert rows[-1]["分账描述"] == "示例\n2026-10-01 09:00:00 开始"
 
 
+def test_rows_that_begin_with_a_number_need_no_back_ticks():
+    rows, _ = read_all(make("1818,1,5.00,a,b", "1819,2,5.00,c", "第二行", head="批次id,优惠id,优惠金额,单品信息"))
+    assert [(row["批次id"], row["单品信息"]) for row in rows] == [("1818", "a,b"), ("1819", "c\n第二行")]
+
+
 def test_a_text_with_a_back_tick_is_no_total():
     row = "`2026-10-01 10:10:00,`1,`1.00,`示例"
     rows, bill = read_all(make(row, "谢谢", "`b`", row, head="分账时间,单号,金额,分账描述"))

@@ -10,7 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["begins_row", "clean", "count_cells", "is_names", "is_summary_header", "split_header", "split_odd_line"]
+__all__ = [
+    "begins_row",
+    "clean",
+    "count_cells",
+    "is_names",
+    "is_summary_header",
+    "split_header",
+    "split_odd_line",
+    "split_quoted",
+]
 
 _DATED = re.compile(r"[`\"]?`?\d{4}-\d\d-\d\d[ T]\d\d:")
 _CELL = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"(?=,|$)|(?P<bare>[^,"]*)(?=,|$)')
@@ -66,7 +75,7 @@ def split_odd_line(line: str, width: int, free: Sequence[int]) -> list[str] | No
     if len(pieces) > width:
         return _join_text(pieces, ",`", width, free)
     return (
-        _split_quoted(line, width)
+        split_quoted(line, width)
         or _split_tail(pieces, width)
         or _align(pieces, width, free)
         or (_join_text(line.split(","), ",", width, free) if len(pieces) == 1 else None)
@@ -82,7 +91,7 @@ def _join_text(cells: list[str], separator: str, width: int, free: Sequence[int]
     return [*cells[:first], separator.join(cells[first : first + extra + 1]), *cells[first + extra + 1 :]]
 
 
-def _split_quoted(line: str, width: int) -> list[str] | None:
+def split_quoted(line: str, width: int) -> list[str] | None:
     """Splits a line as RFC 4180 says: a program that saves tables has written the bill anew."""
     cells, position = [], 0
     while found := _CELL.match(line, position):

@@ -17,6 +17,7 @@ from wechatpay_chain._bills.lines import (
     is_summary_header,
     split_header,
     split_odd_line,
+    split_quoted,
 )
 from wechatpay_chain._bills.source import BillSource, open_lines, refuse_error
 from wechatpay_chain.errors import BillError
@@ -159,7 +160,7 @@ class Reader:
         if is_summary_header(content) or self._is_header(content):
             return False
         cells = count_cells(content)
-        if cells == width:
+        if cells == width or (not is_ticked and content.count(",") + 1 >= width):
             return False  # a row, whose first cell is not what it is in others
         if cells or not is_last or "," not in content or not is_names(content):
             return True
@@ -184,7 +185,11 @@ class Reader:
         if self.offset is None and is_names(text):
             self._read_summary(text)
             return []
-        cells: list[Any] | None = self._join_lines(text) or split_odd_line(text, width, self._free)
+        cells: list[Any] | None = (
+            (split_quoted(text, width) if '"' in text else None)
+            or self._join_lines(text)
+            or split_odd_line(text, width, self._free)
+        )
         if cells is None:
             raise self._make_error(f"does not have {width} cells")
         return cells
