@@ -7,9 +7,9 @@ Telemetry().install(client)
 ```
 
 Each call is a span, and each attempt of it a span inside, by the conventions for HTTP clients:
-https://opentelemetry.io/docs/specs/semconv/http/http-spans/. The span of an attempt
-covers one HTTP request; that of the call also covers its waits, and has the outcome. A span has the template of a path, never the path itself: `url.full`, which the
-conventions ask for, is left out, because order numbers and openids are in it. No header, no body and no message is in a span.
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/. The span of an attempt covers one HTTP request; that of the call also covers
+its waits, and has the outcome. A span has the template of a path, never the path itself: `url.full`, which the conventions ask for, is left
+out, because order numbers and openids are in it. No header, no body and no message is in a span.
 
 | metric | unit | of |
 |---|---|---|
@@ -120,8 +120,7 @@ class Telemetry:
             failed = error.response if isinstance(error, (APIError, SignatureError)) else None
             if failed is not None:
                 _note_response(span, failed)
-            attributes["error.type"] = _type_of(error)
-            self._set_error(span, attributes["error.type"], error)
+            attributes["error.type"] = self._note_error(span, error)
             if isinstance(error, SignatureError):
                 self._refusals.add(1, {"url.template": template, "wechatpay.reason": error.reason.value})
             raise
@@ -158,15 +157,14 @@ class Telemetry:
         try:
             response: Response = yield request
         except BaseException as error:
-            attributes["error.type"] = _type_of(error)
-            self._set_error(span, attributes["error.type"], error)
+            attributes["error.type"] = self._note_error(span, error)
             raise
         else:
             attributes["http.response.status_code"] = response.status_code
             _note_response(span, response)
-            if response.status_code >= 400:
-                attributes["error.type"] = str(response.status_code)
-                self._set_error(span, attributes["error.type"], find_error(response))
+            failure = find_error(response) if response.status_code >= 400 else None
+            if failure is not None:
+                attributes["error.type"] = self._note_error(span, failure)
             return response
         finally:
             self._request_duration.record(time.perf_counter() - began, attributes)
@@ -181,22 +179,22 @@ class Telemetry:
         counts[request._carried] = before + 1
         return before
 
-    def _set_error(self, span: Any, kind: str, error: BaseException | None) -> None:
-        if isinstance(error, APIError) and error.code:
-            span.set_attribute("wechatpay.code", error.code)
+    def _note_error(self, span: Any, error: BaseException) -> str:
+        """Notes an error on a span. Returns its type: the status of a response, or else the class."""
+        kind = type(error).__name__
+        if isinstance(error, APIError):
+            kind = str(error.status_code) if error.status_code >= 400 else kind
+            if error.code:
+                span.set_attribute("wechatpay.code", error.code)
         span.set_attribute("error.type", kind)
         span.set_status(self._trace.StatusCode.ERROR)
+        return kind
 
 
 def _note_response(span: Any, response: Response) -> None:
     span.set_attribute("http.response.status_code", response.status_code)
     if response.request_id:
         span.set_attribute("wechatpay.request_id", response.request_id)
-
-
-def _type_of(error: BaseException) -> str:
-    """Returns the type of an error: the status of a response, or else the class."""
-    return str(error.status_code) if isinstance(error, APIError) and error.status_code >= 400 else type(error).__name__
 
 
 @lru_cache(maxsize=4096)

@@ -56,10 +56,10 @@ def send_coupon(self, job: str, line: str, openid: str, number: str, coupon: dic
     """Sends a coupon, and notes the result. The number is made before the task is sent, so each repetition is the same call."""
     if results.hexists(f"results:{job}", line):
         return
-    # Also of a task that was interrupted, or that waits for its next try while the command is given again.
+    # False also if another task has begun this line, and was interrupted or waits for its next try.
     is_first = results.hsetnx(f"begun:{job}", line, number)
     if not is_first and results.hget(f"begun:{job}", line) != number.encode():
-        return  # of a file that was changed: the line is sent with the number that was begun
+        return  # the file was changed; the line is sent with the number that was begun
     try:
         response = send.post(openid=openid, json={**coupon, "send_request_no": number}, idempotent=True)
     except AGAIN as error:
@@ -87,7 +87,7 @@ def start(path: str, job: str, coupon: dict[str, str]) -> int:
         user = users.get(line.decode())
         if user is None or user["send_request_no"] != number.decode():
             raise SystemExit(
-                f"{path}: line {line.decode()} was {number.decode()} in this job; restore it, or name another job"
+                f"{path}: line {line.decode()} had the number {number.decode()} in this job; restore it, or name another job"
             )
     finished = {line.decode() for line in results.hkeys(f"results:{job}")}
     left = [(line, user) for line, user in users.items() if line not in finished]

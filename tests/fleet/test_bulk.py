@@ -504,7 +504,9 @@ def test_a_service_that_cannot_be_reached_ends_the_job(service, tmp_path):
     assert caught.value.sent is False
     records = read(tmp_path / "r.jsonl")
     assert len(records) < 100
-    assert {record["attempts"] for record in records} <= {0, 1, 2, 3}, "the others end with the first"
+    attempts = Counter(record["attempts"] for record in records)
+    assert attempts[3] >= 20
+    assert attempts.keys() <= {0, 1, 2, 3}, "the other lines end with the job"
     assert {record["outcome"] for record in records} == {"unsent"}
 
 

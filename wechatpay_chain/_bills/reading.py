@@ -185,6 +185,7 @@ class Reader:
         if self.offset is None and is_names(text):
             self._read_summary(text)
             return []
+        # Quotes say where cells end. Commas do not, as long as the next lines may have the other cells.
         cells: list[Any] | None = (
             (split_quoted(text, width) if '"' in text else None)
             or self._join_lines(text)

@@ -49,6 +49,9 @@ UNSENT_IN_A_ROW = 20
 NOT_ABOUT_A_LINE = (AuthenticationError, ConfigurationError, RedirectionError)
 """Errors that end the job: a wrong key or setting, or a proxy that answers in place of the service."""
 
+INTERRUPTED, STOPPED = "Interrupted", "Stopped"
+"""The codes of lines that this run has not sent: an earlier run may have, or the job has ended before."""
+
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -82,8 +85,7 @@ class _Run:
         feed: the lines that are left, and their digests; None now and then, while it skips lines.
         room: for results that nobody has taken yet.
         ready: the results; None from each worker that has ended.
-        ends: done when something ends the job.
-        error: what ends it.
+        ends: the error that ends the job, as soon as there is one.
         is_closing: whether nobody waits for results any more.
         unsent: how many lines in a row could not be sent.
     """
@@ -91,17 +93,15 @@ class _Run:
     records: Records
     feed: Iterator[tuple[Line, int] | None]
     room: asyncio.Semaphore
-    ends: asyncio.Future[None]
+    ends: asyncio.Future[BaseException]
     ready: asyncio.Queue[Result | None] = field(default_factory=asyncio.Queue)
-    error: BaseException | None = None
     is_closing: bool = False
     unsent: int = 0
 
     def end(self, error: BaseException | None) -> None:
         """Lets the job end with an error, unless it ends with another already."""
-        if error is not None and self.error is None:
-            self.error = error
-            self.ends.set_result(None)
+        if error is not None and not self.ends.done():
+            self.ends.set_result(error)
 
     async def pause(self, seconds: float) -> None:
         """Waits, for no longer than the job goes on."""
@@ -221,8 +221,8 @@ class Bulk:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-            if run.error is not None:
-                raise run.error
+            if run.ends.done():
+                raise run.ends.result()
             # What was begun must be known for as long as a result says that a line was not sent: the next run sends it.
             is_done = not has_unsent
         finally:
@@ -285,7 +285,7 @@ class Bulk:
     async def _work(self, run: _Run) -> None:
         """Takes line after line until there is none, or until something ends the whole job."""
         try:
-            while run.error is None and (following := next(run.feed, ())) != ():
+            while not run.ends.done() and (following := next(run.feed, ())) != ():
                 if not following:
                     await asyncio.sleep(0)
                     continue
@@ -293,7 +293,7 @@ class Bulk:
                 result, error = await self._do(line, digest, run)
                 result = replace(result, digest=f"{digest:016x}")
                 # What the files say of a line that an earlier run has left unknown is more than can be said now.
-                if result.code not in ("Interrupted", "Stopped") or run.records.find(line.number)[1] != "unknown":
+                if result.code not in (INTERRUPTED, STOPPED) or run.records.find(line.number)[1] != "unknown":
                     await run.records.append(result.to_json())
                 await run.room.acquire()
                 run.ready.put_nowait(result)
@@ -318,7 +318,7 @@ class Bulk:
         again = self._repeat if self._repeat is not None else is_repeatable(self._method, arguments)
         if not again and run.records.is_begun(line.number):
             message = "an earlier run may have sent this line, and it has no number by which to repeat it; look it up"
-            return Result(line.number, "unknown", code="Interrupted", message=message, attempts=0), None
+            return Result(line.number, "unknown", code=INTERRUPTED, message=message, attempts=0), None
         may_act = self._method != "GET"
         may_be_done, attempt = may_act and run.records.is_begun(line.number), 0
         if may_act:
@@ -326,11 +326,11 @@ class Bulk:
             arguments["idempotent"] = again
         fatal: WeChatPayError | None = None
         result = Result(
-            line.number, "unsent", code="Stopped", message="the job ended before this line was sent", attempts=0
+            line.number, "unsent", code=STOPPED, message="the job ended before this line was sent", attempts=0
         )
         while True:
             await self._await_slot(run)
-            if run.error is not None:
+            if run.ends.done():
                 break
             attempt += 1
             try:

@@ -79,7 +79,7 @@ class Cursor:
             return self._read_comments(response)
         body = response.xml() if self._is_xml else response.json()
         rows = _rows_of(body, rule, response)
-        # Some lists say the total on the first page only, and no total or 0 on the others, with which a loop may begin.
+        # Some lists say the total on the first page only. The others say nothing or 0, and a loop may begin with one of them.
         stated = _read_total(_find(body, rule.total)) if rule.total else None
         if not rule.items and stated == 0:
             rows = []

@@ -76,8 +76,8 @@ class RedisStore:
 
     Args:
         redis: a URL, or a client of redis-py with a `socket_timeout`: a `Redis`, or a `RedisCluster`. A client that is made from a
-            URL has timeouts of 1 second, and tries once. Another one should have `retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0)`: by default, redis-py
-            tries for longer than WeChat Pay waits for the reply to a notification.
+            URL has timeouts of 1 second, and tries once. Another one should have `retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0)`:
+            by default, redis-py tries for longer than WeChat Pay waits for the reply to a notification.
         namespace: whose certificates these are; one for each merchant number, because certificates are kept encrypted with its
             APIv3 key. Nonces are shared by all namespaces.
         prefix: what the names of the keys begin with.
