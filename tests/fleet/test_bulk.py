@@ -746,20 +746,35 @@ def test_an_error_ends_what_waits_too(service, wire, tmp_path, monkeypatch, wait
     assert len(results) == 100
 
 
-def test_what_is_cancelled_as_the_job_ends_is_cancelled():
-    """Otherwise a worker would wait for room in a loop that was left."""
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_loop_can_be_left_while_calls_end_otherwise_than_cancelled(service, wire, tmp_path, sent):
+    """As on Python 3.10, when the client is closed at the same time."""
+    client = Client(**service.settings(wire.base_url))
 
-    async def cancel():
-        loop = asyncio.get_running_loop()
-        job = running._Run(None, iter(()), asyncio.Semaphore(1), loop.create_future())
-        waiting = loop.create_task(job.pause(60))
-        await asyncio.sleep(0)
-        job.end(LookupError())
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+    def respond(received):
+        time.sleep(0.2 if len(wire.received) > 1 else 0)
+        return service.signed(b"{}")
 
-    asyncio.run(cancel())
+    wire.respond = respond
+
+    def fail(request):
+        try:
+            return (yield request)
+        except asyncio.CancelledError:
+            raise TransportError("closed", sent=sent) from None
+
+    client.middleware.insert_before(next(iter(client.middleware)), "fail", fail)
+
+    async def leave():
+        job = client.bulk("POST", PATH, lines_of(60), results=tmp_path / "r.jsonl", concurrency=4)
+        results = aiter(job)
+        async with client:
+            await anext(results)
+            await asyncio.sleep(0.05)  # until the other calls are in progress
+            await asyncio.wait_for(results.aclose(), 5)
+
+    asyncio.run(leave())
+    assert len(wire.received) < 20
 
 
 def test_a_job_that_is_iterated_again_counts_anew(service, wire, acts, tmp_path):

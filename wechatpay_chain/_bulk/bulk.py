@@ -85,22 +85,20 @@ class _Run:
         feed: the lines that are left, and their digests; None now and then, while it skips lines.
         room: for results that nobody has taken yet.
         ready: the results; None from each worker that has ended.
-        ends: the error that ends the job, as soon as there is one.
-        is_closing: whether nobody waits for results any more.
+        ends: the error that ends the job, as soon as there is one; None when nobody waits for results any more.
         unsent: how many lines in a row could not be sent.
     """
 
     records: Records
     feed: Iterator[tuple[Line, int] | None]
     room: asyncio.Semaphore
-    ends: asyncio.Future[BaseException]
+    ends: asyncio.Future[BaseException | None]
     ready: asyncio.Queue[Result | None] = field(default_factory=asyncio.Queue)
-    is_closing: bool = False
     unsent: int = 0
 
     def end(self, error: BaseException | None) -> None:
-        """Lets the job end with an error, unless it ends with another already."""
-        if error is not None and not self.ends.done():
+        """Lets the job end, with an error if there is one, unless it ends already."""
+        if not self.ends.done():
             self.ends.set_result(error)
 
     async def pause(self, seconds: float) -> None:
@@ -217,12 +215,14 @@ class Bulk:
                     self.counts[result.outcome, result.code] += 1
                     yield result
             finally:
-                run.is_closing = True
+                run.end(None)
                 for worker in workers:
+                    # A call need not end as cancelled, so each worker also gets what it can wait for next.
                     worker.cancel()
+                    run.room.release()
                 await asyncio.gather(*workers, return_exceptions=True)
-            if run.ends.done():
-                raise run.ends.result()
+            if (error := run.ends.result()) is not None:
+                raise error
             # What was begun must be known for as long as a result says that a line was not sent: the next run sends it.
             is_done = not has_unsent
         finally:
@@ -297,11 +297,10 @@ class Bulk:
                     await run.records.append(result.to_json())
                 await run.room.acquire()
                 run.ready.put_nowait(result)
-                run.end(error)
+                if error is not None:
+                    run.end(error)
         except BaseException as error:
             # Not only an Exception: a call can raise a CancelledError of its own.
-            if run.is_closing:
-                raise
             run.end(error)
         run.ready.put_nowait(None)
 
