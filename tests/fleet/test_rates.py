@@ -308,10 +308,11 @@ def limits_of(client):
 
 
 def test_32_threads_share_a_limit_fairly(limited):
+    """Each thread waits for nearly all of its time. Where some do not, whoever the system lets run most often has most to ask for."""
     make, times = limited
-    client = make({REFUND: "64/second"})
+    client = make({REFUND: "31/second"})
     # In the first second, those that begin first find an empty window.
-    counts, begins, ends = Counter(), time.monotonic() + 1.5, time.monotonic() + 5.5
+    counts, begins, ends = Counter(), time.monotonic() + 1.5, time.monotonic() + 6.5
 
     def work(number):
         while time.monotonic() < ends:
@@ -320,8 +321,8 @@ def test_32_threads_share_a_limit_fairly(limited):
 
     with ThreadPoolExecutor(32) as threads:
         list(threads.map(work, range(32)))
-    assert most_in_a_second(times) <= 64
-    assert sum(counts.values()) >= 64 * 4 * 0.8, "the limit is used"
+    assert most_in_a_second(times) <= 31
+    assert sum(counts.values()) >= 31 * 5 * 0.8, "the limit is used"
     assert fairness([counts[number] for number in range(32)]) > 0.97, counts
 
 
