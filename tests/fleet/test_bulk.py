@@ -715,11 +715,11 @@ def test_an_error_ends_what_waits_too(service, wire, tmp_path, monkeypatch, wait
     begun, refusal = threading.Event(), Reply(401, {}, b'{"code":"SIGN_ERROR"}')
 
     def respond(received):
+        if len(wire.received) >= 4:
+            begun.set()
         if json.loads(received.body)["out_request_no"] == "R1":
             begun.wait(5)
             return refusal
-        if len(wire.received) == 4:
-            begun.set()
         return Reply(500, {}, b'{"code":"SYSTEM_ERROR"}')
 
     wire.respond = respond
