@@ -217,9 +217,7 @@ class Bulk:
             finally:
                 run.end(None)
                 for worker in workers:
-                    # A call need not end as cancelled, so each worker also gets what it can wait for next.
                     worker.cancel()
-                    run.room.release()
                 await asyncio.gather(*workers, return_exceptions=True)
             if (error := run.ends.result()) is not None:
                 raise error
@@ -295,7 +293,9 @@ class Bulk:
                 # What the files say of a line that an earlier run has left unknown is more than can be said now.
                 if result.code not in (INTERRUPTED, STOPPED) or run.records.find(line.number)[1] != "unknown":
                     await run.records.append(result.to_json())
-                await run.room.acquire()
+                # A call need not end as cancelled, and then nobody may be there to make room.
+                if not run.ends.done():
+                    await run.room.acquire()
                 run.ready.put_nowait(result)
                 if error is not None:
                     run.end(error)
