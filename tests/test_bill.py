@@ -11,6 +11,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -550,25 +551,26 @@ def test_the_token_of_a_url_is_in_no_error_message(client, wire, fetch, tmp_path
 
 
 def test_decompression_does_not_block_the_event_loop(service, client, wire, tmp_path):
+    """The time of the processor is measured, because the system may let other processes run at any moment."""
     announcement = serve_file(service, wire, content=gzip.compress(bytes(200 << 20)), hash_value=sha1(bytes(200 << 20)))
 
     async def main() -> float:
-        longest_delay, done = 0.0, asyncio.Event()
+        longest, done = 0.0, asyncio.Event()
 
-        async def measure_delays():
-            nonlocal longest_delay
+        async def measure():
+            nonlocal longest
             while not done.is_set():
-                began = asyncio.get_running_loop().time()
+                began = time.thread_time()
                 await asyncio.sleep(0.005)
-                longest_delay = max(longest_delay, asyncio.get_running_loop().time() - began - 0.005)
+                longest = max(longest, time.thread_time() - began)
 
-        measuring = asyncio.create_task(measure_delays())
+        measuring = asyncio.create_task(measure())
         await client.download_async(announcement, tmp_path / "a", gunzip=True)
         done.set()
         await measuring
-        return longest_delay
+        return longest
 
-    assert asyncio.run(main()) < 0.25
+    assert asyncio.run(main()) < 0.1
 
 
 @pytest.mark.slow
