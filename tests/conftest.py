@@ -51,6 +51,11 @@ def pytest_runtest_protocol():
             gc.collect()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names long bytes by their argument. Compressed ones have the time in them, but the processes that run the tests must agree on names."""
+    return argname if isinstance(val, bytes) and len(val) > 50 else None
+
+
 @pytest.fixture(scope="session")
 def service() -> Service:
     return Service()
