@@ -52,7 +52,7 @@ def pytest_runtest_protocol():
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names long bytes by their argument. Compressed ones have the time in them, but the processes that run the tests must agree on names."""
+    """Names long bytes by their argument. Compressed bytes contain the time, but all processes that run the tests must agree on the names."""
     return argname if isinstance(val, bytes) and len(val) > 50 else None
 
 

@@ -748,7 +748,7 @@ def test_an_error_ends_what_waits_too(service, wire, tmp_path, monkeypatch, wait
 
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_loop_can_be_left_while_calls_end_otherwise_than_cancelled(service, wire, tmp_path, sent):
-    """As on Python 3.10, when the client is closed at the same time."""
+    """On Python 3.10, a call that is cancelled while its client is closed ends in this way."""
     client = Client(**service.settings(wire.base_url))
 
     def respond(received):

@@ -308,7 +308,7 @@ def limits_of(client):
 
 
 def test_32_threads_share_a_limit_fairly(limited):
-    """Each thread waits for nearly all of its time. Where some do not, whoever the system lets run most often has most to ask for."""
+    """Each thread waits nearly all of the time. With a higher limit, the thread that the system runs most often would send most."""
     make, times = limited
     client = make({REFUND: "31/second"})
     # In the first second, those that begin first find an empty window.

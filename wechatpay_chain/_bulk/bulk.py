@@ -85,7 +85,7 @@ class _Run:
         feed: the lines that are left, and their digests; None now and then, while it skips lines.
         room: for results that nobody has taken yet.
         ready: the results; None from each worker that has ended.
-        ends: the error that ends the job, as soon as there is one; None when nobody waits for results any more.
+        ends: a future. Its result is the error that ends the job, or None when nobody waits for results any more.
         unsent: how many lines in a row could not be sent.
     """
 
@@ -293,7 +293,7 @@ class Bulk:
                 # What the files say of a line that an earlier run has left unknown is more than can be said now.
                 if result.code not in (INTERRUPTED, STOPPED) or run.records.find(line.number)[1] != "unknown":
                     await run.records.append(result.to_json())
-                # A call need not end as cancelled, and then nobody may be there to make room.
+                # A call that is cancelled can end with another error. Nobody takes results any more then, so there is no room to wait for.
                 if not run.ends.done():
                     await run.room.acquire()
                 run.ready.put_nowait(result)
