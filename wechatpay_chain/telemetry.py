@@ -27,7 +27,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wechatpay_chain._catalogue.nearest import find_path, list_segments
+from wechatpay_chain._catalogue.formats import format_of
+from wechatpay_chain._catalogue.nearest import find_operation_at, find_path, list_segments
 from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain._extras import importing
 from wechatpay_chain._messages.effects import Flow
@@ -204,12 +205,10 @@ def hide_values(method: str, template: str) -> str:
     Of a path that the catalogue lacks, only segments are shown that it has elsewhere: a value can look like a name.
     """
     path = template.lstrip("/")
-    prefix = "/v2" if path.startswith("v2/") else ""
-    if find_operation(method, f"/{path}".removeprefix(prefix)):
+    if find_operation(method, format_of(path).to_wire(path)):
         return f"/{path}"
-    known = find_path(path, method)
-    if known is not None:
-        return prefix + (known.methods.get(method) or next(iter(known.methods.values())))
+    if known := find_operation_at(method, path) or find_path(path, method):
+        return f"/{known.template}"
     named = list_segments()
     segments = (each if each in named or re.fullmatch(r"\{[^{}]*\}", each) else "{}" for each in path.split("/"))
     return f"/{'/'.join(segments)}"

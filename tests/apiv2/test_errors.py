@@ -60,6 +60,16 @@ def test_a_business_failure_is_verified_and_raised(shop, send, code, kind):
     assert pickle.loads(pickle.dumps(error)).err_code == code
 
 
+def test_fields_that_are_missing_are_named_but_for_those_that_the_client_adds(shop):
+    shop.receives(signed(result_code="FAIL", err_code="PARAM_ERROR"))
+    with pytest.raises(APIError) as raised:
+        shop.client.v2.mmpaymkttransfers.sendredpack.post(xml={"wxappid": "wx1", "re_openid": "o1"}, certificate=False)
+    found = "\n".join(getattr(raised.value, "__notes__", [str(raised.value)]))  # in the text before Python 3.11
+    assert "xml: the operation requires" in found
+    named = found.partition("requires ")[2]
+    assert not [name for name in ("mch_id", "nonce_str", "sign", "wxappid", "re_openid") if name in named]
+
+
 def test_a_business_failure_that_is_not_verified_is_no_failure(shop):
     """Somebody could make an order that was paid look unpaid."""
     shop.receives(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tools.catalogue.annotations import Definitions, Direction
 from tools.catalogue.tree import Place
+from wechatpay_chain._catalogue.formats import XML
 from wechatpay_chain._catalogue.operations import Operation, Schema
 
 __all__ = ["Signature", "sign"]
@@ -26,12 +27,12 @@ class Signature(NamedTuple):
 def sign(place: Place, verb: str, definitions: Definitions) -> Signature:
     """Returns the signature of a verb, and defines the TypedDicts that it needs."""
     operation = place.operations[verb]
-    request = Direction.V2_REQUEST if operation.api == "v2" else Direction.REQUEST
+    request = Direction.V2_REQUEST if operation.format is XML else Direction.REQUEST
     required, optional = [], []
     for name, schema in (operation.variables or {"properties": {}})["properties"].items():
         literal = definitions.annotate(schema, "", request) if schema.get("enum") else "str | int"
         required.append(f"{name}: {literal}")
-    body = "xml" if operation.api == "v2" else "json"
+    body = operation.format.body
     if operation.form:
         optional.append(f"{body}: Mapping[str, Any] = ...")
         required.append("files: Files")
@@ -42,7 +43,7 @@ def sign(place: Place, verb: str, definitions: Definitions) -> Signature:
         annotation = definitions.annotate(query, f"{verb.capitalize()}Query", request)
         _add(required, optional, "params", annotation, bool(query["required"]))
     shared = ["headers: Fields = ...", "timeout: Seconds = ...", *(["idempotent: bool = ..."] if verb != "get" else [])]
-    if operation.api == "v2" and verb == "post":
+    if operation.format is XML and verb == "post":
         shared.append("certificate: bool | None = ...")
     return Signature((*required, *optional, *shared), _result(operation, verb, definitions))
 
@@ -56,7 +57,7 @@ def _add(required: list[str], optional: list[str], name: str, annotation: str, i
 
 def _result(operation: Operation, verb: str, definitions: Definitions) -> str:
     name, schema = f"{verb.capitalize()}Result", operation.response
-    if operation.api == "v2":
+    if operation.format is XML:
         empty: Schema = {"type": "object", "properties": {}, "required": []}
         known = schema if schema and schema["type"] == "object" else empty
         if not known["properties"]:

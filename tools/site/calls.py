@@ -15,7 +15,6 @@ from wechatpay_chain.sandbox._operations.limits import limit
 __all__ = [
     "FILLED_HEADERS",
     "SIGNATURE",
-    "body_keyword",
     "find_body",
     "find_file_part",
     "find_form_fields",
@@ -49,7 +48,7 @@ def make_arguments(entry: Entry, given: Mapping[str, Any] | None = None) -> dict
     if operation.form:
         found["files"] = {find_file_part(operation): _file_name(operation)}
     elif body := find_body(operation):
-        found[body_keyword(operation)] = make_example(body, "", given)
+        found[operation.format.body] = make_example(body, "", given)
     return {name: value for name, value in found.items() if value != {} or name == "xml"}  # the client adds to xml
 
 
@@ -89,11 +88,6 @@ def find_form_fields(entry: Entry) -> Schema | None:
         return None
     part = find_file_part(entry.operation)
     return {**form, "properties": {name: each for name, each in form["properties"].items() if name != part}}
-
-
-def body_keyword(operation: Operation) -> str:
-    """Returns the keyword that takes the body."""
-    return "xml" if operation.api == "v2" else "json"
 
 
 def _members(schema: Schema | None) -> Mapping[str, Schema]:

@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def is_v2(self) -> bool:
-        """Whether it is of APIv2, which the sandbox does not serve."""
+        """Whether it is of APIv2."""
         return self.operation.api == "v2"
 
     @property

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tools.site.calls import FILLED_HEADERS, body_keyword, find_body, find_file_part, find_form_fields, find_query
+from tools.site.calls import FILLED_HEADERS, find_body, find_file_part, find_form_fields, find_query
 from tools.site.entries import Entry
 from tools.site.values import list_members
 from wechatpay_chain._catalogue.operations import Schema
@@ -80,7 +80,7 @@ def _list_request(entry: Entry) -> Iterator[Row]:
         yield Row(part, 1, True, "文件", ["文件路径、字节串，或（文件名, 字节串）"])
     if body := find_form_fields(entry) or find_body(operation):
         note = "请求的 XML 数据" if entry.is_v2 else "请求的 JSON 数据"
-        yield Row(body_keyword(operation), 0, operation.body_required, "object", [note])
+        yield Row(operation.format.body, 0, operation.body_required, "object", [note])
         yield from _mark_added(entry, _list_rows(body, 1))
 
 

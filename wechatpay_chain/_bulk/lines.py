@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, TextIO
 
 from uritemplate import variables
 
-from wechatpay_chain._catalogue.nearest import find_path
-from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation
+from wechatpay_chain._catalogue.formats import format_of
+from wechatpay_chain._catalogue.nearest import find_operation_at
+from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain._chain.node import Chain
 from wechatpay_chain._chain.sensitive_members import mark_sensitive
 from wechatpay_chain._messages.sensitive import Sensitive
@@ -132,13 +133,10 @@ class Shape:
         self._variables = frozenset(variables(template))
         self._constants = dict(constants)
         self._job = method, template, self._constants
-        known = find_path(template.lstrip("/"), method)
-        self._operation: Operation | None = (
-            find_operation(method, known.methods[method]) if known and method in known.methods else None
-        )
+        operation = find_operation_at(method, template.lstrip("/"))
         is_query = method in _QUERIED
-        self._part = "params" if is_query else "xml" if template.lstrip("/").startswith("v2/") else "json"
-        schema = self._operation and (self._operation.query if is_query else self._operation.body)
+        self._part = "params" if is_query else format_of(template).body
+        schema = operation and (operation.query if is_query else operation.body)
         self._schema: Schema = schema or {"type": "object", "properties": {}}
 
     def find_digest(self, line: Line) -> int:

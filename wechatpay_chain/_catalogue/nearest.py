@@ -8,10 +8,10 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from typing import NamedTuple
 
-from wechatpay_chain._catalogue.operations import list_operations
-from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
+from wechatpay_chain._catalogue.formats import format_of, format_on_wire
+from wechatpay_chain._catalogue.operations import Operation, find_operation, list_operations
 
-__all__ = ["SIMILAR", "KnownPath", "find_path", "list_segments", "nearest_path"]
+__all__ = ["SIMILAR", "KnownPath", "find_operation_at", "find_path", "list_segments", "nearest_path"]
 
 SIMILAR = 0.8
 """How similar a path must be to be taken for a misspelt one, from 0 to 1."""
@@ -47,7 +47,7 @@ def _paths() -> Mapping[str, KnownPath]:
     """Returns every path by its template with `{}` for each variable."""
     found: dict[str, KnownPath] = {}
     for method, path in list_operations():
-        template = f"v2{path}" if path.split("/")[1] in V2_SEGMENTS else path[1:]
+        template = format_on_wire(path).to_chain(path)
         normal = _normal(template)
         known = found.setdefault(normal, KnownPath(template, tuple(normal.split("/")), _words(normal), {}))
         known.methods[method] = path
@@ -82,6 +82,12 @@ def find_path(path: str, method: str) -> KnownPath | None:
     return max(fitting, key=likeness, default=None)
 
 
+def find_operation_at(method: str, path: str) -> Operation | None:
+    """Returns the operation at a path, whose variables may have values already; None if the catalogue lacks it."""
+    known = find_path(path, method)
+    return find_operation(method, known.methods[method]) if known and method in known.methods else None
+
+
 def _fits(segments: list[str], known: KnownPath) -> bool:
     return len(segments) == len(known.segments) and all(
         here == there or (there == "{}" and _is_value(segments, index))
@@ -114,13 +120,13 @@ def nearest_path(path: str, method: str, least: float = 0.0) -> KnownPath | None
         The path; None if none is as similar.
     """
     normal = _normal(path[:_LONGEST])
-    words, is_v2 = _words(normal), path.startswith("v2/")
+    words, wanted = _words(normal), format_of(path)
 
     def likeness(item: tuple[str, KnownPath]) -> tuple[int, int]:
         template, known = item
         return len(known.words & words), -abs(len(template) - len(normal))
 
-    family = (item for item in _paths().items() if item[0].startswith("v2/") == is_v2)
+    family = (item for item in _paths().items() if format_of(item[0]) is wanted)
     candidates = sorted(family, key=likeness, reverse=True)[:_COMPARED]
     similar = {
         template: score

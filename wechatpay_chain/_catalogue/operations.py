@@ -17,6 +17,9 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from wechatpay_chain._catalogue.formats import JSON, XML, Format
+from wechatpay_chain._catalogue.v2_rules import RULES
+
 __all__ = ["Event", "Operation", "Resource", "Schema", "find_event", "find_operation", "list_events", "list_operations"]
 
 Schema = Mapping[str, Any]
@@ -72,7 +75,18 @@ class Operation(NamedTuple):
     @property
     def template(self) -> str:
         """The path template as a chain has it: without its leading slash, and of APIv2 below `v2/`."""
-        return f"v2{self.path}" if self.api == "v2" else self.path[1:]
+        return self.format.to_chain(self.path)
+
+    @property
+    def format(self) -> Format:
+        """How its calls are written."""
+        return XML if self.api == XML.root else JSON
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The fields that the client adds to a call of APIv2; none in APIv3."""
+        rule = RULES.get(f"{self.method} {self.path}")
+        return rule.added if rule else frozenset()
 
     @property
     def page(self) -> str:

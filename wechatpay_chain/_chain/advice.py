@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wechatpay_chain._catalogue.nearest import SIMILAR, find_path, nearest_path
-from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation
+from wechatpay_chain._catalogue.nearest import SIMILAR, find_operation_at, find_path, nearest_path
+from wechatpay_chain._catalogue.operations import Operation, Schema
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.spelling import spell
 from wechatpay_chain.errors import APIError, WeChatPayError
@@ -60,21 +60,25 @@ def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
         verbs = " or ".join(f".{method.lower()}(…)" for method in sorted(known.methods))
         yield f"the catalogue has no {call.method} at this path; did you mean {verbs}?"
     elif isinstance(error, APIError) and error.code == "PARAM_ERROR":
-        operation = find_operation(call.method, known.methods[call.method])
+        operation = find_operation_at(call.method, path)
         assert operation is not None
         yield from _faults(operation, call)
 
 
 def _faults(operation: Operation, call: Call) -> Iterator[str]:
-    for argument, schema, value in (("json", operation.body, call.json), ("params", operation.query, call.params)):
+    body = operation.format.body
+    for argument, schema, value in (
+        (body, operation.body, getattr(call, body)),
+        ("params", operation.query, call.params),
+    ):
         if schema is None or not isinstance(value, (Mapping, type(None))):
             continue
-        if value is None and argument == "json" and not operation.body_required:
+        if value is None and argument == body and not operation.body_required:
             continue
         if argument == "params" and _has_query(call.template):
             continue
         faults = list(_compare(schema, {} if value is None else value, ""))
-        if missing := [place for fault, place in faults if fault == "missing"]:
+        if missing := [place for fault, place in faults if fault == "missing" and place not in operation.added]:
             yield f"{argument}: the operation requires {_names(missing)}"
         if plain := [place for fault, place in faults if fault == "plain"]:
             yield f"{argument}: {_names(plain)} must be encrypted, which Sensitive(…) does"

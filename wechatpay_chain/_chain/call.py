@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
+from wechatpay_chain._catalogue.formats import XML, format_on_wire
 from wechatpay_chain._chain.template import Params, hide_query
 from wechatpay_chain._messages.json_body import check_body
 from wechatpay_chain._messages.request import Sink
@@ -115,7 +114,7 @@ class Sender(Protocol):
 
 @lru_cache(maxsize=4096)
 def _require_v2(template: str) -> None:
-    if re.split("[/?{]", template, maxsplit=1)[0] in V2_SEGMENTS:
+    if format_on_wire(f"/{template}") is XML:
         raise ArgumentError(
             f"{hide_query(template)}: it belongs to APIv2; begin the chain with v2, as in client.v2.pay"
         )

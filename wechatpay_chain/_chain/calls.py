@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, NoReturn, Protocol
 from urllib.parse import unquote
 
+from wechatpay_chain._catalogue.formats import XML
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.template import expand, hide_query
 from wechatpay_chain._messages.effects import Steps
@@ -73,7 +74,7 @@ class CallsByRoot(NamedTuple):
         root = call.template.partition("/")[0]
         if not root.isalnum():  # the segment that is sent may be the value of a variable, or percent-encoded
             root = unquote(expand(call.template, call.variables)).strip("/").partition("?")[0].partition("/")[0]
-            if root == "v2":
+            if root == XML.root:
                 raise ArgumentError(f"path: {hide_query(call.template)} is one of APIv2; write v2/ at its beginning")
         return self.by_root.get(root, self.others)
 
@@ -88,4 +89,4 @@ def divide(scheme: Scheme, signed: Calls, v2: Calls) -> CallsByRoot:
     """
     if scheme.root:
         return CallsByRoot({scheme.root: signed}, RefusedCalls(MERCHANT_RSA, scheme))
-    return CallsByRoot({"v2": v2, BRAND_RSA.root: RefusedCalls(BRAND_RSA, scheme)}, signed)
+    return CallsByRoot({XML.root: v2, BRAND_RSA.root: RefusedCalls(BRAND_RSA, scheme)}, signed)

@@ -110,13 +110,14 @@ class Flows(NamedTuple):
 
     def _download_bill(self, template: str, xml: object, saving: DownloadSink, timeout: object, library: str) -> Flow:
         """Makes a call of APIv2 whose response is a file."""
+        from wechatpay_chain._catalogue.formats import XML, format_of
         from wechatpay_chain._catalogue.v2_rules import RULES
         from wechatpay_chain._files.bill_sink import BillSink  # only APIv2 has such files
 
-        root, _, path = template.partition("/")
         # An operation that the catalogue does not know may return a file, and may change something.
-        rule = RULES.get(f"POST /{path}")
-        if root != "v2" or (rule is not None and rule.content != "file"):
+        form = format_of(template)
+        rule = RULES.get(f"POST {form.to_wire(template)}")
+        if form is not XML or (rule is not None and rule.content != "file"):
             raise ArgumentError(
                 f"source: {template} returns no file; expected the response in which an operation of APIv3 announces one, or an "
                 "operation of APIv2 that returns one, such as client.v2.pay.downloadbill"

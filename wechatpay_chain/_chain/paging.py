@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
+from wechatpay_chain._catalogue.formats import format_of
 from wechatpay_chain._catalogue.page_rules import PageRule, find_page_rule
 from wechatpay_chain._chain.call import Fields, Seconds
 from wechatpay_chain._chain.node import Chain
@@ -233,7 +234,7 @@ class Pages:
 
 def find_part(node: Chain, method: str) -> str:
     """Returns the name of the argument that has the fields of a query."""
-    return "xml" if str(node).strip("/").startswith("v2/") else "params" if method == "GET" else "json"
+    return "params" if method == "GET" else format_of(str(node)).body
 
 
 def pages(

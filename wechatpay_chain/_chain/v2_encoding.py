@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["encode"]
 
-_ROOT = "v2/"
-"""What a chain of APIv2 begins with. It is never sent."""
-
 
 def encode(
     settings: V2Settings, call: Call, library: str, file: File | None, when_refused: Callable[[], None] | None = None
@@ -46,7 +43,7 @@ def encode(
         PathVariableError, ArgumentError, ConfigurationError: the call cannot be sent.
     """
     api = ApiV2(settings.keys, settings.workwx_secret, when_refused)
-    path, is_get = call.template.removeprefix(_ROOT), call.method == "GET"
+    path, is_get = call.template.partition("/")[2], call.method == "GET"
     # The query of a GET is signed, that of a POST is not.
     target = expand(path, call.variables, None if is_get else call.params)
     rule = find_rule(call.method, target.partition("?")[0])

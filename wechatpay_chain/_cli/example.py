@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wechatpay_chain._catalogue.operations import Operation, Schema
-from wechatpay_chain._catalogue.v2_rules import RULES
 from wechatpay_chain._chain.spelling import spell
 
-__all__ = ["find_added", "write_chain", "write_example"]
+__all__ = ["write_chain", "write_example"]
 
 _OWN_NUMBERS = ("mchid", "sp_mchid", "combine_mchid")
 
@@ -39,10 +38,8 @@ def write_example(operation: Operation, *, is_async: bool) -> str:
     if operation.form:
         part = next((name for name, schema in _members(operation.form) if schema["type"] == "file"), "file")
         keywords["files"] = {part: "shop.jpg"}
-    elif operation.body and operation.api == "v2":
-        keywords["xml"] = _members_of(operation.body, operation)  # the client adds to it, so it may be empty
-    elif operation.body and (body := _value(operation.body, "")):
-        keywords["json"] = body
+    elif operation.body and ((members := _members_of(operation.body, operation)) or operation.body_required):
+        keywords[operation.format.body] = members
     head = f"response = {'await ' if is_async else ''}{write_chain(operation)}{'_async' if is_async else ''}"
     if not keywords:
         return f"{head}()"
@@ -50,18 +47,9 @@ def write_example(operation: Operation, *, is_async: bool) -> str:
 
 
 def _members_of(schema: Schema, operation: Operation) -> Any:
-    """Returns the members that a query, or the XML of APIv2, requires of the caller, who encrypts in APIv2."""
+    """Returns what a query or a body requires of the caller."""
     value = _value(schema, "")
-    if operation.api != "v2":
-        return value
-    added = find_added(operation)
-    texts = {name: "ciphertext" if isinstance(each, _Code) else each for name, each in value.items()}
-    return {name: each for name, each in texts.items() if name not in added}
-
-
-def find_added(operation: Operation) -> frozenset[str]:
-    """Returns the names of the fields that the client adds to a call of APIv2."""
-    return RULES[f"{operation.method} {operation.path}"].added if operation.api == "v2" else frozenset()
+    return {name: each for name, each in value.items() if name not in operation.added} if operation.added else value
 
 
 def _members(schema: Schema | None) -> Iterator[tuple[str, Schema]]:

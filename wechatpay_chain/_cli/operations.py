@@ -102,7 +102,7 @@ def _describe(operation: Operation, in_full: bool) -> dict[str, Any]:
     short = {"method": operation.method, "path": operation.template, "title": operation.title}
     if not in_full:
         return short
-    from wechatpay_chain._cli.example import find_added, write_chain, write_example
+    from wechatpay_chain._cli.example import write_chain, write_example
 
     return {
         **short,
@@ -111,7 +111,7 @@ def _describe(operation: Operation, in_full: bool) -> dict[str, Any]:
         "chain": write_chain(operation),
         "variables": list(operation.variables["properties"]) if operation.variables else [],
         "params": list(operation.query["properties"]) if operation.query else [],
-        "required": [name for name in (operation.body or {}).get("required", ()) if name not in find_added(operation)],
+        "required": [name for name in (operation.body or {}).get("required", ()) if name not in operation.added],
         "sync": write_example(operation, is_async=False),
         "async": write_example(operation, is_async=True),
         "page": f"{_find_site()}api/{operation.page}/",

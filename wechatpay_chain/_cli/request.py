@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wechatpay_chain._catalogue.formats import JSON, XML, format_of
 from wechatpay_chain._cli.console import print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.dry_run import show_request
@@ -79,7 +80,7 @@ def request(
     """
     if body is not None and method is Verb.GET:
         raise typer.BadParameter("a GET has no body; its parameters are --param", param_hint="--json")
-    if decrypt and _is_v2(path):
+    if decrypt and format_of(path) is XML:
         raise typer.BadParameter("the responses of APIv2 have no members to decrypt", param_hint="--decrypt")
     json = None if body is None else read_json("--json", body)
     arguments = make_arguments(method.value, path, var, param, header, json)
@@ -115,7 +116,7 @@ def make_arguments(
 
     Raises:
         BadParameter: an option has no name or no separator.
-        Failure: a path variable has the name of another keyword, or a parameter of APIv2 comes twice.
+        Failure: a path variable has the name of another keyword.
     """
     arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
     if taken := arguments.keys() & {
@@ -133,13 +134,12 @@ def make_arguments(
     if params := parse_pairs("--param", param or ()):
         query = operation.query["properties"] if operation and operation.query else {}
         marked = [(name, _mark(query.get(name), value)) for name, value in params]
-        if _is_v2(path) and len(dict(marked)) < len(marked):
-            raise Failure("--param: a name came twice; APIv2 signs the parameters, of which none can come twice")
-        arguments["params"] = dict(marked) if _is_v2(path) else marked
+        once = dict(marked)
+        arguments["params"] = once if len(once) == len(marked) else marked
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
-        arguments["xml" if _is_v2(path) else "json"] = _mark(operation.body if operation else None, json)
+        arguments[format_of(path).body] = _mark(operation.body if operation else None, json)
     return arguments
 
 
@@ -156,7 +156,7 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
     )
     if not response.content:
         return
-    if _is_v2(response.request.template):
+    if format_of(response.request.template) is XML:
         print_json(response.xml()) if _is_xml(response) else print_line(response.text)
         return
     try:
@@ -169,29 +169,21 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
 
 def find_operation_at(method: str, path: str) -> Operation | None:
     """Returns the operation at a path, whose variables may have values already; None if the catalogue lacks it."""
-    from wechatpay_chain._catalogue.nearest import find_path
-    from wechatpay_chain._catalogue.operations import find_operation
+    from wechatpay_chain._catalogue.nearest import find_operation_at
 
     template = re.sub(r"<([^<>{}/]+)>", r"{\1}", path.partition("?")[0].lstrip("/"))
-    known = find_path(template, method)
-    return find_operation(method, known.methods[method]) if known and method in known.methods else None
+    return find_operation_at(method, template)
 
 
 def _is_signed(response: Response) -> bool:
     """Tells whether a response has a signature, which then has been verified. Some of APIv2 have none."""
-    if not _is_v2(response.request.template):
-        return True
-    return _is_xml(response) and bool(response.xml().get("sign"))
+    return format_of(response.request.template) is JSON or (_is_xml(response) and bool(response.xml().get("sign")))
 
 
 def _is_xml(response: Response) -> bool:
     from wechatpay_chain._messages.xml_body import find_first_byte
 
     return find_first_byte(response.content) == b"<"
-
-
-def _is_v2(path: str) -> bool:
-    return path.lstrip("/").partition("/")[0] == "v2"
 
 
 @contextmanager
@@ -214,6 +206,6 @@ def _mark(schema: Schema | None, value: Any) -> Any:
 def _show_code(response: Response) -> None:
     from wechatpay_chain._cli.qr import print_qr
 
-    content = response.xml() if _is_v2(response.request.template) else response.json()
+    content = getattr(response, format_of(response.request.template).body)()
     if isinstance(content, dict) and isinstance(code := content.get("code_url"), str):
         print_qr(code)

@@ -64,7 +64,7 @@ def check_fields(argument: str, fields: object) -> dict[str, str]:
         ArgumentError: it is no dict, or a field cannot be written. The message names the field.
     """
     if not isinstance(fields, Mapping):
-        raise ArgumentError(f"{argument}: came a {type(fields).__name__}; expected a dict of fields")
+        raise ArgumentError(f"{argument}: came a {type(fields).__name__}; expected a dict of fields, each of them once")
     return {
         _check_name(argument, name): _to_text(argument, name, value)
         for name, value in fields.items()

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
+from wechatpay_chain._catalogue.formats import XML, format_on_wire
 from wechatpay_chain._catalogue.nearest import nearest_path
-from wechatpay_chain._catalogue.v2_segments import V2_SEGMENTS
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import parse_multipart
 from wechatpay_chain.sandbox._operations import registry
@@ -40,8 +40,7 @@ def is_v2(target: str) -> bool:
     Args:
         target: the request target.
     """
-    first = to_origin_form(target).partition("?")[0].split("/")[1:2]  # the target of an OPTIONS can be a mere *
-    return not V2_SEGMENTS.isdisjoint(first)
+    return target != "*" and format_on_wire(to_origin_form(target)) is XML  # the target of an OPTIONS can be a mere *
 
 
 class Routes:

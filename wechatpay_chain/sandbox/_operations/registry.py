@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from wechatpay_chain._catalogue import operations as catalogue
+from wechatpay_chain._catalogue.formats import XML
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain.sandbox._operations.account import Account
 from wechatpay_chain.sandbox._operations.answers import answer_by_schema
@@ -106,7 +107,7 @@ def describe_operation(method: str, path: str, handler: Handler | None) -> Opera
             raise KeyError(f"{method} {path}")
         query = UNDOCUMENTED.get((method, path))
         return Operation(method, path, handler, Checker(query) if query else None, Checker(_ANYTHING), False)
-    if known.api == "v2":
+    if known.format is XML:
         return describe_v2_operation(known, handler)
     body = meta_schema(path) if known.form else known.body
     return Operation(

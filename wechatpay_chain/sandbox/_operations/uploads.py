@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator
 
+from wechatpay_chain._catalogue.formats import JSON
 from wechatpay_chain._catalogue.operations import Schema, find_operation, list_operations
 from wechatpay_chain._catalogue.upload_rule import Rule
 from wechatpay_chain._catalogue.upload_rules import RULES
@@ -87,7 +88,7 @@ def meta_schema(path: str) -> Schema:
 def _uploads() -> Iterator[tuple[tuple[str, str], Handler]]:
     for key in list_operations():
         operation = find_operation(*key)
-        if operation and operation.form and operation.response and operation.api == "v3":
+        if operation and operation.form and operation.response and operation.format is JSON:
             path = re.sub(r"\{\w+\}", "*", operation.path)
             yield key, _make_upload(RULES[path], _MEMBERS.get(path, "media_id"), operation.response)
 
