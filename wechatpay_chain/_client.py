@@ -280,7 +280,7 @@ class Client(Brackets):
         with no_fork.current:
             from wechatpay_chain._payment import Payment
 
-        return Payment(self._config.credentials, next(iter(self._config.v2.keys), None))
+        return Payment(self._config.credentials, self._config.v2.keys)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypts a text that WeChat Pay encrypted to the merchant.

@@ -31,6 +31,7 @@ from wechatpay_chain._messages.protocols import CertificateCache, NonceStore, Si
 from wechatpay_chain._messages.request import Timeout
 from wechatpay_chain._messages.urls import is_loopback, split_origin
 from wechatpay_chain._pipeline.retry import Retry
+from wechatpay_chain._schemes.apiv2 import V2Keys
 from wechatpay_chain._schemes.apiv3_key import key_octets
 from wechatpay_chain._schemes.scheme import PrivateKey, Scheme
 from wechatpay_chain._shielding import shielded
@@ -132,7 +133,7 @@ def parse_config(
             else "there are no certificates to fetch"
         )
         raise ConfigurationError(f"certs: none came, and {why}; {EXPECTED}")
-    apiv2_keys = parse_apiv2_keys(apiv2_key, former_apiv2_keys)
+    v2_keys = V2Keys(parse_apiv2_keys(apiv2_key, former_apiv2_keys), parse_workwx_secret(workwx_secret))
     tls_certificate = load_client_certificate(certificate, identity, passphrase, number)
     seconds = _parse_like_argument(parse_timeout, timeout)
     policy = Retry(attempts=1) if retry is None else retry
@@ -147,12 +148,11 @@ def parse_config(
         apiv3_key=key,
         certificate=tls_certificate,
         v2=V2Settings(
-            keys=apiv2_keys,
+            keys=v2_keys,
             mchid=number,
             origin=origin,
             obeys_hosts=origin == FIRST,
             timeout=seconds,
-            workwx_secret=parse_workwx_secret(workwx_secret),
             has_certificate=tls_certificate is not None,
         ),
         fetches=key is not None and fetches,

@@ -13,7 +13,7 @@ from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._keys.signing import Credentials
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._pipeline.local import run_local, run_local_async
-from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, compute_signature
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, V2Keys
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, UnsupportedError
 
@@ -28,11 +28,11 @@ class Payment:
 
     Args:
         credentials: of the merchant that places the orders.
-        apiv2_key: the APIv2 key, for pay-score and coupon signatures; None if they are not used.
+        keys: the APIv2 keys, for pay-score and coupon signatures; there may be none.
     """
 
-    def __init__(self, credentials: Credentials, apiv2_key: bytes | None) -> None:
-        self._mchid, self._credentials, self._apiv2_key = credentials.identity, credentials, apiv2_key
+    def __init__(self, credentials: Credentials, keys: V2Keys) -> None:
+        self._mchid, self._credentials, self._keys = credentials.identity, credentials, keys
 
     @property
     def v2(self) -> PaymentV2:
@@ -44,7 +44,7 @@ class Payment:
         with no_fork.current:
             from wechatpay_chain._payment_v2 import PaymentV2
 
-        return PaymentV2(self._mchid, self._require_key())
+        return PaymentV2(self._mchid, self._require_keys())
 
     def jsapi(self, appid: str, prepay_id: str) -> dict[str, str]:
         """Signs the parameters of WeixinJSBridge's getBrandWCPayRequest, for a web page in an official account.
@@ -221,12 +221,12 @@ class Payment:
         return {**signed, "sign": self._compute_hmac(signed)}
 
     def _compute_hmac(self, fields: Mapping[str, str]) -> str:
-        return compute_signature(fields, self._require_key(), HMAC_SHA256)
+        return self._require_keys().sign(fields, HMAC_SHA256)
 
-    def _require_key(self) -> bytes:
-        if self._apiv2_key is None:
+    def _require_keys(self) -> V2Keys:
+        if not self._keys:
             raise ConfigurationError("apiv2_key: it is missing; this signature needs the APIv2 key, 32 characters")
-        return self._apiv2_key
+        return self._keys
 
 
 def _is_coupon(coupon: object) -> bool:

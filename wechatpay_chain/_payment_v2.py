@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from wechatpay_chain._messages.xml_body import check_fields
-from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, check_owner, compute_signature
+from wechatpay_chain._schemes.apiv2 import HMAC_SHA256, MD5, V2Keys, check_owner, check_sign_type
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import ArgumentError
 
@@ -25,11 +25,11 @@ class PaymentV2:
 
     Args:
         mchid: the merchant number.
-        key: the APIv2 key.
+        keys: the APIv2 keys.
     """
 
-    def __init__(self, mchid: str, key: bytes) -> None:
-        self._mchid, self._key = mchid, key
+    def __init__(self, mchid: str, keys: V2Keys) -> None:
+        self._mchid, self._keys = mchid, keys
 
     def __repr__(self) -> str:
         return f"<PaymentV2 mchid={self._mchid}>"
@@ -55,7 +55,7 @@ class PaymentV2:
             "timeStamp": _now(),
             "nonceStr": new_nonce(),
             "package": f"prepay_id={_check_prepay_id(prepay_id)}",
-            "signType": _check_sign_type(sign_type),
+            "signType": check_sign_type(sign_type),
         }
         return {**fields, "paySign": self._sign(fields, sign_type)}
 
@@ -83,7 +83,7 @@ class PaymentV2:
             "noncestr": new_nonce(),
             "timestamp": _now(),
         }
-        return {**fields, "sign": self._sign(fields, _check_sign_type(sign_type))}
+        return {**fields, "sign": self._sign(fields, check_sign_type(sign_type))}
 
     def red_packet(self, appid: str, package: str) -> dict[str, str]:
         """Signs the parameters with which a mini program shows a red packet (sendBizRedPacket).
@@ -100,6 +100,8 @@ class PaymentV2:
         Raises:
             ArgumentError: an argument cannot be used.
         """
+        if not isinstance(package, str) or not package:
+            raise ArgumentError("package: expected the package from the response of sendminiprogramhb, as it came")
         fields = {"appId": appid, "timeStamp": _now(), "nonceStr": new_nonce(), "package": quote(package, safe="")}
         shown = {name: text for name, text in fields.items() if name != "appId"}
         return {**shown, "signType": MD5, "paySign": self._sign(fields, MD5)}  # signType is not signed
@@ -131,14 +133,16 @@ class PaymentV2:
         Source: https://pay.weixin.qq.com/doc/v2/merchant/4011987293
 
         Args:
-            fields: the parameters of the page, such as appid, plan_id and contract_code. mch_id and sign are added.
+            fields: the parameters of the page, such as appid, plan_id and contract_code. mch_id and sign are added. A sign_type
+                among them is the type of the signature; the default is MD5.
             path: `papay/entrustweb`, or `papay/partner/entrustweb` for partners.
 
         Raises:
             ArgumentError: a field cannot be used, or the URL has more than 1,024 bytes.
         """
         given = {"mch_id": self._mchid, **self._check(fields)}
-        url = f"https://api.mch.weixin.qq.com/{path}?{self._query(given, MD5)}#wechat_redirect"
+        sign_type = check_sign_type(given.get("sign_type", MD5))
+        url = f"https://api.mch.weixin.qq.com/{path}?{self._query(given, sign_type)}#wechat_redirect"
         if len(url) > MOST_URL:
             raise ArgumentError(f"fields: the URL has {len(url)} bytes; expected at most {MOST_URL}")
         return url
@@ -174,7 +178,7 @@ class PaymentV2:
                 raise ArgumentError(
                     f"{name}: came a {type(text).__name__} that cannot be used; expected printable text without emoji"
                 )
-        return compute_signature(fields, self._key, sign_type)
+        return self._keys.sign(fields, sign_type)
 
 
 def _now() -> str:
@@ -185,9 +189,3 @@ def _check_prepay_id(prepay_id: str) -> str:
     if not isinstance(prepay_id, str) or not prepay_id or prepay_id.startswith("prepay_id="):
         raise ArgumentError("prepay_id: expected the prepay_id as it came, without 'prepay_id=' before it")
     return prepay_id
-
-
-def _check_sign_type(sign_type: str) -> str:
-    if sign_type not in (MD5, HMAC_SHA256):
-        raise ArgumentError(f"sign_type: came {sign_type!r}; expected {MD5} or {HMAC_SHA256}")
-    return sign_type

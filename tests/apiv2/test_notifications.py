@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.apiv2.conftest import FORMER, KEY, fields_of, signature_of, xml_of
 from tests.service import MCHID
 from wechatpay_chain import (
+    ArgumentError,
     Client,
     ConfigurationError,
     DecryptionError,
@@ -80,6 +81,8 @@ def test_a_payment_is_verified_with_every_field(notifications, sign_type, key):
         ({"contract_id": "1", "out_trade_no": "v2-1", "total_fee": "1"}, "deduction"),
         ({"combine_out_trade_no": "c", "sub_order_list": "{}"}, "combined payment"),
         ({"vehicle_event_type": "NORMAL", "plate_number": "粤B"}, "vehicle"),
+        ({"vehicle_event_createtime": "20260101120000", "plate_number": "粤B"}, "vehicle"),
+        ({"mch_id": MCHID, "a_new_field": "1"}, "other"),
         ({"event_code": "BLOCK", "risk_level": "1"}, "risk"),
         ({"product_id": "1", "openid": "o", "is_subscribe": "Y"}, "product"),
         ({"product_id": "1", "result_code": "SUCCESS", "out_trade_no": "v2-1"}, "payment"),
@@ -142,11 +145,13 @@ def test_no_key_is_in_the_frames_of_an_error(notifications):
 @pytest.mark.parametrize("key", [KEY, FORMER])
 def test_a_refund_notice_is_decrypted_and_is_no_verified_notification(notifications, key):
     text = b"<root><out_refund_no>r1</out_refund_no><refund_status>SUCCESS</refund_status></root>"
-    body = xml_of({"return_code": "SUCCESS", "mch_id": MCHID, "req_info": encrypt_ecb(text, key)})
-    notice = notifications.parse_xml(body)
+    head = {"return_code": "SUCCESS", "mch_id": MCHID, "sub_mch_id": "1900000109"}
+    notice = notifications.parse_xml(xml_of({**head, "req_info": encrypt_ecb(text, key)}))
     assert isinstance(notice, RefundNotice)
     assert not isinstance(notice, XMLNotification)
     assert dict(notice.fields) == {"out_refund_no": "r1", "refund_status": "SUCCESS"}
+    assert dict(notice.head) == head
+    assert "1900000109" not in repr(notice)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +175,14 @@ def event_of(text: bytes, key=APIV3_KEY):
     nonce = secrets.token_hex(6)
     ciphertext = AESGCM(key.encode()).encrypt(nonce.encode(), text, b"transaction")
     return {
+        "appid": "wx1",
         "mch_id": MCHID,
+        "nonce_str": secrets.token_hex(16),
+        "algorithm": "HMAC-SHA256",
+        "event_id": "EV-1",
+        "event_create_time": "20260101120000",
         "event_type": "CHECK.SUCCESS",
+        "event_algorithm": "AEAD_AES_256_GCM",
         "event_ciphertext": base64.b64encode(ciphertext).decode(),
         "event_nonce": nonce,
         "event_associated_data": "transaction",
@@ -183,6 +194,8 @@ def test_an_event_is_verified_and_decrypted(notifications):
         body_of(event_of(b"<xml><out_trade_no>w1</out_trade_no></xml>"), "HMAC-SHA256")
     )
     assert (notification.kind, notification.event) == ("event", {"out_trade_no": "w1"})
+    with pytest.raises(DecryptionError, match="cannot be decrypted"):
+        notifications.parse_xml(body_of({**event_of(b"<xml><a>1</a></xml>"), "event_algorithm": "AEAD_SM4_GCM"}))
 
 
 def test_an_event_for_another_key_is_refused(notifications, service):
@@ -231,3 +244,20 @@ def test_the_reply_of_native_payment_in_mode_1_is_signed(notifications):
     assert fields["sign"] == signature_of(fields)
     assert fields["nonce_str"]
     assert reply.status == 200
+
+
+def test_the_reply_of_native_payment_in_mode_1_is_of_this_merchant_and_of_the_sign_type_that_it_names(notifications):
+    fields = fields_of(notifications.signed_xml_reply({"prepay_id": "wx2", "sign_type": "HMAC-SHA256"}).body)
+    assert fields["mch_id"] == MCHID
+    assert fields["sign"] == signature_of(fields, "HMAC-SHA256")
+    for wrong in ({"mch_id": "999"}, {"sign_type": "SHA1"}, {"sign": "x"}):
+        with pytest.raises(ArgumentError, match=next(iter(wrong))):
+            notifications.signed_xml_reply(wrong)
+    by_itself = Notifications({}, None, apiv2_keys=[KEY]).signed_xml_reply({"mch_id": "999", "prepay_id": "wx2"})
+    assert fields_of(by_itself.body)["mch_id"] == "999"
+
+
+def test_an_empty_body_is_explained_once(notifications):
+    with pytest.raises(DecryptionError) as refused:
+        notifications.parse_xml(b"")
+    assert str(refused.value).count("empty") == 1

@@ -27,6 +27,20 @@ def test_a_page_gets_the_type_of_its_order(payment, sign_type):
     assert fields["paySign"] == signature_of(without(fields, "paySign"), sign_type)
 
 
+def test_the_url_of_a_contract_is_signed_with_the_type_that_it_names(payment):
+    for fields, sign_type in (({}, "MD5"), ({"sign_type": "HMAC-SHA256"}, "HMAC-SHA256")):
+        found = dict(parse_qsl(urlsplit(payment.entrust_url({"plan_id": "1", **fields})).query))
+        assert found["sign"] == signature_of(found, sign_type)
+    with pytest.raises(ArgumentError, match="sign_type"):
+        payment.entrust_url({"plan_id": "1", "sign_type": "SHA1"})
+
+
+@pytest.mark.parametrize("package", [None, "", b"a", 1])
+def test_a_package_that_is_no_text_is_refused(payment, package):
+    with pytest.raises(ArgumentError, match="package"):
+        payment.red_packet("wx1", package)
+
+
 def test_an_app_gets_names_in_lower_case(payment):
     fields = payment.app("wx1", "wx2")
     assert list(fields) == ["appid", "partnerid", "prepayid", "package", "noncestr", "timestamp", "sign"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from traceback import walk_tb
 
 import pytest
@@ -11,7 +12,16 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.apiv2.conftest import KEY, fields_of, reply, signature_of, signed
 from tests.service import MCHID, Reply, certificate_pem, new_certificate, new_key
-from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError, Sensitive, TransportError, crypto
+from wechatpay_chain import (
+    APIError,
+    ArgumentError,
+    Client,
+    ConfigurationError,
+    Sensitive,
+    TransportError,
+    WeChatPayError,
+    crypto,
+)
 from wechatpay_chain._chain import card_key
 
 PAYMENT = {"partner_trade_no": "1", "bank_code": "1001", "amount": 100}
@@ -166,10 +176,51 @@ def test_no_error_shows_a_name_that_cannot_be_encrypted(client, bank, send):
     assert "张三" not in str(raised.value) + shown_by(raised.tb)
 
 
+def breaks_the_body(request):
+    response = yield request.with_message(request.target, b"no XML")
+    return response
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, send: send(client.v2.pay.unifiedorder, "post", xml={"body": "😀"}),
+        lambda client, send: send(client.v2.pay.unifiedorder, "post", xml={"mch_id": "1"}),
+        lambda client, send: send(client.v2.pay.unifiedorder, "post", xml={}, timeout="x"),
+        lambda client, send: send(client["v2/pay/{x}"], "post", xml={}),
+        lambda client, send: send(client.v2.secapi.mch.uploadmedia, "post", files={"media": ("a.jpg", b"")}),
+        lambda client, send: send(client.v2.pay.unifiedorder, "post", xml={"body": "a layer breaks it"}),
+        lambda client, send: send(client.v3.pay.transactions.native, "post", json={"amount": object()}),
+        lambda client, send: send(client["v3/pay/{x}"], "get"),
+        lambda client, send: client.notifications.parse_xml(b"<xml><a>1</a></xml>"),
+        lambda client, send: client.payment.v2.entrust_url({"body": "😀"}),
+        lambda client, send: client.download(client.v2.pay.downloadbill, "a.csv", xml={"mch_id": "1"}),
+    ],
+)
+def test_no_key_is_in_what_an_error_tracker_lists(client, bank, send, call):
+    client.middleware.insert_before("sign", "broken", breaks_the_body)
+    with pytest.raises(WeChatPayError) as raised:
+        call(client, send)
+    shown = shown_by(raised.tb)
+    assert KEY not in shown
+    assert SECRET not in shown
+
+
 def shown_by(traceback):
-    """Returns the local variables of the package's frames."""
+    """Returns the local variables of the package's frames as an error tracker lists them."""
     frames = [frame for frame, _ in walk_tb(traceback) if "/wechatpay_chain/" in frame.f_code.co_filename]
-    return repr([list(frame.f_locals.values()) for frame in frames])
+    return repr([listed(frame.f_locals) for frame in frames])
+
+
+def listed(value, level=0):
+    """Returns what is in dicts, lists and tuples, also in named ones, whatever their repr is."""
+    if level == 8:
+        return "…"
+    if isinstance(value, Mapping):
+        return {repr(name): listed(each, level + 1) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [listed(each, level + 1) for each in value]
+    return repr(value)
 
 
 def pem_of(modulus, exponent=65537):

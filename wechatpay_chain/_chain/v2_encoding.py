@@ -42,7 +42,7 @@ def encode(
     Raises:
         PathVariableError, ArgumentError, ConfigurationError: the call cannot be sent.
     """
-    api = ApiV2(settings.keys, settings.workwx_secret, when_refused)
+    api = ApiV2(settings.keys, when_refused)
     path, is_get = call.template.partition("/")[2], call.method == "GET"
     # The query of a GET is signed, that of a POST is not.
     target = expand(path, call.variables, None if is_get else call.params)
@@ -55,7 +55,7 @@ def encode(
         raise ConfigurationError(
             f"certificate: it is missing, or private_key= is; {call.template} needs both for TLS (apiclient_cert.pem, apiclient_key.pem)"
         )
-    if rule.workwx and "workwx_sign" not in fields and not settings.workwx_secret:
+    if rule.workwx and "workwx_sign" not in fields and not settings.keys.has_workwx_secret:
         raise ConfigurationError(
             f"workwx_secret: it is missing; {call.template} has a second signature, workwx_sign, with the secret of the application "
             "of enterprise WeChat that pays"

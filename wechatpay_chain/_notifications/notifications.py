@@ -26,6 +26,7 @@ from wechatpay_chain._notifications.posted import Posted
 from wechatpay_chain._notifications.received import HeaderSource
 from wechatpay_chain._notifications.rejections import Rejections
 from wechatpay_chain._pipeline.local import run_local, run_local_async
+from wechatpay_chain._schemes.apiv2 import MD5, V2Keys, check_owner, check_sign_type
 from wechatpay_chain._schemes.apiv3_key import key_octets
 from wechatpay_chain._schemes.canonical import response_message
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
@@ -94,7 +95,7 @@ class Notifications:
     """Verifies, decrypts and parses the notifications of one merchant.
 
     Every refused notification is logged once, as a WARNING of the logger `wechatpay_chain`: the reason, the id of the
-    key and the Request-ID header, and nothing of the content.
+    key and the Request-ID header, which `parse_xml` does not see, and nothing of the content.
 
     Args:
         certs: WeChat Pay's keys by id, the same as for `Client`, or a keyring.
@@ -123,11 +124,11 @@ class Notifications:
         refresh_async: Callable[[str], Awaitable[None]] | None = None,
         verifier: Verifier | None = None,
         credentials: Credentials | None = None,
-        apiv2_keys: Sequence[str | bytes] = (),
+        apiv2_keys: Sequence[str | bytes] | V2Keys = (),
     ) -> None:
         if apiv3_key is None and not apiv2_keys:
             raise ConfigurationError("apiv3_key: it is missing; notifications are encrypted with it")
-        self._apiv2_keys = tuple(key_octets(f"apiv2_keys[{number}]", key) for number, key in enumerate(apiv2_keys))
+        self._v2_keys = apiv2_keys if isinstance(apiv2_keys, V2Keys) else _parse_keys(apiv2_keys)
         self._keyring = certs if isinstance(certs, Keyring) else Keyring(certs)
         self._decrypt = None if apiv3_key is None else bind_key(key_octets("apiv3_key", apiv3_key))
         if verifier is None and apiv3_key is not None and not isinstance(certs, Keyring):
@@ -198,7 +199,7 @@ class Notifications:
             from wechatpay_chain._notifications.xml_notification import read_xml_notification
         with Rejections() as rejections:
             posted = rejections.begin({}, body, None)
-            return read_xml_notification(posted.body, self._apiv2_keys, self._decrypt)
+            return read_xml_notification(posted.body, self._v2_keys, self._decrypt)
 
     def signed_xml_reply(self, fields: Mapping[str, object]) -> Reply:
         """Returns a signed reply with data, as native payment in mode 1 requires.
@@ -206,19 +207,22 @@ class Notifications:
         WeChat Pay posts product_id and openid; you place the order, and reply with its prepay_id.
 
         Args:
-            fields: return_code, appid, prepay_id, result_code and so on. nonce_str and sign are added.
+            fields: return_code, appid, prepay_id, result_code and so on. nonce_str and sign are added, and by `client.notifications`
+                mch_id. A sign_type among them is the type of the signature; the default is MD5.
 
         Raises:
             ConfigurationError: an APIv2 key is missing.
-            ArgumentError: a field cannot be written.
+            ArgumentError: a field cannot be written, or is of another merchant.
         """
-        if not self._apiv2_keys:
+        if not self._v2_keys:
             raise ConfigurationError("apiv2_key: it is missing; the reply is signed with it")
         with no_fork.current:
             from wechatpay_chain._messages.xml_body import check_fields, encode_xml
-            from wechatpay_chain._schemes.apiv2 import MD5, compute_signature
         written = {"nonce_str": new_nonce(), **check_fields("fields", fields)}
-        signed = {**written, "sign": compute_signature(written, self._apiv2_keys[0], MD5)}
+        if self._credentials is not None:
+            check_owner(self._credentials.identity, "fields", written)
+            written = {"mch_id": self._credentials.identity, **written}
+        signed = {**written, "sign": self._v2_keys.sign(written, check_sign_type(written.get("sign_type", MD5)))}
         return Reply(200, {"Content-Type": "text/xml"}, encode_xml(signed))
 
     def signed_reply(self, json: object) -> Reply:
@@ -276,3 +280,8 @@ class Notifications:
                     "the notification is a replay: its nonce was received before", Reason.REPLAYED, None
                 )
         return read_notification(body, self._decrypt)
+
+
+@shielded
+def _parse_keys(keys: Sequence[str | bytes]) -> V2Keys:
+    return V2Keys([key_octets(f"apiv2_keys[{number}]", key) for number, key in enumerate(keys)])

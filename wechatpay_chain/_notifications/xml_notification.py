@@ -6,33 +6,35 @@ refunds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
 from wechatpay_chain._notifications.notification import Decrypt
 from wechatpay_chain._notifications.posted import EMPTY_BODY
-from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
-from wechatpay_chain._schemes.apiv2 import has_valid_signature
+from wechatpay_chain._schemes.apiv2 import V2Keys
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, Reason, SignatureError
 
 __all__ = ["RefundNotice", "XMLNotification", "read_xml_notification"]
 
-Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "product", "event"]
+Kind = Literal["payment", "combined payment", "contract", "deduction", "vehicle", "risk", "product", "event", "other"]
 """What a notification is about: an order, a combined order, the signing or the end of a contract, a deduction, the state of a vehicle,
-a risky transaction; a product whose QR code was scanned (native payment, mode 1), to which `signed_xml_reply` replies with an order; or an
-event of bookings and rentals, which `event_type` names."""
+a risky transaction; a product whose QR code was scanned (native payment, mode 1), to which `signed_xml_reply` replies with an order; an
+event of bookings and rentals, which `event_type` names; or something else, which no documentation lists."""
 
 _KINDS: Mapping[str, Kind] = {
     "event_type": "event",
     "event_code": "risk",
+    "vehicle_event_createtime": "vehicle",
     "vehicle_event_type": "vehicle",
     "change_type": "contract",
     "sub_order_list": "combined payment",
     "contract_id": "deduction",
+    "transaction_id": "payment",
+    "out_trade_no": "payment",
 }
 """The field by which a kind is told, in the order in which they are looked for."""
 
@@ -65,22 +67,22 @@ class RefundNotice:
 
     Attributes:
         fields: the decrypted fields, such as out_refund_no and refund_status: SUCCESS, CHANGE or REFUNDCLOSE.
+        head: the fields that came beside them in plain text: appid, mch_id, and sub_mch_id, which the query of a partner needs.
         raw: the bytes of the body as they were received.
     """
 
     fields: Mapping[str, Any] = field(repr=False)
+    head: Mapping[str, Any] = field(repr=False)
     raw: bytes = field(repr=False)
 
 
 @shielded
-def read_xml_notification(
-    body: bytes, keys: Sequence[bytes], decrypt: Decrypt | None
-) -> XMLNotification | RefundNotice:
+def read_xml_notification(body: bytes, keys: V2Keys, decrypt: Decrypt | None) -> XMLNotification | RefundNotice:
     """Verifies and decrypts a notification.
 
     Args:
         body: the raw bytes.
-        keys: the APIv2 keys, the current one first.
+        keys: the APIv2 keys.
         decrypt: decrypts with the APIv3 key; None if there is none.
 
     Raises:
@@ -93,11 +95,12 @@ def read_xml_notification(
     try:
         fields = parse_xml(body)
     except MalformedXMLError as error:
-        why = str(error) if body else f"is empty: {EMPTY_BODY}"
-        raise DecryptionError(f"the notification is malformed: its body {why}") from None
+        why = f"its body {error}" if body else EMPTY_BODY
+        raise DecryptionError(f"the notification is malformed: {why}") from None
     if "req_info" in fields:
-        return RefundNotice(_read_refund(fields["req_info"], keys), body)
-    if not has_valid_signature(fields, keys):
+        head = {name: value for name, value in fields.items() if name != "req_info"}
+        return RefundNotice(_read_refund(fields["req_info"], keys), head, body)
+    if not keys.verify(fields):
         is_missing = not fields.get("sign")
         raise SignatureError(
             f"the signature of the notification is not verified: "
@@ -108,18 +111,16 @@ def read_xml_notification(
     kinds: list[Kind] = [kind for name, kind in _KINDS.items() if fields.get(name)]
     # A payment of a product has a result; a scan of its QR code has none yet.
     is_scan = bool(fields.get("product_id")) and "result_code" not in fields
-    kind: Kind = kinds[0] if kinds else "product" if is_scan else "payment"
+    kind: Kind = "product" if is_scan else kinds[0] if kinds else "other"
     return XMLNotification(kind, fields, _read_event(fields, decrypt) if kind == "event" else {}, body)
 
 
-def _read_refund(ciphertext: object, keys: Sequence[bytes]) -> dict[str, Any]:
-    texts = [decrypt_req_info(ciphertext, key) for key in keys] if isinstance(ciphertext, str) else []
-    for text in texts:
-        if text is not None:
-            try:
-                return parse_xml(text, ("root", "xml"))
-            except MalformedXMLError:
-                continue
+def _read_refund(ciphertext: object, keys: V2Keys) -> dict[str, Any]:
+    for text in keys.decrypt_req_info(ciphertext) if isinstance(ciphertext, str) else ():
+        try:
+            return parse_xml(text, ("root", "xml"))
+        except MalformedXMLError:
+            continue
     raise DecryptionError(
         "the refund notice cannot be decrypted: it was altered, or apiv2_key= is not the key of this merchant"
     )
@@ -129,7 +130,8 @@ def _read_event(fields: Mapping[str, Any], decrypt: Decrypt | None) -> dict[str,
     if decrypt is None:
         raise ConfigurationError("apiv3_key: it is missing; the event in this notification is encrypted with it")
     secret = [fields.get(f"event_{name}", "") for name in ("ciphertext", "nonce", "associated_data")]
-    algorithm = fields.get("algorithm") or MERCHANT_RSA.algorithm
+    # The field `algorithm` names that of the signature.
+    algorithm = fields.get("event_algorithm") or MERCHANT_RSA.algorithm
     text = decrypt(algorithm, *secret) if all(isinstance(each, str) for each in secret) else None
     if text is None:
         raise DecryptionError("the notification is signed, but its event cannot be decrypted: apiv3_key= may be wrong")

@@ -7,7 +7,7 @@ not SUCCESS is unsigned. Source: https://pay.weixin.qq.com/doc/v2/merchant/40119
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -19,7 +19,7 @@ from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._messages.xml_body import MalformedXMLError, encode_xml, find_first_byte, parse_xml
 from wechatpay_chain._pipeline.errors import class_of_status, explain
-from wechatpay_chain._schemes.apiv2 import MD5, compute_signature, compute_workwx_signature, has_valid_signature
+from wechatpay_chain._schemes.apiv2 import MD5, V2Keys
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain.errors import (
     APIError,
@@ -69,13 +69,11 @@ class ApiV2(NamedTuple):
     """Signs and judges the calls of APIv2; `layers.Api` says what each method does.
 
     Attributes:
-        keys: the APIv2 keys. The first one signs; the service may still sign with a former one.
-        workwx_secret: the secret of an application of enterprise WeChat, which signs some calls too; empty if there is none.
+        keys: what signs and verifies.
         when_refused: called if a response means an error; None for nothing.
     """
 
-    keys: Sequence[bytes]
-    workwx_secret: str = ""
+    keys: V2Keys
     when_refused: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -100,12 +98,12 @@ class ApiV2(NamedTuple):
         """Returns fields with a nonce and their signatures, as far as the operation has them."""
         if rule.nonce:
             fields.setdefault("nonce_str", new_nonce())
-        if rule.workwx and self.workwx_secret and "workwx_sign" not in fields:
+        if rule.workwx and self.keys.has_workwx_secret and "workwx_sign" not in fields:
             named = {name: fields.get(name, "") for name in rule.workwx}
-            fields["workwx_sign"] = compute_workwx_signature(named, self.workwx_secret)
+            fields["workwx_sign"] = self.keys.sign_workwx(named)
         if not rule.signs:
             return fields
-        return {**fields, "sign": compute_signature(fields, self.keys[0], fields.get("sign_type", MD5))}
+        return {**fields, "sign": self.keys.sign(fields, fields.get("sign_type", MD5))}
 
     def renew_keys(self, request: Request, response: Response) -> Steps[None]:  # noqa: ARG002 -- there are no certificates
         """Does nothing: the keys of APIv2 are settings."""
@@ -120,7 +118,7 @@ class ApiV2(NamedTuple):
         fields = response._fields()
         if fields.get("return_code") != _SUCCESS or (not rule.signed and "sign" not in fields):
             return response
-        if has_valid_signature(fields, self.keys):
+        if self.keys.verify(fields):
             return response
         reason, why = (
             (Reason.BAD_SIGNATURE, "its sign does not match its fields; is apiv2_key= the key of this merchant?")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
+from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
 from wechatpay_chain.errors import ArgumentError
 
-__all__ = ["HMAC_SHA256", "MD5", "check_owner", "compute_signature", "compute_workwx_signature", "has_valid_signature"]
+__all__ = ["HMAC_SHA256", "MD5", "V2Keys", "check_owner", "check_sign_type", "compute_signature", "compute_workwx_signature"]
 
 MD5, HMAC_SHA256 = "MD5", "HMAC-SHA256"
 """The values of `sign_type`. MD5 is the default of the protocol; where there is a choice, HMAC-SHA256 is the better one."""
@@ -37,6 +38,17 @@ def check_owner(mchid: str, argument: str, fields: Mapping[str, str]) -> None:
     for name in _MERCHANT_NUMBERS:
         if fields.get(name, mchid) != mchid:
             raise ArgumentError(f"{argument}: {name} came as {fields[name]!r}; expected {mchid}, or leave it out")
+
+
+def check_sign_type(sign_type: str) -> str:
+    """Returns the type of a signature.
+
+    Raises:
+        ArgumentError: there is no such type.
+    """
+    if sign_type not in (MD5, HMAC_SHA256):
+        raise ArgumentError(f"sign_type: came {sign_type!r}; expected {MD5} or {HMAC_SHA256}")
+    return sign_type
 
 
 def compute_signature(fields: Mapping[str, object], key: bytes, sign_type: str) -> str:
@@ -68,20 +80,62 @@ def compute_workwx_signature(fields: Mapping[str, object], secret: str) -> str:
     return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
 
 
-def has_valid_signature(fields: Mapping[str, object], keys: Iterable[bytes]) -> bool:
-    """Tells whether the field `sign` is the signature of all other fields, in constant time for each key.
+class V2Keys:
+    """The keys of APIv2, and all that is made with them.
 
-    A field that is no text cannot be signed, so there is none in a message that is. The length of `sign` tells the algorithm:
-    `sign_type` is often missing in responses and notifications, or contradicts it.
+    Error trackers show what is in the tuples and dicts of a frame. So the keys are in an object, of which they show the repr.
 
     Args:
-        fields: the fields of the message, also those that no documentation lists.
-        keys: the APIv2 keys that the message may be signed with.
+        keys: the APIv2 keys. The first one signs; the service may still sign with a former one. Empty if there is none.
+        workwx_secret: the secret of an application of enterprise WeChat; empty if there is none.
     """
-    sign = fields.get("sign")
-    if not isinstance(sign, str) or not sign.isascii() or not all(isinstance(value, str) for value in fields.values()):
-        return False
-    sign_type = MD5 if len(sign) <= _LONGEST_MD5 else HMAC_SHA256
-    # Every key is tried, so that the time does not tell which one it was.
-    matches = [hmac.compare_digest(compute_signature(fields, key, sign_type), sign.upper()) for key in keys]
-    return any(matches)
+
+    __slots__ = ("_keys", "_workwx_secret")
+
+    def __init__(self, keys: Sequence[bytes] = (), workwx_secret: str = "") -> None:
+        self._keys, self._workwx_secret = tuple(keys), workwx_secret
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __repr__(self) -> str:
+        return f"<V2Keys {len(self._keys)}>"
+
+    @property
+    def has_workwx_secret(self) -> bool:
+        """Whether there is a secret of enterprise WeChat."""
+        return bool(self._workwx_secret)
+
+    def sign(self, fields: Mapping[str, object], sign_type: str) -> str:
+        """Returns the signature of fields, as `compute_signature` does."""
+        return compute_signature(fields, self._keys[0], sign_type)
+
+    def sign_workwx(self, fields: Mapping[str, object]) -> str:
+        """Returns the second signature, as `compute_workwx_signature` does."""
+        return compute_workwx_signature(fields, self._workwx_secret)
+
+    def verify(self, fields: Mapping[str, object]) -> bool:
+        """Tells whether the field `sign` is the signature of all other fields, in constant time for each key.
+
+        A field that is no text cannot be signed, so there is none in a message that is. The length of `sign` tells the algorithm:
+        `sign_type` is often missing in responses and notifications, or contradicts it.
+
+        Args:
+            fields: the fields of the message, also those that no documentation lists.
+        """
+        sign = fields.get("sign")
+        if (
+            not isinstance(sign, str)
+            or not sign.isascii()
+            or not all(isinstance(value, str) for value in fields.values())
+        ):
+            return False
+        sign_type = MD5 if len(sign) <= _LONGEST_MD5 else HMAC_SHA256
+        # Every key is tried, so that the time does not tell which one it was.
+        matches = [hmac.compare_digest(compute_signature(fields, key, sign_type), sign.upper()) for key in self._keys]
+        return any(matches)
+
+    def decrypt_req_info(self, ciphertext: str) -> list[bytes]:
+        """Returns the plain texts that the keys make of a `req_info`; of several keys, more than one may fit by chance."""
+        texts = [decrypt_req_info(ciphertext, key) for key in self._keys]
+        return [text for text in texts if text is not None]
