@@ -151,7 +151,7 @@ def parse_config(
             keys=v2_keys,
             mchid=number,
             origin=origin,
-            obeys_hosts=origin == FIRST,
+            obeys_hosts=origin in (FIRST, SECOND),
             timeout=seconds,
             has_certificate=tls_certificate is not None,
         ),
@@ -293,7 +293,8 @@ def parse_origin(base_url: object, allow_http: bool) -> str:
             f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or "
             "allow_http=True for your own egress proxy"
         )
-    return f"{scheme}://{url.netloc}"
+    default = ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{url.netloc.lower().removesuffix(default)}"
 
 
 def parse_origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:

@@ -45,7 +45,10 @@ LEAST_PATIENCE = 15.0
 """Seconds after a payment before which it must not be reversed."""
 
 MOST_INTERVAL = 10.0
-"""The longest interval. Reversals are repeated at it, and the query that allowed the first one must not be much older."""
+"""The longest interval. Reversals are repeated at it, and the query that allows the first one must not have taken longer."""
+
+LATE_QUERIES = 3
+"""How often a query that took longer is repeated at the end. The user may have paid while its response was on its way."""
 
 LEAST_GAP = 5.0
 """Seconds between two queries that say that nobody pays an order whose payment was refused."""
@@ -193,10 +196,12 @@ def _pay(
     refusal = first if isinstance(first, APIError) and _is_refusal(first) else None
     pause = interval if refusal is None else max(interval, LEAST_GAP)
     wait = 0.0 if refusal is not None and _is_verified(refusal) else pause
-    state = ""
+    state, late = "", 0
     while True:
         yield wait
+        sent_at = time.monotonic()
         found = yield _Post("v2/pay/orderquery", asked)
+        took = time.monotonic() - sent_at
         before, state = state, _read_state(found, fields)
         if refusal is not None and (_confirms(before, state, refusal) or _is_of_another_sale(found, fields)):
             raise refusal
@@ -209,12 +214,17 @@ def _pay(
         if isinstance(found, Mapping) and state in _OUTCOMES:
             return Micropayment(_OUTCOMES[state], found)
         left = began + patience - time.monotonic()
-        if left <= 0:
+        if left > 0:
+            wait = min(pause, left)
+        elif took > MOST_INTERVAL and late < LATE_QUERIES:
+            wait, late = 0.0, late + 1
+        else:
             break
-        wait = min(pause, left)
-    if state not in _OPEN:
+    if state not in _OPEN or took > MOST_INTERVAL:
         why = (
-            f"has the state {state!r}"
+            f"took {took:.0f} seconds, in which the user may have paid"
+            if state in _OPEN
+            else f"has the state {state!r}"
             if state
             else "failed"
             if isinstance(found, WeChatPayError)

@@ -248,6 +248,25 @@ def test_numbered_fields_come_as_lists_too(shop):
     assert found["refund_id_1"] == "y"
 
 
+def test_a_number_that_is_missing_leaves_a_gap_in_its_list(shop):
+    """Only some of several refunds have coupons, or a time of success."""
+    numbered = {
+        "refund_id_0": "x",
+        "refund_id_1": "y",
+        "refund_id_2": "z",
+        "refund_success_time_1": "T1",
+        "coupon_refund_id_2_0": "c",
+        "a_999999": "1",
+        "b_00": "1",
+    }
+    shop.receives(signed(numbered))
+    found = shop.client.v2.pay.refundquery.post(xml=QUERY).xml()
+    assert found["refund_success_time_$n"] == ["", "T1"]
+    assert found["coupon_refund_id_$n_$m"] == [[], [], ["c"]]
+    assert not {"a_$n", "b_$n"} & found.keys()
+    assert (found["a_999999"], found["b_00"]) == ("1", "1")
+
+
 def test_the_error_hides_what_the_call_sent(shop):
     shop.receives(failed("PARAM_ERROR", "openid oUpF8uMuAJO_M2pxb1Q9zNjWeS6o is wrong"))
     with pytest.raises(APIError) as raised:

@@ -99,6 +99,46 @@ def pay(request, client, clock):
     return run
 
 
+class SlowTill(Till):
+    """Its queries take time, in which the user may pay.
+
+    Args:
+        clock: the time.
+        seconds: what each query takes, one after the other; the last one is repeated.
+    """
+
+    def __init__(self, clock, seconds, **scripts):
+        super().__init__(**scripts)
+        self.clock, self.seconds = clock, seconds
+
+    def __call__(self, received):
+        answer = super().__call__(received)
+        if self.calls[-1] == "orderquery":
+            self.clock.now += self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
+        return answer
+
+
+def test_nothing_is_reversed_after_a_query_that_took_so_long_that_the_user_may_have_paid(pay, wire, clock):
+    wire.respond = till = SlowTill(clock, [55], micropay=[PAYING], orderquery=[state("USERPAYING")])
+    with pytest.raises(TransportError, match="may have paid") as raised:
+        pay()
+    assert raised.value.sent
+    assert till.calls == ["micropay", *["orderquery"] * 4]
+
+
+def test_a_query_that_took_long_is_repeated_before_an_order_is_reversed(pay, wire, clock):
+    wire.respond = till = SlowTill(
+        clock, [55, 1], micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed(recall="N")]
+    )
+    assert pay().outcome == "reversed"
+    assert till.calls == ["micropay", "orderquery", "orderquery", "reverse"]
+    wire.respond = till = SlowTill(
+        clock, [55, 1], micropay=[PAYING], orderquery=[state("USERPAYING"), state("SUCCESS")]
+    )
+    assert pay().outcome == "paid"
+    assert till.calls == ["micropay", "orderquery", "orderquery"]
+
+
 def test_a_payment_at_once_is_one_call(pay, wire):
     wire.respond = till = Till(micropay=[signed(ORDER)])
     result = pay()

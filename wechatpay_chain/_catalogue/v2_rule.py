@@ -21,6 +21,7 @@ class V2Rule(NamedTuple):
         result: whether a response has a result_code.
         content: what a response has if it is not XML: `file`, a table in text or gzip, from an operation that changes nothing; or `json`.
         host: the origin, if it is not that of most operations.
+        file: the name of the part of an upload that is the file; empty if there is none.
         workwx: the fields that `workwx_sign` is over; empty if there is no such field.
     """
 
@@ -34,6 +35,7 @@ class V2Rule(NamedTuple):
     result: bool = True
     content: Literal["xml", "file", "json"] = "xml"
     host: str = ""
+    file: str = ""
     workwx: tuple[str, ...] = ()
 
     @property

@@ -103,7 +103,7 @@ RULES = {
     "POST /secapi/mch/queryInstitutionsub": V2Rule(nonce=False, certificate=True),
     "POST /secapi/mch/querysubdevconfig": V2Rule(nonce=False, certificate=True),
     "POST /secapi/mch/submchmanage": V2Rule(nonce=False, certificate=True, signed=False),
-    "POST /secapi/mch/uploadmedia": V2Rule(sign_types=('MD5', 'HMAC-SHA256'), sends_sign_type=True, nonce=False, certificate=True),
+    "POST /secapi/mch/uploadmedia": V2Rule(sign_types=('MD5', 'HMAC-SHA256'), sends_sign_type=True, nonce=False, certificate=True, file='media'),
     "POST /secapi/mkt/addrecommendconf": V2Rule(certificate=True),
     "POST /secapi/pay/facepayreverse": V2Rule(sign_types=('MD5', 'HMAC-SHA256'), certificate=True),
     "POST /secapi/pay/multiprofitsharing": V2Rule(sign_types=('HMAC-SHA256',), sends_sign_type=True, certificate=True),

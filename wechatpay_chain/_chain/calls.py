@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from posixpath import normpath
 from typing import NamedTuple, NoReturn, Protocol
 from urllib.parse import unquote
 
@@ -71,9 +73,10 @@ class CallsByRoot(NamedTuple):
         Raises:
             PathVariableError, ArgumentError: its path cannot be made.
         """
-        root = call.template.partition("/")[0]
+        root = call.template.partition("/")[0].lower()
         if not root.isalnum():  # the segment that is sent may be the value of a variable, or percent-encoded
-            root = unquote(expand(call.template, call.variables)).strip("/").partition("?")[0].partition("/")[0]
+            path = unquote(expand(call.template, call.variables)).partition("?")[0].lower()
+            root = normpath(re.sub(";[^/]*", "", path)).strip("/").partition("/")[0]
             if root == XML.root:
                 raise ArgumentError(f"path: {hide_query(call.template)} is one of APIv2; write v2/ at its beginning")
         return self.by_root.get(root, self.others)

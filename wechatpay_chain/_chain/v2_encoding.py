@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from wechatpay_chain._catalogue.v2_rule import V2Rule
 from wechatpay_chain._chain.call import Call
@@ -49,6 +50,8 @@ def encode(
     rule = find_rule(call.method, target.partition("?")[0])
     argument = "params" if is_get else "xml"
     given = check_fields(argument, (call.params if is_get else call.xml) or {})
+    if is_get:
+        given = _add_query(target, given)
     fields = _fill(settings.mchid, argument, given, rule)
     needs_certificate = rule.certificate if call.certificate is None else parse_bool("certificate", call.certificate)
     if needs_certificate and not settings.has_certificate:
@@ -60,12 +63,16 @@ def encode(
             f"workwx_secret: it is missing; {call.template} has a second signature, workwx_sign, with the secret of the application "
             "of enterprise WeChat that pays"
         )
+    if rule.file and file is None:
+        raise ArgumentError(
+            f"files: it is missing; {call.template} uploads a file, such as {{{rule.file!r}: 'shop.jpg'}}"
+        )
     headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
     if file is not None:
         with no_fork.current:
             from wechatpay_chain._files.upload import encode_form
 
-        upload = encode_form(file, lambda digest: api.add_signature({**fields, "media_hash": digest}, rule))
+        upload = encode_form(file, rule.file, fields, lambda filled: api.add_signature(filled, rule))
         headers = headers | {"Content-Type": upload.content_type}
     request = Request(
         method=call.method,
@@ -79,6 +86,17 @@ def encode(
         _carried=Carried(upload, call.sink, api, needs_certificate),
     )
     return request.with_query(fields) if is_get else request
+
+
+def _add_query(target: str, given: dict[str, str]) -> dict[str, str]:
+    """Returns the parameters of a GET: those that the chain has, and those that were given. All of them are signed."""
+    pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True)
+    written = dict(pairs)
+    if len(written) < len(pairs) or not written.keys().isdisjoint(given):
+        raise ArgumentError(
+            "params: a parameter came twice, also in the chain; APIv2 signs the parameters, each of them once"
+        )
+    return check_fields("params", {**written, **given})
 
 
 def _fill(mchid: str, argument: str, fields: dict[str, str], rule: V2Rule) -> dict[str, str]:

@@ -24,6 +24,9 @@ from wechatpay_chain.errors import ArgumentError
 
 __all__ = ["encode_form", "encode_upload"]
 
+MOST_MEDIA = 2 * 1024 * 1024
+"""Bytes of the largest file of APIv2."""
+
 
 def encode_upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
     """Returns the meta, which is signed, and the multipart body, which is sent: the meta, then the file.
@@ -57,22 +60,31 @@ def encode_upload(path: str, file: File, meta: Any) -> tuple[bytes, Upload]:
     return text, _encode_multipart(file, {"meta": ("application/json", text)}, name or "file")
 
 
-def encode_form(file: File, sign: Callable[[str], Mapping[str, str]]) -> Upload:
+def encode_form(
+    file: File, part: str, given: Mapping[str, str], sign: Callable[[dict[str, str]], Mapping[str, str]]
+) -> Upload:
     """Returns the form of an upload of APIv2: signed fields, then the file.
 
     Source: https://pay.weixin.qq.com/doc/v2/partner/4011941254
 
     Args:
         file: the file to upload.
-        sign: returns the signed fields for the MD5 of the file.
+        part: the name that its part must have; empty for any.
+        given: the fields of the caller.
+        sign: returns fields with their signature.
 
     Raises:
-        ArgumentError: the file is empty, or has no name.
+        ArgumentError: the file is empty or too large, or has no name; or the fields contradict it.
     """
-    if file.size == 0 or not file.name:
-        fault = "is empty" if file.size == 0 else "has no file name; pass ('a.jpg', …)"
-        raise ArgumentError(f"files: {file.part!r} {fault}")
-    fields = sign(_compute_digest(file, "MD5"))
+    _check_file(Rule(part=part or file.part), file, "")
+    if not file.name:
+        raise ArgumentError(f"files: {file.part!r} has no file name; pass ('a.jpg', …)")
+    if file.size > MOST_MEDIA:
+        raise ArgumentError(f"files: {file.part!r} has {file.size} bytes; expected at most {MOST_MEDIA}")
+    digest = _compute_digest(file, "MD5")
+    if given.get("media_hash", digest).lower() != digest:
+        raise ArgumentError("xml: 'media_hash' is not the MD5 of the file; leave it out to have it computed")
+    fields = sign({**given, "media_hash": digest})
     return _encode_multipart(file, {name: ("", text.encode()) for name, text in fields.items()}, file.name)
 
 

@@ -35,11 +35,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-_DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:/|\Z)")
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2E){1,2}(?:(?:;|%3B)[^/]*)?(?:/|\Z)")
 
 
 def has_dot_segment(path: str) -> bool:
-    """Tells whether a segment of a normalized path is '.' or '..', which servers and proxies rewrite."""
+    """Tells whether a segment of a normalized path is '.' or '..', also with parameters behind it, which servers and proxies rewrite."""
     return _DOT_SEGMENT.search(path) is not None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from defusedxml.common import DefusedXmlException
@@ -35,7 +34,10 @@ _LISTS = ("hbinfo", "mchinfo")
 """The elements that a message may have several times: the receivers of a red packet, and the merchants of a partner. A message that
 has one of them has a list, too."""
 
-_NUMBERED = re.compile(r"(\w+)_[0-9]+", re.ASCII)
+LONGEST_GAP = 64
+"""How many numbers of a family may be missing. The service has at most 50 refunds of an order, and as many coupons."""
+
+_NUMBERED = re.compile(r"(\w+)_(0|[1-9][0-9]{0,5})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # XML 1.0, 2.2. The service accepts no character beyond U+FFFF, which takes four bytes in UTF-8.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
@@ -124,23 +126,29 @@ def list_families(fields: Mapping[str, Any]) -> dict[str, list[Any]]:
         fields: the fields of a message.
 
     Returns:
-        `{"coupon_id_$n": ["…", "…"]}`, and lists of lists for names such as coupon_refund_id_$n_$m.
+        `{"coupon_id_$n": ["…", "…"]}`, and lists of lists for names such as coupon_refund_id_$n_$m. Where a number is missing, because
+        only some refunds have the field, there is an empty text or an empty list, so that the places of several families agree.
     """
-    families: dict[str, list[Any]] = {}
-    for name in fields:
-        found = _NUMBERED.fullmatch(name)
-        if found and (outer := _NUMBERED.fullmatch(found[1])):
-            if (family := f"{outer[1]}_$n_$m") not in families:
-                rows = takewhile(bool, (_list_numbered(f"{outer[1]}_{index}", fields) for index in count()))
-                families[family] = list(rows)
-        elif found and (family := f"{found[1]}_$n") not in families:
-            families[family] = _list_numbered(found[1], fields)
-    return {name: listed for name, listed in families.items() if listed}
+    singles: dict[str, dict[int, Any]] = {}
+    rows: dict[str, dict[int, dict[int, Any]]] = {}
+    for name, value in fields.items():
+        if (found := _NUMBERED.fullmatch(name)) is None:
+            continue
+        if outer := _NUMBERED.fullmatch(found[1]):
+            rows.setdefault(f"{outer[1]}_$n_$m", {}).setdefault(int(outer[2]), {})[int(found[2])] = value
+        else:
+            singles.setdefault(f"{found[1]}_$n", {})[int(found[2])] = value
+    listed = {name: _in_order(values, "") for name, values in singles.items()}
+    for name, numbered in rows.items():
+        listed[name] = [_in_order(row, "") for row in _in_order(numbered, {})]
+    return {name: values for name, values in listed.items() if any(values)}
 
 
-def _list_numbered(prefix: str, fields: Mapping[str, Any]) -> list[Any]:
-    numbered = takewhile(fields.__contains__, (f"{prefix}_{index}" for index in count()))
-    return [fields[name] for name in numbered]
+def _in_order(numbered: Mapping[int, Any], gap: Any) -> list[Any]:
+    """Returns values by their numbers, up to the last one that can be meant: each missing number takes memory."""
+    most = len(numbered) + LONGEST_GAP
+    last = max((number for number in numbered if number < most), default=-1)
+    return [numbered.get(number, gap) for number in range(last + 1)]
 
 
 def _read(element: Element, level: int) -> Any:

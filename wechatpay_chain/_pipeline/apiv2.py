@@ -208,5 +208,7 @@ def _find_json_error(response: Response) -> APIError | None:
         known = json.loads(response.content)
     except (ValueError, RecursionError):
         raise response._content_error("is not JSON") from None
-    code, message = str(known.get("retcode", "0")), str(known.get("retmsg", ""))
+    if not isinstance(known, dict) or "retcode" not in known:
+        raise response._content_error("has no retcode, although this operation has one")
+    code, message = str(known["retcode"]), str(known.get("retmsg", ""))
     return None if code == "0" else BadRequestError(explain(response, code, message), code, message, known, response)

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
 from wechatpay_chain.errors import ArgumentError
 
-__all__ = ["HMAC_SHA256", "MD5", "V2Keys", "check_owner", "check_sign_type", "compute_signature", "compute_workwx_signature"]
+__all__ = [
+    "HMAC_SHA256",
+    "MD5",
+    "V2Keys",
+    "check_owner",
+    "check_sign_type",
+    "compute_signature",
+    "compute_workwx_signature",
+]
 
 MD5, HMAC_SHA256 = "MD5", "HMAC-SHA256"
 """The values of `sign_type`. MD5 is the default of the protocol; where there is a choice, HMAC-SHA256 is the better one."""

@@ -112,12 +112,28 @@ class RequestsTransport:
 
     def _send(self, request: Request, body: TrackedBody | None, proxy: Proxy | None) -> Received:
         """Sends a request, and reads the head of its response."""
-        if self._session is not None:
+        route = self._route.of(request)
+        if self._session is not None and not self._is_ours(self._session, route, request):
             return self._send_through(self._session, request, body, proxy)
-        pools = self._pools(self._route.of(request))
+        pools = self._pools(route)
         if _is_patched():
             return self._send_through(pools.session, request, body, proxy)
         return pools.send_request(request, body, proxy)
+
+    @staticmethod
+    def _is_ours(session: requests.Session, route: Route, request: Request) -> bool:
+        """Tells whether a request goes over a connection of ours, because the user's session cannot present the certificate.
+
+        requests reads certificates from files only. A session with `cert` of its own presents that.
+        """
+        if route.certificate is None or session.cert or not request.origin.startswith("https:") or _is_patched():
+            return False
+        if type(session.get_adapter(request.origin)) is HTTPAdapter:
+            return True
+        raise ConfigurationError(
+            f"session: {request.template} needs the TLS certificate of certificate=, which an adapter of your own cannot present; set "
+            "cert of the session, or leave session= out"
+        )
 
     def _read_content(self, request: Request, received: Received, headers: Headers, failures: Failures) -> bytes:
         """Reads the content of a response. The errors of a sink are its user's own."""
