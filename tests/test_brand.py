@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.service import PUBLIC_KEY_ID, SERIAL, public_pem, rsa_verifies
-from wechatpay_chain import Client, ConfigurationError, Sensitive, UnsupportedError, crypto
+from wechatpay_chain import Client, ConfigurationError, Sensitive, UnsupportedError, crypto, pages
 
 BRAND_ID = "120344"
 KEY = "0123456789abcdef0123456789ABCDEF"
@@ -102,6 +103,25 @@ def test_the_root_of_a_call_is_that_of_the_path_that_is_sent(client, brand, wire
     assert wire.received[-1].target.startswith("/")
 
 
+@pytest.mark.parametrize(
+    ("path", "items"),
+    [
+        ("brand/marketing/product-coupon/product-coupons/1/stocks", "stock_list"),
+        ("brand/marketing/product-coupon/product-coupons/1/stocks/2/associated-stores", "store_list"),
+        ("brand/marketing/product-coupon/users/o1/coupons", "user_coupon_list"),
+    ],
+)
+def test_the_lists_of_product_coupons_come_in_pages(brand, service, wire, path, items):
+    def respond(received):
+        is_first = "page_token" not in received.target
+        page = {items: [{"number": 1 if is_first else 2}], "total_count": 2}
+        return service.signed(json.dumps({**page, "next_page_token": "t"} if is_first else page).encode())
+
+    wire.respond = respond
+    assert list(pages(brand[path])) == [{"number": 1}, {"number": 2}]
+    assert len(wire.received) == 2
+
+
 def test_a_brand_starts_no_payment(brand):
     with pytest.raises(UnsupportedError, match="BRAND"):
         brand.payment.jsapi("wx1", "p")
@@ -132,16 +152,39 @@ def test_a_notification_of_a_brand_is_verified_and_decrypted_with_its_keys(brand
     ("change", "message"),
     [
         ({"mchid": "1900007291"}, "mchid and brand_id"),
-        ({"brand_id": "wx1"}, "brand_id"),
-        ({"brand_id": 1.5}, "brand_id"),
-        ({"brand_id": True}, "brand_id"),
-        ({"brand_id": ""}, "mchid"),
+        ({"brand_id": "wx1"}, "brand_id: came 'wx1', which contains .* expected the number of the brand"),
+        ({"brand_id": "wx8888888888888888"}, "brand_id: .*an appid"),
+        ({"brand_id": 1.5}, "brand_id: came a float"),
+        ({"brand_id": True}, "brand_id: came a bool"),
+        ({"brand_id": -1}, "brand_id: came a int"),
+        ({"brand_id": b"120344"}, "brand_id: came a bytes"),
+        ({"brand_id": "1" * 5000}, "brand_id: came a string of 5000 characters"),
+        ({"brand_id": "\u200b "}, "brand_id: it is missing"),
         ({"certs": {}}, "certs"),
     ],
 )
 def test_wrong_settings_of_a_brand_are_refused(settings, change, message):
     with pytest.raises(ConfigurationError, match=message):
         Client(**{**settings, **change})
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_of_more_digits_than_python_writes_is_refused(settings, sign):
+    with pytest.raises(ConfigurationError, match="brand_id: came a int; expected the number of the brand"):
+        Client(**{**settings, "brand_id": sign * 10**5000})
+
+
+@pytest.mark.parametrize("empty", [0, "", None])
+def test_without_a_number_both_settings_are_named(settings, empty):
+    with pytest.raises(ConfigurationError) as caught:
+        Client(**{**settings, "brand_id": empty})
+    assert re.search("mchid: .*brand_id.*1900007291.*120344", str(caught.value))
+
+
+@pytest.mark.parametrize("brand_id", [120344, " 120344", "１２０344", '"120344"', "\u200e120344\n"])
+def test_the_number_of_a_brand_may_be_an_int_or_copied_with_invisible_characters(settings, brand_id):
+    with Client(**{**settings, "brand_id": brand_id}) as client:
+        assert client.brand_id == BRAND_ID
 
 
 def test_a_certificate_cannot_be_of_a_brand(settings, service):

@@ -54,6 +54,21 @@ def setup(running, tmp_path, monkeypatch):
     return examine
 
 
+@pytest.fixture
+def of_brand(running):
+    """The changes that make the set-up that of the sandbox's brand."""
+    known = running.brand_credentials
+    (key_id,) = known["certs"]
+    return {
+        "mchid": None,
+        "brand_id": known["brand_id"],
+        "serial": known["serial"],
+        "private_key": known["private_key"],
+        "apiv3_key": known["apiv3_key"],
+        "certs": {key_id: known["certs"][key_id]},
+    }
+
+
 def read(capsys, level="error"):
     out, err = capsys.readouterr()
     assert err == ""
@@ -82,6 +97,91 @@ def test_people_see_one_line_for_each_finding(running, setup, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f"fine    mchid: {running.credentials['mchid']}" in lines
     assert all(line.startswith(("fine", "warning")) for line in lines)
+
+
+def test_a_right_set_up_of_a_brand_has_no_errors(setup, of_brand, capsys):
+    assert setup(**of_brand) == 0
+    found = {each["name"]: (each["level"], each["text"]) for each in json.loads(capsys.readouterr().out)}
+    assert found["brand_id"] == ("fine", of_brand["brand_id"])
+    assert found["certs"] == ("fine", "responses are verified with a public key")
+    assert found["client"][0] == "fine"
+    assert "mchid" not in found
+
+
+def test_a_brand_without_an_apiv3_key_is_told_what_it_lacks(setup, of_brand, capsys):
+    assert setup(**{**of_brand, "apiv3_key": None}) == 0
+    lack = read(capsys, "warning")["apiv3_key"]
+    assert "notifications" in lack
+    assert "certificates" not in lack
+
+
+@pytest.mark.parametrize(
+    ("options", "untried"),
+    [([], "the keys were not tried"), (["--notify-url", "https://shop.example/"], "the notification URL were tried")],
+)
+def test_a_brand_has_no_echo_and_is_told_what_was_not_tried(setup, of_brand, capsys, options, untried):
+    assert setup("--online", *options, **of_brand) == 0
+    echo = read(capsys, "warning")["echo"]
+    assert "brand_id=" in echo
+    assert untried in echo
+    assert "/brand/" in echo
+
+
+def test_the_number_of_a_brand_is_an_option_too(setup, of_brand, capsys):
+    assert setup("--brand-id", of_brand["brand_id"], **{**of_brand, "brand_id": "1"}) == 0
+    assert read(capsys, "fine")["brand_id"] == of_brand["brand_id"]
+    assert setup("--brand-id", of_brand["brand_id"]) == 1
+    assert "make two clients" in read(capsys)["mchid and brand_id"]
+
+
+def test_the_number_of_a_brand_is_a_variable_too(of_brand, monkeypatch, running, capsys, tmp_path):
+    ((key_id, key),) = of_brand["certs"].items()
+    (tmp_path / "pub_key.pem").write_text(key)
+    for name, text in {
+        "BRAND_ID": of_brand["brand_id"],
+        "SERIAL": of_brand["serial"],
+        "PRIVATE_KEY": of_brand["private_key"],
+        "PUBLIC_KEY_ID": key_id,
+        "PUBLIC_KEY_FILE": str(tmp_path / "pub_key.pem"),
+        "BASE_URL": running.base_url,
+    }.items():
+        monkeypatch.setenv(f"WECHATPAY_{name}", text)
+    assert main(["request", "GET", "brand/store/brandstores", "--dry-run"]) == 0
+    assert f'brand_id="{of_brand["brand_id"]}"' in capsys.readouterr().out
+    assert main(["request", "GET", "brand/store/brandstores", "--dry-run", "--brand-id", "7"]) == 0
+    assert 'brand_id="7"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding", "said"),
+    [
+        ({"mchid": "1900007291"}, "mchid and brand_id", "make two clients"),
+        ({"brand_id": "wx1"}, "brand_id", "expected the number of the brand"),
+        ({"certs": {}}, "certs", "no certificates to fetch"),
+        (
+            {"certs": {"A".zfill(40): certificate_pem(new_certificate(new_key(), serial=10))}},
+            "certs",
+            "only public keys",
+        ),
+    ],
+    ids=["both numbers", "an appid", "no keys", "a certificate"],
+)
+def test_a_broken_set_up_of_a_brand_is_found_by_name(setup, of_brand, capsys, changes, finding, said):
+    assert setup(**{**of_brand, **changes}) == 1
+    found = {each["name"]: (each["level"], each["text"]) for each in json.loads(capsys.readouterr().out)}
+    assert found[finding][0] == "error"
+    assert said in found[finding][1]
+    assert "mchid" not in found
+
+
+@pytest.mark.parametrize(("days", "level", "said"), [(-1, "error", "expired on"), (10, "warning", "expires on")])
+def test_the_end_of_a_brands_certificate_is_found(running, setup, of_brand, capsys, days, level, said):
+    key = crypto.load_private_key(running.brand_credentials["private_key"])
+    certificate = certificate_pem(new_certificate(key, age=800, days=days))
+    assert setup(**{**of_brand, "serial": certificate}) == (1 if level == "error" else 0)
+    found = read(capsys, level)["certificate"]
+    assert said in found
+    assert "for the brand" in found
 
 
 def expired(days, key=None):

@@ -117,6 +117,11 @@ def test_empty_variables_and_those_of_others_are_left_alone(monkeypatch, folder)
     assert Given.from_env().given == {"mchid": MCHID}
 
 
+@pytest.mark.parametrize("name", ["mchid", "brand_id", "serial"])
+def test_a_number_in_a_file_needs_no_quotes(folder, name):
+    assert Given.from_file(write(folder, f"{name} = 120344")).given == {name: 120344}
+
+
 def test_paths_in_a_file_start_at_its_folder(monkeypatch, folder):
     text = f"""
         mchid = "{MCHID}"
@@ -181,6 +186,7 @@ def test_a_profile_has_its_own_settings_only(folder):
         ("zzz = 1", None, "there is no setting 'zzz'; did you mean"),
         ("mchid = [1]", None, "mchid: came a list; expected a text or a number"),
         ("mchid = true", None, "mchid: came a bool"),
+        ("brand_id = true", None, "brand_id: came a bool; expected a text or a number"),
         ("certs = 'a.pem'", None, "certs: came a str; expected a table"),
         ("timeout = true", None, "timeout: came a bool; expected seconds"),
         ("retry = true", None, "retry: came a bool; expected a table such as"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -12,9 +13,10 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from tests.service import MCHID, PUBLIC_KEY_ID, Reply, json_body
+from tests.service import MCHID, PUBLIC_KEY_ID, Reply, certificate_pem, json_body, new_certificate
 from tests.sm2_service import SCHEME, SM2Key, has_sm2, openssl, sm4_gcm
 from wechatpay_chain import (
+    APIError,
     ArgumentError,
     Client,
     ConfigurationError,
@@ -282,6 +284,23 @@ def test_a_merchant_may_have_keys_of_both_kinds(settings, service, merchant, wir
         assert wire.received[-1].header("Wechatpay-Serial") == sm2_id
 
 
+def test_values_that_are_encrypted_already_are_not_encrypted_again(client, platform, wire, tmp_path):
+    ciphertext = crypto.encrypt("张三", crypto.load_sm2_public_key(platform.public))
+
+    async def send_all():
+        line = {"echo_message": "a", "encrypted_echo_message": ciphertext}
+        return [
+            result async for result in client.bulk("POST", "v3/security/echo", [line], results=tmp_path / "results")
+        ]
+
+    assert [result.outcome for result in asyncio.run(send_all())] == ["done"]
+    assert json.loads(wire.received[-1].body)["encrypted_echo_message"] == ciphertext
+    wire.respond = lambda received: Reply(400, {}, b'{"code":"PARAM_ERROR"}')
+    with pytest.raises(APIError) as refused:
+        client.v3.security.echo.post(json={"echo_message": "a", "encrypted_echo_message": ciphertext})
+    assert "must be encrypted" not in "".join([str(refused.value), *getattr(refused.value, "__notes__", [])])
+
+
 class Listing:
     """A service that lists its SM2 certificate, and signs with it."""
 
@@ -311,6 +330,89 @@ def test_certificates_are_fetched_by_their_algorithm(settings, platform, root, w
         assert listing.targets == ["/v3/certificates?algorithm_type=SM2", "/v3/pay"]
         assert list(client.platform_certificates()) == [platform.serial]
     assert listing.targets[-1] == "/v3/certificates?algorithm_type=SM2"
+
+
+def test_certificates_of_the_other_type_do_not_replace_those_of_this_client(settings, platform, service, wire, send):
+    """A merchant that has moved from RSA to SM2 may have the old list in the cache; and a call may ask for that list."""
+    listing = Listing(platform)
+    certificate = new_certificate(service.platform, subject="Tenpay.com sign", issuer="Tenpay.com Root CA")
+    serial, nonce = f"{certificate.serial_number:040X}", secrets.token_hex(6)
+    encrypted = {
+        "algorithm": "AEAD_AES_256_GCM",
+        "nonce": nonce,
+        "associated_data": "certificate",
+        "ciphertext": crypto.aes_gcm_encrypt(certificate_pem(certificate), KEY.encode(), nonce, "certificate"),
+    }
+    body = json_body({"data": [{"serial_no": serial, "encrypt_certificate": encrypted}]})
+
+    def respond(received):
+        if received.target.endswith("algorithm_type=RSA"):
+            return platform.signed(body, platform.serial)
+        return listing(received)
+
+    class Cache:
+        content = body
+
+        def load(self):
+            return self.content
+
+        def save(self, content):
+            self.content = content
+
+    wire.respond, cache = respond, Cache()
+    with Client(**{**settings, "certs": {}, "certificate_cache": cache}) as client:
+        assert send(client.v3.pay, "get").json() == {"a": 1}
+        assert b"AEAD_SM4_GCM" in cache.content
+        assert send(client.v3.certificates, "get", params={"algorithm_type": "RSA"}).content == body
+        assert send(client.v3.pay, "post", json={"name": Sensitive("张三")}).json() == {"a": 1}
+
+
+def test_keys_of_the_other_type_alone_are_refused(settings, service):
+    with pytest.raises(ConfigurationError, match="SM2 key"):
+        Client(**{**settings, "certs": service.certs, "apiv3_key": None})
+    sm2 = settings["certs"]
+    with pytest.raises(ConfigurationError, match="RSA key"):
+        Client(**{**service.settings("https://a.example"), "certs": sm2, "apiv3_key": None})
+
+
+def test_a_name_of_other_algorithms_is_named_in_the_error(client, platform, wire):
+    wire.respond = lambda received: platform.signed(b"{}", PUBLIC_KEY_ID).having(Wechatpay_Signature_Type="SM9")
+    with pytest.raises(SignatureError, match=r"Wechatpay-Signature-Type is 'SM9'"):
+        client.v3.pay.get()
+
+
+def test_a_key_of_the_wrong_half_is_a_type_error(merchant, service):
+    own, rsa = crypto.load_sm2_private_key(merchant.path), service.merchant
+    for private in (own, rsa):
+        public = private.public_key()
+        for call in (
+            lambda private=private: crypto.verify(b"m", "AAAA", private),
+            lambda private=private: crypto.encrypt("m", private),
+            lambda public=public: crypto.sign(b"m", public),
+            lambda public=public: crypto.decrypt("AAAA", public),
+            lambda: crypto.sign(b"m", "no key"),
+        ):
+            with pytest.raises(TypeError, match=r"loaded (private|public) key"):
+                call()
+
+
+def test_what_is_no_ciphertext_is_refused_without_a_word(merchant):
+    """GmSSL would write to the standard error."""
+    script = (
+        "import sys; from wechatpay_chain import crypto; key = crypto.load_sm2_private_key(sys.argv[1])\n"
+        "for text in sys.argv[2:]:\n"
+        "    try: crypto.decrypt(text, key)\n"
+        "    except Exception as error: print(type(error).__name__)"
+    )
+    texts = [
+        base64.b64encode(octets).decode()
+        for octets in (b"1", b"1" * 256, b"\x30\x03\x02\x01\x01", secrets.token_bytes(120))
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script, merchant.path, *texts], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["DecryptionError"] * 4
+    assert done.stderr == ""
 
 
 def test_a_certificate_of_another_issuer_is_refused(settings, platform, folder, wire, send):

@@ -115,6 +115,14 @@ def parse_config(
     identity = load_identity("private_key", private_key, passphrase, number) if private_key else None
     merchant_serial, own_certificate = parse_merchant_serial(serial, number, identity, passphrase)
     scheme = choose_scheme(identity_name, identity, own_certificate)
+    if not scheme.has_apiv2:
+        refuse_apiv2(
+            scheme,
+            apiv2_key=apiv2_key,
+            former_apiv2_keys=former_apiv2_keys,
+            workwx_secret=workwx_secret,
+            certificate=certificate,
+        )
     merchant = merchant_serial, identity.key.public_key() if identity else None
     former_keys = load_former_keys(former_private_keys, passphrase, number)
     private_keys = tuple(PerProcessKey(key) for key in ((identity.key, *former_keys) if identity else former_keys))
@@ -182,9 +190,20 @@ def parse_certs(certs: Mapping[str, PublicKeySource] | None, merchant: Merchant,
         ConfigurationError: a key cannot be used, or a certificate came where WeChat Pay has none.
     """
     keyring = Keyring({} if certs is None else certs, merchant, scheme)
+    if not scheme.has_certificates and not keyring.has_configured:
+        raise ConfigurationError(f"certs: none came, and every request names a public key; {EXPECTED}")
     if not scheme.has_certificates and not keyring.has_only_public_keys:
         raise ConfigurationError("certs: came a certificate; WeChat Pay has only public keys (PUB_KEY_ID_…) for brands")
     return keyring
+
+
+def refuse_apiv2(scheme: Scheme, **settings: object) -> None:
+    """Raises a ConfigurationError if a setting of APIv2 came for a customer who does not have it."""
+    for name, value in settings.items():
+        if value:
+            raise ConfigurationError(
+                f"{name}: it belongs to APIv2, which a client with {scheme.identity}= does not have; leave it out"
+            )
 
 
 def load_former_keys(former_keys: object, passphrase: str | bytes | None, mchid: str) -> tuple[PrivateKey, ...]:

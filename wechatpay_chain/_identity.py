@@ -17,25 +17,33 @@ from wechatpay_chain._schemes.characters import Copied, strip
 from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ConfigurationError
 
-__all__ = ["choose_scheme", "parse_identity", "parse_merchant_number", "parse_merchant_serial"]
+__all__ = ["choose_scheme", "parse_identity", "parse_merchant_serial"]
+
+_EXPECTED = {
+    "mchid": "the merchant number, a string of digits such as '1900007291'",
+    "brand_id": "the number of the brand, a string of digits such as '120344'",
+}
 
 
 def parse_identity(mchid: object, brand_id: object) -> tuple[str, str]:
     """Returns who the client is: `mchid` or `brand_id`, and the number.
 
+    Args:
+        mchid: the merchant number: an int, or a string of digits, which may have been copied with spaces or quotes.
+        brand_id: the number of the brand, in the same forms.
+
     Raises:
-        ConfigurationError: neither is there, or both are.
+        ConfigurationError: neither is there, both are, or it is not a number.
     """
-    if not brand_id:
-        return "mchid", parse_merchant_number(mchid)
-    if mchid:
+    if mchid and brand_id:
         raise ConfigurationError(
             "mchid and brand_id: both came; a client is of a merchant or of a brand, so make two clients"
         )
-    text = Copied(str(brand_id)).text
-    if isinstance(brand_id, bool) or not isinstance(brand_id, (str, int)) or not re.fullmatch("[0-9]{1,32}", text):
-        raise ConfigurationError(f"brand_id: came {brand_id!r}; expected the number of the brand, such as '120344'")
-    return "brand_id", text
+    if not mchid and not brand_id:
+        raise ConfigurationError(
+            f"mchid: it is missing, and so is brand_id; expected {_EXPECTED['mchid']}, or as brand_id {_EXPECTED['brand_id']}"
+        )
+    return ("brand_id", _parse_number("brand_id", brand_id)) if brand_id else ("mchid", _parse_number("mchid", mchid))
 
 
 def choose_scheme(name: str, identity: Identity | None, certificate: x509.Certificate | None) -> Scheme:
@@ -56,28 +64,23 @@ def choose_scheme(name: str, identity: Identity | None, certificate: x509.Certif
     return scheme
 
 
-def parse_merchant_number(mchid: object) -> str:
-    """Parses the merchant number: an int, or a string of digits, which may have been copied with spaces or quotes.
-
-    Raises:
-        ConfigurationError: it is missing or not a number.
-    """
-    is_number = isinstance(mchid, int) and not isinstance(mchid, bool) and 0 < mchid < 10**32
-    text = str(mchid) if is_number else mchid
+def _parse_number(name: str, number: object) -> str:
+    is_number = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 10**32
+    text = str(number) if is_number else number
     copied = Copied(text) if isinstance(text, str) else None
     if copied and re.fullmatch("[0-9]{1,32}", copied.text):
         return copied.text
-    if not mchid or (copied and not copied.text):
+    if copied is None:
+        came = f"came a {type(number).__name__}"
+    elif not copied.text:
         came = "it is missing"
-    elif copied is None:
-        came = f"came a {type(mchid).__name__}"
     elif len(copied.text) >= 32:
         came = f"came a string of {len(copied.text)} characters"
     elif re.fullmatch("wx[0-9a-f]{16}", copied.text):
-        came = f"came {mchid!r}, which is an appid"
+        came = f"came {number!r}, which is an appid"
     else:
-        came = f"came {mchid!r}, which contains {copied.find_flaw('0-9')}"
-    raise ConfigurationError(f"mchid: {came}; expected the merchant number, a string of digits such as '1900007291'")
+        came = f"came {number!r}, which contains {copied.find_flaw('0-9')}"
+    raise ConfigurationError(f"{name}: {came}; expected {_EXPECTED[name]}")
 
 
 def parse_merchant_serial(

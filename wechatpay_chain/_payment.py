@@ -224,6 +224,10 @@ class Payment:
         return self._require_keys().sign(fields, HMAC_SHA256)
 
     def _require_keys(self) -> V2Keys:
+        if not self._credentials.scheme.has_apiv2:
+            raise UnsupportedError(
+                f"this client has {self._credentials.scheme.identity}=, and a signature with the APIv2 key is made by that of a merchant"
+            )
         if not self._keys:
             raise ConfigurationError("apiv2_key: it is missing; this signature needs the APIv2 key, 32 characters")
         return self._keys

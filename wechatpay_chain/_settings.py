@@ -205,7 +205,7 @@ def _parse_json(variable: str, text: str, name: str) -> Any:
 
 def _check_type(where: str, name: str, value: object) -> None:
     types, expected = _JSON.get(name, ((str,), "a text"))
-    if name in ("mchid", "serial"):
+    if name in ("mchid", "brand_id", "serial"):
         types, expected = (str, int), "a text or a number"
     is_wrong_bool = isinstance(value, bool) and bool not in types
     if is_wrong_bool or not isinstance(value, types) or (name == "retry" and value is True):

@@ -35,7 +35,7 @@ from wechatpay_chain._messages.effects import Flow
 from wechatpay_chain._messages.request import Carried, Request
 from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.errors import find_error
-from wechatpay_chain._pipeline.stack import Layered
+from wechatpay_chain._pipeline.stack import Layered, find_customer
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import APIError, ConfigurationError, SignatureError
 
@@ -102,7 +102,8 @@ class Telemetry:
         """
         if "trace" in client.middleware:
             raise ConfigurationError("telemetry: this client is traced already; install it once")
-        merchant = {"wechatpay.mchid": client.mchid} if client.mchid else {"wechatpay.brand_id": client.brand_id}
+        name, number = find_customer(client)
+        merchant = {f"wechatpay.{name}": number}
         layers = list(client.middleware)
         client.middleware.insert_before(layers[0], "trace", partial(self._call, merchant))
         client.middleware.insert_after(layers[-1], "trace_attempts", self._attempt)

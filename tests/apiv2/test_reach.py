@@ -1,11 +1,15 @@
-"""APIv2 beyond XML in a POST: queries that are signed, uploads, the TLS certificate, and hosts."""
+"""APIv2 beyond XML in a POST: every path, queries that are signed, uploads, the TLS certificate, and hosts."""
 
 from __future__ import annotations
 
+import ast
+import errno
 import hashlib
 import os
 import re
+import socket
 import ssl
+import stat
 import tempfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,9 +20,71 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from tests.apiv2.conftest import KEY, signature_of, signed
+import wechatpay_chain
+from tests.apiv2.conftest import KEY, reply, signature_of, signed
 from tests.service import MCHID, certificate_pem, new_certificate, new_key, private_pem
-from wechatpay_chain import ArgumentError, Client, ConfigurationError
+from wechatpay_chain import APIError, ArgumentError, Client, ConfigurationError
+from wechatpay_chain._catalogue.operations import find_operation, list_operations
+
+OPERATIONS = [(method, path) for method, path in list_operations() if find_operation(method, path).api == "v2"]
+
+
+def snake(segment):
+    return re.sub("(?=[A-Z])|-", "_", segment).lower()
+
+
+def camel(segment):
+    """Returns a segment in camelCase; that of the documentation, if it is in camelCase there."""
+    return re.sub("[-_](.)", lambda match: match[1].upper(), segment)
+
+
+def walk(node, names):
+    for name in names:
+        node = getattr(node, name)
+    return node
+
+
+def test_there_are_as_many_operations_as_documented():
+    assert len(OPERATIONS) == 136
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_operation_is_reached_in_each_spelling(service, wire, method, path):
+    segments = path.strip("/").split("/")
+    arguments = {"GET": {"params": {"appid": "wx1"}}, "POST": {"xml": {"appid": "wx1"}, "certificate": False}}[method]
+    if "upload" in path:
+        arguments["files"] = {"media": ("a.jpg", b"1")}
+    wire.respond = lambda received: reply({"return_code": "FAIL", "return_msg": "no"})
+    settings = {**service.settings(wire.base_url), "apiv2_key": KEY, "workwx_secret": "secret"}
+    with Client(**settings) as client:
+        for node in (
+            walk(client.v2, map(snake, segments)),
+            walk(client.v2, map(camel, segments)),
+            client[f"v2{path}"],
+            client.v2[path],
+        ):
+            wire.received.clear()
+            with pytest.raises(APIError):
+                getattr(node, method.lower())(**arguments)
+            (received,) = wire.received
+            assert (received.method, urlsplit(received.target).path) == (method, path)
+
+
+def test_every_operation_has_a_name_in_the_stubs_that_reaches_it(shop):
+    """An editor completes the names of the stubs, and a type checker accepts no others as typed."""
+    stubs = Path(wechatpay_chain.__file__).with_name("_nodes") / "v2.pyi"
+    classes = {
+        each.name: each.body for each in ast.parse(stubs.read_text("utf-8")).body if isinstance(each, ast.ClassDef)
+    }
+
+    def read(name, node):
+        for each in classes[name]:
+            if isinstance(each, ast.AnnAssign):
+                yield from read(each.annotation.id, getattr(node, each.target.id))
+            elif isinstance(each, ast.FunctionDef):
+                yield each.name.upper(), str(node).removeprefix("v2")
+
+    assert sorted(read("V2", shop.client.v2)) == sorted(OPERATIONS)
 
 
 def test_the_query_of_a_get_is_signed_raw_and_sent_encoded(shop, send):
@@ -196,6 +262,44 @@ def test_no_key_touches_the_disk(service, issued, monkeypatch, strict):
     with Client(**settings, apiv2_key=KEY, ca_bundle=bundle, proxies={}) as client:
         client.v2.secapi.pay.refund.post(xml={"appid": "wx1"})
     assert seen[0][1] == certificate.public_bytes(serialization.Encoding.DER)
+
+
+def forbid(*_args, **_kwargs):
+    """Fails as memfd_create does where the seccomp profile of a container forbids it."""
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def make_without_path(*_args, **_kwargs):
+    """Returns a descriptor whose path cannot be opened, as no path below /proc can where it is not mounted."""
+    reader, writer = socket.socketpair()
+    reader.close()
+    return writer.detach()
+
+
+@pytest.mark.parametrize("make", [forbid, make_without_path], ids=["it is forbidden", "its path is not there"])
+def test_without_files_in_memory_the_key_is_on_disk_for_a_moment(
+    service, issued, monkeypatch, strict, send, tmp_path, make
+):
+    base_url, bundle, seen = strict
+    _, key, certificate = issued
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    written, load = [], ssl.SSLContext.load_cert_chain
+
+    def note(context, certfile, *args, **kwargs):
+        file = Path(certfile)
+        written.append((file.parent, stat.S_IMODE(file.stat().st_mode), b"ENCRYPTED" in file.read_bytes()))
+        return load(context, certfile, *args, **kwargs)
+
+    monkeypatch.setattr(os, "memfd_create", make, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", note)
+    settings = {**service.settings(base_url), "private_key": key, "serial": certificate, "certificate": certificate}
+    with Client(**settings, apiv2_key=KEY, ca_bundle=bundle, proxies={}) as client:
+        send(client.v2.secapi.pay.refund, "post", xml={"appid": "wx1"})
+    assert seen[0][1] == certificate.public_bytes(serialization.Encoding.DER)
+    assert set(written) == {(folder, 0o600, True)}
+    assert list(folder.iterdir()) == []
 
 
 def test_an_operation_has_its_own_host_only_at_the_service_itself(service, wire):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tools.catalogue.upload_facts import UPLOADS
 from tools.catalogue.writing import STAMP
@@ -65,6 +66,7 @@ def _v2_rule(operation: Operation) -> V2Rule:
         result="result_code" in returned,
         content="file" if operation.path in _FILES else "json" if "application/json" in operation.produces else "xml",
         host=operation.host,
+        file=next((name for name, each in fields.items() if each["type"] == "file"), ""),
         workwx=_WORKWX.get(operation.path, ()),
     )
 
@@ -102,19 +104,27 @@ _WORKWX = {
 
 
 def underscored() -> str:
-    """Returns the module of the paths in which the service itself writes an underscore."""
+    """Returns the module of the paths in which the service itself writes an underscore or a capital letter."""
     places = {
         re.sub(r"\{\w+\}", "{}", "/".join(segments[: index + 1]))
         for segments in (operation.template.split("/") for operation in _operations())
         for index in range(len(segments))
     }
-    found = sorted(
-        place for place in places if "_" in place.rpartition("/")[2] and place.replace("_", "-") not in places
-    )
+    alone = sorted(place for place in places if _kebab(place) not in places)
+    underscores = (place for place in alone if "_" in place.rpartition("/")[2])
+    capitals = (place for place in alone if re.search("[A-Z]", place.rpartition("/")[2]))
     return _module(
-        "The places where the service writes an underscore and has no hyphenated twin. `{}` stands for any variable.",
-        "UNDERSCORED = (\n" + "".join(f'    "{place}",\n' for place in found) + ")\n",
+        "The places where the service does not write kebab-case and has no twin in it. `{}` stands for any variable.",
+        f"UNDERSCORED = {_tuple(underscores)}\nCAMEL_CASE = {_tuple(capitals)}",
     )
+
+
+def _kebab(place: str) -> str:
+    return re.sub("(?=[A-Z])|_", "-", place).lower()
+
+
+def _tuple(places: Iterable[str]) -> str:
+    return "(\n" + "".join(f'    "{place}",\n' for place in places) + ")\n"
 
 
 def upload_rules() -> str:

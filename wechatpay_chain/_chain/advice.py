@@ -5,8 +5,6 @@ Nothing is refused for it, and nothing is read before there is an error. A note 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +14,7 @@ from wechatpay_chain._catalogue.nearest import SIMILAR, find_operation_at, find_
 from wechatpay_chain._catalogue.operations import Operation, Schema
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.spelling import spell
+from wechatpay_chain._schemes.by_key import SCHEMES, is_ciphertext
 from wechatpay_chain.errors import APIError, WeChatPayError
 
 __all__ = ["advise"]
@@ -23,7 +22,7 @@ __all__ = ["advise"]
 _MOST = 3
 """How many members one note names."""
 
-_UNLISTED = frozenset({"brand"})
+_UNLISTED = frozenset(scheme.root for scheme in SCHEMES if scheme.root)
 """The first segments of paths that the service has and the catalogue lacks."""
 
 
@@ -106,12 +105,5 @@ def _compare(schema: Schema, value: Any, place: str) -> Iterator[tuple[str, str]
     elif schema["type"] == "array" and isinstance(value, (list, tuple)):
         for index, item in enumerate(value[:_MOST]):
             yield from _compare(schema["items"], item, f"{place}[{index}]")
-    elif schema.get("encrypted") and isinstance(value, str) and not _is_ciphertext(value):
+    elif schema.get("encrypted") and isinstance(value, str) and not is_ciphertext(value):
         yield "plain", place
-
-
-def _is_ciphertext(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) >= 128  # RSA of 1024 bits and more
-    except (binascii.Error, ValueError):
-        return False

@@ -13,8 +13,7 @@ from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.template import expand, hide_query
 from wechatpay_chain._messages.effects import Steps
 from wechatpay_chain._messages.request import Request
-from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
-from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
+from wechatpay_chain._schemes.by_key import SCHEMES, scheme_at
 from wechatpay_chain._schemes.scheme import Scheme
 from wechatpay_chain.errors import ArgumentError, UnsupportedError
 
@@ -90,6 +89,9 @@ def divide(scheme: Scheme, signed: Calls, v2: Calls) -> CallsByRoot:
         signed: makes the requests that are signed with it.
         v2: makes those of APIv2, which only merchants have.
     """
-    if scheme.root:
-        return CallsByRoot({scheme.root: signed}, RefusedCalls(MERCHANT_RSA, scheme))
-    return CallsByRoot({XML.root: v2, BRAND_RSA.root: RefusedCalls(BRAND_RSA, scheme)}, signed)
+    ways: dict[str, Calls] = {
+        root: signed if root == scheme.root else RefusedCalls(scheme_at(root), scheme)
+        for root in ("", *(each.root for each in SCHEMES))
+    }
+    others = ways.pop("")
+    return CallsByRoot({**ways, XML.root: v2 if scheme.has_apiv2 else others}, others)

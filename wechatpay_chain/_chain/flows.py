@@ -16,12 +16,12 @@ from wechatpay_chain._keys.merchant_keys import MerchantKeys
 from wechatpay_chain._keys.refresh import Refresh
 from wechatpay_chain._messages.arguments import parse_download_timeout
 from wechatpay_chain._messages.effects import Flow, Middleware, Steps
-from wechatpay_chain._messages.request import Request
+from wechatpay_chain._messages.request import Request, Timeout
 from wechatpay_chain._pipeline.stack import Stack, run
 from wechatpay_chain.errors import APIError, ArgumentError, PathVariableError, WeChatPayError
 
 if TYPE_CHECKING:
-    from wechatpay_chain._files.announcement import Source
+    from wechatpay_chain._files.announcement import Location, Source
     from wechatpay_chain._files.download import DownloadSink, Progress
     from wechatpay_chain._files.output import Target
 
@@ -97,15 +97,18 @@ class Flows(NamedTuple):
             location = locate(announcement.url, self.origins)
             headers, again = {"Accept": "*/*"}, saving.is_repeatable
             call = Call("GET", location.template, headers=headers, idempotent=again, sink=saving)
-            encoder = Encoder(location.origin, parse_download_timeout(timeout, self.encoder.timeout))
-            request = encoder.encode(call, library, None)
-            yield self._download(request, saving, location.is_signed)
+            seconds = parse_download_timeout(timeout, self.encoder.timeout)
+            yield self._download(call, location, saving, seconds, library)
 
-    def _download(self, request: Request, saving: DownloadSink, is_signed: bool) -> Flow:
-        # A file on another host, an invoice say, is fetched without a signature.
-        outside, inside = self.stack._split("errors", without=() if is_signed else ("verify", "rotate", "sign"))
-        if is_signed and self.refresh.needs_first_key(request):
-            yield from self.refresh.fetch_first_key(request)
+    def _download(self, call: Call, location: Location, saving: DownloadSink, timeout: Timeout, library: str) -> Flow:
+        if location.is_signed:
+            request = yield from self.calls.find(call).prepare(call, library)
+        else:  # a file on another host, an invoice say
+            request = self.encoder.encode(call, library, None)
+        request = request.with_route(location.origin, timeout)
+        outside, inside = self.stack._split(
+            "errors", without=() if location.is_signed else ("verify", "rotate", "sign")
+        )
         return (yield from _run((*outside, saving.layer, *inside), request))
 
     def _download_bill(self, template: str, xml: object, saving: DownloadSink, timeout: object, library: str) -> Flow:

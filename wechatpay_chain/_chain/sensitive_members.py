@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from wechatpay_chain._catalogue.operations import Schema
 from wechatpay_chain._messages.sensitive import Sensitive
+from wechatpay_chain._schemes.by_key import is_ciphertext
 
 __all__ = ["mark_sensitive"]
-
-_CIPHERTEXT = re.compile("[A-Za-z0-9+/]{340,}={0,3}")
-"""What is taken for a ciphertext: base64 that is too long for a text that could be encrypted. A key of RSA makes 344 characters."""
 
 
 def mark_sensitive(schema: Schema, value: Any) -> Any:
@@ -33,6 +30,6 @@ def mark_sensitive(schema: Schema, value: Any) -> Any:
             }
         case "array", list():
             return [mark_sensitive(schema["items"], item) for item in value]
-        case "string", str() if schema.get("encrypted") and not _CIPHERTEXT.fullmatch(value):
+        case "string", str() if schema.get("encrypted") and not is_ciphertext(value):
             return Sensitive(value)
     return value

@@ -37,6 +37,7 @@ class Credentials:
     ] = None
     profile: Annotated[str | None, typer.Option(envvar="WECHATPAY_PROFILE", help="A profile of that file.")] = None
     mchid: Annotated[str | None, typer.Option(help="The merchant number.")] = None
+    brand_id: Annotated[str | None, typer.Option(help="The number of a brand, in place of --mchid.")] = None
     serial: Annotated[
         str | None,
         typer.Option(
@@ -68,8 +69,8 @@ class Credentials:
         settings = {**make_settings(source), **make_settings(options)}
         if not settings:
             raise Failure(
-                "there are no settings; name a file with --config or WECHATPAY_CONFIG, or set WECHATPAY_MCHID, "
-                "WECHATPAY_SERIAL, WECHATPAY_PRIVATE_KEY_FILE and so on"
+                "there are no settings; name a file with --config or WECHATPAY_CONFIG, or set WECHATPAY_MCHID "
+                "or WECHATPAY_BRAND_ID, WECHATPAY_SERIAL, WECHATPAY_PRIVATE_KEY_FILE and so on"
             )
         return settings
 

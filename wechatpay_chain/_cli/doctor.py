@@ -12,7 +12,7 @@ import typer
 
 from wechatpay_chain._cli.console import AsJson, print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
-from wechatpay_chain._cli.findings import Finding, Level, check_files, check_settings
+from wechatpay_chain._cli.findings import Finding, Level, check_files, check_settings, find_scheme
 from wechatpay_chain._cli.outcome import Failure, Status, describe_failure
 from wechatpay_chain.errors import (
     APIError,
@@ -137,6 +137,16 @@ def _check_echo(settings: Mapping[str, Any], notify_url: str | None) -> Iterator
     from wechatpay_chain._client import Client
     from wechatpay_chain._keys.keyring import normalize_id
 
+    scheme, _ = find_scheme(settings)
+    if scheme.root:
+        untried = "neither the keys nor the notification URL were" if notify_url else "the keys were not"
+        yield Finding(
+            "echo",
+            Level.WARNING,
+            f"it was not sent, because the service has no echo for {scheme.identity}=; so {untried} tried; make a call "
+            f"below /{scheme.root}/ to try them",
+        )
+        return
     body: v3.security.echo.PostBody = {"echo_message": "wechatpay-chain doctor"}
     if notify_url:
         body["notify_url"] = notify_url

@@ -15,7 +15,10 @@ from wechatpay_chain.errors import ConfigurationError
 if TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["Finding", "Level", "check_files", "check_settings"]
+    from wechatpay_chain._keys.keyring import Merchant
+    from wechatpay_chain._schemes.scheme import Scheme
+
+__all__ = ["Finding", "Level", "check_files", "check_settings", "find_scheme"]
 
 SOON = timedelta(days=30)
 """How long before its end a certificate is to be renewed."""
@@ -52,7 +55,7 @@ def check_settings(settings: Mapping[str, Any]) -> Iterator[Finding]:
         settings: the arguments of `Client`.
     """
     has_errors = False
-    for check in (_check_merchant, _check_apiv3_key, _check_keys, _check_route, _check_rest):
+    for check in (_check_identity, _check_apiv3_key, _check_keys, _check_route, _check_rest):
         if has_errors and check is _check_rest:
             return  # it would find the same again
         try:
@@ -85,31 +88,53 @@ def check_files(files: Mapping[str, Path]) -> Iterator[Finding]:
             yield Finding("permissions", Level.FINE, f"{name}: only you may read {str(file)!r}")
 
 
-def _check_merchant(settings: Mapping[str, Any]) -> Iterator[Finding]:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+def find_scheme(settings: Mapping[str, Any]) -> tuple[Scheme, Merchant]:
+    """Returns the scheme of the settings, and the own public key as far as it can be read.
 
-    from wechatpay_chain._identity import parse_merchant_number, parse_merchant_serial
+    Args:
+        settings: the arguments of `Client`.
+    """
+    from wechatpay_chain._identity import choose_scheme
+    from wechatpay_chain._keys.keyring import NO_MERCHANT
     from wechatpay_chain._keys.loading import load_identity
 
-    mchid, passphrase = parse_merchant_number(settings.get("mchid", "")), settings.get("passphrase")
-    yield Finding("mchid", Level.FINE, mchid)
+    name = "brand_id" if settings.get("brand_id") else "mchid"
+    try:
+        identity = load_identity(
+            "", settings.get("private_key", ""), settings.get("passphrase"), str(settings.get(name))
+        )
+        return choose_scheme(name, identity, None), ("", identity.key.public_key())
+    except ConfigurationError:
+        return choose_scheme(name, None, None), NO_MERCHANT  # the check of the identity finds what is wrong
+
+
+def _check_identity(settings: Mapping[str, Any]) -> Iterator[Finding]:
+    from wechatpay_chain._identity import choose_scheme, parse_identity, parse_merchant_serial
+    from wechatpay_chain._keys.loading import load_identity
+    from wechatpay_chain._schemes.by_key import type_of
+
+    name, number = parse_identity(settings.get("mchid"), settings.get("brand_id"))
+    passphrase = settings.get("passphrase")
+    yield Finding(name, Level.FINE, number)
     source, serial = settings.get("private_key"), settings.get("serial", "")
     if not source:
         raise ConfigurationError("private_key: it is missing; expected the merchant's private key (apiclient_key.pem)")
-    identity = load_identity("private_key", source, passphrase, mchid)
-    kind = f"RSA, {identity.key.key_size} bits" if isinstance(identity.key, RSAPrivateKey) else "SM2"
-    yield Finding("private_key", Level.FINE, kind)
-    number, certificate = parse_merchant_serial(serial, mchid, identity, passphrase)
+    identity = load_identity("private_key", source, passphrase, number)
+    scheme = choose_scheme(name, identity, None)
+    kind = type_of(identity.key)
+    yield Finding("private_key", Level.FINE, f"{kind.name}, {kind.count_bits(identity.key)} bits")
+    serial_number, certificate = parse_merchant_serial(serial, number, identity, passphrase)
     if certificate is None:
         yield Finding(
             "serial",
             Level.WARNING,
-            f"{number}; it is not known whether it belongs to private_key; give the certificate in its place, "
+            f"{serial_number}; it is not known whether it belongs to private_key; give the certificate in its place, "
             "apiclient_cert.pem",
         )
         return
-    yield Finding("serial", Level.FINE, f"{number}, whose certificate belongs to private_key")
-    yield _check_dates("certificate", certificate, "apply for a new one in the merchant platform, API安全")
+    yield Finding("serial", Level.FINE, f"{serial_number}, whose certificate belongs to private_key")
+    where = ", in the merchant platform, API安全" if scheme.has_certificates else " for the brand"
+    yield _check_dates("certificate", certificate, f"apply for a new one{where}")
 
 
 def _check_dates(name: str, certificate: x509.Certificate, cure: str) -> Finding:
@@ -127,12 +152,13 @@ def _check_apiv3_key(settings: Mapping[str, Any]) -> Iterator[Finding]:
     from wechatpay_chain._schemes.apiv3_key import key_octets
 
     if (key := settings.get("apiv3_key")) is None:
-        yield Finding(
-            "apiv3_key",
-            Level.WARNING,
-            "it is missing; notifications cannot be decrypted, and platform certificates not be fetched; set it in the "
-            "merchant platform, API安全",
+        scheme, _ = find_scheme(settings)
+        lack = (
+            ", and platform certificates not be fetched; set it in the merchant platform, API安全"
+            if scheme.has_certificates
+            else "; expected the brand's API key (品牌API密钥)"
         )
+        yield Finding("apiv3_key", Level.WARNING, f"it is missing; notifications cannot be decrypted{lack}")
         return
     key_octets("apiv3_key", key)
     yield Finding("apiv3_key", Level.FINE, "32 bytes")
@@ -142,12 +168,19 @@ def _check_keys(settings: Mapping[str, Any]) -> Iterator[Finding]:
     """Says with which of WeChat Pay's keys responses are verified."""
     from cryptography import x509
 
-    from wechatpay_chain._keys.keyring import Keyring
-    from wechatpay_chain._keys.loading import load_identity, load_key_or_certificate
+    from wechatpay_chain._config import parse_certs
+    from wechatpay_chain._keys.loading import load_key_or_certificate
 
     certs: Mapping[str, Any] = settings.get("certs", {})
-    fetches = settings.get("apiv3_key") is not None and settings.get("fetch_certificates", True)
+    scheme, merchant = find_scheme(settings)
+    may_fetch = settings.get("apiv3_key") is not None and settings.get("fetch_certificates", True)
+    fetches = may_fetch and scheme.has_certificates
     if not certs:
+        if not scheme.has_certificates:
+            raise ConfigurationError(
+                "certs: there is no key of WeChat Pay's, and there are no certificates to fetch; add public_key_id and "
+                "public_key, the pair that WeChat Pay has for this brand"
+            )
         if not fetches:
             raise ConfigurationError(
                 "certs: there is no key of WeChat Pay's, and no apiv3_key to fetch certificates with; add public_key_id and "
@@ -155,16 +188,7 @@ def _check_keys(settings: Mapping[str, Any]) -> Iterator[Finding]:
             )
         yield Finding("certs", Level.FINE, "platform certificates, which are fetched with apiv3_key")
         return
-    merchant: tuple[str, Any] = ("", None)
-    try:
-        identity = load_identity(
-            "", settings.get("private_key", ""), settings.get("passphrase"), str(settings.get("mchid"))
-        )
-    except ConfigurationError:
-        pass  # which the check of the merchant has found
-    else:
-        merchant = "", identity.key.public_key()
-    Keyring(certs, merchant)
+    parse_certs(certs, merchant, scheme)
     for key_id, source in certs.items():
         loaded = load_key_or_certificate(f"certs[{key_id!r}]", source)
         if isinstance(loaded, x509.Certificate):

@@ -5,7 +5,6 @@ Source: https://pay.weixin.qq.com/doc/v3/merchant/4012551764
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import re
@@ -13,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from wechatpay_chain._keys.keyring import Merchant, check_not_merchant_key, is_valid_now
 from wechatpay_chain._keys.loading import load_public, serial_number
 from wechatpay_chain._keys.parsing import extract_public_key
 from wechatpay_chain._messages.redaction import quote
-from wechatpay_chain._schemes.by_key import ALGORITHMS, find_algorithm, scheme_of, verify
-from wechatpay_chain._schemes.sm2 import SM2PublicKey
+from wechatpay_chain._schemes.by_key import ALGORITHMS, find_algorithm, scheme_of, type_of
 from wechatpay_chain.errors import ConfigurationError, DecryptionError, WeChatPayError
 
 __all__ = ["ISSUER", "CertificateList"]
@@ -131,11 +128,4 @@ class CertificateList:
 
 def _is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:
     key = extract_public_key("trust_anchors", anchor)
-    if isinstance(key, SM2PublicKey):  # which cryptography does not know
-        signature = base64.b64encode(certificate.signature).decode()
-        return certificate.issuer == anchor.subject and verify(certificate.tbs_certificate_bytes, signature, key)
-    try:
-        certificate.verify_directly_issued_by(anchor)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    return type_of(key).is_issued_by(certificate, anchor, key)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from wechatpay_chain._keys.loading import Identity, certifies, load_certificate
 from wechatpay_chain._keys.per_process_key import PerProcessKey
+from wechatpay_chain._schemes.by_key import type_of
+from wechatpay_chain._schemes.scheme import PrivateKey
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError
 
@@ -79,36 +81,53 @@ def load_client_certificate(
     key = identity.key if identity else None
     if source is None:
         own = identity.certificate if identity else None
-        return ClientCertificate(own, PerProcessKey(key)) if own and isinstance(key, RSAPrivateKey) else None
+        return ClientCertificate(own, _of_tls(key)) if own and key and type_of(key).in_tls else None
     certificate = load_certificate("certificate", source, passphrase, mchid)
     if identity is None or key is None:
         return None  # TLS needs the key, which a signer does not show; a call that needs the certificate says so
-    if not isinstance(key, RSAPrivateKey):
+    if not type_of(key).in_tls:
         raise ConfigurationError(
-            "certificate: TLS needs a private key of RSA; private_key= is an SM2 key, so leave the certificate out"
+            f"certificate: TLS needs a private key of RSA; private_key= is an {type_of(key).name} key, so leave the certificate out"
         )
     if not certifies(certificate, identity.key):
         raise ConfigurationError(
             "certificate and private_key: the certificate does not belong to the key; expected apiclient_cert.pem and "
             "apiclient_key.pem of one application"
         )
-    return ClientCertificate(certificate, PerProcessKey(key))
+    return ClientCertificate(certificate, _of_tls(key))
+
+
+def _of_tls(key: PrivateKey) -> PerProcessKey[RSAPrivateKey]:
+    return PerProcessKey(cast("RSAPrivateKey", key))  # the one type that TLS knows
 
 
 @contextmanager
 def _private_file(content: bytes) -> Iterator[str]:
     """Writes a file that only this process can read, and yields its path. It is gone afterwards."""
-    is_in_memory = hasattr(os, "memfd_create")
-    if is_in_memory:
-        descriptor = os.memfd_create("certificate")
-        path = f"/proc/self/fd/{descriptor}"
-    else:
-        descriptor, path = tempfile.mkstemp(suffix=".pem")
+    in_memory = _make_file_in_memory()
+    descriptor, path = in_memory or tempfile.mkstemp(suffix=".pem")
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 -- a descriptor has no path
             file.write(content)
             file.flush()
             yield path
     finally:
-        if not is_in_memory:
+        if in_memory is None:
             Path(path).unlink()
+
+
+def _make_file_in_memory() -> tuple[int, str] | None:
+    """Returns the descriptor and the path of a new file in memory; None if this system has none, or no path to it."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        descriptor = os.memfd_create("certificate")
+    except OSError:  # the seccomp profile of a container can forbid it
+        return None
+    path = f"/proc/self/fd/{descriptor}"
+    try:
+        with Path(path).open("rb"):
+            return descriptor, path
+    except OSError:  # /proc is not mounted
+        os.close(descriptor)
+        return None

@@ -112,7 +112,7 @@ class Keyring:
     def _first_valid(self) -> tuple[str, _Entry] | None:
         # A new set of keys replaces the dict, so this goes through one set, even if another thread adopts one meanwhile.
         for key_id, entry in self._all.items():
-            if entry.is_valid and isinstance(entry.key, self.scheme.public_key):
+            if entry.is_valid and isinstance(entry.key, self.scheme.keys.public):
                 return key_id, entry
         return None
 
@@ -127,6 +127,14 @@ class Keyring:
             raise ConfigurationError(f"certs: none came; {EXPECTED}")
         if not any(entry.is_valid for entry in self._configured.values()):
             raise ConfigurationError("certs: every certificate in it has expired or is not valid yet; add a valid one")
+
+    def require_preferred(self) -> None:
+        """Raises a ConfigurationError unless a configured key is valid now, and of the type of the customer's own keys."""
+        self.require_valid()
+        if self.preferred_id is None:
+            raise ConfigurationError(
+                f"certs: no valid key in it is an {self.scheme.keys.name} key, as that of private_key= is; add WeChat Pay's"
+            )
 
     def adopt(self, fetched: Keyring) -> None:
         """Replaces the fetched certificates by a new set."""

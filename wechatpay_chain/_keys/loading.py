@@ -7,7 +7,7 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012153196 (WeChat Pay's public key).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -26,6 +26,7 @@ from wechatpay_chain._keys.parsing import (
     parse_public_key,
 )
 from wechatpay_chain._keys.serials import normalize_serial
+from wechatpay_chain._schemes.by_key import is_private_key, is_public_key
 from wechatpay_chain._schemes.scheme import PrivateKey, PublicKey
 from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey
 from wechatpay_chain._shielding import shielded
@@ -130,9 +131,9 @@ def load_identity(setting: str, source: object, passphrase: Passphrase, mchid: s
     Raises:
         ConfigurationError: the source contains no usable private key.
     """
-    if isinstance(source, (RSAPrivateKey, SM2PrivateKey)):
-        check_size(setting, source)
-        return Identity(source)
+    if is_private_key(source):
+        check_size(setting, cast("PrivateKey", source))
+        return Identity(cast("PrivateKey", source))
     contents = _read(setting, source, PRIVATE)
     piece = _select_private_key(setting, contents)
     if piece.kind is Kind.PRIVATE_KEY and passphrase is not None:
@@ -153,8 +154,8 @@ def load_former_key(setting: str, source: object, passphrase: Passphrase, mchid:
     Raises:
         ConfigurationError: the source contains no usable private key.
     """
-    if isinstance(source, (RSAPrivateKey, SM2PrivateKey)):
-        return source
+    if is_private_key(source):
+        return cast("PrivateKey", source)
     contents = _read(setting, source, PRIVATE)
     piece = _select_private_key(setting, contents)
     return _load_identity(setting, contents, piece, encode_passphrase(passphrase), mchid).key
@@ -178,10 +179,11 @@ def _load_identity(setting: str, contents: Contents, piece: Material, password: 
         key = parse_private_key(setting, piece, password, contents.location)
         parsed = [parse_certificate(other) for other in contents.pieces if other.kind is Kind.CERTIFICATE]
         certificates = [certificate for certificate in parsed if certificate is not None]
-    if not isinstance(key, (RSAPrivateKey, SM2PrivateKey)):
+    if not is_private_key(key):
         raise ConfigurationError(f"{setting}: came {name_type(key)}; {PRIVATE.text}")
-    check_private_key(setting, key)
-    return Identity(key, next((certificate for certificate in certificates if certifies(certificate, key)), None))
+    private_key = cast("PrivateKey", key)
+    check_private_key(setting, private_key)
+    return Identity(private_key, next((each for each in certificates if certifies(each, private_key)), None))
 
 
 def certifies(certificate: x509.Certificate, key: PrivateKey) -> bool:
@@ -266,8 +268,8 @@ def load_key_or_certificate(
     Raises:
         ConfigurationError: the source contains neither.
     """
-    if isinstance(source, (RSAPublicKey, SM2PublicKey, x509.Certificate)):
-        return source
+    if isinstance(source, x509.Certificate) or is_public_key(source):
+        return cast("PublicKey | x509.Certificate", source)
     contents = _read(setting, source, PUBLIC)
     certificates = [piece for piece in contents.pieces if piece.kind is Kind.CERTIFICATE]
     keys = [piece for piece in contents.pieces if piece.kind is Kind.PUBLIC_KEY]

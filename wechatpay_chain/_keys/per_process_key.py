@@ -6,17 +6,12 @@ lock without the thread that would release it, and its first signature never end
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
-
-from cryptography.hazmat.primitives.asymmetric.rsa import (
-    RSAPrivateKey,
-    RSAPrivateNumbers,
-    RSAPublicKey,
-    RSAPublicNumbers,
-)
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._forks.process import current_process
+from wechatpay_chain._schemes.by_key import type_of
 from wechatpay_chain._schemes.scheme import PrivateKey, PublicKey
 
 __all__ = ["PerProcessKey"]
@@ -33,15 +28,8 @@ class PerProcessKey(Generic[Key]):
 
     def __init__(self, key: Key) -> None:
         self._keys: dict[object, Any] = {current_process(): key}
-        # Read now, so that a child never has to use the key of its parent.
-        self._numbers: RSAPrivateNumbers | RSAPublicNumbers | Key
-        match key:
-            case RSAPrivateKey():
-                self._numbers = key.private_numbers()
-            case RSAPublicKey():
-                self._numbers = key.public_numbers()
-            case _:
-                self._numbers = key  # it is bytes, which processes can share
+        # Its numbers are read now, so that a child never has to use the key of its parent.
+        self._copy: Callable[[], Any] = type_of(key).share(key)
 
     @property
     def current(self) -> Key:
@@ -52,13 +40,6 @@ class PerProcessKey(Generic[Key]):
                 self._keys.setdefault(process, self._copy())
         key: Key = self._keys[process]
         return key
-
-    def _copy(self) -> PrivateKey | PublicKey:
-        if isinstance(self._numbers, RSAPublicNumbers):
-            return self._numbers.public_key()
-        if isinstance(self._numbers, RSAPrivateNumbers):  # the key was checked when it was loaded
-            return self._numbers.private_key(unsafe_skip_rsa_key_validation=True)
-        return self._numbers
 
     def __repr__(self) -> str:
         return "<PerProcessKey>"

@@ -102,7 +102,7 @@ class Refresh:
         verifies: bool,
     ) -> None:
         if verifies and not fetches:
-            keyring.require_valid()
+            keyring.require_preferred()
         self._keyring, self._certificates, self._cache = keyring, certificates, cache
         is_shared = all(callable(getattr(cache, name, None)) for name in ("age", "claim"))
         self._shared = cast("SharedCertificateCache", cache) if is_shared else None
@@ -251,7 +251,8 @@ class Refresh:
             content = yield Invoke(self._cache.load)
             if content is None:
                 return False
-            self._keyring.adopt(Keyring(self._certificates.read(content), scheme=self._keyring.scheme))
+            cached = self._read(content)
+            self._keyring.adopt(cached)
         except Exception as error:
             logger.warning("the certificate cache cannot be used: %s: %s", type(error).__name__, error)
             return False
@@ -298,7 +299,7 @@ class Refresh:
     def _verify_and_adopt(self, response: Response) -> Steps[WeChatPayError | None]:
         """Verifies and adopts the certificates in a response; returns the error if that failed."""
         try:
-            fetched = Keyring(self._certificates.read(response.content), scheme=self._keyring.scheme)
+            fetched = self._read(response.content)
             # The response may be signed with a configured public key, or with a certificate from the list itself.
             is_known = self._keyring.find(response.headers.get("Wechatpay-Serial", "")) is not None
             rejection = yield from check_signature(
@@ -321,6 +322,18 @@ class Refresh:
             except Exception as error:
                 logger.warning("the certificate cache cannot be written: %s: %s", type(error).__name__, error)
         return None
+
+    def _read(self, content: bytes) -> Keyring:
+        """Reads a list of certificates.
+
+        Raises:
+            ConfigurationError: none of them is for keys of this client's type: the list is that of another merchant, or was asked for
+                with another algorithm_type.
+        """
+        found = Keyring(self._certificates.read(content), scheme=self._keyring.scheme)
+        if found.preferred_id is None:
+            raise ConfigurationError(f"the list of certificates has no valid one with an {found.scheme.keys.name} key")
+        return found
 
     def _explain_missing_key(self, request: Request) -> WeChatPayError:
         """Returns the error of a request that needs a key while there is none. The request was not sent."""

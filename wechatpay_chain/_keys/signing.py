@@ -60,7 +60,7 @@ def sign_with_key(key: PerProcessKey[PrivateKey], scheme: Scheme) -> SignFunctio
     """Returns a function that signs with a private key."""
 
     def sign(message: bytes) -> Steps[str]:
-        text: str = yield Compute(partial(scheme.sign, message, key.current))
+        text: str = yield Compute(partial(scheme.keys.sign, message, key.current))
         return text
 
     return sign

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cryptography import x509
 
 from wechatpay_chain._keys.der import Element, read_children, read_element
-from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey, check_private_key, check_public_key
+from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey, check_public_key
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ConfigurationError
 
@@ -32,7 +32,7 @@ def parse_sm2_private_key(setting: str, octets: bytes, location: str) -> SM2Priv
         location: where it was found, for error messages.
 
     Raises:
-        ConfigurationError: it is damaged, or has no public half; or gmssl-pyx is not installed.
+        ConfigurationError: it is damaged, or has no public half.
     """
     try:
         elements = read_children(octets, read_element(octets, 0))
@@ -47,12 +47,11 @@ def parse_sm2_private_key(setting: str, octets: bytes, location: str) -> SM2Priv
         raise ConfigurationError(
             f"{setting}: came an SM2 private key without its public half{location}; expected both, and `openssl pkey -in KEY -out NEW` adds it"
         )
-    is_whole = len(secret) == _NUMBER_BYTES and bool(point)
-    if not (is_whole and check_private_key(key := SM2PrivateKey(secret, SM2PublicKey(point)))):
+    if len(secret) != _NUMBER_BYTES or not point:
         raise ConfigurationError(
             f"{setting}: came a damaged SM2 private key{location}; expected a whole key, so export it again"
         )
-    return key
+    return SM2PrivateKey(secret, SM2PublicKey(point))
 
 
 def parse_sm2_public_key(setting: str, octets: bytes, location: str) -> SM2PublicKey:

@@ -13,7 +13,7 @@ from wechatpay_chain._keys.keyring import Keyring
 from wechatpay_chain._messages.effects import Invoke, Steps
 from wechatpay_chain._messages.protocols import Verifier
 from wechatpay_chain._messages.redaction import quote
-from wechatpay_chain._schemes.by_key import find_scheme, scheme_of
+from wechatpay_chain._schemes.by_key import is_named, verify
 from wechatpay_chain._schemes.canonical import response_message
 from wechatpay_chain.errors import ConfigurationError, Reason
 
@@ -88,9 +88,12 @@ def check_signature(
         )
     # The header names the algorithms; without it, they are those of the key. An unknown name is no name of another.
     named = headers.get("Wechatpay-Signature-Type", "")
-    scheme = find_scheme(named) if named else scheme_of(key)
-    is_of_key = scheme is not None and isinstance(key, scheme.public_key)
-    if message is None or scheme is None or not is_of_key or not scheme.verify(message, signature, key):
+    if named and not is_named(named, key):
+        return VerificationFailure(
+            Reason.BAD_SIGNATURE,
+            f"its Wechatpay-Signature-Type is {quote(named, 64)}, which is no signature of the key {quote(serial, 64)}",
+        )
+    if message is None or not verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))
     return None
 

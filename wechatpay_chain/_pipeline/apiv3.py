@@ -39,11 +39,14 @@ class ApiV3(NamedTuple):
     decrypt: Callable[[str], str]
 
     def sign(self, request: Request) -> Steps[Request]:
-        """Adds the Authorization header."""
+        """Adds the Authorization header, and where the service has public keys only the name of one, which it then requires."""
         authorization = yield from self.credentials.make_authorization(
             lambda timestamp, nonce: request_message(request.method, request.target, timestamp, nonce, request.body)
         )
-        return request.with_headers({"Authorization": authorization})
+        added = {"Authorization": authorization}
+        if not self.credentials.scheme.has_certificates and "Wechatpay-Serial" not in request.headers:
+            added["Wechatpay-Serial"] = self.keyring.preferred_id or ""
+        return request.with_headers(added)
 
     def renew_keys(self, request: Request, response: Response) -> Steps[None]:
         """Takes a list of certificates, and fetches one if the response names a key that is not there."""

@@ -18,7 +18,7 @@ from wechatpay_chain._messages.response import Response
 from wechatpay_chain._pipeline.layers import raise_errors
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, RateExceededError, TransportError, WeChatPayError
 
-__all__ = ["Layered", "Stack", "fetch_through", "run", "unknown_effect"]
+__all__ = ["Layered", "Stack", "fetch_through", "find_customer", "run", "unknown_effect"]
 
 
 class Stack:
@@ -140,6 +140,11 @@ class Layered(Protocol):
     def middleware(self) -> Stack:
         """The layers that its calls pass through."""
         ...
+
+
+def find_customer(client: Layered) -> tuple[str, str]:
+    """Returns who a client is: `mchid` or `brand_id`, and the number."""
+    return ("mchid", client.mchid) if client.mchid else ("brand_id", client.brand_id)
 
 
 def _checked(name: str, middleware: Middleware) -> Middleware:

@@ -23,7 +23,7 @@ from wechatpay_chain._forks.process import ForkSafeLock, current_process
 from wechatpay_chain._messages.effects import Flow, Invoke, Sleep, Steps
 from wechatpay_chain._messages.request import Request
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._pipeline.stack import Layered
+from wechatpay_chain._pipeline.stack import Layered, find_customer
 from wechatpay_chain._rates.documented import DOCUMENTED
 from wechatpay_chain._rates.rules import Rule, Rules
 from wechatpay_chain.errors import ConfigurationError, RateExceededError, RateLimitError
@@ -166,7 +166,7 @@ class RateLimits:
         """
         if "rates" in client.middleware:
             raise ConfigurationError("rates: this client has rate limits already; install them once")
-        merchant = client.mchid or client.brand_id
+        merchant = "=".join(find_customer(client))
         outside = "sign" if "sign" in client.middleware else "verify"
         client.middleware.insert_after(outside, "rates", partial(self._limit, merchant))
         slow_down = partial(self._slow_down, merchant)

@@ -5,10 +5,8 @@ Source: https://pay.weixin.qq.com/doc/brand/4015407568
 
 from __future__ import annotations
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-
-from wechatpay_chain._schemes import rsa
 from wechatpay_chain._schemes.aead import aes_gcm_decrypt, aes_gcm_encrypt
+from wechatpay_chain._schemes.rsa import RSA
 from wechatpay_chain._schemes.scheme import Scheme
 
 __all__ = ["BRAND_RSA"]
@@ -17,16 +15,12 @@ BRAND_RSA = Scheme(
     name="WECHATPAY-BRAND-SHA256-RSA2048",
     identity="brand_id",
     root="brand",
+    has_apiv2=False,
     has_certificates=False,
     certificates_query="",
     issuer="",
     front_end="",
-    private_key=RSAPrivateKey,
-    public_key=RSAPublicKey,
-    sign=rsa.sign,
-    verify=rsa.verify,
-    encrypt=rsa.encrypt,
-    decrypt=rsa.decrypt_octets,
+    keys=RSA,
     algorithm="AEAD_AES_256_GCM",
     aead_encrypt=aes_gcm_encrypt,
     aead_decrypt=aes_gcm_decrypt,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.key_type import KeyType
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
 from wechatpay_chain._schemes.merchant_sm2 import MERCHANT_SM2
+from wechatpay_chain._schemes.rsa import RSA
 from wechatpay_chain._schemes.scheme import PrivateKey, PublicKey, Scheme
+from wechatpay_chain._schemes.sm2 import SM2
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import DecryptionError
 
@@ -16,11 +19,19 @@ __all__ = [
     "decrypt_octets",
     "encrypt",
     "find_algorithm",
-    "find_scheme",
+    "is_ciphertext",
+    "is_named",
+    "is_private_key",
+    "is_public_key",
+    "scheme_at",
     "scheme_of",
     "sign",
+    "type_of",
     "verify",
 ]
+
+TYPES = (RSA, SM2)
+"""All types of keys."""
 
 SCHEMES = (MERCHANT_RSA, MERCHANT_SM2, BRAND_RSA)
 """All schemes. Of two with the same keys, the first is that of merchants."""
@@ -37,15 +48,12 @@ def scheme_of(key: object, identity: str = "mchid") -> Scheme | None:
         key: the key.
         identity: the item that names the customer.
     """
-    for scheme in SCHEMES:
-        if scheme.identity == identity and isinstance(key, (scheme.private_key, scheme.public_key)):
-            return scheme
-    return None
+    return next((scheme for scheme in SCHEMES if scheme.identity == identity and scheme.keys is _find_type(key)), None)
 
 
-def find_scheme(name: str) -> Scheme | None:
-    """Returns the scheme with a name, as it is in an Authorization or Wechatpay-Signature-Type header; None if there is none."""
-    return next((scheme for scheme in SCHEMES if scheme.name == name), None)
+def scheme_at(root: str) -> Scheme:
+    """Returns the scheme of paths by their first segment. Of two with the same paths, it is that with RSA keys."""
+    return next((scheme for scheme in SCHEMES if scheme.root and scheme.root == root), SCHEMES[0])
 
 
 def find_algorithm(name: object) -> Scheme | None:
@@ -53,11 +61,56 @@ def find_algorithm(name: object) -> Scheme | None:
     return next((scheme for scheme in SCHEMES if scheme.algorithm == name), None)
 
 
-def _require_scheme(key: object) -> Scheme:
-    scheme = scheme_of(key)
-    if scheme is None:
+def is_named(name: str, key: PublicKey) -> bool:
+    """Tells whether a name, such as that in a Wechatpay-Signature-Type header, is that of a scheme with keys of this type."""
+    return any(scheme.name == name and scheme.keys is type_of(key) for scheme in SCHEMES)
+
+
+def is_private_key(key: object) -> bool:
+    """Tells whether something is a loaded private key."""
+    kind = _find_type(key)
+    return kind is not None and isinstance(key, kind.private)
+
+
+def is_public_key(key: object) -> bool:
+    """Tells whether something is a loaded public key."""
+    kind = _find_type(key)
+    return kind is not None and isinstance(key, kind.public)
+
+
+def is_ciphertext(text: str) -> bool:
+    """Tells whether a text can be what `encrypt` returns for a key of any type."""
+    return any(kind.is_ciphertext(text) for kind in TYPES)
+
+
+def type_of(key: PrivateKey | PublicKey) -> KeyType:
+    """Returns the type of a key.
+
+    Raises:
+        TypeError: it is no loaded key.
+    """
+    kind = _find_type(key)
+    if kind is None:
         raise TypeError(f"key: came a {type(key).__name__}; expected a loaded RSA or SM2 key")
-    return scheme
+    return kind
+
+
+def _find_type(key: object) -> KeyType | None:
+    return next((kind for kind in TYPES if isinstance(key, (kind.private, kind.public))), None)
+
+
+def _type_of_private(key: object) -> KeyType:
+    for kind in TYPES:
+        if isinstance(key, kind.private):
+            return kind
+    raise TypeError(f"key: came a {type(key).__name__}; expected a loaded private key of RSA or SM2")
+
+
+def _type_of_public(key: object) -> KeyType:
+    for kind in TYPES:
+        if isinstance(key, kind.public):
+            return kind
+    raise TypeError(f"key: came a {type(key).__name__}; expected a loaded public key of RSA or SM2")
 
 
 @shielded
@@ -74,7 +127,7 @@ def sign(message: bytes, key: PrivateKey) -> str:
     Raises:
         TypeError: the key is of another type.
     """
-    return _require_scheme(key).sign(message, key)
+    return _type_of_private(key).sign(message, key)
 
 
 def verify(message: bytes, signature: str, key: PublicKey) -> bool:
@@ -83,7 +136,7 @@ def verify(message: bytes, signature: str, key: PublicKey) -> bool:
     Raises:
         TypeError: the key is of another type.
     """
-    return _require_scheme(key).verify(message, signature, key)
+    return _type_of_public(key).verify(message, signature, key)
 
 
 @shielded
@@ -96,7 +149,7 @@ def encrypt(plaintext: str, key: PublicKey) -> str:
         ConfigurationError: the key is damaged, or is one of SM2 and gmssl-pyx is not installed.
         TypeError: the key is of another type.
     """
-    return _require_scheme(key).encrypt(plaintext, key)
+    return _type_of_public(key).encrypt(plaintext, key)
 
 
 @shielded
@@ -116,4 +169,4 @@ def decrypt(ciphertext: str, key: PrivateKey) -> str:
 @shielded
 def decrypt_octets(ciphertext: str, key: PrivateKey) -> bytes:
     """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
-    return _require_scheme(key).decrypt(ciphertext, key)
+    return _type_of_private(key).decrypt(ciphertext, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wechatpay_chain._schemes.by_key import find_scheme
+from wechatpay_chain._schemes.by_key import SCHEMES
 
 __all__ = ["parse_authorization", "request_message", "response_message"]
 
@@ -45,7 +45,7 @@ _CREDENTIALS = re.compile(rf"{_CREDENTIAL.pattern}(?:,{_CREDENTIAL.pattern})*", 
 def parse_authorization(value: str) -> dict[str, str]:
     """Parses an Authorization header of any scheme, with its items in any order; returns {} for any other header."""
     scheme, _, credentials = value.partition(" ")
-    if find_scheme(scheme) is None or not _CREDENTIALS.fullmatch(credentials):
+    if all(each.name != scheme for each in SCHEMES) or not _CREDENTIALS.fullmatch(credentials):
         return {}
     items = _CREDENTIAL.findall(credentials)
     return dict(items) if len(dict(items)) == len(items) else {}

@@ -9,23 +9,31 @@ import base64
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 
-from cryptography.exceptions import InvalidSignature
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._schemes.key_type import KeyType
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
 
-__all__ = ["decrypt_octets", "encrypt", "sign", "verify"]
+__all__ = ["RSA", "decrypt_octets", "encrypt", "sign", "verify"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_USUAL_BITS = 2048
+"""The length of the keys of WeChat Pay and of its merchants."""
+
+_LEAST_BITS = 1024
+"""The shortest key that is accepted."""
 
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
@@ -123,3 +131,78 @@ def decrypt_octets(ciphertext: str, key: RSAPrivateKey) -> bytes:
         with suppress(ValueError):
             return key.decrypt(raw, _OAEP)
     raise DecryptionError("the text is not a ciphertext for this private key")
+
+
+def is_ciphertext(text: str) -> bool:
+    """Tells whether a text can be a ciphertext: base64 that is too long for a text that could be encrypted."""
+    raw = decode_base64(text)
+    return raw is not None and len(raw) >= _USUAL_BITS // 8
+
+
+def count_bits(key: RSAPrivateKey | RSAPublicKey) -> int:
+    """Returns the length of a key."""
+    return key.key_size
+
+
+@shielded
+def find_fault(key: RSAPrivateKey) -> str:
+    """Returns what is wrong with a private key: its numbers, or a signature made with it. An empty text for nothing."""
+    if not _is_consistent(key):
+        return "its numbers are inconsistent"
+    message = b"one signature, made and verified"
+    try:
+        is_valid = verify(message, sign(message, key), key.public_key())
+    except ValueError:
+        is_valid = False
+    return "" if is_valid else "a signature made with it does not verify"
+
+
+def _is_consistent(key: RSAPrivateKey) -> bool:
+    """Tells whether the numbers of a key satisfy the equations of RFC 8017, 3.2."""
+    numbers = key.private_numbers()
+    p, q, d = numbers.p, numbers.q, numbers.d
+    public = numbers.public_numbers
+    return (
+        p * q == public.n
+        and min(p, q, public.e) > 2
+        and public.e * d % (p - 1) == 1
+        and public.e * d % (q - 1) == 1
+        and numbers.dmp1 == d % (p - 1)
+        and numbers.dmq1 == d % (q - 1)
+        and numbers.iqmp * q % p == 1
+    )
+
+
+def share(key: RSAPrivateKey | RSAPublicKey) -> Callable[[], RSAPrivateKey | RSAPublicKey]:
+    """Returns a function that makes a copy of a key from its numbers, which are read now."""
+    if isinstance(key, RSAPublicKey):
+        return key.public_numbers().public_key
+    # The key was checked when it was loaded.
+    return partial(key.private_numbers().private_key, unsafe_skip_rsa_key_validation=True)
+
+
+def is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate, key: RSAPublicKey) -> bool:  # noqa: ARG001 -- of the anchor
+    """Tells whether the owner of a certificate has signed another."""
+    try:
+        certificate.verify_directly_issued_by(anchor)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+RSA = KeyType(
+    name="RSA",
+    private=RSAPrivateKey,
+    public=RSAPublicKey,
+    in_tls=True,
+    least_bits=_LEAST_BITS,
+    count_bits=count_bits,
+    find_fault=find_fault,
+    share=share,
+    is_issued_by=is_issued_by,
+    is_ciphertext=is_ciphertext,
+    sign=sign,
+    verify=verify,
+    encrypt=encrypt,
+    decrypt=decrypt_octets,
+)

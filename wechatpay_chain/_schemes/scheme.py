@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from wechatpay_chain._schemes.key_type import KeyType
 from wechatpay_chain._schemes.sm2 import SM2PrivateKey, SM2PublicKey
 
 __all__ = ["PrivateKey", "PublicKey", "Scheme"]
@@ -25,16 +26,12 @@ class Scheme(NamedTuple):
         name: the name in the Authorization header, and in Wechatpay-Signature-Type.
         identity: the item of the Authorization header that names the customer, and the setting of a client that has its number.
         root: the first segment of the paths that are signed with it; empty for all that no other scheme has.
+        has_apiv2: whether its customers have APIv2, too.
         has_certificates: whether WeChat Pay has certificates for it, which can be fetched; otherwise it has public keys only.
         certificates_query: the query of the request that lists them; empty for none.
         issuer: a regular expression for the common name of who issues them.
         front_end: the signType by which a front end names it; empty if none is documented.
-        private_key: the type of its private keys, by which a client knows the scheme.
-        public_key: the type of its public keys.
-        sign: signs a message with a private key, and returns the signature in base64.
-        verify: tells whether a base64 text is the signature of a message by the owner of a public key.
-        encrypt: encrypts a text for the owner of a public key.
-        decrypt: decrypts bytes that were encrypted for the owner of a private key.
+        keys: the type of its keys, which signs, verifies, encrypts and decrypts. A client knows the scheme by that of its private key.
         algorithm: the name of the encryption of certificates and notifications.
         aead_encrypt: encrypts with that algorithm: plaintext, APIv3 key, nonce, associated data.
         aead_decrypt: decrypts a ciphertext of that algorithm: ciphertext, APIv3 key, nonce, associated data.
@@ -43,16 +40,12 @@ class Scheme(NamedTuple):
     name: str
     identity: str
     root: str
+    has_apiv2: bool
     has_certificates: bool
     certificates_query: str
     issuer: str
     front_end: str
-    private_key: type[PrivateKey]
-    public_key: type[PublicKey]
-    sign: Callable[[bytes, Any], str]
-    verify: Callable[[bytes, str, Any], bool]
-    encrypt: Callable[[str, Any], str]
-    decrypt: Callable[[str, Any], bytes]
+    keys: KeyType
     algorithm: str
     aead_encrypt: Callable[[bytes | str, bytes, str, str], str]
     aead_decrypt: Callable[[str, bytes, str, str | None], bytes]

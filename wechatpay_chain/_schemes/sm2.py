@@ -8,21 +8,25 @@ these formats. (tongsuopy has no encryption with SM2 and had its last release in
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from wechatpay_chain._extras import importing
 from wechatpay_chain._schemes.encoding import decode_base64, encode_utf8
+from wechatpay_chain._schemes.key_type import KeyType
 from wechatpay_chain._shielding import shielded
 from wechatpay_chain.errors import ArgumentError, ConfigurationError, DecryptionError
 
 __all__ = [
+    "SM2",
     "SM2PrivateKey",
     "SM2PublicKey",
-    "check_private_key",
     "check_public_key",
     "decrypt_octets",
     "encrypt",
@@ -33,6 +37,14 @@ __all__ = [
 
 MOST_PLAINTEXT = 255
 """Bytes of the longest text that GmSSL encrypts."""
+
+_BITS = 256
+
+# A sequence of two integers of up to 33 bytes, the digest of 32 bytes, and what is encrypted, each after its tag and length.
+_CIPHERTEXT = re.compile(
+    rb"\x30(?:[\0-\x7f]|\x81.|\x82..)(?:\x02[\x01-\x21].{1,33}){2}\x04\x20.{32}\x04(?:[\x01-\x7f]|\x81.).{1,255}",
+    re.DOTALL,
+)
 
 _ORDER = 0xFFFFFFFE_FFFFFFFF_FFFFFFFF_FFFFFFFF_7203DF6B_21C6052B_53BBF409_39D54123
 """How many points the curve has: GB/T 32918.5."""
@@ -103,23 +115,6 @@ def check_public_key(key: SM2PublicKey) -> bool:
     except _gmssl().GmsslInnerError:
         return False
     return True
-
-
-@shielded
-def check_private_key(key: SM2PrivateKey) -> bool:
-    """Tells whether a signature made with a key verifies with its public half.
-
-    Raises:
-        ConfigurationError: gmssl-pyx is not installed.
-    """
-    gmssl, point, message = _gmssl(), key.public.point, b"one signature, made and verified"
-    try:
-        return (
-            check_public_key(key.public)
-            and gmssl.sm2_verify(point, message, gmssl.sm2_sign(key.secret, point, message)) is True
-        )
-    except gmssl.GmsslInnerError:
-        return False
 
 
 def generate() -> SM2PrivateKey:
@@ -200,10 +195,68 @@ def decrypt_octets(ciphertext: str, key: SM2PrivateKey) -> bytes:
         DecryptionError: they were not. The message is the same for every cause, so that it reveals nothing.
     """
     raw = decode_base64(ciphertext)
-    if raw is not None:
+    if raw is not None and _CIPHERTEXT.fullmatch(raw):  # GmSSL writes a line to the standard error if it is none
         try:
             plaintext: bytes = _gmssl().sm2_decrypt(key.secret, raw)
             return plaintext
         except _gmssl().GmsslInnerError:
             pass
     raise DecryptionError("the text is not a ciphertext for this private key")
+
+
+def is_ciphertext(text: str) -> bool:
+    """Tells whether a text can be a ciphertext: DER with the coordinates of a point, a digest, and what is encrypted (C1C3C2)."""
+    raw = decode_base64(text)
+    return raw is not None and _CIPHERTEXT.fullmatch(raw) is not None
+
+
+def count_bits(key: SM2PrivateKey | SM2PublicKey) -> int:  # noqa: ARG001 -- all have the same
+    """Returns the length of a key."""
+    return _BITS
+
+
+@shielded
+def find_fault(key: SM2PrivateKey) -> str:
+    """Returns what is wrong with a private key: its public half, or a signature made with it. An empty text for nothing.
+
+    Raises:
+        ConfigurationError: gmssl-pyx is not installed.
+    """
+    gmssl, point, message = _gmssl(), key.public.point, b"one signature, made and verified"
+    try:
+        is_valid = (
+            check_public_key(key.public)
+            and gmssl.sm2_verify(point, message, gmssl.sm2_sign(key.secret, point, message)) is True
+        )
+    except gmssl.GmsslInnerError:
+        is_valid = False
+    return "" if is_valid else "a signature made with it does not verify"
+
+
+def share(key: SM2PrivateKey | SM2PublicKey) -> Callable[[], SM2PrivateKey | SM2PublicKey]:
+    """Returns a function that returns the key: it is bytes, which processes can share."""
+    return lambda: key
+
+
+def is_issued_by(certificate: x509.Certificate, anchor: x509.Certificate, key: SM2PublicKey) -> bool:
+    """Tells whether the owner of a certificate has signed another; cryptography does not know the algorithm."""
+    signature = base64.b64encode(certificate.signature).decode()
+    return certificate.issuer == anchor.subject and verify(certificate.tbs_certificate_bytes, signature, key)
+
+
+SM2 = KeyType(
+    name="SM2",
+    private=SM2PrivateKey,
+    public=SM2PublicKey,
+    in_tls=False,
+    least_bits=_BITS,
+    count_bits=count_bits,
+    find_fault=find_fault,
+    share=share,
+    is_issued_by=is_issued_by,
+    is_ciphertext=is_ciphertext,
+    sign=sign,
+    verify=verify,
+    encrypt=encrypt,
+    decrypt=decrypt_octets,
+)

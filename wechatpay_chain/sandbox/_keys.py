@@ -44,6 +44,10 @@ def parse_signer(sign_with: Signer | str | None) -> Signer | None:
     return None if sign_with is None else Signer(sign_with)
 
 
+_FILES = {"RSA": RSA_FILES, "SM2": SM2_FILES}
+"""How keys are made, by the name of their type."""
+
+
 class Keys:
     """The credentials of a merchant or a brand, and the service's keys for it.
 
@@ -70,11 +74,11 @@ class Keys:
             f"19{secrets.randbelow(10**8):08}" if scheme.has_certificates else f"{secrets.randbelow(10**6):06}"
         )
         self.serial = crypto.normalize_serial(make_serial())
-        self._files = RSA_FILES if scheme.private_key is RSAPrivateKey else SM2_FILES
+        self._files = _FILES[scheme.keys.name]
         self.private = self._files.generate()
         self.certificate = certificate_pem(
             authority.issue(self.number, self.serial, self.private.public_key())
-            if isinstance(self.private, RSAPrivateKey)
+            if scheme.keys.in_tls
             else self._files.certify(self.private, describe_certificate(self.number, ISSUER, int(self.serial, 16)))
         )
         self.apiv3_key, self.apiv2_key = secrets.token_hex(16), secrets.token_hex(16)
@@ -122,9 +126,9 @@ class Keys:
             "certs": self.certs,
             "apiv3_key": self.apiv3_key,
         }
-        if self.scheme.root:
+        if not self.scheme.has_apiv2:
             return known
-        own = {"certificate": self.certificate} if isinstance(self.private, RSAPrivateKey) else {}
+        own = {"certificate": self.certificate} if self.scheme.keys.in_tls else {}
         return {**known, "apiv2_key": self.apiv2_key, "workwx_secret": self.workwx_secret, **own}
 
     @property

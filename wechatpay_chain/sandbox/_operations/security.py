@@ -19,8 +19,7 @@ __all__ = ["SECURITY_HANDLERS"]
 
 def _list_certificates(account: Account, request: CheckedRequest) -> Result:
     # A merchant has certificates of one kind; those of RSA are listed without a query, too.
-    own = account.keys.scheme.certificates_query.removeprefix("algorithm_type=") or "RSA"
-    if request.query.get("algorithm_type", "RSA") not in (own, "ALL"):
+    if request.query.get("algorithm_type", "RSA") not in (account.keys.scheme.keys.name, "ALL"):
         raise Refusal(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书")
     return 200, {"data": [_describe_certificate(account.keys, *item) for item in account.keys.certificates.items()]}
 
