@@ -262,7 +262,7 @@ def test_an_event_loop_is_not_held_up(wire, client):
         ("v3/pay/transactions/native", ".v3.pay.transactions.native"),
         ("v3/merchant/media/video_upload", ".v3.merchant.media.video_upload"),
         ("global/v3/customs/orders", ".global_.v3.customs.orders"),
-        ("v2/secapi/mch/addInstitutionsub", '["v2/secapi/mch/addInstitutionsub"]'),
+        ("v2/secapi/mch/addInstitutionsub", ".v2.secapi.mch.addInstitutionsub"),
         ("v3/a/{b}/delete", ".v3.a._b_.delete_"),
         ("v3/a_b/import", ".v3.a__b.import_"),
         ("v3/a/", ".v3.a._empty_"),

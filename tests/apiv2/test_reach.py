@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import errno
 import hashlib
 import os
@@ -16,9 +17,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
 
+import aiohttp
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
+from requests.adapters import HTTPAdapter
 
 import wechatpay_chain
 from tests.apiv2.conftest import KEY, reply, signature_of, signed
@@ -229,6 +233,49 @@ def test_the_certificate_is_presented_where_the_table_says_and_nowhere_else(
         ("refund", False),
     ]
     assert not [path for path in set(Path(tempfile.gettempdir()).iterdir()) - left if path.suffix == ".pem"]
+
+
+@pytest.fixture
+def certified(service, strict, issued):
+    base_url, bundle, _ = strict
+    _, key, certificate = issued
+    return {
+        **service.settings(base_url),
+        "private_key": key,
+        "serial": certificate,
+        "certificate": certificate,
+        "apiv2_key": KEY,
+        "ca_bundle": bundle,
+        "proxies": {},
+    }
+
+
+def test_the_certificate_is_presented_beside_a_session_too(certified, strict, issued):
+    _, _, seen = strict
+    with requests.Session() as session, Client(**certified, session=session) as client:
+        client.v2.secapi.pay.refund.post(xml={"appid": "wx1"})
+        client.v2.pay.orderquery.post(xml={"appid": "wx1"})
+
+    async def call():
+        async with aiohttp.ClientSession() as session, Client(**certified, async_session=session) as client:
+            await client.v2.secapi.pay.refund.post_async(xml={"appid": "wx1"})
+            await client.v2.pay.orderquery.post_async(xml={"appid": "wx1"})
+
+    asyncio.run(call())
+    der = issued[2].public_bytes(serialization.Encoding.DER)
+    assert [shown == der for _, shown in seen] == [True, False, True, False]
+
+
+def test_a_session_whose_adapter_cannot_present_the_certificate_is_refused(certified, strict):
+    class Adapter(HTTPAdapter):
+        pass
+
+    with requests.Session() as session, Client(**certified, session=session) as client:
+        session.mount("https://", Adapter())
+        with pytest.raises(ConfigurationError, match="session: .*certificate"):
+            client.v2.secapi.pay.refund.post(xml={"appid": "wx1"})
+        client.v2.pay.orderquery.post(xml={"appid": "wx1"})
+    assert [path for path, _ in strict[2]] == ["/pay/orderquery"]
 
 
 def test_a_certificate_of_another_key_is_refused(service, issued):

@@ -23,7 +23,7 @@ def small_modules() -> dict[str, str]:
     from tools.catalogue import rules
 
     return {
-        "_catalogue/underscored.py": rules.underscored(),
+        "_catalogue/irregular.py": rules.irregular(),
         "_catalogue/upload_rules.py": rules.upload_rules(),
         "_catalogue/v2_rules.py": rules.v2_rules(),
         "_catalogue/v2_segments.py": rules.v2_segments(),

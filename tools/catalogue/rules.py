@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from tools.catalogue.upload_facts import UPLOADS
 from tools.catalogue.writing import STAMP
@@ -11,7 +10,7 @@ from wechatpay_chain._catalogue.operations import Operation, find_operation, lis
 from wechatpay_chain._catalogue.upload_rule import Rule
 from wechatpay_chain._catalogue.v2_rule import V2Rule
 
-__all__ = ["underscored", "upload_rules", "v2_rules", "v2_segments"]
+__all__ = ["irregular", "upload_rules", "v2_rules", "v2_segments"]
 
 
 def v2_segments() -> str:
@@ -103,28 +102,23 @@ _WORKWX = {
 }
 
 
-def underscored() -> str:
+def irregular() -> str:
     """Returns the module of the paths in which the service itself writes an underscore or a capital letter."""
     places = {
         re.sub(r"\{\w+\}", "{}", "/".join(segments[: index + 1]))
         for segments in (operation.template.split("/") for operation in _operations())
         for index in range(len(segments))
     }
-    alone = sorted(place for place in places if _kebab(place) not in places)
-    underscores = (place for place in alone if "_" in place.rpartition("/")[2])
-    capitals = (place for place in alone if re.search("[A-Z]", place.rpartition("/")[2]))
+    alone = (place for place in sorted(places) if _kebab(place) not in places)
+    found = (place for place in alone if re.search("[_A-Z]", place.rpartition("/")[2]))
     return _module(
         "The places where the service does not write kebab-case and has no twin in it. `{}` stands for any variable.",
-        f"UNDERSCORED = {_tuple(underscores)}\nCAMEL_CASE = {_tuple(capitals)}",
+        "IRREGULAR = (\n" + "".join(f'    "{place}",\n' for place in found) + ")\n",
     )
 
 
 def _kebab(place: str) -> str:
     return re.sub("(?=[A-Z])|_", "-", place).lower()
-
-
-def _tuple(places: Iterable[str]) -> str:
-    return "(\n" + "".join(f'    "{place}",\n' for place in places) + ")\n"
 
 
 def upload_rules() -> str:

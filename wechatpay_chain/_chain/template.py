@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from wechatpay_chain._catalogue.underscored import UNDERSCORED
+from wechatpay_chain._catalogue.irregular import IRREGULAR
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.json_body import encode_json
 from wechatpay_chain._messages.redaction import HIDDEN, escape_unprintable
@@ -43,8 +43,8 @@ OPTIONS = ("json", "params", "headers", "timeout", "idempotent", "files")
 # What users of other libraries write for one of our keywords.
 _ALIASES = {"query": "params", "data": "json", "body": "json", "content": "json", "header": "headers", "file": "files"}
 
-# The plain name works too where the service itself writes an underscore.
-_UNDERSCORED = {place.replace("_", "-"): place.rpartition("/")[2] for place in UNDERSCORED}
+# The plain name works too where the service itself writes an underscore or a capital.
+_IRREGULAR = {re.sub("_|(?=[A-Z])", "-", place).lower(): place.rpartition("/")[2] for place in IRREGULAR}
 
 _VARIABLE = re.compile(r"_([A-Za-z0-9](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
@@ -70,7 +70,7 @@ def extend(template: str, attribute: str) -> str:
             '_openid_, or ["…"] around anything else'
         )
     extended = _join(template, _BOUNDARY.sub(_boundary, attribute).lower())
-    if segment := _UNDERSCORED.get(_BRACED.sub("{}", extended)):
+    if segment := _IRREGULAR.get(_BRACED.sub("{}", extended)):
         return _join(template, segment)
     return extended
 

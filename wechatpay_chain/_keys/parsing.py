@@ -43,7 +43,7 @@ def parse_private_key(setting: str, piece: Material, password: bytes | None, loc
     if piece.kind is Kind.ENCRYPTED_KEY and password is None:
         raise ConfigurationError(
             f"{setting}: the key is encrypted; pass its passphrase with passphrase=, or pass a key that "
-            "`wechatpay_chain.crypto.load_private_key(…, passphrase)` loaded"
+            "`wechatpay_chain.crypto.load_private_key(…, passphrase)` loaded; an SM2 key is decrypted by `openssl pkey -in KEY -out NEW`"
         )
     if piece.kind is Kind.PRIVATE_KEY and is_sm2(piece.octets):
         return parse_sm2_private_key(setting, piece.octets, location)

@@ -1463,9 +1463,12 @@ class Secapi(Chain):
     mkt: Secapi_Mkt
     pay: Secapi_Pay
 class Secapi_Mch(Chain):
+    addInstitutionsub: Secapi_Mch_AddInstitutionsub
     addsubdevconfig: Secapi_Mch_Addsubdevconfig
     channelsetting: Secapi_Mch_Channelsetting
+    modifyInstitutionsub: Secapi_Mch_ModifyInstitutionsub
     modifymchinfo: Secapi_Mch_Modifymchinfo
+    queryInstitutionsub: Secapi_Mch_QueryInstitutionsub
     querysubdevconfig: Secapi_Mch_Querysubdevconfig
     submchmanage: Secapi_Mch_Submchmanage
     uploadmedia: Secapi_Mch_Uploadmedia
