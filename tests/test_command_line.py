@@ -439,6 +439,11 @@ def test_a_call_of_apiv2_takes_json_and_prints_json(world, capsys):
     key = ["request", "POST", "v2/risk/getpublickey", "--json", "{}"]
     assert main(key) == 0
     assert capsys.readouterr().err.startswith("200 not signed, Request-ID")
+    token = ["request", "GET", "v2/appauth/getaccesstoken", "--param", "scope=pay_identity", "--qr"]
+    for name in ("appid", "openid", "secret", "code", "state"):
+        token += ["--param", f"{name}=1"]
+    assert main([*token, "--param", "grant_type=authorization_code"]) == 0
+    assert '"access_token"' in capsys.readouterr().out  # JSON, which has no QR code
     assert main([*key, "--decrypt", "pub_key"]) == 2
     assert main(["request", "GET", "v2/appauth/getaccesstoken", "--param", "a=1", "--param", "a=2"]) == 2
     assert "each of them once" in capsys.readouterr().err

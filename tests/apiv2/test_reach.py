@@ -272,7 +272,7 @@ def test_a_session_whose_adapter_cannot_present_the_certificate_is_refused(certi
 
     with requests.Session() as session, Client(**certified, session=session) as client:
         session.mount("https://", Adapter())
-        with pytest.raises(ConfigurationError, match="session: .*certificate"):
+        with pytest.raises(ConfigurationError, match=r"session: .*certificate"):
             client.v2.secapi.pay.refund.post(xml={"appid": "wx1"})
         client.v2.pay.orderquery.post(xml={"appid": "wx1"})
     assert [path for path, _ in strict[2]] == ["/pay/orderquery"]

@@ -157,7 +157,8 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
     if not response.content:
         return
     if format_of(response.request.template) is XML:
-        print_json(response.xml()) if _is_xml(response) else print_line(response.text)
+        content = _read_v2(response)
+        print_line(content) if isinstance(content, str) else print_json(content)
         return
     try:
         shown = response.decrypt(*decrypt)
@@ -178,6 +179,11 @@ def find_operation_at(method: str, path: str) -> Operation | None:
 def _is_signed(response: Response) -> bool:
     """Tells whether a response has a signature, which then has been verified. Some of APIv2 have none."""
     return format_of(response.request.template) is JSON or (_is_xml(response) and bool(response.xml().get("sign")))
+
+
+def _read_v2(response: Response) -> Any:
+    """Returns the fields of a response of APIv2, or the text of one that has a table or JSON."""
+    return response.xml() if _is_xml(response) else response.text
 
 
 def _is_xml(response: Response) -> bool:
@@ -206,6 +212,6 @@ def _mark(schema: Schema | None, value: Any) -> Any:
 def _show_code(response: Response) -> None:
     from wechatpay_chain._cli.qr import print_qr
 
-    content = getattr(response, format_of(response.request.template).body)()
+    content = _read_v2(response) if format_of(response.request.template) is XML else response.json()
     if isinstance(content, dict) and isinstance(code := content.get("code_url"), str):
         print_qr(code)
