@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,16 @@ def send_to(client, target):
         return (yield replace(request.with_message(target, b""), method=method))
 
     client.middleware.insert_before("sign", "elsewhere", change)
+
+
+def test_an_upload_can_be_added(brand, sandbox, send):
+    @sandbox.operation("POST", "/brand/marketing/product-coupon/media/upload-image")
+    def upload(request):
+        return {"image_url": request.file.name, "sha256": request.body["sha256"], "size": len(request.file.content)}
+
+    node = brand.brand.marketing.product_coupon.media.upload_image
+    made = send(node, "post", files={"file": ("a.png", b"content")}).json()
+    assert made == {"image_url": "a.png", "sha256": hashlib.sha256(b"content").hexdigest(), "size": 7}
 
 
 def test_each_operation_is_for_one_identity(brand, sandbox):

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.apiv2.conftest import signature_of, xml_of
+from tests.apiv2.test_sandbox_operations import arguments
 from wechatpay_chain import (
     APIError,
     AuthenticationError,
@@ -24,6 +25,7 @@ from wechatpay_chain import (
     SignatureError,
     TransportError,
 )
+from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain._messages.xml_body import parse_xml
 from wechatpay_chain.sandbox import Refusal, Sandbox
 
@@ -279,6 +281,59 @@ def test_a_field_that_is_not_valid_is_named(sandbox, change, message):
     assert refused["return_msg"].startswith(message)
 
 
+@pytest.mark.parametrize("total", ["0", "-1"])
+@pytest.mark.parametrize("path", ["pay/unifiedorder", "pay/micropay", "pay/pappayapply"])
+def test_an_order_has_a_positive_amount(sandbox, path, total):
+    own = {"mch_id": sandbox.credentials["mchid"], "nonce_str": "n", "auth_code": CODE["auth_code"], "contract_id": "1"}
+    deduction = {"trade_type": "PAP"} if path == "pay/pappayapply" else {}
+    refused = post(sandbox, path, {**ORDER, **own, **deduction, "total_fee": total})
+    assert refused["return_code"] == "FAIL"
+    assert refused["return_msg"].startswith("total_fee参数格式错误")
+    assert not sandbox.orders
+
+
+@pytest.mark.parametrize("fee", [0, -50])
+def test_a_refund_has_a_positive_amount_and_leaves_the_rest_as_it_was(sandbox, v2, do, fee):
+    do(v2.pay.unifiedorder, **ORDER)
+    sandbox.pay("n-1")
+    refund = {"appid": ORDER["appid"], "out_trade_no": "n-1", "total_fee": 100}
+    with pytest.raises(APIError, match="refund_fee参数格式错误"):
+        do(v2.secapi.pay.refund, **refund, out_refund_no="r-1", refund_fee=fee)
+    with pytest.raises(APIError):
+        do(v2.secapi.pay.refund, **refund, out_refund_no="r-2", refund_fee=101)
+    assert do(v2.secapi.pay.refund, **refund, out_refund_no="r-3", refund_fee=100)["refund_fee"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("mmpaymkttransfers/sendredpack", {"total_amount": -1}),
+        ("mmpaymkttransfers/sendredpack", {"total_num": 0}),
+        ("mmpaymkttransfers/promotion/transfers", {"amount": -1}),
+        ("mmpaysptrans/pay_bank", {"amount": 0}),
+        ("pay/refundquery", {"offset": -1}),
+        ("secapi/pay/profitsharingreturn", {"return_amount": 0}),
+        ("wxv/finishhotelbill", {"total_amount": -1}),
+        ("wxv/finishhotelbill", {"other_fee": -1}),
+    ],
+)
+def test_an_amount_that_no_order_can_have_is_refused(world, do, path, change):
+    sandbox, client = world
+    operation = find_operation("POST", f"/{path}")
+    fields = arguments(operation, sandbox, client, everything=True)["xml"]
+    (name,) = change
+    with pytest.raises(APIError, match=f"{name}参数格式错误"):
+        do(client.v2[path], **{**fields, **change})
+
+
+def test_a_part_of_an_amount_can_be_zero_and_a_rented_thing_can_be_free(world, do):
+    sandbox, client = world
+    operation = find_operation("POST", "/wxv/finishhotelbill")
+    fields = arguments(operation, sandbox, client, everything=True)["xml"]
+    free = {name: 0 for name in fields if name.endswith(("_fee", "_fine", "_amount", "_rate"))}
+    assert do(client.v2.wxv.finishhotelbill, **{**fields, **free})["result_code"] == "SUCCESS"
+
+
 def test_a_field_that_an_operation_does_not_have_is_a_wrong_signature(sandbox):
     own = {"mch_id": sandbox.credentials["mchid"]}
     bank = {**own, "nonce_str": "n", "partner_trade_no": "t-1", "sign_type": "MD5"}
@@ -287,14 +342,35 @@ def test_a_field_that_an_operation_does_not_have_is_a_wrong_signature(sandbox):
     assert post(sandbox, "pay/queryexchagerate", rate)["return_msg"].startswith("签名错误")
 
 
+@pytest.mark.parametrize("path", ["mmpaysptrans/query_bank", "mmpaymkttransfers/sendredpack"])
+def test_an_appid_is_a_wrong_signature_where_a_payment_to_a_user_has_none(world, do, path):
+    sandbox, client = world
+    fields = arguments(find_operation("POST", f"/{path}"), sandbox, client, everything=False)["xml"]
+    with pytest.raises(AuthenticationError, match="签名错误：此接口没有参数appid"):
+        do(client.v2[path], **fields, appid="wx8888888888888888")
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"<xml><a>", "<xml><a>😀</a></xml>".encode(), b"<xml><a><b>1</b></a></xml>"]
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<xml><a>",
+        "<xml><a>😀</a></xml>".encode(),
+        b"<xml><a>&#128512;</a></xml>",
+        b"<xml><a><b>1</b></a></xml>",
+    ],
 )
 def test_a_body_that_is_no_message_is_refused(sandbox, body):
     with urllib.request.urlopen(f"{sandbox.base_url}pay/unifiedorder", body or b"\n") as response:
         fields = parse_xml(response.read())
     assert fields["return_code"] == "FAIL"
     assert "XML格式错误" in fields["return_msg"]
+
+
+def test_a_message_without_fields_is_refused(sandbox):
+    with urllib.request.urlopen(f"{sandbox.base_url}pay/unifiedorder", b"<xml></xml>") as response:
+        assert parse_xml(response.read())["return_msg"].startswith("缺少参数")
 
 
 @pytest.mark.parametrize("fault", ["wrong-signature", "missing-header"])
@@ -313,6 +389,19 @@ def test_an_operation_of_ones_own(sandbox, v2, do):
 
     assert do(v2.pay.tomorrow, mch_id=sandbox.credentials["mchid"], count=1)["state"] == "MADE"
     assert code_of(do, v2.pay.tomorrow, count=9) == "TOO_MANY"
+
+
+def test_an_upload_of_ones_own(sandbox, v2, send):
+    @sandbox.operation("POST", "/secapi/mch/newupload")
+    def answer(request):
+        return {"state": f"{request.body['purpose']} {request.file.name} {request.file.content.decode()}"}
+
+    upload = {"xml": {"purpose": "licence"}, "files": {"media": ("a.jpg", b"content")}}
+    made = parse_xml(send(v2.secapi.mch.newupload, "post", **upload).content)
+    assert made["state"] == "licence a.jpg content"
+    with pytest.raises(NotFoundError):
+        send(v2.secapi.mch.newuploads, "post", **upload)
+    assert "does not know POST /secapi/mch/newuploads" in sandbox.history[-1].response.body.decode()
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
+from tests.apiv2.conftest import signature_of, xml_of
+from tests.apiv2.test_sandbox import receiver
 from tests.shop import keep_shop
 from wechatpay_chain import APIError, ArgumentError, ConfigurationError, RefundNotice
+from wechatpay_chain._messages.xml_body import parse_xml
 from wechatpay_chain.sandbox import Sandbox
 
 KINDS = ["payment", "deduction", "combined payment", "contract", "vehicle", "risk", "product", "event"]
@@ -60,6 +65,82 @@ def test_the_type_of_an_event_can_be_chosen(sandbox, client):
     body = sandbox.notification_xml("event", {"event_type": "TRANSACTION.FAIL", "out_order_no": "1"})
     notification = client.notifications.parse_xml(body)
     assert (notification.fields["event_type"], notification.event["out_order_no"]) == ("TRANSACTION.FAIL", "1")
+
+
+def test_an_event_names_the_algorithm_of_its_signature_and_that_of_its_encryption(sandbox):
+    fields = parse_xml(sandbox.notification_xml("event"))
+    assert fields.keys() == {
+        "mch_id",
+        "appid",
+        "algorithm",
+        "nonce_str",
+        "sign",
+        "event_id",
+        "event_create_time",
+        "event_type",
+        "event_algorithm",
+        "event_nonce",
+        "event_associated_data",
+        "event_ciphertext",
+    }
+    assert (fields["algorithm"], fields["event_algorithm"]) == ("HMAC-SHA256", "AEAD_AES_256_GCM")
+    assert fields["sign"] == signature_of(fields, "HMAC-SHA256", sandbox.credentials["apiv2_key"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "delays"),
+    [
+        ("contract", [10, 10, 10, 30, 30, 30, *[300] * 23]),
+        ("deduction", [15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600]),
+        ("vehicle", [6, 12, 24, 48, 96, 192, 384, 768, 1536]),
+        ("risk", [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600]),
+    ],
+)
+def test_each_kind_is_retried_by_its_own_schedule(sandbox, kind, delays):
+    notice = sandbox.notify_xml(kind, {}, "http://127.0.0.1:9/")
+    sandbox.advance(10**6)
+    times = [post.at for post in notice.posts]
+    assert [round(after - before) for before, after in pairwise(times)] == delays
+
+
+def test_a_notification_has_a_request_id(sandbox):
+    with keep_shop(lambda headers, _: dict(headers)) as shop:
+        sandbox.notify_xml("payment", {}, shop.url)
+        first = shop.wait()["Request-ID"]
+        sandbox.notify_xml("payment", {}, shop.url)
+        assert first
+        assert shop.wait()["Request-ID"] != first
+        sandbox.notify("TRANSACTION.SUCCESS", {}, shop.url)
+        assert shop.wait()["Request-ID"]
+
+
+SCAN = {"return_code": "SUCCESS", "result_code": "SUCCESS", "appid": "wx1", "prepay_id": "wx2026"}
+
+
+@pytest.mark.parametrize("sign_type", ["MD5", "HMAC-SHA256"])
+def test_a_scan_is_received_if_the_reply_is_signed(sandbox, client, sign_type):
+    reply = client.notifications.signed_xml_reply({**SCAN, "sign_type": sign_type}).body
+    with receiver(reply) as (url, _):
+        assert sandbox.notify_xml("product", {}, url).is_received
+
+
+@pytest.mark.parametrize("problem", ["unsigned", "another key", "no prepay_id", "altered", "FAIL"])
+def test_a_scan_is_not_received_if_the_reply_has_no_order_or_is_not_signed(sandbox, client, problem):
+    sign = client.notifications.signed_xml_reply
+    match problem:
+        case "unsigned":
+            reply = xml_of(SCAN)
+        case "another key":
+            reply = xml_of({**SCAN, "sign": signature_of(SCAN, "MD5", "x" * 32)})
+        case "no prepay_id":
+            reply = sign({name: text for name, text in SCAN.items() if name != "prepay_id"}).body
+        case "altered":
+            reply = sign(SCAN).body.replace(b"wx2026", b"wx2027")
+        case "FAIL":
+            reply = sign({**SCAN, "return_code": "FAIL"}).body
+    with receiver(reply) as (url, _):
+        notice = sandbox.notify_xml("product", {}, url)
+        assert (notice.posts[0].outcome, notice.is_received) == (200, False)
 
 
 def test_an_unknown_kind_is_refused(sandbox):

@@ -18,8 +18,19 @@ from wechatpay_chain.sandbox import Sandbox
 
 OPERATIONS = [operation for key in list_operations() if (operation := find_operation(*key)) and operation.api == "v2"]
 FILLED = {"mch_id", "mchid", "combine_mch_id", "nonce_str", "sign", "sign_type", "workwx_sign"}
-OF_ERRORS = {"err_code", "err_code_des"}
+OF_ERRORS = {"err_code", "err_code_des", "reason"}
 """Some pages list them as required, also of a success."""
+
+PAID_BY = {
+    "/mmpaymkttransfers/gethbinfo": "/mmpaymkttransfers/sendredpack",
+    "/mmpaymkttransfers/queryworkwxredpack": "/mmpaymkttransfers/sendworkwxredpack",
+    "/mmpaymkttransfers/gettransferinfo": "/mmpaymkttransfers/promotion/transfers",
+    "/mmpaymkttransfers/promotion/querywwsptrans2pocket": "/mmpaymkttransfers/promotion/paywwsptrans2pocket",
+    "/mmpaysptrans/query_bank": "/mmpaysptrans/pay_bank",
+}
+"""The queries of red packets and payments to users, each with an operation that makes one."""
+
+OF_PAYOUTS = ("mch_billno", "partner_trade_no")
 
 PAGES = {"/appauth/authindex", "/papay/entrustweb", "/papay/partner/entrustweb"}
 """URLs for the browser of a user."""
@@ -104,9 +115,21 @@ def flow_fields(sandbox, client, name, path):
     return None
 
 
+def name_payout(operation, sandbox, client):
+    """Makes a red packet or a payment to a user, and returns the fields of its query."""
+    payment = find_operation("POST", PAID_BY[operation.path])
+    made = arguments(payment, sandbox, client, everything=True)["xml"]
+    client[payment.template].post(xml=made)
+    number = {name: value for name, value in made.items() if name in OF_PAYOUTS}
+    others = {"appid": "wx1", "bill_type": "MCHT"}
+    return {**number, **{name: value for name, value in others.items() if name in operation.body["properties"]}}
+
+
 def arguments(operation, sandbox, client, *, everything):
     if operation.form:
         return {"files": {"media": ("a.jpg", b"content")}}
+    if operation.path in PAID_BY:
+        return {"xml": name_payout(operation, sandbox, client)}
     schema = operation.query if operation.method == "GET" else operation.body
     members = {name: member for name, member in schema["properties"].items() if name not in FILLED}
     required = [name for name in schema["required"] if name in members]
@@ -118,6 +141,9 @@ def arguments(operation, sandbox, client, *, everything):
     if encrypted := [name for name in fields if members[name].get("encrypted")]:
         key = crypto.load_public_key(parse_xml(client.v2.risk.getpublickey.post(xml={}).content)["pub_key"])
         fields.update({name: crypto.encrypt("张三", key) for name in encrypted})
+    fields.update({name: f"p{next(_numbers)}" for name in OF_PAYOUTS if name in fields})
+    if "mch_billno" in fields and "total_amount" in fields:
+        fields["total_amount"] = 1000
     found = re.fullmatch(FLOW, operation.path)
     if found and (known := flow_fields(sandbox, client, found[3], operation.path)):
         fields = {name: value for name, value in fields.items() if name not in NUMBERS}
@@ -179,7 +205,78 @@ def test_what_was_sent_by_a_number_is_found_again(world, send):
     sent["spbill_create_ip"] = "1.1.1.1"
     send(transfers.promotion.transfers, "post", xml={"mch_appid": "wx1", **sent})
     found = send(transfers.gettransferinfo, "post", xml={"appid": "wx1", "partner_trade_no": "t-1"})
-    assert {"partner_trade_no": "t-1", "openid": "o1"}.items() <= parse_xml(found.content).items()
+    shown = {"partner_trade_no": "t-1", "openid": "o1", "payment_amount": "123", "desc": "理赔"}
+    assert shown.items() <= parse_xml(found.content).items()
+
+
+def share(client, send, number, account):
+    receivers = [{"type": "MERCHANT_ID", "account": account, "amount": 1, "description": "分账"}]
+    fields = {"appid": "wx1", "transaction_id": "4200000000202601010000000009", "out_order_no": number}
+    found = send(client.v2.secapi.pay.profitsharing, "post", xml={**fields, "receivers": receivers})
+    return parse_xml(found.content)
+
+
+def test_two_shares_of_a_payment_are_two_things(world, send):
+    _, client = world
+    first, second = share(client, send, "share-1", "190000101"), share(client, send, "share-2", "190000102")
+    assert first["order_id"] != second["order_id"]
+    for number, made, account in (("share-1", first, "190000101"), ("share-2", second, "190000102")):
+        named = {"transaction_id": first["transaction_id"], "out_order_no": number}
+        found = parse_xml(send(client.v2.pay.profitsharingquery, "post", xml=named).content)
+        assert found["order_id"] == made["order_id"]
+        assert account in found["receivers"]
+
+
+def test_the_return_of_a_share_names_it_and_does_not_replace_it(world, send):
+    _, client = world
+    made = share(client, send, "share-3", "190000103")
+    returned = {"return_account_type": "MERCHANT_ID", "return_account": "190000103", "return_amount": 1}
+    fields = {"appid": "wx1", "out_order_no": "share-3", "description": "退回", **returned}
+    node = client.v2.secapi.pay.profitsharingreturn
+    first, second = (
+        parse_xml(send(node, "post", xml={**fields, "out_return_no": number}).content)
+        for number in ("back-1", "back-2")
+    )
+    assert first["order_id"] == second["order_id"] == made["order_id"]
+    assert first["return_no"] != second["return_no"]
+    named = {"appid": "wx1", "out_order_no": "share-3", "out_return_no": "back-1"}
+    found = parse_xml(send(client.v2.pay.profitsharingreturnquery, "post", xml=named).content)
+    assert found["return_no"] == first["return_no"]
+    named = {"transaction_id": made["transaction_id"], "out_order_no": "share-3"}
+    found = parse_xml(send(client.v2.pay.profitsharingquery, "post", xml=named).content)
+    assert (found["order_id"], "190000103" in found["receivers"]) == (made["order_id"], True)
+
+
+def test_two_contracts_of_a_plan_are_two_things(world, send):
+    _, client = world
+    plan = {"appid": "wx1", "plan_id": "77", "version": "1.0", "timestamp": "1414488825", "request_serial": 1}
+    plan["notify_url"] = "http://127.0.0.1:9/"
+    users, made = {"code-1": "alice", "code-2": "bob"}, {}
+    for code, user in users.items():
+        contract = {**plan, "contract_code": code, "contract_display_account": user}
+        made[code] = parse_xml(send(client.v2.papay.preentrustweb, "post", xml=contract).content)["pre_entrustweb_id"]
+    assert made["code-1"] != made["code-2"]
+    for code, user in users.items():
+        named = {"appid": "wx1", "plan_id": 77, "contract_code": code, "version": "1.0"}
+        found = parse_xml(send(client.v2.papay.querycontract, "post", xml=named).content)
+        assert found["contract_display_account"] == user
+        by_id = {"appid": "wx1", "contract_id": found["contract_id"], "version": "1.0"}
+        assert parse_xml(send(client.v2.papay.querycontract, "post", xml=by_id).content)["contract_code"] == code
+
+
+OF_FAILURES = {"fail_reason", "reason", "err_param", "refund_time", "refund_amount"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/papay/h5entrustweb", "/secapi/pay/profitsharingreturn", "/mmpaymkttransfers/gethbinfo"]
+)
+def test_a_success_has_no_words_of_a_failure(world, send, path):
+    sandbox, client = world
+    (operation,) = (operation for operation in OPERATIONS if operation.path == path)
+    given = arguments(operation, sandbox, client, everything=True)
+    fields = parse_xml(send(client[operation.template], operation.method.lower(), **given).content)
+    assert not fields.keys() & OF_FAILURES
+    assert fields.get("result_msg", "OK") == "OK"
 
 
 def test_an_unknown_path_names_the_nearest_operation(world):

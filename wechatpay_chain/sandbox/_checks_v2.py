@@ -28,6 +28,9 @@ _MISSING = "is required and missing"
 _CONTRADICTORY = ("/papay/", "/pay/pap", "/pay/partner/pap", "/pay/downloadbill")
 """Operations that have no sign_type by some pages and an optional one by others: it is accepted."""
 
+_TO_USERS = ("/mmpaymkttransfers/", "/mmpaysptrans/")
+"""Operations that pay users. Some of them have the appid by another name, or none."""
+
 
 def read_fields(request: SandboxRequest, operation: Operation) -> tuple[dict[str, str], UploadedFile | None]:
     """Returns the fields of a request that have a value, and the file of an upload.
@@ -49,7 +52,7 @@ def read_fields(request: SandboxRequest, operation: Operation) -> tuple[dict[str
         raise Refusal(400, "PARAM_ERROR", f"XML格式错误：{error}") from None
     if any(not isinstance(value, str) for value in fields.values()):
         raise Refusal(400, "PARAM_ERROR", "XML格式错误：has elements within elements")
-    if max(request.body.decode()) > "\uffff":
+    if max("".join([*fields, *fields.values()]), default="") > "\uffff":  # a reference can write one too
         raise Refusal(400, "PARAM_ERROR", "XML格式错误：contains a character that takes four bytes in UTF-8")
     return _drop_empty(fields), None
 
@@ -123,10 +126,11 @@ def _check_fields(keys: Keys, checker: Checker, fields: Mapping[str, str]) -> di
 
 
 def _refuse_unknown(operation: Operation, fields: Mapping[str, str]) -> None:
-    """Refuses a nonce_str or a sign_type that the operation does not have: the service takes the signature for wrong."""
+    """Refuses fields that the operation does not have and that callers add to all: the service takes the signature for wrong."""
     known = catalogue.find_operation(operation.method, operation.path)
     schema = (known.query if known.method == "GET" else known.body or known.form) if known else None
-    for name in ("nonce_str", "sign_type"):
+    refused = ("nonce_str", "sign_type", *(("appid",) if operation.path.startswith(_TO_USERS) else ()))
+    for name in refused:
         is_accepted = name == "sign_type" and operation.path.startswith(_CONTRADICTORY)
         if schema and name in fields and name not in schema["properties"] and not is_accepted:
             raise Refusal(400, "SIGN_ERROR", f"签名错误：此接口没有参数{name}")

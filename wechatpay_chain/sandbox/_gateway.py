@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wechatpay_chain import crypto
-from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
+from wechatpay_chain._schemes.by_key import scheme_at
 from wechatpay_chain._schemes.canonical import (
     parse_authorization,
     request_message,
@@ -157,7 +157,7 @@ class Gateway:
         """Returns the correct response. Like the service's, it is signed only if the request's signature has been verified."""
         request = request._replace(target=to_origin_form(request.target))
         operation, variables = self.routes.find_operation(request)
-        keys = self._find_brand() if request.target.startswith(f"/{BRAND_RSA.root}/") else self._keys
+        keys = self._find_brand() if scheme_at(request.target.lstrip("/").partition("/")[0]).root else self._keys
         headers, is_authenticated = {"Request-ID": make_request_id(REFUSED)}, False
         signed, problem = request.body, ""
         try:

@@ -43,8 +43,9 @@ _CODES = {
     "RESOURCE_NOT_EXISTS": "ORDERNOTEXIST",
     "NOT_ENOUGH": "NOTENOUGH",
     "NO_AUTH": "NOAUTH",
+    "PAYOUT_NOT_EXIST": "NOT_FOUND",
 }
-"""The error codes of APIv2 for those of APIv3, where they are others."""
+"""The error codes of APIv2 for those of APIv3, where they are others; that of a payment to a user, which is also that of a path."""
 
 _MALFORMED = ("PARAM_ERROR", "SIGN_ERROR", "NOT_FOUND", "METHOD_NOT_ALLOWED")
 """The codes of requests that are not understood."""

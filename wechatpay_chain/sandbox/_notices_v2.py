@@ -89,6 +89,9 @@ _SAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 _SIGN_TYPES = {"combined payment": HMAC_SHA256, "vehicle": HMAC_SHA256, "risk": HMAC_SHA256, "event": HMAC_SHA256}
 """How the kinds are signed that are not signed with MD5."""
 
+_EVENT_ALGORITHM = "AEAD_AES_256_GCM"
+"""How every event is encrypted: APIv2 has no keys of SM2."""
+
 
 def make_xml_notice(kind: str, fields: Mapping[str, Any], keys: Keys, now: datetime) -> bytes:
     """Returns the XML of a notification.
@@ -125,17 +128,17 @@ def make_xml_notice(kind: str, fields: Mapping[str, Any], keys: Keys, now: datet
 
 
 def _encrypt_event(fields: dict[str, str], keys: Keys, now: datetime) -> dict[str, Any]:
-    """Returns the fields around an event, which is encrypted with the APIv3 key."""
+    """Returns the fields around an event, which is encrypted with the APIv3 key. `algorithm` is that of the signature."""
     nonce, event_type = crypto.nonce(12), fields.pop("event_type", "CHECK.SUCCESS")
-    text, scheme = write_xml(to_texts(fields)).decode(), keys.scheme
+    text = write_xml(to_texts(fields))
     return {
         "appid": "wx8888888888888888",
-        "algorithm": scheme.algorithm,
+        "algorithm": HMAC_SHA256,
         "event_id": crypto.nonce(),
         "event_create_time": format_time(now),
         "event_type": event_type,
-        "event_algorithm": scheme.algorithm,
+        "event_algorithm": _EVENT_ALGORITHM,
         "event_nonce": nonce,
         "event_associated_data": "event",
-        "event_ciphertext": scheme.aead_encrypt(text, keys.apiv3_key.encode(), nonce, "event"),
+        "event_ciphertext": crypto.aes_gcm_encrypt(text, keys.apiv3_key.encode(), nonce, "event"),
     }

@@ -21,10 +21,12 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from wechatpay_chain import crypto
-from wechatpay_chain._messages.xml_body import MalformedXMLError, parse_xml
+from wechatpay_chain._schemes.apiv2 import V2Keys
 from wechatpay_chain._version import __version__
 from wechatpay_chain.errors import ConfigurationError
 from wechatpay_chain.sandbox._clock import CHINA
+from wechatpay_chain.sandbox._confirmations import confirms_receipt, confirms_scan
+from wechatpay_chain.sandbox._http import ACCEPTED, make_request_id
 from wechatpay_chain.sandbox._keys import Keys
 
 __all__ = ["Notice", "Notifier", "Posted", "find_delays"]
@@ -49,6 +51,10 @@ _DELAYS = {
     "PAYSCORE.USER_CANCEL_SIGN_PLAN": (60,) * 11,
     "MCHTRANSFER.*": (*(15,) * 10, *(300,) * 10, *(1800,) * 44),
     "PAPAY.TERMINATE": (15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600),
+    # Kinds of APIv2; https://pay.weixin.qq.com/wiki/doc/api/wxpay_v2/papay/chapter3_6.shtml has that of contracts.
+    "contract": (10, 10, 10, 30, 30, 30, *(300,) * 23),
+    "deduction": (15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600),
+    "vehicle": (6, 12, 24, 48, 96, 192, 384, 768, 1536),
 }
 
 
@@ -62,7 +68,7 @@ def find_delays(event_type: str) -> tuple[int, ...]:
     """Returns the delays of the retries of a notification, in seconds, each from the post before.
 
     Args:
-        event_type: the event type, such as TRANSACTION.SUCCESS.
+        event_type: the event type, such as TRANSACTION.SUCCESS, or the kind of a notification of APIv2.
     """
     return next((delays for pattern, delays in _DELAYS.items() if fnmatchcase(event_type, pattern)), _DEFAULT_DELAYS)
 
@@ -94,13 +100,14 @@ class Notice:
     Attributes:
         id: the ID of the notification.
         url: the URL that it is posted to.
-        event_type: the event type, such as TRANSACTION.SUCCESS.
+        event_type: the event type, such as TRANSACTION.SUCCESS; the kind of a notification of APIv2.
         body: the JSON body, with the encrypted resource; the XML body of a notification of APIv2.
         posts: the attempts to post it.
         next_at: the time of the next post on the sandbox's clock, as Unix time in seconds; None if it has been received, or
             if no retry is left.
         media_type: application/json, or text/xml for a notification of APIv2.
         sign: returns the headers of a signature for the body; None for a notification of APIv2, which has it in the body.
+        confirms: tells whether the body of a response says that a notification of APIv2 was received; None if its status does.
     """
 
     id: str
@@ -111,13 +118,14 @@ class Notice:
     next_at: float | None = None
     media_type: str = JSON
     sign: Sign | None = field(default=None, repr=False)
+    confirms: Callable[[str], bool] | None = field(default=None, repr=False)
 
     @property
     def is_received(self) -> bool:
         """True if the last post was received; a notification of APIv2, if the body of the response says so too."""
         if not self.posts or not self.posts[-1].is_received:
             return False
-        return self.media_type == JSON or _confirms(self.posts[-1].response)
+        return self.confirms is None or self.confirms(self.posts[-1].response)
 
 
 class Notifier:
@@ -214,7 +222,7 @@ class Notifier:
 
     def notify_xml(self, kind: str, body: bytes, url: str) -> Notice:
         """Posts a notification of APIv2 for the first time; `announce_xml` has the arguments."""
-        notice = Notice(crypto.nonce(32), url, kind, body, media_type=XML)
+        notice = self._make_xml(kind, body, url)
         self._notices.append(notice)
         self._post(notice, self.now(), None)
         return notice
@@ -232,7 +240,7 @@ class Notifier:
         """
         if not url:
             return None
-        notice = Notice(crypto.nonce(32), url, kind, body, media_type=XML)
+        notice = self._make_xml(kind, body, url)
         self._notices.append(notice)
         self._post_soon(notice)
         return notice
@@ -274,6 +282,12 @@ class Notifier:
         body = json.dumps(envelope, ensure_ascii=False).encode()
         return Notice(notice_id, url, event_type, body, sign=partial(self._sign, keys))
 
+    def _make_xml(self, kind: str, body: bytes, url: str) -> Notice:
+        confirms = (
+            partial(confirms_scan, V2Keys([self._keys.apiv2_key.encode()])) if kind == "product" else confirms_receipt
+        )
+        return Notice(crypto.nonce(32), url, kind, body, media_type=XML, confirms=confirms)
+
     def reset(self) -> None:
         """Forgets the notifications that wait, and sets the clock to the real time."""
         with self._changed:
@@ -288,7 +302,11 @@ class Notifier:
             self._changed.notify_all()
 
     def _post(self, notice: Notice, at: float, sign: Sign | None) -> None:
-        headers = {"Content-Type": notice.media_type, "User-Agent": f"wechatpay-chain-sandbox/{__version__}"}
+        headers = {
+            "Content-Type": notice.media_type,
+            "User-Agent": f"wechatpay-chain-sandbox/{__version__}",
+            "Request-ID": make_request_id(ACCEPTED),
+        }
         if sign is not None:
             headers.update(sign(notice.body))
         body = ""
@@ -366,16 +384,3 @@ def _read_beginning(response: requests.Response) -> str:
             if len(content) >= 4 * SHOWN_OF_RESPONSE or time.monotonic() >= end:  # a character has at most four bytes
                 break
     return content.decode(errors="replace")[:SHOWN_OF_RESPONSE]
-
-
-def _confirms(response: str) -> bool:
-    """Tells whether a response says that a notification of APIv2 was received. There may be nothing around its XML.
-
-    Source: https://pay.weixin.qq.com/doc/v2/merchant/4011985004
-    """
-    if not (response.startswith("<xml>") and response.endswith("</xml>")):
-        return False
-    try:
-        return parse_xml(response.encode()).get("return_code") == "SUCCESS"
-    except MalformedXMLError:
-        return False

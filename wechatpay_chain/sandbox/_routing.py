@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from wechatpay_chain._catalogue.formats import XML, format_on_wire
 from wechatpay_chain._catalogue.nearest import nearest_path
+from wechatpay_chain._catalogue.operations import find_operation
 from wechatpay_chain.sandbox._http import SandboxRequest
 from wechatpay_chain.sandbox._multipart import parse_multipart
 from wechatpay_chain.sandbox._operations import registry
@@ -73,7 +74,9 @@ class Routes:
         segments = path.split("/")[1:]
         template, values = _match(segments, self._added) or ("", [])
         if added := self._operations.get((request.method, template)):
-            return added, _name(template, values)
+            is_documented = find_operation(added.method, added.path) is not None
+            found = added if is_documented else added._replace(upload=_is_upload(request))
+            return found, _name(template, values)
         template, values = _match(segments, _tree()) or ("", [])
         if request.method in registry.list_paths().get(template, ()):
             return registry.find_operation(request.method, template), _name(template, values)
@@ -138,6 +141,10 @@ def _make_unsupported(request: SandboxRequest, path: str, template: str) -> Oper
             raise Refusal(405, "METHOD_NOT_ALLOWED", message, headers={"Allow": ", ".join(methods)})
         raise Refusal(404, "NOT_FOUND", message)
 
-    # Only the meta of an upload is signed, so the signature can be verified only if an upload is recognized.
+    return Operation(request.method, path, refuse, upload=_is_upload(request))
+
+
+def _is_upload(request: SandboxRequest) -> bool:
+    """Tells whether a request of an undocumented operation is an upload, of which only the meta or the fields are signed."""
     parts = parse_multipart(request.headers.get("Content-Type", ""), request.body)
-    return Operation(request.method, path, refuse, upload=is_upload(parts))
+    return any(part.file_name is not None for part in parts) if is_v2(request.target) else is_upload(parts)

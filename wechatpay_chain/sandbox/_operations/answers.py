@@ -25,8 +25,10 @@ from wechatpay_chain.sandbox._schema import Checker
 
 __all__ = ["answer_by_schema", "encrypted", "fill", "make_value"]
 
-_NUMBER = re.compile(r"(_id|_no|_code|_number|_sn|token)$")
+_NUMBER = re.compile(r"(_id|_no|_code|_number|_sn|token|listid)$")
 """The names of members that identify something."""
+
+_MIXTURE = re.compile("(?=.*[0-9])[0-9A-Za-z]{16,}")
 
 _FILE = b"%PDF-1.4 sandbox\n"
 
@@ -168,6 +170,13 @@ def _scalar(schema: Schema, digest: bytes, now: datetime, name: str) -> Any:
 
 
 def _reshape(example: str, digest: bytes) -> str:
-    """Returns the example with other digits, but for those in front, which say what kind of number it is."""
+    """Returns the example with other digits, but for those in front, which say what kind of number it is.
+
+    A long mixture of letters and digits gets other letters too, because few of its characters may be digits.
+    """
     digits = iter(str(int.from_bytes(digest + digest, "big")).zfill(len(example)))
-    return "".join(next(digits, "0") if index > 3 and char.isdecimal() else char for index, char in enumerate(example))
+    letters = iter(hashlib.sha512(digest).hexdigest()) if _MIXTURE.fullmatch(example) else iter("")
+    return example[:4] + "".join(
+        next(digits, "0") if char.isdecimal() else next(letters, char) if char.isalpha() else char
+        for char in example[4:]
+    )
