@@ -76,7 +76,7 @@ def test_every_block_succeeds_and_the_six_of_an_operation_make_one_call(batch, w
 
 def test_every_preparation_is_of_a_page():
     assert all(find_entry(slug) for slug in list_prepared())
-    assert len(list_prepared()) == 125
+    assert len(list_prepared()) == 130
 
 
 def test_a_page_has_the_parts_of_the_call(world, in_folder):

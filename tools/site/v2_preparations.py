@@ -25,6 +25,28 @@ _DEDUCTIONS = {
 """The operations that ask for a deduction, and those that query it."""
 
 
+_PAYOUTS = {
+    "v2.mmpaymkttransfers.gethbinfo": ("v2.mmpaymkttransfers.sendredpack", "mch_billno", "一个已发放的红包"),
+    "v2.mmpaymkttransfers.queryworkwxredpack": (
+        "v2.mmpaymkttransfers.sendworkwxredpack",
+        "mch_billno",
+        "一个已发放的红包",
+    ),
+    "v2.mmpaymkttransfers.gettransferinfo": (
+        "v2.mmpaymkttransfers.promotion.transfers",
+        "partner_trade_no",
+        "一笔付款到零钱",
+    ),
+    "v2.mmpaymkttransfers.promotion.querywwsptrans2pocket": (
+        "v2.mmpaymkttransfers.promotion.paywwsptrans2pocket",
+        "partner_trade_no",
+        "一笔向员工付款",
+    ),
+    "v2.mmpaysptrans.query_bank": ("v2.mmpaysptrans.pay_bank", "partner_trade_no", "一笔付款到银行卡"),
+}
+"""The operations that query red packets and payments to users: what makes one, the name of its number, and what it is."""
+
+
 def _order(stage: Stage) -> Given:
     """Places an order, and returns its number."""
     stage.call("v2.pay.unifiedorder.post", out_trade_no=NUMBER, time_expire=None, time_start=None, total_fee=100)
@@ -62,6 +84,21 @@ def _deduct(start: str) -> Callable[[Stage], Given]:
     return deduct
 
 
+def _pay_out(start: str, name: str) -> Callable[[Stage], Given]:
+    """Returns what makes a red packet or a payment, and returns its number.
+
+    Args:
+        start: how the name of the page of the operation that makes it begins.
+        name: the name of the number.
+    """
+
+    def pay_out(stage: Stage) -> Given:
+        stage.call(f"{start}.post", **{name: NUMBER[:28]})
+        return {name: NUMBER[:28]}
+
+    return pay_out
+
+
 def _bill_day(stage: Stage) -> Given:
     """Pays an order, and returns the day when its bill is ready."""
     _paid(stage)
@@ -85,5 +122,7 @@ def list_of_v2() -> Iterator[tuple[str, Preparation]]:
         yield f"{name}.post", bill
     for asked, query in _DEDUCTIONS.items():
         yield f"{query}.post", Preparation("一笔已扣款的订单", _deduct(asked))
+    for query, (start, name, words) in _PAYOUTS.items():
+        yield f"{query}.post", Preparation(words, _pay_out(start, name))
     yield "v2.pay.closeorder.post", Preparation("一笔订单，尚未支付", _order)
     yield "v2.secapi.pay.reverse.post", Preparation("一笔已支付的付款码订单", _micropay)
