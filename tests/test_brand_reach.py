@@ -23,6 +23,7 @@ def settings(service, wire):
         "serial": SERIAL,
         "private_key": service.merchant,
         "certs": {PUBLIC_KEY_ID: public_pem(service.public_key)},
+        "apiv3_key": KEY,
         "base_url": wire.base_url,
         "retry": None,
     }
@@ -126,6 +127,8 @@ def test_a_brand_signs_nothing_with_an_apiv2_key(brand):
     for call in (
         lambda: brand.payment.v2,
         lambda: brand.payment.payscore_use("package"),
+        lambda: brand.notifications.parse_xml(b"<xml><a>1</a></xml>"),
+        lambda: brand.notifications.signed_xml_reply({"return_code": "SUCCESS"}),
         lambda: brand.payment.coupons([{"stock_id": "1", "out_request_no": "1"}]),
     ):
         with pytest.raises(UnsupportedError, match="brand_id="):
@@ -137,5 +140,5 @@ def test_a_brand_with_a_verifier_of_its_own_still_names_a_key(settings):
         def verify(self, message, signature, serial):
             return True
 
-    with pytest.raises(ConfigurationError, match="certs: none came"):
+    with pytest.raises(ConfigurationError, match="certs: no RSA key came"):
         Client(**{**settings, "certs": {}, "verifier": Verifier()})

@@ -75,7 +75,7 @@ class Client(Brackets):
     Args:
         mchid: the merchant number (商户号).
         brand_id: the number of a brand (品牌) in place of the merchant number, for `client.brand`. `serial`, `private_key`, `certs`
-            and `apiv3_key` are then the brand's own; WeChat Pay has only public keys for brands.
+            and `apiv3_key` are then the brand's own; WeChat Pay has only public keys for brands, and no APIv2.
         serial: the serial number of the merchant API certificate, in any notation; or that certificate
             (apiclient_cert.pem) in any form that keys may have. Not needed if the certificate comes with `private_key`.
         private_key: the private key of that certificate (apiclient_key.pem): a path, PEM text, PEM or DER bytes, base64 of
@@ -89,13 +89,12 @@ class Client(Brackets):
         apiv2_key: the APIv2 key, 32 characters: for calls and notifications of APIv2, and for the signatures of `client.payment`
             that need it.
         former_apiv2_keys: APIv2 keys from before a reset, which the service may still sign with.
-        workwx_secret: the secret of the application of enterprise WeChat that pays, for the second signature (workwx_sign) of its
-            red packets and payments.
+        workwx_secret: the secret of the application of enterprise WeChat that pays, for the second signature (workwx_sign).
         certificate: the merchant API certificate (apiclient_cert.pem) in any form that keys may have, for the operations of APIv2
             that need it as a TLS certificate. Not needed if it comes with `private_key`.
         certificate_cache: a file, or a `CertificateCache`, that keeps fetched certificates for the next process.
         signer: a `Signer`, which signs in place of `private_key`: an HSM, a KMS or a signing service.
-        verifier: a `Verifier`, which verifies signatures in place of `certs`. `certs` is then used only to encrypt.
+        verifier: a `Verifier`, which verifies signatures in place of `certs`. `certs` is then used to encrypt and to name a key.
         trust_anchors: fetched certificates must be issued by one of these certificates, in any form that keys may have. Of
             a file with several, the first is used.
         seen: a `NonceStore` for notifications, such as `SeenNonces()`; see `Notifications`.
@@ -111,7 +110,8 @@ class Client(Brackets):
         ca_bundle: a file or folder of trusted certificate authorities; None reads REQUESTS_CA_BUNDLE and SSL_CERT_FILE
             from the environment, else trusts what the HTTP library trusts.
         allow_http: accept an http base_url on another machine, for an egress proxy of your own.
-        session: a requests.Session of your own, for its adapters and proxies. You close it, and make another after a fork.
+        session: a requests.Session of your own, for its adapters and proxies. You close it, and make another after a fork. It does
+            not present `certificate`; a call that needs it uses the client's own connections.
         async_session: an aiohttp.ClientSession of your own. You close it. Its client middlewares are not used.
         transport: a `Transport`, which sends blocking calls in place of requests, as in tests.
         async_transport: an `AsyncTransport`, which sends awaited calls in place of aiohttp.

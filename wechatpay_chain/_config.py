@@ -29,7 +29,7 @@ from wechatpay_chain._keys.signing import Credentials, refuse_to_sign, sign_with
 from wechatpay_chain._messages.arguments import parse_bool, parse_timeout
 from wechatpay_chain._messages.protocols import CertificateCache, NonceStore, Signer, Verifier
 from wechatpay_chain._messages.request import Timeout
-from wechatpay_chain._messages.urls import is_loopback, split_origin
+from wechatpay_chain._messages.urls import is_loopback, normalize_origin, split_origin
 from wechatpay_chain._pipeline.retry import Retry
 from wechatpay_chain._schemes.apiv2 import V2Keys
 from wechatpay_chain._schemes.apiv3_key import key_octets
@@ -187,11 +187,14 @@ def parse_certs(certs: Mapping[str, PublicKeySource] | None, merchant: Merchant,
     """Returns the keys of WeChat Pay.
 
     Raises:
-        ConfigurationError: a key cannot be used, or a certificate came where WeChat Pay has none.
+        ConfigurationError: a key cannot be used; or, where WeChat Pay has no certificates, one came, or no public key.
     """
     keyring = Keyring({} if certs is None else certs, merchant, scheme)
-    if not scheme.has_certificates and not keyring.has_configured:
-        raise ConfigurationError(f"certs: none came, and every request names a public key; {EXPECTED}")
+    if not scheme.has_certificates and keyring.preferred_id is None:
+        raise ConfigurationError(
+            f"certs: no {scheme.keys.name} key came, and every request names a public key; expected that of the brand by its id, such as "
+            "{'PUB_KEY_ID_0114…': Path('pub_key.pem')}"
+        )
     if not scheme.has_certificates and not keyring.has_only_public_keys:
         raise ConfigurationError("certs: came a certificate; WeChat Pay has only public keys (PUB_KEY_ID_…) for brands")
     return keyring
@@ -312,8 +315,7 @@ def parse_origin(base_url: object, allow_http: bool) -> str:
             f"base_url: came {base_url!r}, which is not encrypted and not on this machine; use https, or "
             "allow_http=True for your own egress proxy"
         )
-    default = ":443" if scheme == "https" else ":80"
-    return f"{scheme}://{url.netloc.lower().removesuffix(default)}"
+    return normalize_origin(base_url)
 
 
 def parse_origins(retry: Retry, first: str, allow_http: bool) -> tuple[str, ...]:

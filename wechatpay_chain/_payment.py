@@ -40,6 +40,7 @@ class Payment:
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            UnsupportedError: the client is a brand's.
         """
         with no_fork.current:
             from wechatpay_chain._payment_v2 import PaymentV2
@@ -150,6 +151,7 @@ class Payment:
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            UnsupportedError: the client is a brand's.
             ArgumentError: the package is empty or not printable text.
         """
         return self._add_hmac({"package": _check_text("package", package)})
@@ -168,6 +170,7 @@ class Payment:
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            UnsupportedError: the client is a brand's.
             ArgumentError: an argument is empty or not printable text.
         """
         return self._add_hmac(
@@ -189,6 +192,7 @@ class Payment:
 
         Raises:
             ConfigurationError: the client has no `apiv2_key`.
+            UnsupportedError: the client is a brand's.
             ArgumentError: there is no coupon, or a coupon is not a mapping of str to str.
         """
         if not isinstance(coupons, (list, tuple)) or not coupons or not all(map(_is_coupon, coupons)):
@@ -224,10 +228,7 @@ class Payment:
         return self._require_keys().sign(fields, HMAC_SHA256)
 
     def _require_keys(self) -> V2Keys:
-        if not self._credentials.scheme.has_apiv2:
-            raise UnsupportedError(
-                f"this client has {self._credentials.scheme.identity}=, and a signature with the APIv2 key is made by that of a merchant"
-            )
+        self._credentials.require_apiv2()
         if not self._keys:
             raise ConfigurationError("apiv2_key: it is missing; this signature needs the APIv2 key, 32 characters")
         return self._keys

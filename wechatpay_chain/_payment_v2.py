@@ -100,7 +100,7 @@ class PaymentV2:
         Raises:
             ArgumentError: an argument cannot be used.
         """
-        if not isinstance(package, str) or not package:
+        if not isinstance(package, str) or not package or not package.isprintable():
             raise ArgumentError("package: expected the package from the response of sendminiprogramhb, as it came")
         fields = {"appId": appid, "timeStamp": _now(), "nonceStr": new_nonce(), "package": quote(package, safe="")}
         shown = {name: text for name, text in fields.items() if name != "appId"}

@@ -45,10 +45,13 @@ LEAST_PATIENCE = 15.0
 """Seconds after a payment before which it must not be reversed."""
 
 MOST_INTERVAL = 10.0
-"""The longest interval. Reversals are repeated at it, and the query that allows the first one must not have taken longer."""
+"""The longest interval."""
+
+MOST_QUERY_TIME = 10.0
+"""Seconds that the query may have taken that allows a reversal. The user may have paid while its response was on its way."""
 
 LATE_QUERIES = 3
-"""How often a query that took longer is repeated at the end. The user may have paid while its response was on its way."""
+"""How often a query that took longer than MOST_QUERY_TIME is repeated at the end."""
 
 LEAST_GAP = 5.0
 """Seconds between two queries that say that nobody pays an order whose payment was refused."""
@@ -216,11 +219,11 @@ def _pay(
         left = began + patience - time.monotonic()
         if left > 0:
             wait = min(pause, left)
-        elif took > MOST_INTERVAL and late < LATE_QUERIES:
+        elif state in _OPEN and took > MOST_QUERY_TIME and late < LATE_QUERIES:
             wait, late = 0.0, late + 1
         else:
             break
-    if state not in _OPEN or took > MOST_INTERVAL:
+    if state not in _OPEN or took > MOST_QUERY_TIME:
         why = (
             f"took {took:.0f} seconds, in which the user may have paid"
             if state in _OPEN

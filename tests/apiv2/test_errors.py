@@ -256,6 +256,7 @@ def test_a_number_that_is_missing_leaves_a_gap_in_its_list(shop):
         "refund_id_2": "z",
         "refund_success_time_1": "T1",
         "coupon_refund_id_2_0": "c",
+        "coupon_name_0": "",
         "a_999999": "1",
         "b_00": "1",
     }
@@ -263,6 +264,7 @@ def test_a_number_that_is_missing_leaves_a_gap_in_its_list(shop):
     found = shop.client.v2.pay.refundquery.post(xml=QUERY).xml()
     assert found["refund_success_time_$n"] == ["", "T1"]
     assert found["coupon_refund_id_$n_$m"] == [[], [], ["c"]]
+    assert found["coupon_name_$n"] == [""]
     assert not {"a_$n", "b_$n"} & found.keys()
     assert (found["a_999999"], found["b_00"]) == ("1", "1")
 

@@ -126,6 +126,13 @@ def test_nothing_is_reversed_after_a_query_that_took_so_long_that_the_user_may_h
     assert till.calls == ["micropay", *["orderquery"] * 4]
 
 
+def test_an_outage_takes_no_longer_than_its_calls(pay, wire, clock):
+    wire.respond = till = SlowTill(clock, [55], micropay=[PAYING], orderquery=[Reply(500)])
+    with pytest.raises(TransportError, match="not known"):
+        pay()
+    assert till.calls == ["micropay", "orderquery"]
+
+
 def test_a_query_that_took_long_is_repeated_before_an_order_is_reversed(pay, wire, clock):
     wire.respond = till = SlowTill(
         clock, [55, 1], micropay=[PAYING], orderquery=[state("USERPAYING")], reverse=[signed(recall="N")]

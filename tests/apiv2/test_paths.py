@@ -8,7 +8,8 @@ import pytest
 
 from tests.apiv2.conftest import KEY, reply, signature_of, signed
 from tests.service import MCHID, Reply
-from wechatpay_chain import ArgumentError, Client, ContentError, TransportError
+from wechatpay_chain import ArgumentError, Client, ContentError, Sensitive, TransportError
+from wechatpay_chain._cli.request import make_arguments
 
 
 @pytest.mark.parametrize("path", ["V2/pay/orderquery", "/v2/pay/orderquery", "v2/pay/orderquery"])
@@ -16,6 +17,15 @@ def test_the_root_is_never_sent(shop, send, path):
     send(shop.client[path], "post", xml={"out_trade_no": "1"})
     assert shop.request.target == "/pay/orderquery"
     assert shop.fields["sign"] == signature_of(shop.fields)
+
+
+def test_a_root_in_upper_case_is_the_same_operation_everywhere(shop, tmp_path):
+    assert str(shop.client["V2/pay/orderquery"]) == str(shop.client["V2"].pay.orderquery) == "v2/pay/orderquery"
+    with pytest.raises(ArgumentError, match="returns no file"):
+        shop.client.download(shop.client["V2/pay/unifiedorder"], tmp_path / "bill.csv", xml={})
+    assert not shop.wire.received
+    arguments = make_arguments("POST", "V2/mmpaysptrans/pay_bank", (), (), (), {"enc_bank_no": "6222"})
+    assert isinstance(arguments["xml"]["enc_bank_no"], Sensitive)
 
 
 def answer(shop):
@@ -101,6 +111,11 @@ def test_an_upload_that_the_service_would_refuse_is_not_sent(shop, send, files, 
     with pytest.raises(ArgumentError, match=words):
         send(shop.client.v2.secapi.mch.uploadmedia, "post", xml=xml, files=files, certificate=False)
     assert not shop.wire.received
+
+
+def test_an_upload_that_the_catalogue_lacks_may_be_of_any_size(shop, send):
+    send(shop.client["v2/some/upload"], "post", files={"file": ("a.bin", b"1" * (2 * 1024 * 1024 + 1))})
+    assert len(shop.request.body) > 2 * 1024 * 1024
 
 
 def test_an_upload_may_name_its_own_digest(shop, send):

@@ -112,7 +112,7 @@ def irregular() -> str:
     alone = (place for place in sorted(places) if _kebab(place) not in places)
     found = (place for place in alone if re.search("[_A-Z]", place.rpartition("/")[2]))
     return _module(
-        "The places where the service does not write kebab-case and has no twin in it. `{}` stands for any variable.",
+        "The places where the service does not write kebab-case, and has no path of the same name in kebab-case. `{}` stands for any variable.",
         "IRREGULAR = (\n" + "".join(f'    "{place}",\n' for place in found) + ")\n",
     )
 

@@ -44,7 +44,7 @@ XML: Final = Format("v2", "xml")
 
 def format_of(template: str) -> Format:
     """Returns the format of a path as a chain has it."""
-    return XML if template.lstrip("/").partition("/")[0].lower() == XML.root else JSON
+    return XML if template.lstrip("/").partition("/")[0] == XML.root else JSON
 
 
 def format_on_wire(path: str) -> Format:

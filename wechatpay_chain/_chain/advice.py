@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wechatpay_chain._catalogue.nearest import SIMILAR, find_operation_at, find_path, nearest_path
-from wechatpay_chain._catalogue.operations import Operation, Schema
+from wechatpay_chain._catalogue.nearest import SIMILAR, find_path, nearest_path
+from wechatpay_chain._catalogue.operations import Operation, Schema, find_operation
 from wechatpay_chain._chain.call import Call
 from wechatpay_chain._chain.spelling import spell
 from wechatpay_chain._schemes.by_key import SCHEMES, is_ciphertext
@@ -59,7 +59,7 @@ def _notes(error: WeChatPayError, call: Call) -> Iterator[str]:
         verbs = " or ".join(f".{method.lower()}(…)" for method in sorted(known.methods))
         yield f"the catalogue has no {call.method} at this path; did you mean {verbs}?"
     elif isinstance(error, APIError) and error.code == "PARAM_ERROR":
-        operation = find_operation_at(call.method, path)
+        operation = find_operation(call.method, known.methods[call.method])
         assert operation is not None
         yield from _faults(operation, call)
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from wechatpay_chain._catalogue.formats import XML
 from wechatpay_chain._catalogue.irregular import IRREGULAR
 from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain._messages.json_body import encode_json
@@ -83,8 +84,10 @@ def _boundary(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def literal(template: str, path: str) -> str:
-    """Returns the template extended by a path as written; `<name>` is another spelling of `{name}`."""
-    return _join(template, re.sub(r"<([^<>{}/]+)>", r"{\1}", path.lstrip("/")))
+    """Returns the template extended by a path as written; `<name>` is another spelling of `{name}`, and `V2` of `v2`."""
+    extended = _join(template, re.sub(r"<([^<>{}/]+)>", r"{\1}", path.lstrip("/")))
+    root, slash, rest = extended.partition("/")
+    return f"{XML.root}{slash}{rest}" if root.lower() == XML.root else extended
 
 
 def _join(parent: str, child: str) -> str:
@@ -121,7 +124,7 @@ def _target(template: str, variables: Mapping[str, object], params: Params) -> s
     path, _, query = f"/{_expanded(parsed, values)}".partition("?")
     if has_dot_segment(path):
         raise PathVariableError(
-            f"{hide_query(template)}: a segment of the path would be '.' or '..', which servers and proxies rewrite"
+            f"{hide_query(template)}: a segment of the path would be '.' or '..', also with parameters, which servers and proxies rewrite"
         )
     # HTTP libraries drop an empty query and, on the way to a proxy, an empty parameter at the end of a path.
     path = f"{path[:-1]}%3B" if path.endswith(";") else path

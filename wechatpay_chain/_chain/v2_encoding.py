@@ -65,7 +65,7 @@ def encode(
         )
     if rule.file and file is None:
         raise ArgumentError(
-            f"files: it is missing; {call.template} uploads a file, such as {{{rule.file!r}: 'shop.jpg'}}"
+            f"files: it is missing; {call.template} uploads a file, so pass files={{{rule.file!r}: 'shop.jpg'}}"
         )
     headers, upload, body = _headers(library), None, b"" if is_get else encode_xml(fields)
     if file is not None:
@@ -94,7 +94,7 @@ def _add_query(target: str, given: dict[str, str]) -> dict[str, str]:
     written = dict(pairs)
     if len(written) < len(pairs) or not written.keys().isdisjoint(given):
         raise ArgumentError(
-            "params: a parameter came twice, also in the chain; APIv2 signs the parameters, each of them once"
+            "params: a parameter is there twice, in params= and in the chain, or in the chain alone; APIv2 signs each of them once"
         )
     return check_fields("params", {**written, **given})
 

@@ -188,7 +188,9 @@ def _check_keys(settings: Mapping[str, Any]) -> Iterator[Finding]:
             )
         yield Finding("certs", Level.FINE, "platform certificates, which are fetched with apiv3_key")
         return
-    parse_certs(certs, merchant, scheme)
+    keyring = parse_certs(certs, merchant, scheme)
+    if not fetches:
+        keyring.require_preferred()
     for key_id, source in certs.items():
         loaded = load_key_or_certificate(f"certs[{key_id!r}]", source)
         if isinstance(loaded, x509.Certificate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wechatpay_chain._catalogue.formats import JSON, XML, format_of
+from wechatpay_chain._chain.template import literal
 from wechatpay_chain._cli.console import print_json, print_line
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.dry_run import show_request
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wechatpay_chain._catalogue.operations import Operation, Schema
     from wechatpay_chain._messages.response import Response
 
-__all__ = ["Headers", "Params", "Variables", "find_operation_at", "make_arguments", "request", "show_response"]
+__all__ = ["Headers", "Params", "Variables", "find_written", "make_arguments", "request", "show_response"]
 
 Variables = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A path variable; may be repeated.")
@@ -80,7 +80,7 @@ def request(
     """
     if body is not None and method is Verb.GET:
         raise typer.BadParameter("a GET has no body; its parameters are --param", param_hint="--json")
-    if decrypt and format_of(path) is XML:
+    if decrypt and format_of(literal("", path)) is XML:
         raise typer.BadParameter("the responses of APIv2 have no members to decrypt", param_hint="--decrypt")
     json = None if body is None else read_json("--json", body)
     arguments = make_arguments(method.value, path, var, param, header, json)
@@ -116,7 +116,7 @@ def make_arguments(
 
     Raises:
         BadParameter: an option has no name or no separator.
-        Failure: a path variable has the name of another keyword.
+        Failure: a path variable has the name of another keyword, or a parameter of APIv2 comes twice.
     """
     arguments: dict[str, Any] = dict(parse_pairs("--var", var or ()))
     if taken := arguments.keys() & {
@@ -130,16 +130,18 @@ def make_arguments(
         "certificate",
     }:
         raise Failure(f"--var: {', '.join(taken)} cannot be a name here; write its value into the path")
-    operation = find_operation_at(method, path)
+    operation = find_written(method, path)
     if params := parse_pairs("--param", param or ()):
         query = operation.query["properties"] if operation and operation.query else {}
         marked = [(name, _mark(query.get(name), value)) for name, value in params]
-        once = dict(marked)
-        arguments["params"] = once if len(once) == len(marked) else marked
+        is_v2, once = format_of(literal("", path)) is XML, dict(marked)
+        if is_v2 and len(once) < len(marked):
+            raise Failure("--param: a name came twice; APIv2 signs the parameters, of which none can come twice")
+        arguments["params"] = once if is_v2 else marked
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
-        arguments[format_of(path).body] = _mark(operation.body if operation else None, json)
+        arguments[format_of(literal("", path)).body] = _mark(operation.body if operation else None, json)
     return arguments
 
 
@@ -168,12 +170,11 @@ def show_response(response: Response, decrypt: Iterable[str] = ()) -> None:
     print_json(shown)
 
 
-def find_operation_at(method: str, path: str) -> Operation | None:
-    """Returns the operation at a path, whose variables may have values already; None if the catalogue lacks it."""
+def find_written(method: str, path: str) -> Operation | None:
+    """Returns the operation at a path as it was written, whose variables may have values already; None if the catalogue lacks it."""
     from wechatpay_chain._catalogue.nearest import find_operation_at
 
-    template = re.sub(r"<([^<>{}/]+)>", r"{\1}", path.partition("?")[0].lstrip("/"))
-    return find_operation_at(method, template)
+    return find_operation_at(method, literal("", path.partition("?")[0]))
 
 
 def _is_signed(response: Response) -> bool:

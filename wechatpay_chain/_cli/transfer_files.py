@@ -16,7 +16,7 @@ from wechatpay_chain._cli.console import AsJson, make_console, print_json, print
 from wechatpay_chain._cli.credentials import Credentials, with_credentials
 from wechatpay_chain._cli.inputs import read_json
 from wechatpay_chain._cli.outcome import Failure, Status
-from wechatpay_chain._cli.request import Params, Variables, find_operation_at, make_arguments, show_response
+from wechatpay_chain._cli.request import Params, Variables, find_written, make_arguments, show_response
 from wechatpay_chain.errors import APIError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _parse_day(text: str) -> date:
 
 def _find_part(path: str) -> str:
     """Returns the name of the part that an operation wants the file in."""
-    operation = find_operation_at("POST", path)
+    operation = find_written("POST", path)
     members = operation.form["properties"] if operation and operation.form else {}
     return next((name for name, schema in members.items() if schema["type"] == "file"), "file")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from wechatpay_chain._messages.response import Response
-from wechatpay_chain._messages.urls import has_dot_segment, normalize, split_origin
+from wechatpay_chain._messages.urls import has_dot_segment, normalize, normalize_origin
 from wechatpay_chain._schemes.digest import ALGORITHMS
 from wechatpay_chain.errors import ArgumentError
 
@@ -103,9 +103,7 @@ def locate(url: str, origins: Sequence[str]) -> Location:
     """
     try:
         parts = urlsplit(url)
-        scheme, host = split_origin(url)
-        port = "" if parts.port in (None, {"https": 443, "http": 80}.get(scheme)) else f":{parts.port}"
-        origin = f"{scheme}://[{host}]{port}" if ":" in host else f"{scheme}://{host}{port}"
+        origin = normalize_origin(url)
     except ValueError:
         origin, parts = "", urlsplit("")
     if "@" in parts.netloc or not (origin.startswith("https://") or origin in origins):

@@ -69,7 +69,7 @@ def encode_form(
 
     Args:
         file: the file to upload.
-        part: the name that its part must have; empty for any.
+        part: the name that its part must have; empty for an operation that the catalogue lacks.
         given: the fields of the caller.
         sign: returns fields with their signature.
 
@@ -79,7 +79,7 @@ def encode_form(
     _check_file(Rule(part=part or file.part), file, "")
     if not file.name:
         raise ArgumentError(f"files: {file.part!r} has no file name; pass ('a.jpg', …)")
-    if file.size > MOST_MEDIA:
+    if part and file.size > MOST_MEDIA:
         raise ArgumentError(f"files: {file.part!r} has {file.size} bytes; expected at most {MOST_MEDIA}")
     digest = _compute_digest(file, "MD5")
     if given.get("media_hash", digest).lower() != digest:

@@ -17,7 +17,7 @@ def check_private_key(setting: str, key: PrivateKey) -> None:
         key: the key.
 
     Raises:
-        ConfigurationError: the key is damaged or too short.
+        ConfigurationError: the key is damaged or too short; or it is an SM2 key, and gmssl-pyx is not installed.
     """
     kind = type_of(key)
     if fault := kind.find_fault(key):
@@ -32,6 +32,6 @@ def check_size(setting: str, key: PrivateKey | PublicKey) -> None:
     kind = type_of(key)
     if (bits := kind.count_bits(key)) < kind.least_bits:
         raise ConfigurationError(
-            f"{setting}: came an {kind.name} key of {bits} bits, which is too short; expected 2048 bits, the length that WeChat Pay "
-            "certifies"
+            f"{setting}: came an {kind.name} key of {bits} bits, which is too short; expected {kind.usual_bits} bits, the length that "
+            "WeChat Pay certifies"
         )

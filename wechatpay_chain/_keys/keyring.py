@@ -133,7 +133,7 @@ class Keyring:
         self.require_valid()
         if self.preferred_id is None:
             raise ConfigurationError(
-                f"certs: no valid key in it is an {self.scheme.keys.name} key, as that of private_key= is; add WeChat Pay's"
+                f"certs: it has no valid {self.scheme.keys.name} key, and this client signs with {self.scheme.keys.name}; add that of WeChat Pay"
             )
 
     def adopt(self, fetched: Keyring) -> None:

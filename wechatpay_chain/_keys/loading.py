@@ -7,7 +7,7 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012153196 (WeChat Pay's public key).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -132,8 +132,8 @@ def load_identity(setting: str, source: object, passphrase: Passphrase, mchid: s
         ConfigurationError: the source contains no usable private key.
     """
     if is_private_key(source):
-        check_size(setting, cast("PrivateKey", source))
-        return Identity(cast("PrivateKey", source))
+        check_size(setting, source)
+        return Identity(source)
     contents = _read(setting, source, PRIVATE)
     piece = _select_private_key(setting, contents)
     if piece.kind is Kind.PRIVATE_KEY and passphrase is not None:
@@ -155,7 +155,7 @@ def load_former_key(setting: str, source: object, passphrase: Passphrase, mchid:
         ConfigurationError: the source contains no usable private key.
     """
     if is_private_key(source):
-        return cast("PrivateKey", source)
+        return source
     contents = _read(setting, source, PRIVATE)
     piece = _select_private_key(setting, contents)
     return _load_identity(setting, contents, piece, encode_passphrase(passphrase), mchid).key
@@ -181,9 +181,8 @@ def _load_identity(setting: str, contents: Contents, piece: Material, password: 
         certificates = [certificate for certificate in parsed if certificate is not None]
     if not is_private_key(key):
         raise ConfigurationError(f"{setting}: came {name_type(key)}; {PRIVATE.text}")
-    private_key = cast("PrivateKey", key)
-    check_private_key(setting, private_key)
-    return Identity(private_key, next((each for each in certificates if certifies(each, private_key)), None))
+    check_private_key(setting, key)
+    return Identity(key, next((each for each in certificates if certifies(each, key)), None))
 
 
 def certifies(certificate: x509.Certificate, key: PrivateKey) -> bool:
@@ -269,7 +268,7 @@ def load_key_or_certificate(
         ConfigurationError: the source contains neither.
     """
     if isinstance(source, x509.Certificate) or is_public_key(source):
-        return cast("PublicKey | x509.Certificate", source)
+        return source
     contents = _read(setting, source, PUBLIC)
     certificates = [piece for piece in contents.pieces if piece.kind is Kind.CERTIFICATE]
     keys = [piece for piece in contents.pieces if piece.kind is Kind.PUBLIC_KEY]

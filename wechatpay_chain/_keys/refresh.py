@@ -87,7 +87,7 @@ class Refresh:
         verifies: True if the keyring verifies responses, False if the user's `verifier` does.
 
     Raises:
-        ConfigurationError: no configured key is valid now, and fetching is not allowed.
+        ConfigurationError: no configured key is valid now and of the type of the customer's own keys, and fetching is not allowed.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from wechatpay_chain._messages.effects import Compute, Invoke, Steps
 from wechatpay_chain._messages.protocols import Signer
 from wechatpay_chain._schemes.nonce import nonce as new_nonce
 from wechatpay_chain._schemes.scheme import PrivateKey, Scheme
-from wechatpay_chain.errors import ConfigurationError, TransportError
+from wechatpay_chain.errors import ConfigurationError, TransportError, UnsupportedError
 
 __all__ = ["Credentials", "SignFunction", "refuse_to_sign", "sign_with_key", "sign_with_signer"]
 
@@ -51,6 +51,13 @@ class Credentials(NamedTuple):
             f'{self.scheme.name} {self.scheme.identity}="{self.identity}",nonce_str="{nonce}",signature="{signature}",'
             f'timestamp="{timestamp}",serial_no="{self.serial}"'
         )
+
+    def require_apiv2(self) -> None:
+        """Raises an UnsupportedError if the customer does not have APIv2."""
+        if not self.scheme.has_apiv2:
+            raise UnsupportedError(
+                f"this client has {self.scheme.identity}=, and this needs an APIv2 key; use a client that has mchid="
+            )
 
     def __repr__(self) -> str:
         return f"{self.scheme.identity}={self.identity} serial={self.serial}"

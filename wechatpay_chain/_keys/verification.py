@@ -91,7 +91,7 @@ def check_signature(
     if named and not is_named(named, key):
         return VerificationFailure(
             Reason.BAD_SIGNATURE,
-            f"its Wechatpay-Signature-Type is {quote(named, 64)}, which is no signature of the key {quote(serial, 64)}",
+            f"its Wechatpay-Signature-Type is {quote(named, 64)}, which is not a type that the key {quote(serial, 64)} signs with",
         )
     if message is None or not verify(message, signature, key):
         return VerificationFailure(Reason.BAD_SIGNATURE, _explain_mismatch(signature))

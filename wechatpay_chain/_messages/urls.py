@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import quote, urlsplit
 
-__all__ = ["has_dot_segment", "is_loopback", "normalize", "split_origin"]
+__all__ = ["has_dot_segment", "is_loopback", "normalize", "normalize_origin", "split_origin"]
 
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
@@ -25,6 +25,18 @@ def split_origin(url: str) -> tuple[str, str]:
     if parts.port == 0:
         raise ValueError("port 0 cannot be used")
     return parts.scheme, host
+
+
+def normalize_origin(url: str) -> str:
+    """Returns scheme, host and port of a URL: in lower case, without the default port (RFC 3986, 6.2.2.1 and 6.2.3).
+
+    Raises:
+        ValueError: as for `split_origin`.
+    """
+    scheme, host = split_origin(url)
+    port = urlsplit(url).port
+    shown = "" if port in (None, {"https": 443, "http": 80}.get(scheme)) else f":{port}"
+    return f"{scheme}://[{host}]{shown}" if ":" in host else f"{scheme}://{host}{shown}"
 
 
 def is_loopback(host: str) -> bool:

@@ -66,7 +66,7 @@ def check_fields(argument: str, fields: object) -> dict[str, str]:
         ArgumentError: it is no dict, or a field cannot be written. The message names the field.
     """
     if not isinstance(fields, Mapping):
-        raise ArgumentError(f"{argument}: came a {type(fields).__name__}; expected a dict of fields, each of them once")
+        raise ArgumentError(f"{argument}: came a {type(fields).__name__}; expected a dict of fields")
     return {
         _check_name(argument, name): _to_text(argument, name, value)
         for name, value in fields.items()
@@ -127,7 +127,7 @@ def list_families(fields: Mapping[str, Any]) -> dict[str, list[Any]]:
 
     Returns:
         `{"coupon_id_$n": ["…", "…"]}`, and lists of lists for names such as coupon_refund_id_$n_$m. Where a number is missing, because
-        only some refunds have the field, there is an empty text or an empty list, so that the places of several families agree.
+        only some refunds have the field, there is an empty text or an empty list, so that a place means the same number in every family. A list ends with its last number.
     """
     singles: dict[str, dict[int, Any]] = {}
     rows: dict[str, dict[int, dict[int, Any]]] = {}
@@ -140,8 +140,9 @@ def list_families(fields: Mapping[str, Any]) -> dict[str, list[Any]]:
             singles.setdefault(f"{found[1]}_$n", {})[int(found[2])] = value
     listed = {name: _in_order(values, "") for name, values in singles.items()}
     for name, numbered in rows.items():
-        listed[name] = [_in_order(row, "") for row in _in_order(numbered, {})]
-    return {name: values for name, values in listed.items() if any(values)}
+        lists = [_in_order(row, "") for row in _in_order(numbered, {})]
+        listed[name] = lists if any(lists) else []
+    return {name: values for name, values in listed.items() if values}
 
 
 def _in_order(numbered: Mapping[int, Any], gap: Any) -> list[Any]:

@@ -192,6 +192,7 @@ class Notifications:
         Raises:
             TypeError: the body is not bytes.
             ConfigurationError: an APIv2 key, or for an encrypted event the APIv3 key, is missing.
+            UnsupportedError: the client is a brand's.
             SignatureError: the signature is missing or wrong. Reply with `Reply.xml_fail()`.
             DecryptionError: the body is not XML of WeChat Pay, or was not encrypted with these keys.
         """
@@ -199,7 +200,7 @@ class Notifications:
             from wechatpay_chain._notifications.xml_notification import read_xml_notification
         with Rejections() as rejections:
             posted = rejections.begin({}, body, None)
-            return read_xml_notification(posted.body, self._v2_keys, self._decrypt)
+            return read_xml_notification(posted.body, self._require_v2_keys(), self._decrypt)
 
     def signed_xml_reply(self, fields: Mapping[str, object]) -> Reply:
         """Returns a signed reply with data, as native payment in mode 1 requires.
@@ -212,18 +213,27 @@ class Notifications:
 
         Raises:
             ConfigurationError: an APIv2 key is missing.
+            UnsupportedError: the client is a brand's.
             ArgumentError: a field cannot be written, or is of another merchant.
         """
-        if not self._v2_keys:
-            raise ConfigurationError("apiv2_key: it is missing; the reply is signed with it")
+        keys = self._require_v2_keys()
         with no_fork.current:
             from wechatpay_chain._messages.xml_body import check_fields, encode_xml
         written = {"nonce_str": new_nonce(), **check_fields("fields", fields)}
         if self._credentials is not None:
             check_owner(self._credentials.identity, "fields", written)
             written = {"mch_id": self._credentials.identity, **written}
-        signed = {**written, "sign": self._v2_keys.sign(written, check_sign_type(written.get("sign_type", MD5)))}
+        signed = {**written, "sign": keys.sign(written, check_sign_type(written.get("sign_type", MD5)))}
         return Reply(200, {"Content-Type": "text/xml"}, encode_xml(signed))
+
+    def _require_v2_keys(self) -> V2Keys:
+        if self._credentials is not None:
+            self._credentials.require_apiv2()
+        if not self._v2_keys:
+            raise ConfigurationError(
+                "apiv2_key: it is missing; what APIv2 posts is signed or encrypted with it, and so is the reply"
+            )
+        return self._v2_keys
 
     def signed_reply(self, json: object) -> Reply:
         """Returns a reply with data and the merchant's signature, as the CROSS_BORDER_PAY.… notifications require.

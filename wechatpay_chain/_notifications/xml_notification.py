@@ -86,12 +86,10 @@ def read_xml_notification(body: bytes, keys: V2Keys, decrypt: Decrypt | None) ->
         decrypt: decrypts with the APIv3 key; None if there is none.
 
     Raises:
-        ConfigurationError: an APIv2 key, or the APIv3 key for an event, is missing.
+        ConfigurationError: the APIv3 key is missing, which an event is encrypted with.
         DecryptionError: the body is no notification, or was not encrypted with these keys.
         SignatureError: the signature is missing or wrong.
     """
-    if not keys:
-        raise ConfigurationError("apiv2_key: it is missing; notifications of APIv2 are signed or encrypted with it")
     try:
         fields = parse_xml(body)
     except MalformedXMLError as error:

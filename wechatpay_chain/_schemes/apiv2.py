@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-from wechatpay_chain._schemes.aes_ecb import decrypt_req_info
+from wechatpay_chain._forks.no_fork import no_fork
 from wechatpay_chain.errors import ArgumentError
 
 __all__ = [
@@ -145,5 +145,8 @@ class V2Keys:
 
     def decrypt_req_info(self, ciphertext: str) -> list[bytes]:
         """Returns the plain texts that the keys make of a `req_info`; of several keys, more than one may fit by chance."""
+        with no_fork.current:
+            from wechatpay_chain._schemes.aes_ecb import decrypt_req_info  # only refunds need it
+
         texts = [decrypt_req_info(ciphertext, key) for key in self._keys]
         return [text for text in texts if text is not None]

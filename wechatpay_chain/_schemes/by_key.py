@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
 from wechatpay_chain._schemes.key_type import KeyType
 from wechatpay_chain._schemes.merchant_rsa import MERCHANT_RSA
@@ -66,16 +68,14 @@ def is_named(name: str, key: PublicKey) -> bool:
     return any(scheme.name == name and scheme.keys is type_of(key) for scheme in SCHEMES)
 
 
-def is_private_key(key: object) -> bool:
+def is_private_key(key: object) -> TypeGuard[PrivateKey]:
     """Tells whether something is a loaded private key."""
-    kind = _find_type(key)
-    return kind is not None and isinstance(key, kind.private)
+    return any(isinstance(key, kind.private) for kind in TYPES)
 
 
-def is_public_key(key: object) -> bool:
+def is_public_key(key: object) -> TypeGuard[PublicKey]:
     """Tells whether something is a loaded public key."""
-    kind = _find_type(key)
-    return kind is not None and isinstance(key, kind.public)
+    return any(isinstance(key, kind.public) for kind in TYPES)
 
 
 def is_ciphertext(text: str) -> bool:
@@ -99,18 +99,16 @@ def _find_type(key: object) -> KeyType | None:
     return next((kind for kind in TYPES if isinstance(key, (kind.private, kind.public))), None)
 
 
-def _type_of_private(key: object) -> KeyType:
-    for kind in TYPES:
-        if isinstance(key, kind.private):
-            return kind
-    raise TypeError(f"key: came a {type(key).__name__}; expected a loaded private key of RSA or SM2")
+def _require_private(key: object) -> KeyType:
+    if not is_private_key(key):
+        raise TypeError(f"key: came a {type(key).__name__}; expected a loaded private key of RSA or SM2")
+    return type_of(key)
 
 
-def _type_of_public(key: object) -> KeyType:
-    for kind in TYPES:
-        if isinstance(key, kind.public):
-            return kind
-    raise TypeError(f"key: came a {type(key).__name__}; expected a loaded public key of RSA or SM2")
+def _require_public(key: object) -> KeyType:
+    if not is_public_key(key):
+        raise TypeError(f"key: came a {type(key).__name__}; expected a loaded public key of RSA or SM2")
+    return type_of(key)
 
 
 @shielded
@@ -127,7 +125,7 @@ def sign(message: bytes, key: PrivateKey) -> str:
     Raises:
         TypeError: the key is of another type.
     """
-    return _type_of_private(key).sign(message, key)
+    return _require_private(key).sign(message, key)
 
 
 def verify(message: bytes, signature: str, key: PublicKey) -> bool:
@@ -136,7 +134,7 @@ def verify(message: bytes, signature: str, key: PublicKey) -> bool:
     Raises:
         TypeError: the key is of another type.
     """
-    return _type_of_public(key).verify(message, signature, key)
+    return _require_public(key).verify(message, signature, key)
 
 
 @shielded
@@ -149,7 +147,7 @@ def encrypt(plaintext: str, key: PublicKey) -> str:
         ConfigurationError: the key is damaged, or is one of SM2 and gmssl-pyx is not installed.
         TypeError: the key is of another type.
     """
-    return _type_of_public(key).encrypt(plaintext, key)
+    return _require_public(key).encrypt(plaintext, key)
 
 
 @shielded
@@ -169,4 +167,4 @@ def decrypt(ciphertext: str, key: PrivateKey) -> str:
 @shielded
 def decrypt_octets(ciphertext: str, key: PrivateKey) -> bytes:
     """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
-    return _type_of_private(key).decrypt(ciphertext, key)
+    return _require_private(key).decrypt(ciphertext, key)

@@ -11,7 +11,7 @@ __all__ = ["KeyType"]
 
 
 class KeyType(NamedTuple):
-    """Everything in which the types of keys differ. What is done with a key of any type asks its type.
+    """What signing, verifying, encrypting and checking need of a type of keys.
 
     Attributes:
         name: RSA or SM2.
@@ -19,6 +19,7 @@ class KeyType(NamedTuple):
         public: the class of its public keys.
         in_tls: whether Python's TLS can present a certificate of such a key.
         least_bits: the length of the shortest key that is accepted.
+        usual_bits: the length of the keys of WeChat Pay and of its merchants.
         count_bits: returns the length of a key.
         find_fault: returns what is wrong with a private key; an empty text for nothing.
         share: returns a function that makes a copy of a key for another process, without the key itself.
@@ -35,6 +36,7 @@ class KeyType(NamedTuple):
     public: type[Any]
     in_tls: bool
     least_bits: int
+    usual_bits: int
     count_bits: Callable[[Any], int]
     find_fault: Callable[[Any], str]
     share: Callable[[Any], Callable[[], Any]]

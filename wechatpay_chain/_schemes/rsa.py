@@ -196,6 +196,7 @@ RSA = KeyType(
     public=RSAPublicKey,
     in_tls=True,
     least_bits=_LEAST_BITS,
+    usual_bits=_USUAL_BITS,
     count_bits=count_bits,
     find_fault=find_fault,
     share=share,

@@ -250,6 +250,7 @@ SM2 = KeyType(
     public=SM2PublicKey,
     in_tls=False,
     least_bits=_BITS,
+    usual_bits=_BITS,
     count_bits=count_bits,
     find_fault=find_fault,
     share=share,

@@ -124,16 +124,11 @@ class RequestsTransport:
     def _is_ours(session: requests.Session, route: Route, request: Request) -> bool:
         """Tells whether a request goes over a connection of ours, because the user's session cannot present the certificate.
 
-        requests reads certificates from files only. A session with `cert` of its own presents that.
+        requests reads certificates from files only. A session with `cert`, or with an adapter of its own, presents what it has.
         """
         if route.certificate is None or session.cert or not request.origin.startswith("https:") or _is_patched():
             return False
-        if type(session.get_adapter(request.origin)) is HTTPAdapter:
-            return True
-        raise ConfigurationError(
-            f"session: {request.template} needs the TLS certificate of certificate=, which an adapter of your own cannot present; set "
-            "cert of the session, or leave session= out"
-        )
+        return type(session.get_adapter(request.origin)) is HTTPAdapter
 
     def _read_content(self, request: Request, received: Received, headers: Headers, failures: Failures) -> bytes:
         """Reads the content of a response. The errors of a sink are its user's own."""
