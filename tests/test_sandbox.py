@@ -313,6 +313,7 @@ def test_a_body_must_be_json(sandbox, content_type):
         ("POST", "/", 404, ""),
         ("GET", "//", 404, ""),
         ("OPTIONS", "*", 404, ""),
+        ("CONNECT", "api.mch.weixin.qq.com:443", 404, ""),
         ("GET", "/v3/%zz", 404, ""),
         ("GET", "/v3/" + "a/" * 3000, 404, ""),
         ("GET", "/v3/pay/transactions/native", 405, "POST /v3/pay/transactions/native"),

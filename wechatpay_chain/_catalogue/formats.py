@@ -48,5 +48,5 @@ def format_of(template: str) -> Format:
 
 
 def format_on_wire(path: str) -> Format:
-    """Returns the format of a path as it is sent, with its leading slash."""
-    return XML if re.split("[/?{]", path, maxsplit=2)[1] in V2_SEGMENTS else JSON
+    """Returns the format of a path as it is sent, or of any other request target."""
+    return XML if re.split("[/?{]", path.removeprefix("/"), maxsplit=1)[0] in V2_SEGMENTS else JSON

@@ -114,7 +114,7 @@ class Sender(Protocol):
 
 @lru_cache(maxsize=4096)
 def _require_v2(template: str) -> None:
-    if format_on_wire(f"/{template}") is XML:
+    if format_on_wire(template) is XML:
         raise ArgumentError(
             f"{hide_query(template)}: it belongs to APIv2; begin the chain with v2, as in client.v2.pay"
         )

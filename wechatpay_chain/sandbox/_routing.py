@@ -41,7 +41,7 @@ def is_v2(target: str) -> bool:
     Args:
         target: the request target.
     """
-    return target != "*" and format_on_wire(to_origin_form(target)) is XML  # the target of an OPTIONS can be a mere *
+    return format_on_wire(to_origin_form(target)) is XML
 
 
 class Routes:
