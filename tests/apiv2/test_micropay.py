@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,10 +76,10 @@ class Till:
 
 @pytest.fixture
 def clock(monkeypatch):
+    """The time of micropay alone: that of an event loop goes on as it is."""
     clock = Clock()
-    monkeypatch.setattr(micropay.time, "sleep", clock.sleep)
-    monkeypatch.setattr(micropay.time, "monotonic", clock.monotonic)
-    monkeypatch.setattr(micropay.asyncio, "sleep", clock.sleep_async)
+    monkeypatch.setattr(micropay, "time", clock)
+    monkeypatch.setattr(micropay, "asyncio", SimpleNamespace(sleep=clock.sleep_async))
     return clock
 
 
