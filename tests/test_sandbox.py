@@ -7,6 +7,7 @@ import base64
 import gzip
 import http.client
 import json
+import os
 import re
 import secrets
 import signal
@@ -300,6 +301,12 @@ def test_a_body_must_be_json(sandbox, content_type):
     )
 
 
+_WITH_EXTENSIONS = pytest.mark.skipif(
+    bool(os.environ.get("AIOHTTP_NO_EXTENSIONS")),
+    reason="aiohttp's parser in Python waits for the end of the connection of a CONNECT",
+)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "nearest"),
     [
@@ -313,7 +320,7 @@ def test_a_body_must_be_json(sandbox, content_type):
         ("POST", "/", 404, ""),
         ("GET", "//", 404, ""),
         ("OPTIONS", "*", 404, ""),
-        ("CONNECT", "api.mch.weixin.qq.com:443", 404, ""),
+        pytest.param("CONNECT", "api.mch.weixin.qq.com:443", 404, "", marks=_WITH_EXTENSIONS),
         ("GET", "/v3/%zz", 404, ""),
         ("GET", "/v3/" + "a/" * 3000, 404, ""),
         ("GET", "/v3/pay/transactions/native", 405, "POST /v3/pay/transactions/native"),
