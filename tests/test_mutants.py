@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 RSA, AEAD, ENCODING, NONCE = "_schemes/rsa.py", "_schemes/aead.py", "_schemes/encoding.py", "_schemes/nonce.py"
 VERIFICATION, STACK = "_keys/verification.py", "_pipeline/stack.py"
-SERIALS, FILES = "_keys/serials.py", "_catalogue/file_operations.py"
+KEY_CHECKS, SERIALS, FILES = "_keys/checks.py", "_keys/serials.py", "_catalogue/file_operations.py"
 VERIFY, RETRY = "_pipeline/verify.py", "_pipeline/retry.py"
 APIV2, APIV3, SIGNATURE_V2 = "_pipeline/apiv2.py", "_pipeline/apiv3.py", "_schemes/apiv2.py"
 
@@ -31,7 +31,7 @@ MUTANTS = {
     "a nonce is always the same": (NONCE, "secrets.token_hex((size + 1) // 2)", '("0" * (size + 1))'),
     "a serial loses its zeros": (SERIALS, "return digits.zfill(MAX_DIGITS)", "return digits"),
     "a damaged key is accepted": (RSA, "p * q == public.n\n        and", "True\n        or"),
-    "a key is not tried out": (RSA, "is_valid = verify(message, sign(message, key), key.public_key())", "is_valid = True"),
+    "a key is not tried out": (KEY_CHECKS, "return kind.verify(message, kind.sign(message, key), key.public_key())", "return True"),
     "only 200 is verified": (APIV3, "if response.ok:\n            yield from check", "if response.status_code == 200:\n            yield from check"),
     "a response of APIv2 may lack its signature": (APIV2, '(not rule.signed and "sign" not in fields)', '"sign" not in fields'),
     "a wrong signature of an unsigned operation is accepted": (APIV2, 'or (not rule.signed and "sign" not in fields)', "or not rule.signed"),
@@ -67,6 +67,7 @@ TESTS = {
     AEAD: ["tests/test_crypto.py"],
     ENCODING: ["tests/test_crypto.py"],
     NONCE: ["tests/test_crypto.py"],
+    KEY_CHECKS: ["tests/test_crypto.py"],
     SERIALS: ["tests/test_crypto.py"],
     VERIFICATION: ["tests/test_verify.py", "tests/test_signer.py"],
     VERIFY: ["tests/test_verify.py", "tests/test_middleware.py", "tests/test_bill.py"],

@@ -130,18 +130,18 @@ def make_arguments(
         "certificate",
     }:
         raise Failure(f"--var: {', '.join(taken)} cannot be a name here; write its value into the path")
-    operation = find_written(method, path)
+    operation, form = find_written(method, path), format_of(literal("", path))
     if params := parse_pairs("--param", param or ()):
         query = operation.query["properties"] if operation and operation.query else {}
         marked = [(name, _mark(query.get(name), value)) for name, value in params]
-        is_v2, once = format_of(literal("", path)) is XML, dict(marked)
+        is_v2, once = form is XML, dict(marked)
         if is_v2 and len(once) < len(marked):
             raise Failure("--param: a name came twice; APIv2 signs the parameters, of which none can come twice")
         arguments["params"] = once if is_v2 else marked
     if headers := parse_pairs("--header", header or (), ":"):
         arguments["headers"] = {name: value.strip() for name, value in headers}
     if json is not None:
-        arguments[format_of(literal("", path)).body] = _mark(operation.body if operation else None, json)
+        arguments[form.body] = _mark(operation.body if operation else None, json)
     return arguments
 
 

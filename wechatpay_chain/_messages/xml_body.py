@@ -127,7 +127,8 @@ def list_families(fields: Mapping[str, Any]) -> dict[str, list[Any]]:
 
     Returns:
         `{"coupon_id_$n": ["…", "…"]}`, and lists of lists for names such as coupon_refund_id_$n_$m. Where a number is missing, because
-        only some refunds have the field, there is an empty text or an empty list, so that a place means the same number in every family. A list ends with its last number.
+        only some refunds have the field, there is an empty text or an empty list: a place means the same number in every family. A list
+        ends with its last number.
     """
     singles: dict[str, dict[int, Any]] = {}
     rows: dict[str, dict[int, dict[int, Any]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from wechatpay_chain._schemes.brand_rsa import BRAND_RSA
 from wechatpay_chain._schemes.key_type import KeyType
@@ -99,16 +99,11 @@ def _find_type(key: object) -> KeyType | None:
     return next((kind for kind in TYPES if isinstance(key, (kind.private, kind.public))), None)
 
 
-def _require_private(key: object) -> KeyType:
-    if not is_private_key(key):
-        raise TypeError(f"key: came a {type(key).__name__}; expected a loaded private key of RSA or SM2")
-    return type_of(key)
-
-
-def _require_public(key: object) -> KeyType:
-    if not is_public_key(key):
-        raise TypeError(f"key: came a {type(key).__name__}; expected a loaded public key of RSA or SM2")
-    return type_of(key)
+def _require(key: object, half: Literal["private", "public"]) -> KeyType:
+    for kind in TYPES:
+        if isinstance(key, getattr(kind, half)):
+            return kind
+    raise TypeError(f"key: came a {type(key).__name__}; expected a loaded {half} key of RSA or SM2")
 
 
 @shielded
@@ -125,7 +120,7 @@ def sign(message: bytes, key: PrivateKey) -> str:
     Raises:
         TypeError: the key is of another type.
     """
-    return _require_private(key).sign(message, key)
+    return _require(key, "private").sign(message, key)
 
 
 def verify(message: bytes, signature: str, key: PublicKey) -> bool:
@@ -134,7 +129,7 @@ def verify(message: bytes, signature: str, key: PublicKey) -> bool:
     Raises:
         TypeError: the key is of another type.
     """
-    return _require_public(key).verify(message, signature, key)
+    return _require(key, "public").verify(message, signature, key)
 
 
 @shielded
@@ -147,7 +142,7 @@ def encrypt(plaintext: str, key: PublicKey) -> str:
         ConfigurationError: the key is damaged, or is one of SM2 and gmssl-pyx is not installed.
         TypeError: the key is of another type.
     """
-    return _require_public(key).encrypt(plaintext, key)
+    return _require(key, "public").encrypt(plaintext, key)
 
 
 @shielded
@@ -167,4 +162,4 @@ def decrypt(ciphertext: str, key: PrivateKey) -> str:
 @shielded
 def decrypt_octets(ciphertext: str, key: PrivateKey) -> bytes:
     """Decrypts bytes, such as the key of an encrypted bill. Raises the same errors as `decrypt`."""
-    return _require_private(key).decrypt(ciphertext, key)
+    return _require(key, "private").decrypt(ciphertext, key)

@@ -21,7 +21,7 @@ class KeyType(NamedTuple):
         least_bits: the length of the shortest key that is accepted.
         usual_bits: the length of the keys of WeChat Pay and of its merchants.
         count_bits: returns the length of a key.
-        find_fault: returns what is wrong with a private key; an empty text for nothing.
+        is_consistent: tells whether the numbers of a private key fit each other.
         share: returns a function that makes a copy of a key for another process, without the key itself.
         is_issued_by: tells whether the owner of a certificate, the second one, has signed another.
         is_ciphertext: tells whether a text can be what `encrypt` returns.
@@ -38,7 +38,7 @@ class KeyType(NamedTuple):
     least_bits: int
     usual_bits: int
     count_bits: Callable[[Any], int]
-    find_fault: Callable[[Any], str]
+    is_consistent: Callable[[Any], bool]
     share: Callable[[Any], Callable[[], Any]]
     is_issued_by: Callable[[x509.Certificate, x509.Certificate, Any], bool]
     is_ciphertext: Callable[[str], bool]

@@ -27,7 +27,8 @@ def confirms_scan(keys: V2Keys, reply: str) -> bool:
         keys: the APIv2 key of the merchant.
         reply: the body of the reply.
     """
-    return confirms_receipt(reply) and bool(_read(reply).get("prepay_id")) and keys.verify(_read(reply))
+    fields = _read(reply)
+    return fields.get("return_code") == "SUCCESS" and bool(fields.get("prepay_id")) and keys.verify(fields)
 
 
 def _read(reply: str) -> dict[str, str]:

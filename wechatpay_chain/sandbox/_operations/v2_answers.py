@@ -120,12 +120,17 @@ def _numbers(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
 
 
+def _own_numbers(sent: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the merchant's own numbers in a request, that of the smallest part first."""
+    return [(name, sent[name]) for name in _OWN if name in sent]
+
+
 def _recall(account: Account, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what is known of the thing that a request is about.
 
     A new thing has the numbers of the wholes that it is named to be a part of, and nothing else of another thing.
     """
-    own = [(name, sent[name]) for name in _OWN if name in sent]
+    own = _own_numbers(sent)
     found = [account.recall(*number) for number in own[:1] or _numbers(sent)]
     if all(found):
         return {name: value for known in reversed(found) for name, value in known.items()}
@@ -134,7 +139,7 @@ def _recall(account: Account, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _list_keys(sent: Mapping[str, Any], answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns the numbers by which a thing is found again: the merchant's own and those that are assigned to it, or else all."""
-    own = [(name, sent[name]) for name in _OWN if name in sent]
+    own = _own_numbers(sent)
     if not own:
         return list(_numbers({**sent, **answer}))
     return [own[0], *((name, value) for name, value in _numbers(answer) if name not in sent)]
